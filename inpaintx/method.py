@@ -1,0 +1,220 @@
+"""The contract of a method, and the one place where a method is called."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from inpaintx.errors import InpaintxError
+
+__all__ = ["Config", "Method", "Trainer", "Weights", "fill"]
+
+
+class Config(BaseModel):
+    """Base of a method's options: frozen, and an unknown name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where trained weights are and what they are.
+
+    Parameters
+    ----------
+    file
+        Path beside the plugin, or a file name looked up in ``$INPAINTX_WEIGHTS`` and torch's hub cache.
+    sha256
+        Of the whole file, in hexadecimal; ``""`` if unknown.
+    preset
+        The preset of the method that they fit.
+    licence, trained_on
+        Terms of the weights, and the data, steps and hardware in words.
+    url
+        Where a person can fetch them; inpaintx itself downloads nothing unless told to.
+    """
+
+    file: str
+    sha256: str = ""
+    preset: str = "default"
+    licence: str = ""
+    trained_on: str = ""
+    url: str = ""
+
+
+class Trainer(Protocol):
+    """What :meth:`Method.trainer` returns: it owns the optimisers and the order of updates."""
+
+    def step(self, batch: dict[str, Tensor]) -> dict[str, Any]:
+        """One update from ``{"image": [B,3,H,W], "mask": [B,1,H,W]}``; returns the loss terms by name."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed run needs besides the network's weights."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+
+
+class Configured(nn.Module):
+    """The network of a method that has none: it only carries the options."""
+
+    def __init__(self, config: BaseModel) -> None:
+        super().__init__()
+        self.config = config
+
+
+class Method:
+    """One way to fill holes; a plugin subclasses it once. ``name``, ``paper`` and :meth:`inpaint` must be given.
+
+    Attributes
+    ----------
+    name, paper
+        A name in lower case, and a link to the paper.
+    Config, presets, weights
+        Options (a frozen pydantic model), named sets of them, trained weights by tag.
+    multiple
+        Height and width must be multiples of it: :func:`fill` pads by reflection (marked known) and crops.
+    size
+        Side in pixels of the square that the method wants, for which the main job resizes the crop around a
+        hole; None: any size.
+    trained
+        Whether the method's fills need trained weights.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    Config: ClassVar[type[BaseModel]] = Config
+    presets: ClassVar[dict[str, BaseModel]] = {}
+    weights: ClassVar[dict[str, Weights]] = {}
+    multiple: ClassVar[int] = 1
+    size: ClassVar[int | None] = None
+    trained: ClassVar[bool] = False
+
+    def config(self, preset: str = "default", **options: Any) -> BaseModel:
+        """Make the options of a preset with some of them changed.
+
+        Raises
+        ------
+        InpaintxError
+            Unknown preset or option, or a value that does not fit.
+        """
+        if preset not in self.presets and preset != "default":
+            known = ", ".join(sorted({"default", *self.presets}))
+            raise InpaintxError(f"method {self.name!r} has no preset {preset!r}; it has: {known}")
+        base = self.presets.get(preset) or self.Config()
+        try:
+            return type(base).model_validate({**base.model_dump(), **options})
+        except ValueError as error:
+            known = ", ".join(type(base).model_fields) or "none"
+            detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in getattr(error, "errors", list)())
+            raise InpaintxError(f"options of method {self.name!r}: {detail or error} (options: {known})") from None
+
+    def build(self, config: BaseModel) -> nn.Module:
+        """Make the network for the options, with random weights; the default carries the options alone."""
+        return Configured(config)
+
+    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Fill the holes.
+
+        Parameters
+        ----------
+        net
+            What :meth:`build` returned, in eval mode, on the image's device.
+        image
+            ``[B,3,H,W]`` float32 RGB in [0,1]. What lies under the hole must not matter.
+        mask
+            ``[B,1,H,W]`` float32, 1 = hole, 0 = known.
+        generator
+            Source of randomness. Draw once a call and share the draw among the images of a batch, so that a
+            photo's fill does not depend on its neighbours in the batch.
+
+        Returns
+        -------
+        Tensor
+            ``[B,3,H,W]`` in [0,1]; only the pixels in the hole are used.
+        """
+        raise NotImplementedError(f"method {self.name!r} does not define inpaint()")
+
+    def trainer(self, net: nn.Module, config: BaseModel) -> Trainer:
+        """Make what trains the network; a method that is not trained does not define it."""
+        raise InpaintxError(f"method {self.name!r} has nothing to train")
+
+    @classmethod
+    def is_trainable(cls) -> bool:
+        """Whether the plugin defines :meth:`trainer`."""
+        return cls.trainer is not Method.trainer
+
+
+@dataclass
+class Filled:
+    """What :func:`fill` returns: the composite, and the method's own output (``raw``) before compositing."""
+
+    image: Tensor
+    raw: Tensor = field(repr=False)
+
+
+def check_image_mask(image: Tensor, mask: Tensor) -> None:
+    """Hold image and mask against the one convention.
+
+    Raises
+    ------
+    InpaintxError
+        Names the argument, what was expected and what came.
+    """
+    if image.dim() != 4 or image.shape[1] != 3 or image.numel() == 0:
+        raise InpaintxError(f"image must have shape [B,3,H,W] and not be empty, got {list(image.shape)}")
+    if not image.is_floating_point():
+        raise InpaintxError(f"image must be floating point with values in [0,1], got {image.dtype}")
+    expected = [image.shape[0], 1, *image.shape[2:]]
+    if list(mask.shape) not in (expected, [1, *expected[1:]]):
+        raise InpaintxError(f"mask must have shape {expected} (1 = hole), got {list(mask.shape)}")
+    if mask.is_complex():
+        raise InpaintxError(f"mask must be bool, integer or floating point (1 = hole), got {mask.dtype}")
+    if mask.device != image.device:
+        raise InpaintxError(f"mask is on {mask.device} and image on {image.device}; put them on one device")
+
+
+def fill(
+    method: Method, net: nn.Module, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+) -> Filled:
+    """Run a method by the rules of the house: hidden pixels set to 0, sizes made to fit, known pixels kept.
+
+    Parameters
+    ----------
+    image
+        ``[B,3,H,W]``, any floating dtype, RGB in [0,1]; computed in float32, returned in its own dtype.
+    mask
+        ``[B,1,H,W]``, 1 = hole (above 0.5), any real dtype; ``[1,1,H,W]`` serves the whole batch.
+
+    Returns
+    -------
+    Filled
+        Composite whose known pixels equal the input's to the last bit, and the raw output, clamped to [0,1].
+    """
+    check_image_mask(image, mask)
+    hole = (mask > 0.5).expand(image.shape[0], 1, -1, -1)
+    shown = torch.where(hole, torch.zeros((), dtype=image.dtype, device=image.device), image).float()
+    low, high = torch.aminmax(shown)
+    if not (low >= -1e-3 and high <= 1 + 1e-3):  # also true of NaN
+        raise InpaintxError(
+            f"known pixels of image must lie in [0,1], got values from {low.item():g} to {high.item():g}"
+        )
+    height, width = image.shape[2:]
+    pad = (-width % method.multiple, -height % method.multiple)
+    x, m = _pad(shown, pad), F.pad(hole.float(), (0, pad[0], 0, pad[1]))
+    with torch.no_grad():
+        raw = method.inpaint(net, x, m, generator=generator)
+    if raw.shape != x.shape:
+        raise InpaintxError(f"method {method.name!r} returned {list(raw.shape)} for an image of {list(x.shape)}")
+    raw = raw[:, :, :height, :width].clamp(0, 1).to(image.dtype)
+    return Filled(torch.where(hole, raw, image.detach()), raw)
+
+
+def _pad(x: Tensor, pad: tuple[int, int]) -> Tensor:
+    """Pad right and bottom by reflection as far as the image reaches, the rest by its last row and column."""
+    right, bottom = min(pad[0], x.shape[3] - 1), min(pad[1], x.shape[2] - 1)
+    x = F.pad(x, (0, right, 0, bottom), mode="reflect")
+    return F.pad(x, (0, pad[0] - right, 0, pad[1] - bottom), mode="replicate")

@@ -1,0 +1,37 @@
+"""Which devices have kernels of their own; the others run the slow reference, and the library says so once."""
+
+import warnings
+
+import torch
+from torch import Tensor
+
+__all__ = ["ReferenceOpWarning", "runs_natively"]
+
+# Ops that have CUDA kernels; they are used when the extension was built with CUDA.
+CUDA_OPS = frozenset({"partial_conv2d", "spd_map"})
+_warned: set[tuple[str, str]] = set()
+
+
+class ReferenceOpWarning(UserWarning):
+    """An op has no kernel for the device and runs its slow PyTorch reference there."""
+
+
+def runs_natively(op: str, x: Tensor) -> bool:
+    """Whether ``op`` has a kernel for the device of ``x``; if not, warn once for the op and device."""
+    device = x.device.type
+    if device in ("cpu", "meta") or (device == "cuda" and op in CUDA_OPS and _with_cuda()):
+        return True
+    if (op, device) not in _warned:
+        _warned.add((op, device))
+        warnings.warn(
+            f"inpaintx.ops.{op} has no kernel for {device!r} in this build and runs its slow reference there",
+            ReferenceOpWarning,
+            stacklevel=3,
+        )
+    return False
+
+
+def _with_cuda() -> bool:
+    from inpaintx import _C
+
+    return bool(torch.version.cuda) and bool(_C.build_info()["with_cuda"])

@@ -1,0 +1,145 @@
+"""Where weights come from, and what happens when they are missing."""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from inpaintx.errors import InpaintxError, UntrainedWarning
+from inpaintx.method import Method
+
+__all__ = ["Loaded", "find", "load", "save", "sha256", "written_whole"]
+
+
+@dataclass
+class Loaded:
+    """A network that is ready to fill: in eval mode, on its device, with what is known of its weights."""
+
+    net: nn.Module
+    config: BaseModel
+    source: str
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary file beside ``path`` that takes its place at the end, or is removed on an error."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        mask = os.umask(0)
+        os.umask(mask)
+        part.chmod(0o666 & ~mask)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def find(method: Method, tag: str) -> Path | None:
+    """Look for a tag's file beside the plugin, in ``$INPAINTX_WEIGHTS`` and in torch's hub cache."""
+    module = sys.modules[type(method).__module__].__file__
+    folders = [Path(module).parent] if module else []
+    if os.environ.get("INPAINTX_WEIGHTS"):
+        folders.append(Path(os.environ["INPAINTX_WEIGHTS"]))
+    folders.append(Path(torch.hub.get_dir()) / "checkpoints")
+    return next((f / method.weights[tag].file for f in folders if (f / method.weights[tag].file).is_file()), None)
+
+
+def load(method: Method, config: BaseModel, weights: str | None, device: torch.device, *, seed: int = 0) -> Loaded:
+    """Build a method's network and load its weights.
+
+    Parameters
+    ----------
+    weights
+        A tag of the method, a path to a ``.safetensors`` file, or None: the tag ``"default"`` where the method
+        has one and its file is found, else random weights drawn from ``seed``, with an :class:`UntrainedWarning`.
+
+    Raises
+    ------
+    InpaintxError
+        No such tag or file; a corrupt file; weights of another method or preset.
+    """
+    path, expected = None, ""
+    if weights is None and "default" in method.weights:
+        path, expected = find(method, "default"), method.weights["default"].sha256
+    elif weights in method.weights:
+        path, expected = find(method, weights), method.weights[weights].sha256
+        if path is None:
+            entry = method.weights[weights]
+            raise InpaintxError(
+                f"weights {weights!r} of method {method.name!r} ({entry.file}) were found neither beside the plugin "
+                f"nor in INPAINTX_WEIGHTS nor in torch's hub cache" + (f"; get them from {entry.url}" * bool(entry.url))
+            )
+    elif weights is not None:
+        path = Path(weights)
+        if not path.is_file():
+            tags = ", ".join(method.weights) or "none"
+            raise InpaintxError(f"no weights {weights!r}: not a file, and not a tag of {method.name!r} (tags: {tags})")
+    if path is not None and expected and sha256(path) != expected:
+        raise InpaintxError(f"weights {path} are damaged or of another version: their SHA-256 is not {expected[:12]}…")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = method.build(_read(method, path, config) if path else config)
+    if path:
+        with safe_open(path, "pt") as file:
+            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a dict
+        try:
+            net.load_state_dict(state)
+        except RuntimeError as error:
+            raise InpaintxError(
+                f"weights {path} do not fit method {method.name!r}: {str(error).splitlines()[-1].strip()}"
+            ) from None
+    elif method.trained:
+        warnings.warn(
+            f"method {method.name!r} runs with random weights (seed {seed}): its fills mean nothing until it is "
+            "trained or weights are given",
+            UntrainedWarning,
+            stacklevel=2,
+        )
+    source = str(path) if path else "random" if method.trained else "none needed"
+    return Loaded(net.to(device).eval(), config, source)
+
+
+def _read(method: Method, path: Path, config: BaseModel) -> BaseModel:
+    """The options that a weight file was saved with, after a check that it is this method's."""
+    try:
+        with safe_open(path, "pt") as file:
+            meta = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise InpaintxError(f"weights {path} cannot be read as safetensors ({error}); fetch or export them anew") from None
+    owner = meta.get("inpaintx.method")
+    if owner is None:
+        raise InpaintxError(f"weights {path} do not say which method they are of (no 'inpaintx.method' in their metadata)")
+    if owner != method.name:
+        raise InpaintxError(f"weights {path} are of method {owner!r}, not of {method.name!r}")
+    return type(config).model_validate_json(meta.get("inpaintx.config", "{}"))
+
+
+def save(path: Path, method: Method, config: BaseModel, net: nn.Module, **metadata: str) -> None:
+    """Write a network's weights with its method, options and ``metadata``; whole or not at all."""
+    meta = {"inpaintx.method": method.name, "inpaintx.config": config.model_dump_json(), **metadata}
+    state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    with written_whole(path) as part:
+        save_file(state, part, {key: v if isinstance(v, str) else json.dumps(v) for key, v in meta.items()})
