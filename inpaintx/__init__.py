@@ -2,10 +2,8 @@
 
 from inpaintx._build import build_info
 from inpaintx import _C, ops, testing
-from inpaintx._C import PoissonSolver
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.hookspecs import hookimpl
-from inpaintx.inpaint import inpaint
 from inpaintx.method import Config, Method, Weights
 from inpaintx.registry import methods
 
@@ -14,12 +12,10 @@ __all__ = [
     "Config",
     "InpaintxError",
     "Method",
-    "PoissonSolver",
     "UntrainedWarning",
     "Weights",
     "build_info",
     "hookimpl",
-    "inpaint",
     "methods",
     "ops",
     "testing",
