@@ -239,17 +239,15 @@ class ArrayCanvas:
 
     def put(self, crop: Crop, filled: Tensor, raw: Tensor | None) -> None:
         """See :meth:`Canvas.put`."""
-        inner = crop.core.within(crop.box)
+        rows, columns = crop.core.within(crop.box)
         hole = self.left[crop.core.at]
-        fill = filled[(slice(None), *inner)].permute(1, 2, 0).cpu().numpy()
-        self._write(self.pixels[crop.core.at], hole, fill)
+        self._write(self.pixels[crop.core.at], hole, filled[:, rows, columns])
         if self.raw is not None and raw is not None:
-            everywhere = np.ones_like(hole)
-            self._write(self.raw[crop.core.at], everywhere, raw[(slice(None), *inner)].permute(1, 2, 0).cpu().numpy())
+            self._write(self.raw[crop.core.at], np.ones_like(hole), raw[:, rows, columns])
         hole[...] = False
 
-    def _write(self, target: Array, where: Bools, fill: Array) -> None:
-        values = fill[where]
+    def _write(self, target: Array, where: Bools, fill: Tensor) -> None:
+        values: Array = fill.permute(1, 2, 0).cpu().numpy()[where]
         if self.pixels.dtype.kind in "ui":
             values = np.rint(values * self.top)
         if target.ndim == 2:
@@ -268,18 +266,19 @@ class TensorCanvas:
 
     def take(self, box: Box, device: torch.device) -> tuple[Tensor, Tensor]:
         """See :meth:`Canvas.take`."""
-        hole = self.left[(slice(None), *box.at)].to(device)
-        image = self.pixels[(slice(None), *box.at)].to(device, torch.float32, copy=True)
-        return image.masked_fill_(hole, 0.0), hole.clone()
+        rows, columns = box.at
+        hole = self.left[:, rows, columns].to(device, copy=True)
+        image = self.pixels[:, rows, columns].to(device, torch.float32, copy=True)
+        return image.masked_fill_(hole, 0.0), hole
 
     def put(self, crop: Crop, filled: Tensor, raw: Tensor | None) -> None:
         """See :meth:`Canvas.put`."""
-        at = (slice(None), *crop.core.at)
-        inner = (slice(None), *crop.core.within(crop.box))
-        hole = self.left[at]
-        self.pixels[at] = torch.where(hole, filled[inner].to(self.pixels), self.pixels[at])
+        rows, columns = crop.core.within(crop.box)
+        core = crop.core.at
+        hole, target = self.left[:, core[0], core[1]], self.pixels[:, core[0], core[1]]
+        target.copy_(torch.where(hole, filled[:, rows, columns].to(target), target))
         if self.raw is not None and raw is not None:
-            self.raw[at] = raw[inner].to(self.pixels)
+            self.raw[:, core[0], core[1]] = raw[:, rows, columns].to(target)
         hole.zero_()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,17 @@ from inpaintx.data.photo import (
 from inpaintx.errors import InpaintxError
 from inpaintx.inpaint import Painter
 
-__all__ = ["Failure", "Job", "Reading", "Report", "find_jobs", "inpaint_many", "sample_paths"]
+__all__ = ["Failure", "Job", "Reading", "Report", "find_jobs", "inpaint_many", "names_several", "sample_paths"]
+
+
+class SupportsWrite(Protocol):
+    """Where a picture's bytes can be written."""
+
+    def write(self, data: bytes, /) -> Any:
+        """Take the bytes."""
+
+    def flush(self) -> Any:
+        """Pass them on."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,12 @@ class _Opened:
     rounds: list[list[Crop]]
 
 
+def names_several(photos: str) -> bool:
+    """Whether a user means several photos: a folder, or a glob that is not itself a file's name."""
+    path = Path(photos)
+    return path.is_dir() or (glob.has_magic(photos) and not path.exists())
+
+
 def find_jobs(photos: str, mask: str | None, out: str) -> tuple[list[Job], list[Failure]]:
     """Turn what a user names into jobs.
 
@@ -119,8 +135,7 @@ def find_jobs(photos: str, mask: str | None, out: str) -> tuple[list[Job], list[
         Nothing found, or a file where a folder is needed.
     """
     source = Path(photos)
-    single = source.is_file() or not (source.is_dir() or glob.has_magic(photos))
-    if single:
+    if not names_several(photos):
         if mask is not None and Path(mask).is_dir():
             mask = str(_by_stem(Path(mask)).get(source.stem) or _no_mask(source, Path(mask)))
         target = None if out == "-" else Path(out)
@@ -184,7 +199,7 @@ def inpaint_many(
     samples: int = 1,
     seed: int = 0,
     overwrite: bool = False,
-    stream: BinaryIO | None = None,
+    stream: SupportsWrite | None = None,
 ) -> Iterator[Report | Failure]:
     """Fill the holes of many photo files.
 
@@ -298,7 +313,7 @@ def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite:
 
 
 def _work(
-    batch: list[_Opened], painter: Painter, samples: int, seed: int, overwrite: bool, stream: BinaryIO | None
+    batch: list[_Opened], painter: Painter, samples: int, seed: int, overwrite: bool, stream: SupportsWrite | None
 ) -> list[Report | Failure]:
     """Fill, encode, then write: an error of the method comes before any file of the batch is written."""
     begun = time.perf_counter()
@@ -324,12 +339,15 @@ def _work(
     return results
 
 
-def _write(out: Path | None, files: list[bytes], overwrite: bool, stream: BinaryIO | None) -> list[str]:
+def _write(out: Path | None, files: list[bytes], overwrite: bool, stream: SupportsWrite | None) -> list[str]:
     if out is None:
         if stream is None or len(files) != 1:
             raise InpaintxError("stdout takes one picture: give a file name, or --samples 1")
-        stream.write(files[0])
-        stream.flush()
+        try:
+            stream.write(files[0])
+            stream.flush()
+        except OSError as error:
+            raise InpaintxError(f"the picture cannot be written to the stream: {error.strerror or error}") from error
         return ["-"]
     paths = sample_paths(out, len(files))
     written: list[Path] = []

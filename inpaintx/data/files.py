@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inpaintx.errors import InpaintxError
 
-__all__ = ["read_whole", "written_whole"]
+__all__ = ["make_folder", "read_whole", "written_whole"]
 
 
 def read_whole(path: Path, what: str) -> bytes:
@@ -28,6 +28,20 @@ def read_whole(path: Path, what: str) -> bytes:
         raise InpaintxError(f"{what} {path} is a folder; expected a picture file") from None
     except OSError as error:
         raise InpaintxError(f"{what} {path} cannot be read: {error.strerror or error}") from None
+
+
+def make_folder(path: str | Path) -> None:
+    """Make a folder, and those above it, where missing.
+
+    Raises
+    ------
+    InpaintxError
+        A file is in the way, or there is no right to make it.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise InpaintxError(f"cannot make the folder {path}: {error.strerror or error}") from None
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def _threshold(photo: Photo, polarity: Polarity, name: str) -> Mask:
         if hole.mean() > 0.5 and rim.mean() > 0.9 and not hole.all():
             other = "black" if polarity == "white" else "white"
             notes.append(
-                f"the hole covers {_percent(hole.mean())} of the photo and nearly all of its rim: is the mask inverted? "
+                f"the hole covers {_percent(hole.mean())} of the photo and nearly all of its rim: is it inverted? "
                 f"(then: --mask-polarity {other})"
             )
     return Mask(hole, notes)

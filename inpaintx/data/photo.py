@@ -78,8 +78,8 @@ def decode(data: bytes, name: str) -> Photo:
         raise InpaintxError(f"{name} cannot be read: {error}") from None
     if header.width * header.height > MAX_PIXELS:
         raise InpaintxError(
-            f"{name} has {header.width} x {header.height} = {header.width * header.height / 1e6:.1f} megapixels; at most "
-            f"50 ({MAX_PIXELS} pixels) are taken: crop or reduce it first"
+            f"{name} has {header.width} x {header.height} = {header.width * header.height / 1e6:.1f} megapixels; at "
+            f"most 50 ({MAX_PIXELS} pixels) are taken: crop or reduce it first"
         )
     notes: list[str] = []
     tags: dict[int, tiff.Tag] = {}
