@@ -4,6 +4,7 @@ from inpaintx._build import build_info
 from inpaintx import _C, ops, testing
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.hookspecs import hookimpl
+from inpaintx.inpaint import inpaint
 from inpaintx.method import Config, Method, Weights
 from inpaintx.registry import methods
 
@@ -16,6 +17,7 @@ __all__ = [
     "Weights",
     "build_info",
     "hookimpl",
+    "inpaint",
     "methods",
     "ops",
     "testing",
