@@ -1,7 +1,9 @@
 """inpaintx: an image and a hole go in, pass through one method, and come out whole."""
 
-from inpaintx._build import build_info
-from inpaintx import _C, ops, testing
+from inpaintx._build import build_info  # first: it refuses a torch that the extension was not built against
+
+# isort: split
+from inpaintx import ops, testing
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.hookspecs import hookimpl
 from inpaintx.inpaint import inpaint

@@ -54,8 +54,8 @@ void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const Opti
                       stride, ", padding ", padding, ", dilation ", dilation);
     const int64_t reach = dilation[axis] * (weight.size(2 + axis) - 1) + 1;
     TORCH_CHECK_VALUE(weight.size(2 + axis) > 0 && x.size(2 + axis) + 2 * padding[axis] >= reach,
-                      "partial_conv2d: the kernel reaches over ", reach, " pixels, more than the padded x has: ",
-                      x.sizes(), " with padding ", padding);
+                      "partial_conv2d: the kernel reaches over ", reach,
+                      " pixels, more than the padded x has: ", x.sizes(), " with padding ", padding);
   }
 }
 
@@ -80,9 +80,8 @@ void launch(const Tensor& where, const Args& args) {
 // kernel<scalar_t, acc_t>(): half and bfloat16 compute in float
 template <typename F>
 void dispatch(at::ScalarType dtype, const F& kernel) {
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, dtype, "partial_conv2d", [&] {
-    kernel(scalar_t{}, at::opmath_type<scalar_t>{});
-  });
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, dtype, "partial_conv2d",
+                                  [&] { kernel(scalar_t{}, at::opmath_type<scalar_t>{}); });
 }
 
 // kernel(mask_t): float masks are read as they are, others as bool
@@ -125,8 +124,17 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   Tensor new_mask = at::empty(ratio.sizes(), mask.options());
   const double channels_per_mask = static_cast<double>(x.size(1)) / static_cast<double>(mask.size(1));
   const partial_conv::Window window{
-      x.size(0), mask.size(0), mask.size(1), x.size(2), x.size(3), y.size(2), y.size(3),
-      {weight.size(2), weight.size(3)}, {stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]},
+      x.size(0),
+      mask.size(0),
+      mask.size(1),
+      x.size(2),
+      x.size(3),
+      y.size(2),
+      y.size(3),
+      {weight.size(2), weight.size(3)},
+      {stride[0], stride[1]},
+      {padding[0], padding[1]},
+      {dilation[0], dilation[1]},
       // "sum" divides by the number of known inputs over all channels, whether the mask has one channel or many
       scale_by_sum ? 1 / channels_per_mask : static_cast<double>(weight.size(2) * weight.size(3) * mask.size(1))};
   const Tensor b = bias ? bias->contiguous() : Tensor();
@@ -135,9 +143,9 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
     using acc_t = decltype(accumulate);
     dispatch_mask(mask, [&](auto m) {
       using mask_t = decltype(m);
-      launch(x, partial_conv::Ratio<acc_t, mask_t>{window, mask.const_data_ptr<mask_t>(),
-                                                   ratio.mutable_data_ptr<acc_t>(),
-                                                   new_mask.mutable_data_ptr<mask_t>()});
+      launch(x,
+             partial_conv::Ratio<acc_t, mask_t>{window, mask.const_data_ptr<mask_t>(), ratio.mutable_data_ptr<acc_t>(),
+                                                new_mask.mutable_data_ptr<mask_t>()});
     });
     launch(x, partial_conv::Renormalise<scalar_t, acc_t>{image_of(y), y.mutable_data_ptr<scalar_t>(),
                                                          ratio.const_data_ptr<acc_t>(),
@@ -207,8 +215,8 @@ class PartialConv2dFunction : public torch::autograd::Function<PartialConv2dFunc
     ctx->save_for_backward({shown, mask, ratio, weight});
     ctx->mark_non_differentiable({new_mask, shown, ratio});
     ctx->set_materialize_grads(false);
-    ctx->saved_data["window"] = std::vector<int64_t>{stride[0],  stride[1],   padding[0],
-                                                     padding[1], dilation[0], dilation[1]};
+    ctx->saved_data["window"] =
+        std::vector<int64_t>{stride[0], stride[1], padding[0], padding[1], dilation[0], dilation[1]};
     ctx->saved_data["bias"] = bias.has_value();
     return {y, new_mask, shown, ratio};
   }
@@ -239,7 +247,8 @@ template <c10::DeviceType device>
 Outputs partial_conv2d_autocast(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
                                 at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
                                 bool scale_by_sum) {
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
+      at::autocast::get_autocast_dispatch_key_from_device_type(device));
   const auto lower = at::autocast::get_lower_precision_fp_from_device_type(device);
   return forward_op(at::autocast::cached_cast(lower, x, device), mask, at::autocast::cached_cast(lower, weight, device),
                     at::autocast::cached_cast(lower, bias, device), stride, padding, dilation, scale_by_sum);
