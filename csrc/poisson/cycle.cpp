@@ -14,6 +14,7 @@ namespace {
 constexpr int kSlots = 4;        // rows that a stage keeps: three that the next one reads and the one being written
 constexpr int kMostSteps = 6;    // so that eight widened mask rows outlive the last stage
 constexpr int kMaskSlots = 8;
+constexpr int kTwiceFrom = 2, kTwiceTo = 4;  // coarse grids visited twice
 constexpr int64_t kSmall = 1 << 14;  // values; below, one thread is faster
 
 int blocks_for(const Level& level, int channels) {
@@ -222,10 +223,27 @@ INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, 
 
 struct ClimbBlock {
   const Level *level, *below;
+  const Rows<float>* old;  // null: zero
   Rows<float> value, rhs, coarse;
   const std::vector<float>* omega;
   int y0, y1;
 };
+
+// Row of a coarse grid from the row itself, the one above and the one below.
+template <bool kResidual>
+POISSON_INLINE void row9_spans(const Level& level, int y, float* out, const float* v, const float* up,
+                               const float* down, const float* rhs, float omega) {
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
+    if (span.coef == kUniform) {
+      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, level, omega, n);
+    } else {
+      const float* coef = level.coef.as<float>() + span.coef;
+      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, coef, span.x1 - x, omega, n);
+    }
+  }
+}
 
 INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
   const Level& level = *b.level;
@@ -241,27 +259,37 @@ INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
       if (y < std::max(0, b.y0 - (steps - k)) || y >= std::min(h, b.y1 + (steps - k)) || level.empty(y)) continue;
       for (int c = 0; c < channels; ++c) {
         float* out = k == steps ? b.value.at(y, c) : ring.at(k, y, c);
-        for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+        if (k > 0) {
+          const float *v = ring.at(k - 1, y, c), *up = ring.at(k - 1, std::max(0, y - 1), c);
+          const float* down = ring.at(k - 1, std::min(h - 1, y + 1), c);
+          row9_spans<false>(level, y, out, v, up, down, b.rhs.at(y, c), (*b.omega)[k - 1]);
+        }
+        for (int64_t s = level.first[y]; k == 0 && s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-          if (k == 0) {
-            interpolate(b.coarse, b.below->h, y, c, span, line, mean);
-            const uint8_t* m = level.mask_row(y) + x;
+          interpolate(b.coarse, b.below->h, y, c, span, line, mean);
+          const uint8_t* m = level.mask_row(y) + x;
+          if (b.old) {
+            const float* old = b.old->at(y, c) + x;
+#pragma omp simd
+            for (int i = 0; i < n; ++i) out[x + i] = m[i] ? old[i] + line[i] : 0.f;
+          } else {
 #pragma omp simd
             for (int i = 0; i < n; ++i) out[x + i] = m[i] ? line[i] : 0.f;
-            continue;
-          }
-          const float *v = ring.at(k - 1, y, c) + x, *up = ring.at(k - 1, std::max(0, y - 1), c) + x;
-          const float *down = ring.at(k - 1, std::min(h - 1, y + 1), c) + x, *rhs = b.rhs.at(y, c) + x;
-          const float omega = (*b.omega)[k - 1];
-          if (span.coef == kUniform) {
-            relax_row9(out + x, v, up, down, rhs, level, omega, n);
-          } else {
-            relax_row9(out + x, v, up, down, rhs, level.coef.as<float>() + span.coef, span.x1 - x, omega, n);
           }
         }
         mirror_ends(out, level.w);
       }
+    }
+  }
+}
+
+INPAINTX_CLONES void residual_block(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
+                                    const Rows<float>& out, int y0, int y1) {
+  for (int y = y0; y < y1; ++y) {
+    for (int c = 0; c < value.channels; ++c) {
+      row9_spans<true>(level, y, out.at(y, c), value.at(y, c), value.at(std::max(0, y - 1), c),
+                       value.at(std::min(level.h - 1, y + 1), c), rhs.at(y, c), 0.f);
     }
   }
 }
@@ -297,30 +325,52 @@ std::vector<float> chebyshev(int steps, double low, double high) {
   return omega;
 }
 
-CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels) : value(1), rhs(1) {
-  for (size_t l = 1; l < hierarchy.levels.size(); ++l) {
+CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels) : value(1), rhs(1), spare(1), residual(1) {
+  const int last = hierarchy.levels.size() - 1;
+  for (int l = 1; l <= last; ++l) {
     const Level& level = hierarchy.levels[l];
-    for (auto* rows : {&value, &rhs}) {
-      memory.emplace_back(Rows<float>::bytes_for(level, channels));
-      rows->emplace_back(memory.back(), level, channels);
+    const bool twice = l >= kTwiceFrom && l <= kTwiceTo && l < last;
+    for (auto* rows : {&value, &rhs, &spare, &residual}) {
+      const bool needed = twice || rows == &value || rows == &rhs;
+      memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0);
+      rows->emplace_back(memory_.back(), level, channels);
     }
   }
 }
 
+size_t CoarseArrays::bytes() const {
+  size_t sum = 0;
+  for (const Zeroed& array : memory_) sum += array.bytes();
+  return sum;
+}
+
+// rhs[l] in, value[l] out
+static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, int l) {
+  const int last = hierarchy.levels.size() - 1, channels = arrays.value[1].channels;
+  if (l == last) return solve_directly(hierarchy, arrays.rhs[l], arrays.value[l]);
+  const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
+  const int visits = l >= kTwiceFrom && l <= kTwiceTo ? 2 : 1, blocks = blocks_for(level, channels);
+  for (int visit = 0; visit < visits; ++visit) {
+    if (visit > 0) {
+      std::swap(arrays.value[l], arrays.spare[l]);
+      over_blocks(level.h, blocks, [&](int y0, int y1, int) {
+        residual_block(level, arrays.spare[l], arrays.rhs[l], arrays.residual[l], y0, y1);
+      });
+    }
+    over_blocks(below.h, blocks_for(below, channels), [&](int y0, int y1, int) {
+      const auto& from = visit > 0 ? arrays.residual[l] : arrays.rhs[l];
+      restrict_block(level, from, below, arrays.rhs[l + 1], y0, y1);
+    });
+    solve_level(hierarchy, arrays, omega, l + 1);
+    over_blocks(level.h, blocks, [&](int y0, int y1, int) {
+      climb_block({&level, &below, visit > 0 ? &arrays.spare[l] : nullptr, arrays.value[l], arrays.rhs[l],
+                   arrays.value[l + 1], &omega, y0, y1});
+    });
+  }
+}
+
 void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega) {
-  const auto& levels = hierarchy.levels;
-  const int last = levels.size() - 1, channels = arrays.value[1].channels;
-  for (int l = 1; l < last; ++l) {
-    over_blocks(levels[l + 1].h, blocks_for(levels[l + 1], channels), [&](int y0, int y1, int) {
-      restrict_block(levels[l], arrays.rhs[l], levels[l + 1], arrays.rhs[l + 1], y0, y1);
-    });
-  }
-  solve_directly(hierarchy, arrays.rhs[last], arrays.value[last]);
-  for (int l = last - 1; l >= 1; --l) {
-    over_blocks(levels[l].h, blocks_for(levels[l], channels), [&](int y0, int y1, int) {
-      climb_block({&levels[l], &levels[l + 1], arrays.value[l], arrays.rhs[l], arrays.value[l + 1], &omega, y0, y1});
-    });
-  }
+  solve_level(hierarchy, arrays, omega, 1);
 }
 
 template <class T>

@@ -26,6 +26,8 @@ INPAINTX_HD float relax9(float v, float rhs, float inverse, float sum, float ome
   return v + omega * (rhs * inverse - v + sum);
 }
 
+INPAINTX_HD float residual9(float v, float rhs, float inverse, float sum) { return rhs - (v - sum) / inverse; }
+
 // Bilinear interpolation onto an odd position, and its transpose, of three values of the finer grid.
 INPAINTX_HD float between(float a, float b) { return 0.5f * (a + b); }
 template <class T>

@@ -107,29 +107,33 @@ POISSON_INLINE void restrict_row(float* __restrict out, T* __restrict sum, const
   }
 }
 
-// ---- coarse grids
+// ---- coarse grids; kResidual gives the residual instead of the next value
 
-POISSON_INLINE void relax_row9(float* __restrict out, const float* v, const float* up, const float* down,
-                               const float* rhs, const float* coef, int64_t length, float omega, int n) {
+template <bool kResidual>
+POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
+                         const float* coef, int64_t length, float omega, int n) {
   const float *c0 = coef, *c1 = coef + length, *c2 = c1 + length, *c3 = c2 + length, *inverse = c3 + length;
   const float *c5 = inverse + length, *c6 = c5 + length, *c7 = c6 + length, *c8 = c7 + length;
 #pragma omp simd
   for (int i = 0; i < n; ++i) {
     const float above = c0[i] * up[i - 1] + c1[i] * up[i] + c2[i] * up[i + 1];
     const float below = c6[i] * down[i - 1] + c7[i] * down[i] + c8[i] * down[i + 1];
-    const float sides = c3[i] * v[i - 1] + c5[i] * v[i + 1];
-    out[i] = relax9(v[i], rhs[i], inverse[i], sides + (above + below), omega);
+    const float sum = c3[i] * v[i - 1] + c5[i] * v[i + 1] + (above + below);
+    if constexpr (kResidual) out[i] = inverse[i] > 0 ? residual9(v[i], rhs[i], inverse[i], sum) : 0.f;
+    else out[i] = relax9(v[i], rhs[i], inverse[i], sum, omega);
   }
 }
 
-POISSON_INLINE void relax_row9(float* __restrict out, const float* v, const float* up, const float* down,
-                               const float* rhs, const Level& level, float omega, int n) {
+template <bool kResidual>
+POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
+                         const Level& level, float omega, int n) {
   const float edge = level.edge, corner = level.corner, inverse = level.inverse;
 #pragma omp simd
   for (int i = 0; i < n; ++i) {
     const float edges = (v[i - 1] + v[i + 1]) + (up[i] + down[i]);
     const float corners = (up[i - 1] + up[i + 1]) + (down[i - 1] + down[i + 1]);
-    out[i] = relax9(v[i], rhs[i], inverse, edge * edges + corner * corners, omega);
+    const float sum = edge * edges + corner * corners;
+    out[i] = kResidual ? residual9(v[i], rhs[i], inverse, sum) : relax9(v[i], rhs[i], inverse, sum, omega);
   }
 }
 

@@ -90,9 +90,7 @@ struct Solver::Workspace {
     rhs = Rows<T>(rhs_memory, level, channels);
   }
   size_t bytes() const {
-    size_t sum = memory.bytes() + rhs_memory.bytes() + norms.size() * sizeof(double);
-    for (const Zeroed& array : coarse.memory) sum += array.bytes();
-    return sum;
+    return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double);
   }
 
   int channels;
