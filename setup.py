@@ -133,6 +133,7 @@ setup(
         "pydantic>=2.7",
         "rich>=13",
         "safetensors>=0.4",
+        "torchmetrics>=1.4",
         "typer>=0.12",
     ],
 )

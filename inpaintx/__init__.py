@@ -2,7 +2,6 @@
 
 from inpaintx._build import build_info
 from inpaintx import _C, ops, testing
-from inpaintx._C import PoissonSolver
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.hookspecs import hookimpl
 from inpaintx.inpaint import inpaint
@@ -14,7 +13,6 @@ __all__ = [
     "Config",
     "InpaintxError",
     "Method",
-    "PoissonSolver",
     "UntrainedWarning",
     "Weights",
     "build_info",

@@ -1,0 +1,52 @@
+// pybind11: every op as a plain function, objects with state, and what was built.
+#include <ATen/Parallel.h>
+#include <torch/csrc/utils/pybind.h>
+
+#include <array>
+
+#include "ops.h"
+
+namespace py = pybind11;
+using at::Tensor;
+using Pair = std::array<int64_t, 2>;
+
+namespace {
+
+py::dict build_info() {
+  py::dict info;
+#ifdef INPAINTX_WITH_CUDA
+  info["with_cuda"] = true;
+#else
+  info["with_cuda"] = false;
+#endif
+#if defined(__clang__)
+  info["compiler"] = "clang " __clang_version__;
+#elif defined(__GNUC__)
+  info["compiler"] = "gcc " __VERSION__;
+#else
+  info["compiler"] = "other";
+#endif
+  info["cxx"] = static_cast<long>(__cplusplus);
+#if defined(__x86_64__) && defined(__GNUC__)
+  info["cpu"] = __builtin_cpu_supports("avx512bw") ? "avx512" : __builtin_cpu_supports("avx2") ? "avx2" : "x86-64";
+#elif defined(__aarch64__)
+  info["cpu"] = "neon";
+#else
+  info["cpu"] = "baseline";
+#endif
+  return info;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_C, m) {
+  m.doc() = "Native part of inpaintx; the public functions stand in inpaintx.ops.";
+  const auto release = py::call_guard<py::gil_scoped_release>();
+  m.def("partial_conv2d", [](const Tensor& x, const Tensor& mask, const Tensor& weight, const std::optional<Tensor>& bias,
+                             Pair stride, Pair padding, Pair dilation, bool scale_by_sum) {
+    return inpaintx::ops::partial_conv2d(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+  }, release);
+  m.def("spd_map", &inpaintx::ops::spd_map, release);
+  m.def("hog", &inpaintx::ops::hog, release);
+  m.def("build_info", &build_info, "Compiler, vector extension in use, and whether CUDA was built.");
+}

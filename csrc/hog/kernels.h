@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+
+namespace inpaintx::hog {
+
+template <typename acc_t>
+struct Hog {
+  const acc_t* x;  // [batch, channels, height, width]
+  acc_t* cells;    // [batch, cells_y, cells_x, bins], each cell averaged over the blocks that contain it
+  acc_t* blocks;   // [batch, blocks_y, blocks_x, block, block, bins], L2-Hys normalised
+  int64_t batch, channels, height, width;
+  int64_t cell, block, bins;
+  double clip;
+
+  int64_t cells_y() const { return height / cell; }
+  int64_t cells_x() const { return width / cell; }
+  int64_t blocks_y() const { return cells_y() - block + 1; }
+  int64_t blocks_x() const { return cells_x() - block + 1; }
+};
+
+namespace cpu {
+template <typename acc_t>
+void run(const Hog<acc_t>&);
+}
+
+}  // namespace inpaintx::hog

@@ -1,0 +1,60 @@
+// hog: schema, checks, allocation. No gradient.
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/empty.h>
+#include <torch/library.h>
+
+#include "hog/kernels.h"
+#include "hog/math.h"
+#include "ops.h"
+
+namespace inpaintx::ops {
+namespace {
+
+using at::Tensor;
+
+template <typename acc_t>
+std::tuple<Tensor, Tensor> compute(const Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip) {
+  hog::Hog<acc_t> a{x.const_data_ptr<acc_t>(), nullptr, nullptr, x.size(0), x.size(1), x.size(2), x.size(3),
+                    cell, block, bins, clip};
+  Tensor cells = at::empty({a.batch, a.cells_y(), a.cells_x(), bins}, x.options());
+  Tensor blocks = at::empty({a.batch, a.blocks_y(), a.blocks_x(), block, block, bins}, x.options());
+  a.cells = cells.mutable_data_ptr<acc_t>();
+  a.blocks = blocks.mutable_data_ptr<acc_t>();
+  hog::cpu::run(a);
+  return {cells, blocks};
+}
+
+std::tuple<Tensor, Tensor> hog_native(const Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip) {
+  TORCH_CHECK_VALUE(x.dim() == 4 && x.size(1) > 0, "hog: x must have shape [B,C,H,W], got ", x.sizes());
+  TORCH_CHECK_VALUE(at::isFloatingType(x.scalar_type()), "hog: x must be floating point, got ", x.scalar_type());
+  TORCH_CHECK_VALUE(cell > 0 && block > 0 && bins > 0 && bins <= hog::kMaxBins,
+                    "hog: cell and block must be positive and bins 1 to ", hog::kMaxBins, ", got cell ", cell,
+                    ", block ", block, ", bins ", bins);
+  TORCH_CHECK_VALUE(x.size(2) >= cell * block && x.size(3) >= cell * block, "hog: x must hold a block of ", block,
+                    " cells of ", cell, " pixels each way, got ", x.sizes());
+  if (x.scalar_type() == at::kDouble) return compute<double>(x.contiguous(), cell, block, bins, clip);
+  auto [cells, blocks] = compute<float>(x.to(at::kFloat).contiguous(), cell, block, bins, clip);
+  return {cells.to(x.scalar_type()), blocks.to(x.scalar_type())};
+}
+
+std::tuple<Tensor, Tensor> hog_autograd(const Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip) {
+  const at::AutoDispatchBelowADInplaceOrView below;
+  return hog(x, cell, block, bins, clip);
+}
+
+}  // namespace
+
+std::tuple<Tensor, Tensor> hog(const Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip) {
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::hog", "").typed<decltype(hog_native)>();
+  return op.call(x, cell, block, bins, clip);
+}
+
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def("hog(Tensor x, int cell, int block, int bins, float clip) -> (Tensor cells, Tensor blocks)");
+}
+TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("hog", hog_native); }
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("hog", hog_autograd); }
+
+}  // namespace inpaintx::ops

@@ -1,0 +1,25 @@
+// Every op as a C++ function: the dispatcher's typed entry, so that autograd, autocast and devices apply.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+#include <tuple>
+
+namespace inpaintx::ops {
+
+// x [B,Cin,H,W], mask [B|1, 1|Cin, H, W] with 1 = hole, weight [Cout,Cin,kh,kw], bias [Cout]
+// -> y [B,Cout,Ho,Wo], new_mask [B,1,Ho,Wo] in the mask's dtype
+std::tuple<at::Tensor, at::Tensor> partial_conv2d(const at::Tensor& x, const at::Tensor& mask,
+                                                  const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                                                  at::IntArrayRef stride, at::IntArrayRef padding,
+                                                  at::IntArrayRef dilation, bool scale_by_sum);
+
+// mask [B,1,H,W] -> P [B,1,H,W] float32
+at::Tensor spd_map(const at::Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze);
+
+// x [B,C,H,W] -> cells [B,Cy,Cx,bins] and blocks [B,By,Bx,block,block,bins]
+std::tuple<at::Tensor, at::Tensor> hog(const at::Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip);
+
+}  // namespace inpaintx::ops

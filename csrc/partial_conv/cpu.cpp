@@ -1,0 +1,192 @@
+#include <ATen/Parallel.h>
+#include <c10/util/BFloat16.h>
+#include <c10/util/Half.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "common/simd.h"
+#include "partial_conv/kernels.h"
+#include "partial_conv/math.h"
+
+namespace inpaintx::partial_conv::cpu {
+namespace {
+
+constexpr int64_t kGrain = 1 << 15;  // elements below which a second thread costs more than it saves
+
+// Calls f(begin, end) over units of `size` elements each.
+template <typename F>
+void over(int64_t units, int64_t size, const F& f) {
+  at::parallel_for(0, units, std::max<int64_t>(1, kGrain / std::max<int64_t>(size, 1)), f);
+}
+
+}  // namespace
+
+template <typename scalar_t, typename mask_t>
+void run(const Hide<scalar_t, mask_t>& a, Queue) {
+  const auto& im = a.image;
+  const int64_t image_stride = a.mask_batch == 1 ? 0 : a.mask_channels * im.pixels;
+  if (!im.channels_last) {
+    over(im.batch * im.channels, im.pixels, [&](int64_t begin, int64_t end) {
+      for (int64_t plane = begin; plane < end; ++plane) {
+        const int64_t c = a.mask_channels == 1 ? 0 : plane % im.channels;
+        const mask_t* mask = a.mask + plane / im.channels * image_stride + c * im.pixels;
+        const scalar_t* x = a.x + plane * im.pixels;
+        scalar_t* out = a.out + plane * im.pixels;
+        for (int64_t p = 0; p < im.pixels; ++p) out[p] = is_hole(mask[p]) ? scalar_t(0) : x[p];
+      }
+    });
+    return;
+  }
+  over(im.batch * im.pixels, im.channels, [&](int64_t begin, int64_t end) {
+    for (int64_t pixel = begin; pixel < end; ++pixel) {
+      const mask_t* mask = a.mask + pixel / im.pixels * image_stride + pixel % im.pixels;
+      const scalar_t* x = a.x + pixel * im.channels;
+      scalar_t* out = a.out + pixel * im.channels;
+      if (a.mask_channels > 1) {
+        for (int64_t c = 0; c < im.channels; ++c) out[c] = is_hole(mask[c * im.pixels]) ? scalar_t(0) : x[c];
+      } else if (is_hole(*mask)) {
+        std::fill_n(out, im.channels, scalar_t(0));
+      } else {
+        std::copy_n(x, im.channels, out);
+      }
+    }
+  });
+}
+
+// The window sum is separable: known channels of a pixel, then along the row, then down the columns.
+template <typename acc_t, typename mask_t>
+void run(const Ratio<acc_t, mask_t>& a, Queue) {
+  const auto& w = a.window;
+  const int64_t pixels = w.height * w.width;
+  at::parallel_for(0, w.batch, 1, [&](int64_t begin, int64_t end) {
+    std::vector<int32_t> known(w.width), rows(w.height * w.out_width);
+    for (int64_t b = begin; b < end; ++b) {
+      const mask_t* mask = a.mask + (w.mask_batch == 1 ? 0 : b) * w.mask_channels * pixels;
+      for (int64_t y = 0; y < w.height; ++y) {
+        std::fill(known.begin(), known.end(), static_cast<int32_t>(w.mask_channels));
+        for (int64_t c = 0; c < w.mask_channels; ++c) {
+          const mask_t* row = mask + c * pixels + y * w.width;
+          for (int64_t x = 0; x < w.width; ++x) known[x] -= is_hole(row[x]);
+        }
+        for (int64_t x = 0; x < w.out_width; ++x) {
+          const int64_t start = x * w.stride[1] - w.padding[1];
+          const Taps taps = taps_inside(start, w.kernel[1], w.dilation[1], w.width);
+          int32_t sum = 0;
+          for (int64_t t = taps.first; t < taps.last; ++t) sum += known[start + t * w.dilation[1]];
+          rows[y * w.out_width + x] = sum;
+        }
+      }
+      for (int64_t y = 0; y < w.out_height; ++y) {
+        const int64_t start = y * w.stride[0] - w.padding[0];
+        const Taps taps = taps_inside(start, w.kernel[0], w.dilation[0], w.height);
+        acc_t* out = a.ratio + (b * w.out_height + y) * w.out_width;
+        mask_t* empty = a.new_mask + (b * w.out_height + y) * w.out_width;
+        for (int64_t x = 0; x < w.out_width; ++x) {
+          int64_t sum = 0;
+          for (int64_t t = taps.first; t < taps.last; ++t) sum += rows[(start + t * w.dilation[0]) * w.out_width + x];
+          out[x] = ratio<acc_t>(sum, static_cast<acc_t>(w.scale));
+          empty[x] = static_cast<mask_t>(sum == 0);
+        }
+      }
+    }
+  });
+}
+
+template <typename scalar_t, typename acc_t>
+void run(const Renormalise<scalar_t, acc_t>& a, Queue) {
+  const auto& im = a.image;
+  if (!im.channels_last) {
+    over(im.batch * im.channels, im.pixels, [&](int64_t begin, int64_t end) {
+      for (int64_t plane = begin; plane < end; ++plane) {
+        const acc_t* ratio = a.ratio + plane / im.channels * im.pixels;
+        const acc_t bias = a.bias ? static_cast<acc_t>(a.bias[plane % im.channels]) : acc_t(0);
+        scalar_t* y = a.y + plane * im.pixels;
+        for (int64_t p = 0; p < im.pixels; ++p) {
+          y[p] = static_cast<scalar_t>(renormalise(static_cast<acc_t>(y[p]), ratio[p], bias));
+        }
+      }
+    });
+    return;
+  }
+  over(im.batch * im.pixels, im.channels, [&](int64_t begin, int64_t end) {
+    for (int64_t pixel = begin; pixel < end; ++pixel) {
+      scalar_t* y = a.y + pixel * im.channels;
+      for (int64_t c = 0; c < im.channels; ++c) {
+        const acc_t bias = a.bias ? static_cast<acc_t>(a.bias[c]) : acc_t(0);
+        y[c] = static_cast<scalar_t>(renormalise(static_cast<acc_t>(y[c]), a.ratio[pixel], bias));
+      }
+    }
+  });
+}
+
+// Bias sums go through a partial sum for every image (NCHW) or block of pixels (channels_last), added in order, so
+// that the result does not depend on the number of threads.
+template <typename scalar_t, typename acc_t>
+void run(const ScaleGrad<scalar_t, acc_t>& a, Queue) {
+  const auto& im = a.image;
+  if (!im.channels_last) {
+    std::vector<acc_t> partial(im.batch * im.channels);
+    over(im.batch * im.channels, im.pixels, [&](int64_t begin, int64_t end) {
+      for (int64_t plane = begin; plane < end; ++plane) {
+        const acc_t* ratio = a.ratio + plane / im.channels * im.pixels;
+        const scalar_t* grad = a.grad + plane * im.pixels;
+        scalar_t* out = a.out + plane * im.pixels;
+        acc_t sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t p = 0; p < im.pixels; ++p) {
+          const acc_t g = static_cast<acc_t>(grad[p]);
+          sum += ratio[p] > acc_t(0) ? g : acc_t(0);
+          out[p] = static_cast<scalar_t>(g * ratio[p]);
+        }
+        partial[plane] = sum;
+      }
+    });
+    if (!a.grad_bias) return;
+    for (int64_t c = 0; c < im.channels; ++c) {
+      a.grad_bias[c] = 0;
+      for (int64_t b = 0; b < im.batch; ++b) a.grad_bias[c] += partial[b * im.channels + c];
+    }
+    return;
+  }
+  constexpr int64_t kBlock = 256;
+  const int64_t pixels = im.batch * im.pixels, blocks = (pixels + kBlock - 1) / kBlock;
+  std::vector<acc_t> partial(blocks * im.channels);
+  over(blocks, kBlock * im.channels, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      acc_t* sum = partial.data() + block * im.channels;
+      for (int64_t pixel = block * kBlock; pixel < std::min(pixels, (block + 1) * kBlock); ++pixel) {
+        const acc_t ratio = a.ratio[pixel];
+        const scalar_t* grad = a.grad + pixel * im.channels;
+        scalar_t* out = a.out + pixel * im.channels;
+        for (int64_t c = 0; c < im.channels; ++c) {
+          const acc_t g = static_cast<acc_t>(grad[c]);
+          sum[c] += ratio > acc_t(0) ? g : acc_t(0);
+          out[c] = static_cast<scalar_t>(g * ratio);
+        }
+      }
+    }
+  });
+  if (!a.grad_bias) return;
+  std::fill_n(a.grad_bias, im.channels, acc_t(0));
+  for (int64_t block = 0; block < blocks; ++block) {
+    for (int64_t c = 0; c < im.channels; ++c) a.grad_bias[c] += partial[block * im.channels + c];
+  }
+}
+
+template void run(const Ratio<float, bool>&, Queue);
+template void run(const Ratio<float, float>&, Queue);
+template void run(const Ratio<double, bool>&, Queue);
+template void run(const Ratio<double, float>&, Queue);
+#define INSTANTIATE(scalar_t, acc_t)                             \
+  template void run(const Hide<scalar_t, bool>&, Queue);         \
+  template void run(const Hide<scalar_t, float>&, Queue);        \
+  template void run(const Renormalise<scalar_t, acc_t>&, Queue);    \
+  template void run(const ScaleGrad<scalar_t, acc_t>&, Queue);
+INSTANTIATE(float, float)
+INSTANTIATE(double, double)
+INSTANTIATE(c10::Half, float)
+INSTANTIATE(c10::BFloat16, float)
+#undef INSTANTIATE
+
+}  // namespace inpaintx::partial_conv::cpu

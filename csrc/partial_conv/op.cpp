@@ -1,0 +1,286 @@
+// partial_conv2d: schema, checks, allocation, autograd, autocast. The convolution is ATen's; what surrounds it is ours.
+#include <ATen/Dispatch.h>
+#include <ATen/OpMathType.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include "common/torch_cuda.h"
+#include "ops.h"
+#include "partial_conv/kernels.h"
+
+namespace inpaintx::ops {
+namespace {
+
+using at::Tensor;
+using OptionalTensor = std::optional<Tensor>;
+// y, new_mask, and what the backward pass needs: x with its hidden pixels set to 0, and the ratio K/S
+using Outputs = std::tuple<Tensor, Tensor, Tensor, Tensor>;
+
+void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
+           at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation) {
+  TORCH_CHECK_VALUE(x.dim() == 4, "partial_conv2d: x must have shape [B,Cin,H,W], got ", x.sizes());
+  TORCH_CHECK_VALUE(at::isFloatingType(x.scalar_type()), "partial_conv2d: x must be floating point, got ",
+                    x.scalar_type());
+  TORCH_CHECK_VALUE(weight.dim() == 4 && weight.size(1) == x.size(1),
+                    "partial_conv2d: weight must have shape [Cout,Cin,kh,kw] with Cin = ", x.size(1), " as x has, got ",
+                    weight.sizes());
+  TORCH_CHECK_VALUE(weight.scalar_type() == x.scalar_type(), "partial_conv2d: weight must have the dtype of x, ",
+                    x.scalar_type(), ", got ", weight.scalar_type());
+  TORCH_CHECK_VALUE(mask.dim() == 4 && (mask.size(0) == x.size(0) || mask.size(0) == 1) &&
+                        (mask.size(1) == 1 || mask.size(1) == x.size(1)) && mask.size(2) == x.size(2) &&
+                        mask.size(3) == x.size(3),
+                    "partial_conv2d: mask must have shape [B,1,H,W] or [B,Cin,H,W] (1 = hole) for x ", x.sizes(),
+                    ", got ", mask.sizes());
+  TORCH_CHECK_VALUE(!mask.is_complex(), "partial_conv2d: mask must be real or bool, got ", mask.scalar_type());
+  TORCH_CHECK_VALUE(mask.device() == x.device() && weight.device() == x.device(),
+                    "partial_conv2d: x, mask and weight must be on one device, got ", x.device(), ", ", mask.device(),
+                    " and ", weight.device());
+  TORCH_CHECK_VALUE(!bias || (bias->dim() == 1 && bias->size(0) == weight.size(0) &&
+                              bias->scalar_type() == x.scalar_type() && bias->device() == x.device()),
+                    "partial_conv2d: bias must have shape [", weight.size(0), "], dtype and device of x, got ",
+                    bias ? bias->sizes() : at::IntArrayRef{}, " ", bias ? bias->scalar_type() : x.scalar_type());
+  TORCH_CHECK_VALUE(stride.size() == 2 && padding.size() == 2 && dilation.size() == 2,
+                    "partial_conv2d: stride, padding and dilation take two integers each");
+  for (int axis : {0, 1}) {
+    TORCH_CHECK_VALUE(stride[axis] > 0 && padding[axis] >= 0 && dilation[axis] > 0,
+                      "partial_conv2d: stride and dilation must be positive and padding not negative, got stride ",
+                      stride, ", padding ", padding, ", dilation ", dilation);
+    const int64_t reach = dilation[axis] * (weight.size(2 + axis) - 1) + 1;
+    TORCH_CHECK_VALUE(weight.size(2 + axis) > 0 && x.size(2 + axis) + 2 * padding[axis] >= reach,
+                      "partial_conv2d: the kernel reaches over ", reach, " pixels, more than the padded x has: ",
+                      x.sizes(), " with padding ", padding);
+  }
+}
+
+at::MemoryFormat layout_of(const Tensor& x) {
+  const auto format = x.suggest_memory_format();
+  return format == at::MemoryFormat::ChannelsLast ? format : at::MemoryFormat::Contiguous;
+}
+
+partial_conv::Image image_of(const Tensor& x) {
+  return {x.size(0), x.size(1), x.size(2) * x.size(3), !x.is_contiguous()};
+}
+
+// Runs a kernel of kernels.h on the device of `where`.
+template <typename Args>
+void launch(const Tensor& where, const Args& args) {
+#ifdef INPAINTX_WITH_CUDA
+  if (where.is_cuda()) return partial_conv::cuda::run(args, {current_stream(where)});
+#endif
+  partial_conv::cpu::run(args, {});
+}
+
+// kernel<scalar_t, acc_t>(): half and bfloat16 compute in float
+template <typename F>
+void dispatch(at::ScalarType dtype, const F& kernel) {
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, dtype, "partial_conv2d", [&] {
+    kernel(scalar_t{}, at::opmath_type<scalar_t>{});
+  });
+}
+
+// kernel(mask_t): float masks are read as they are, others as bool
+template <typename F>
+void dispatch_mask(const Tensor& mask, const F& kernel) {
+  mask.scalar_type() == at::kFloat ? kernel(float{}) : kernel(bool{});
+}
+
+Tensor readable(const Tensor& mask) {
+  const bool ready = mask.scalar_type() == at::kFloat || mask.scalar_type() == at::kBool;
+  return (ready ? mask : mask.gt(0.5)).contiguous();
+}
+
+void hide(const Tensor& x, const Tensor& mask, const Tensor& out) {
+  dispatch_mask(mask, [&](auto m) {
+    using mask_t = decltype(m);
+    dispatch(x.scalar_type(), [&](auto scalar, auto) {
+      using scalar_t = decltype(scalar);
+      launch(x, partial_conv::Hide<scalar_t, mask_t>{image_of(x), x.const_data_ptr<scalar_t>(),
+                                                     mask.const_data_ptr<mask_t>(), mask.size(0), mask.size(1),
+                                                     out.mutable_data_ptr<scalar_t>()});
+    });
+  });
+}
+
+Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tensor& weight, const OptionalTensor& bias,
+                              at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
+                              bool scale_by_sum) {
+  check(x_, mask_, weight, bias, stride, padding, dilation);
+  const c10::DeviceGuard guard(x_.device());
+  const Tensor x = x_.contiguous(layout_of(x_));
+  const Tensor mask = readable(mask_);
+  const Tensor shown = at::empty_like(x);
+  hide(x, mask, shown);
+  Tensor y = at::conv2d(shown, weight, {}, stride, padding, dilation);
+  y = y.contiguous(layout_of(y));
+
+  const auto acc = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const Tensor ratio = at::empty({x.size(0), 1, y.size(2), y.size(3)}, x.options().dtype(acc));
+  Tensor new_mask = at::empty(ratio.sizes(), mask.options());
+  const double channels_per_mask = static_cast<double>(x.size(1)) / static_cast<double>(mask.size(1));
+  const partial_conv::Window window{
+      x.size(0), mask.size(0), mask.size(1), x.size(2), x.size(3), y.size(2), y.size(3),
+      {weight.size(2), weight.size(3)}, {stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]},
+      // "sum" divides by the number of known inputs over all channels, whether the mask has one channel or many
+      scale_by_sum ? 1 / channels_per_mask : static_cast<double>(weight.size(2) * weight.size(3) * mask.size(1))};
+  const Tensor b = bias ? bias->contiguous() : Tensor();
+  dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
+    using scalar_t = decltype(scalar);
+    using acc_t = decltype(accumulate);
+    dispatch_mask(mask, [&](auto m) {
+      using mask_t = decltype(m);
+      launch(x, partial_conv::Ratio<acc_t, mask_t>{window, mask.const_data_ptr<mask_t>(),
+                                                   ratio.mutable_data_ptr<acc_t>(),
+                                                   new_mask.mutable_data_ptr<mask_t>()});
+    });
+    launch(x, partial_conv::Renormalise<scalar_t, acc_t>{image_of(y), y.mutable_data_ptr<scalar_t>(),
+                                                         ratio.const_data_ptr<acc_t>(),
+                                                         bias ? b.const_data_ptr<scalar_t>() : nullptr});
+  });
+  if (new_mask.scalar_type() != mask_.scalar_type()) new_mask = new_mask.to(mask_.scalar_type());
+  return {y, new_mask, shown, ratio};
+}
+
+// g' = g K/S;  dW from shown and g';  dx = valid * convT(g');  db = sum of g where S > 0
+std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& grad_, const Tensor& shown,
+                                                                  const Tensor& mask, const Tensor& ratio,
+                                                                  const Tensor& weight, at::IntArrayRef stride,
+                                                                  at::IntArrayRef padding, at::IntArrayRef dilation,
+                                                                  std::array<bool, 3> wanted) {
+  const c10::DeviceGuard guard(grad_.device());
+  const Tensor grad = grad_.contiguous(layout_of(grad_));
+  Tensor scaled = at::empty_like(grad);
+  Tensor grad_bias = wanted[2] ? at::empty({weight.size(0)}, ratio.options()) : Tensor();
+  dispatch(grad.scalar_type(), [&](auto scalar, auto accumulate) {
+    using scalar_t = decltype(scalar);
+    using acc_t = decltype(accumulate);
+    launch(grad, partial_conv::ScaleGrad<scalar_t, acc_t>{
+                     image_of(grad), grad.const_data_ptr<scalar_t>(), ratio.const_data_ptr<acc_t>(),
+                     scaled.mutable_data_ptr<scalar_t>(), wanted[2] ? grad_bias.mutable_data_ptr<acc_t>() : nullptr});
+  });
+  Tensor grad_x, grad_weight;
+  if (wanted[0] || wanted[1]) {
+    std::tie(grad_x, grad_weight, std::ignore) =
+        at::convolution_backward(scaled, shown, weight, c10::nullopt, stride, padding, dilation, false, {0, 0}, 1,
+                                 {wanted[0], wanted[1], false});
+  }
+  if (wanted[0]) {
+    grad_x = grad_x.contiguous(layout_of(grad_x));
+    hide(grad_x, readable(mask), grad_x);
+  }
+  if (wanted[2]) grad_bias = grad_bias.to(weight.scalar_type());
+  return {grad_x, grad_weight, grad_bias};
+}
+
+Outputs forward_op(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
+                   at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, bool scale_by_sum) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("inpaintx::partial_conv2d", "")
+                             .typed<decltype(partial_conv2d_native)>();
+  return op.call(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+}
+
+std::tuple<Tensor, Tensor, Tensor> backward_op(const Tensor& grad, const Tensor& shown, const Tensor& mask,
+                                               const Tensor& ratio, const Tensor& weight, at::IntArrayRef stride,
+                                               at::IntArrayRef padding, at::IntArrayRef dilation,
+                                               std::array<bool, 3> wanted) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("inpaintx::partial_conv2d_backward", "")
+                             .typed<decltype(partial_conv2d_backward_native)>();
+  return op.call(grad, shown, mask, ratio, weight, stride, padding, dilation, wanted);
+}
+
+class PartialConv2dFunction : public torch::autograd::Function<PartialConv2dFunction> {
+ public:
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& x,
+                                                const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
+                                                at::IntArrayRef stride, at::IntArrayRef padding,
+                                                at::IntArrayRef dilation, bool scale_by_sum) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    auto [y, new_mask, shown, ratio] = forward_op(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+    ctx->save_for_backward({shown, mask, ratio, weight});
+    ctx->mark_non_differentiable({new_mask, shown, ratio});
+    ctx->set_materialize_grads(false);
+    ctx->saved_data["window"] = std::vector<int64_t>{stride[0],  stride[1],   padding[0],
+                                                     padding[1], dilation[0], dilation[1]};
+    ctx->saved_data["bias"] = bias.has_value();
+    return {y, new_mask, shown, ratio};
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    torch::autograd::variable_list result(8);
+    if (!grads[0].defined()) return result;
+    const auto saved = ctx->get_saved_variables();
+    const auto window = ctx->saved_data["window"].toIntVector();
+    const at::IntArrayRef w = window;
+    const std::array<bool, 3> wanted{ctx->needs_input_grad(0), ctx->needs_input_grad(2),
+                                     ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(3)};
+    std::tie(result[0], result[2], result[3]) = backward_op(grads[0], saved[0], saved[1], saved[2], saved[3],
+                                                            w.slice(0, 2), w.slice(2, 2), w.slice(4, 2), wanted);
+    return result;
+  }
+};
+
+Outputs partial_conv2d_autograd(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
+                                at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
+                                bool scale_by_sum) {
+  const auto out = PartialConv2dFunction::apply(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+  return {out[0], out[1], out[2], out[3]};
+}
+
+template <c10::DeviceType device>
+Outputs partial_conv2d_autocast(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
+                                at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
+                                bool scale_by_sum) {
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  const auto lower = at::autocast::get_lower_precision_fp_from_device_type(device);
+  return forward_op(at::autocast::cached_cast(lower, x, device), mask, at::autocast::cached_cast(lower, weight, device),
+                    at::autocast::cached_cast(lower, bias, device), stride, padding, dilation, scale_by_sum);
+}
+
+}  // namespace
+
+std::tuple<Tensor, Tensor> partial_conv2d(const Tensor& x, const Tensor& mask, const Tensor& weight,
+                                          const OptionalTensor& bias, at::IntArrayRef stride, at::IntArrayRef padding,
+                                          at::IntArrayRef dilation, bool scale_by_sum) {
+  auto [y, new_mask, shown, ratio] = forward_op(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+  return {y, new_mask};
+}
+
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def(
+      "partial_conv2d(Tensor x, Tensor mask, Tensor weight, Tensor? bias, int[2] stride, int[2] padding, "
+      "int[2] dilation, bool scale_by_sum) -> (Tensor y, Tensor new_mask, Tensor shown, Tensor ratio)");
+  m.def(
+      "partial_conv2d_backward(Tensor grad, Tensor shown, Tensor mask, Tensor ratio, Tensor weight, int[2] stride, "
+      "int[2] padding, int[2] dilation, bool[3] wanted) -> (Tensor, Tensor, Tensor)");
+}
+TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {
+  m.impl("partial_conv2d", partial_conv2d_native);
+  m.impl("partial_conv2d_backward", partial_conv2d_backward_native);
+}
+#ifdef INPAINTX_WITH_CUDA
+TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
+  m.impl("partial_conv2d", partial_conv2d_native);
+  m.impl("partial_conv2d_backward", partial_conv2d_backward_native);
+}
+#endif
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
+  m.impl("partial_conv2d", partial_conv2d_autograd);
+  m.impl("partial_conv2d_backward", torch::autograd::autogradNotImplementedFallback());
+}
+TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) {
+  m.impl("partial_conv2d", partial_conv2d_autocast<c10::DeviceType::CPU>);
+}
+TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) {
+  m.impl("partial_conv2d", partial_conv2d_autocast<c10::DeviceType::CUDA>);
+}
+
+}  // namespace inpaintx::ops

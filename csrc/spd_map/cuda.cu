@@ -1,0 +1,85 @@
+// Probability maps on CUDA. Hard: a separable, capped chessboard distance. Improved: n gather steps.
+#include <utility>
+
+#include "common/cuda_check.h"
+#include "spd_map/kernels.h"
+#include "spd_map/math.h"
+
+namespace inpaintx::spd_map::cuda {
+namespace {
+
+cudaStream_t stream_of(const Map& m) { return static_cast<cudaStream_t>(m.stream); }
+
+// Distance along the column to the nearest known pixel, at most far.
+__global__ void column_kernel(Map m, int32_t* column, int32_t far) {
+  INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) {
+    const int64_t y = i / m.width % m.height;
+    int32_t distance = 0;
+    for (; distance < far; ++distance) {
+      if (y >= distance && !m.hole[i - distance * m.width]) break;
+      if (y + distance < m.height && !m.hole[i + distance * m.width]) break;
+    }
+    column[i] = distance;
+  }
+}
+
+// The chessboard distance is the least over the row of max(horizontal, vertical distance).
+__global__ void row_kernel(Map m, const int32_t* column, int32_t far) {
+  INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) {
+    const int64_t x = i % m.width;
+    int32_t best = column[i];
+    for (int32_t d = 1; d < best; ++d) {
+      if (x >= d) best = min(best, max(d, column[i - d]));
+      if (x + d < m.width) best = min(best, max(d, column[i + d]));
+    }
+    m.map[i] = best == 0 ? 1.0f : static_cast<float>(pow(m.k, -static_cast<double>(ring(min(best, far), m.radius, m.n))));
+  }
+}
+
+__global__ void start_kernel(Map m, float* map) {
+  INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) map[i] = m.hole[i] ? 0.0f : 1.0f;
+}
+
+__global__ void step_kernel(Map m, const float* now, float* next) {
+  const float area = static_cast<float>((2 * m.radius + 1) * (2 * m.radius + 1));
+  INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) {
+    const int64_t x = i % m.width, y = i / m.width % m.height;
+    float sum = 0;
+    if (m.hole[i]) {
+      for (int64_t v = max(-m.radius, -y); v <= min(m.radius, m.height - 1 - y); ++v) {
+        for (int64_t u = max(-m.radius, -x); u <= min(m.radius, m.width - 1 - x); ++u) sum += now[i + v * m.width + u];
+      }
+    }
+    next[i] = improved_step(m.hole[i], now[i], sum, area, m.freeze);
+  }
+}
+
+}  // namespace
+
+void hard(const Map& m, int32_t* scratch) {
+  const int64_t total = m.batch * m.height * m.width;
+  if (total == 0) return;
+  const int64_t longest = m.height > m.width ? m.height : m.width;
+  const auto far = static_cast<int32_t>((m.n < longest ? m.n : longest) * m.radius + 1);
+  column_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, scratch, far);
+  INPAINTX_CUDA_CHECK(cudaGetLastError());
+  row_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, scratch, far);
+  INPAINTX_CUDA_CHECK(cudaGetLastError());
+}
+
+void improved(const Map& m, float* scratch) {
+  const int64_t total = m.batch * m.height * m.width;
+  if (total == 0) return;
+  // start in the buffer from which an even number of swaps ends in the map
+  float* now = m.n % 2 ? scratch : m.map;
+  float* next = m.n % 2 ? m.map : scratch;
+  start_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, now);
+  INPAINTX_CUDA_CHECK(cudaGetLastError());
+  for (int64_t step = 0; step < m.n; ++step) {
+    step_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, now, next);
+    INPAINTX_CUDA_CHECK(cudaGetLastError());
+    std::swap(now, next);
+  }
+}
+
+}  // namespace inpaintx::spd_map::cuda

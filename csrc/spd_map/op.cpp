@@ -1,0 +1,68 @@
+// spd_map: schema, checks, allocation. Masks never receive gradients.
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/empty.h>
+#include <torch/library.h>
+
+#include "common/torch_cuda.h"
+#include "ops.h"
+#include "spd_map/kernels.h"
+
+namespace inpaintx::ops {
+namespace {
+
+using at::Tensor;
+
+Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze) {
+  TORCH_CHECK_VALUE(mask.dim() == 4 && mask.size(1) == 1, "spd_map: mask must have shape [B,1,H,W] (1 = hole), got ",
+                    mask.sizes());
+  TORCH_CHECK_VALUE(!mask.is_complex(), "spd_map: mask must be real or bool, got ", mask.scalar_type());
+  TORCH_CHECK_VALUE(n >= 0, "spd_map: n must not be negative, got ", n);
+  TORCH_CHECK_VALUE(kernel_size > 0 && kernel_size % 2 == 1, "spd_map: kernel_size must be odd and positive, got ",
+                    kernel_size);
+  TORCH_CHECK_VALUE(k > 0, "spd_map: k must be positive, got ", k);
+  const c10::DeviceGuard guard(mask.device());
+  const Tensor hole = (mask.scalar_type() == at::kBool ? mask : mask.gt(0.5)).contiguous();
+  Tensor out = at::empty(mask.sizes(), mask.options().dtype(at::kFloat));
+  spd_map::Map map{hole.const_data_ptr<bool>(), out.mutable_data_ptr<float>(), mask.size(0), mask.size(2), mask.size(3),
+                   n, kernel_size / 2, k, freeze, nullptr};
+#ifdef INPAINTX_WITH_CUDA
+  if (mask.is_cuda()) {
+    map.stream = current_stream(mask);
+    const Tensor scratch = at::empty(mask.sizes(), mask.options().dtype(improved ? at::kFloat : at::kInt));
+    if (improved) {
+      spd_map::cuda::improved(map, scratch.mutable_data_ptr<float>());
+    } else {
+      spd_map::cuda::hard(map, scratch.mutable_data_ptr<int32_t>());
+    }
+    return out;
+  }
+#endif
+  improved ? spd_map::cpu::improved(map) : spd_map::cpu::hard(map);
+  return out;
+}
+
+Tensor spd_map_autograd(const Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze) {
+  const at::AutoDispatchBelowADInplaceOrView below;
+  return spd_map(mask, n, kernel_size, improved, k, freeze);
+}
+
+}  // namespace
+
+Tensor spd_map(const Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("inpaintx::spd_map", "")
+                             .typed<decltype(spd_map_native)>();
+  return op.call(mask, n, kernel_size, improved, k, freeze);
+}
+
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def("spd_map(Tensor mask, int n, int kernel_size, bool improved, float k, bool freeze) -> Tensor");
+}
+TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("spd_map", spd_map_native); }
+#ifdef INPAINTX_WITH_CUDA
+TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) { m.impl("spd_map", spd_map_native); }
+#endif
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("spd_map", spd_map_autograd); }
+
+}  // namespace inpaintx::ops

@@ -1,0 +1,1 @@
+"""The project's own plugins, one folder a paper's method; each comes in by the same door as a third party's."""
