@@ -11,11 +11,11 @@
 namespace inpaintx::poisson {
 namespace {
 
-constexpr int kSlots = 4;        // rows that a stage keeps: three that the next one reads and the one being written
-constexpr int kMostSteps = 6;    // so that eight widened mask rows outlive the last stage
+constexpr int kSlots = 4;      // rows that a stage keeps: three that the next one reads and the one being written
+constexpr int kMostSteps = 6;  // so that eight widened mask rows outlive the last stage
 constexpr int kMaskSlots = 8;
 constexpr int kTwiceFrom = 2, kTwiceTo = 4;  // coarse grids visited twice
-constexpr int64_t kSmall = 1 << 14;  // values; below, one thread is faster
+constexpr int64_t kSmall = 1 << 14;          // values; below, one thread is faster
 
 int blocks_for(const Level& level, int channels) {
   if (level.pixels * channels < kSmall || at::in_parallel_region()) return 1;
@@ -76,13 +76,14 @@ POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w,
   }
 }
 
-// ---- finest grid -----------------------------------------------------------------------------------------------------
+// ---- finest grid
+// -----------------------------------------------------------------------------------------------------
 
 template <class T>
 struct FinestBlock {
   const FinestPass<T>* pass;
-  int y0, y1;      // own rows
-  int halo;        // rows of the old v kept on either side
+  int y0, y1;        // own rows
+  int halo;          // rows of the old v kept on either side
   T *above, *below;  // [halo][channels][stride]: they are changed meanwhile by those who own them
 };
 
@@ -93,9 +94,12 @@ POISSON_INLINE void relax_rows(const Level& level, const FinestBlock<T>& block, 
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-    if (rhs) relax_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, omega, n);
-    else if (span.coef == kUniform) relax_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, omega, n);
-    else relax_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, omega, n);
+    if (rhs)
+      relax_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, omega, n);
+    else if (span.coef == kUniform)
+      relax_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, omega, n);
+    else
+      relax_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, omega, n);
   }
   mirror_ends(out, level.w);
 }
@@ -108,9 +112,12 @@ POISSON_INLINE double residual_rows(const Level& level, const FinestBlock<T>& bl
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-    if (rhs) sum += residual_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, n);
-    else if (span.coef == kUniform) sum += residual_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, n);
-    else sum += residual_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, n);
+    if (rhs)
+      sum += residual_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, n);
+    else if (span.coef == kUniform)
+      sum += residual_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, n);
+    else
+      sum += residual_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, n);
   }
   return sum;
 }
@@ -153,18 +160,21 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
         T* out = k == steps && y >= block.y0 && y < block.y1 ? pass.v.at(y, c) : ring.at(k, y, c);
         if (k > 0) {
           const T *v = ring.at(k - 1, y, c), *up = ring.at(k - 1, std::max(0, y - 1), c);
-          relax_rows(level, block, y, c, out, v, up, ring.at(k - 1, std::min(h - 1, y + 1), c), m, T(pass.omega[k - 1]));
+          relax_rows(level, block, y, c, out, v, up, ring.at(k - 1, std::min(h - 1, y + 1), c), m,
+                     T(pass.omega[k - 1]));
           continue;
         }
-        const T* old = y < block.y0    ? block.above + (int64_t(y - block.y0 + block.halo) * channels + c) * stride + kPad
+        const T* old = y < block.y0 ? block.above + (int64_t(y - block.y0 + block.halo) * channels + c) * stride + kPad
                        : y >= block.y1 ? block.below + (int64_t(y - block.y1) * channels + c) * stride + kPad
                                        : pass.v.at(y, c);
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
           interpolate(*pass.coarse, coarse.h, y, c, span, line, mean);
-          if (span.coef == kUniform) add_row<T, false>(out + x, old + x, line, m, n);
-          else add_row<T, true>(out + x, old + x, line, m + x, n);
+          if (span.coef == kUniform)
+            add_row<T, false>(out + x, old + x, line, m, n);
+          else
+            add_row<T, true>(out + x, old + x, line, m + x, n);
         }
         mirror_ends(out, level.w);
       }
@@ -185,8 +195,8 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
         const int i = std::min(h - 1, std::max(0, y - 1 + k));
         rows[k] = in_place || (i >= block.y0 && i < block.y1) ? pass.v.at(i, c) : ring.at(steps, i, c);
       }
-      const double sum = residual_rows(level, block, y, c, r, rows[1], rows[0], rows[2],
-                                       masks + (y & (kMaskSlots - 1)) * stride);
+      const double sum =
+          residual_rows(level, block, y, c, r, rows[1], rows[0], rows[2], masks + (y & (kMaskSlots - 1)) * stride);
       if (own) pass.norms[int64_t(y) * channels + c] = sum;
 
       // An odd row completes the coarse row above it; so does a last, even row.
@@ -205,7 +215,8 @@ INPAINTX_CLONES void finest_block_f64(const FinestBlock<double>& block) { finest
 void run(const FinestBlock<float>& block) { finest_block_f32(block); }
 void run(const FinestBlock<double>& block) { finest_block_f64(block); }
 
-// ---- coarse grids ----------------------------------------------------------------------------------------------------
+// ---- coarse grids
+// ----------------------------------------------------------------------------------------------------
 
 INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
                                     const Rows<float>& to, int y0, int y1) {
@@ -216,7 +227,8 @@ INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, 
     for (int c = 0; c < to.channels && !coarse.empty(y); ++c) {
       const float* above = y > 0 ? from.at(2 * y - 1, c) : zeros;
       const float* below = 2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros;
-      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, sum, m);
+      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, sum,
+                     m);
     }
   }
 }
