@@ -1,4 +1,4 @@
-"""poisson_blend against an exact sparse solve, its gradients, its edge cases, and the solver that is kept for a mask."""
+"""poisson_blend against an exact sparse solve; its gradients, its edge cases, and the solver kept for a mask."""
 
 import numpy as np
 import pytest
@@ -107,7 +107,9 @@ def test_equals_exact_solution(kind, dtype):
     torch.testing.assert_close(got.double(), want, rtol=0, atol=5e-5 if dtype == torch.float32 else 1e-9)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (1, 33), (40, 1), (2, 2), (3, 5), (8, 8), (9, 17), (65, 64), (129, 3)])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 2), (2, 1), (1, 33), (40, 1), (2, 2), (3, 5), (8, 8), (9, 17), (65, 64), (129, 3)]
+)
 @pytest.mark.parametrize("kind", ["corner", "all but one", "checkers", "lines"])
 def test_odd_sizes(size, kind):
     fill, image = draw(*size, dtype=torch.float64)
@@ -216,7 +218,9 @@ def test_layouts():
     mask = torch.cat([shape_mask("blob", 33, 48), shape_mask("strokes", 33, 48)])
     want = poisson_blend(fill, image, mask)
     last = torch.channels_last
-    assert torch.equal(poisson_blend(fill.contiguous(memory_format=last), image.contiguous(memory_format=last), mask), want)
+    assert torch.equal(
+        poisson_blend(fill.contiguous(memory_format=last), image.contiguous(memory_format=last), mask), want
+    )
     big = torch.rand(2, 3, 70, 100)
     big[:, :, 5:38, 9:57] = image
     assert torch.equal(poisson_blend(fill, big[:, :, 5:38, 9:57], mask), want)
