@@ -39,6 +39,8 @@ py::dict build_info() {
 
 }  // namespace
 
+void bind_poisson(py::module_& m);  // poisson/bind.cpp
+
 PYBIND11_MODULE(_C, m) {
   m.doc() = "Native part of inpaintx; the public functions stand in inpaintx.ops.";
   const auto release = py::call_guard<py::gil_scoped_release>();
@@ -51,5 +53,6 @@ PYBIND11_MODULE(_C, m) {
       release);
   m.def("spd_map", &inpaintx::ops::spd_map, release);
   m.def("hog", &inpaintx::ops::hog, release);
+  bind_poisson(m);
   m.def("build_info", &build_info, "Compiler, vector extension in use, and whether CUDA was built.");
 }

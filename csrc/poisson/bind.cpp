@@ -26,8 +26,9 @@ The result is that of :func:`inpaintx.ops.poisson_blend`, bit for bit, without g
            py::arg("max_iter") = py::none(), py::call_guard<py::gil_scoped_release>(),
            "Blend ``fill`` into ``image``, both ``[B,C,H,W]``; a solver of one mask takes any batch.")
       .def_property_readonly("bytes", &PoissonSolver::bytes, "Memory that the prepared state holds, in bytes.")
-      .def_property_readonly("shape", [](const PoissonSolver& s) { return py::tuple(py::cast(s.shape())); },
-                             "Shape of the prepared mask, ``(B, 1, H, W)``.")
+      .def_property_readonly(
+          "shape", [](const PoissonSolver& s) { return py::tuple(py::cast(s.shape())); },
+          "Shape of the prepared mask, ``(B, 1, H, W)``.")
       .def_property_readonly("last", &PoissonSolver::last,
                              "Cycles and relative residual of the latest solve, the largest of its images.");
 }

@@ -11,10 +11,11 @@
 namespace inpaintx::poisson {
 namespace {
 
-constexpr int kSlots = 4;        // rows that a stage keeps: three that the next one reads and the one being written
-constexpr int kMostSteps = 6;    // so that eight widened mask rows outlive the last stage
+constexpr int kSlots = 4;      // rows that a stage keeps: three that the next one reads and the one being written
+constexpr int kMostSteps = 6;  // so that eight widened mask rows outlive the last stage
 constexpr int kMaskSlots = 8;
-constexpr int64_t kSmall = 1 << 14;  // values; below, one thread is faster
+constexpr int kTwiceFrom = 2, kTwiceTo = 4;  // coarse grids visited twice
+constexpr int64_t kSmall = 1 << 14;          // values; below, one thread is faster
 
 int blocks_for(const Level& level, int channels) {
   if (level.pixels * channels < kSmall || at::in_parallel_region()) return 1;
@@ -75,13 +76,14 @@ POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w,
   }
 }
 
-// ---- finest grid -----------------------------------------------------------------------------------------------------
+// ---- finest grid
+// -----------------------------------------------------------------------------------------------------
 
 template <class T>
 struct FinestBlock {
   const FinestPass<T>* pass;
-  int y0, y1;      // own rows
-  int halo;        // rows of the old v kept on either side
+  int y0, y1;        // own rows
+  int halo;          // rows of the old v kept on either side
   T *above, *below;  // [halo][channels][stride]: they are changed meanwhile by those who own them
 };
 
@@ -92,9 +94,12 @@ POISSON_INLINE void relax_rows(const Level& level, const FinestBlock<T>& block, 
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-    if (rhs) relax_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, omega, n);
-    else if (span.coef == kUniform) relax_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, omega, n);
-    else relax_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, omega, n);
+    if (rhs)
+      relax_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, omega, n);
+    else if (span.coef == kUniform)
+      relax_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, omega, n);
+    else
+      relax_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, omega, n);
   }
   mirror_ends(out, level.w);
 }
@@ -107,9 +112,12 @@ POISSON_INLINE double residual_rows(const Level& level, const FinestBlock<T>& bl
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-    if (rhs) sum += residual_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, n);
-    else if (span.coef == kUniform) sum += residual_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, n);
-    else sum += residual_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, n);
+    if (rhs)
+      sum += residual_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, n);
+    else if (span.coef == kUniform)
+      sum += residual_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, n);
+    else
+      sum += residual_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, n);
   }
   return sum;
 }
@@ -152,18 +160,21 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
         T* out = k == steps && y >= block.y0 && y < block.y1 ? pass.v.at(y, c) : ring.at(k, y, c);
         if (k > 0) {
           const T *v = ring.at(k - 1, y, c), *up = ring.at(k - 1, std::max(0, y - 1), c);
-          relax_rows(level, block, y, c, out, v, up, ring.at(k - 1, std::min(h - 1, y + 1), c), m, T(pass.omega[k - 1]));
+          relax_rows(level, block, y, c, out, v, up, ring.at(k - 1, std::min(h - 1, y + 1), c), m,
+                     T(pass.omega[k - 1]));
           continue;
         }
-        const T* old = y < block.y0    ? block.above + (int64_t(y - block.y0 + block.halo) * channels + c) * stride + kPad
+        const T* old = y < block.y0 ? block.above + (int64_t(y - block.y0 + block.halo) * channels + c) * stride + kPad
                        : y >= block.y1 ? block.below + (int64_t(y - block.y1) * channels + c) * stride + kPad
                                        : pass.v.at(y, c);
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
           interpolate(*pass.coarse, coarse.h, y, c, span, line, mean);
-          if (span.coef == kUniform) add_row<T, false>(out + x, old + x, line, m, n);
-          else add_row<T, true>(out + x, old + x, line, m + x, n);
+          if (span.coef == kUniform)
+            add_row<T, false>(out + x, old + x, line, m, n);
+          else
+            add_row<T, true>(out + x, old + x, line, m + x, n);
         }
         mirror_ends(out, level.w);
       }
@@ -184,8 +195,8 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
         const int i = std::min(h - 1, std::max(0, y - 1 + k));
         rows[k] = in_place || (i >= block.y0 && i < block.y1) ? pass.v.at(i, c) : ring.at(steps, i, c);
       }
-      const double sum = residual_rows(level, block, y, c, r, rows[1], rows[0], rows[2],
-                                       masks + (y & (kMaskSlots - 1)) * stride);
+      const double sum =
+          residual_rows(level, block, y, c, r, rows[1], rows[0], rows[2], masks + (y & (kMaskSlots - 1)) * stride);
       if (own) pass.norms[int64_t(y) * channels + c] = sum;
 
       // An odd row completes the coarse row above it; so does a last, even row.
@@ -204,7 +215,8 @@ INPAINTX_CLONES void finest_block_f64(const FinestBlock<double>& block) { finest
 void run(const FinestBlock<float>& block) { finest_block_f32(block); }
 void run(const FinestBlock<double>& block) { finest_block_f64(block); }
 
-// ---- coarse grids ----------------------------------------------------------------------------------------------------
+// ---- coarse grids
+// ----------------------------------------------------------------------------------------------------
 
 INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
                                     const Rows<float>& to, int y0, int y1) {
@@ -215,17 +227,35 @@ INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, 
     for (int c = 0; c < to.channels && !coarse.empty(y); ++c) {
       const float* above = y > 0 ? from.at(2 * y - 1, c) : zeros;
       const float* below = 2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros;
-      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, sum, m);
+      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, sum,
+                     m);
     }
   }
 }
 
 struct ClimbBlock {
   const Level *level, *below;
+  const Rows<float>* old;  // null: zero
   Rows<float> value, rhs, coarse;
   const std::vector<float>* omega;
   int y0, y1;
 };
+
+// Row of a coarse grid from the row itself, the one above and the one below.
+template <bool kResidual>
+POISSON_INLINE void row9_spans(const Level& level, int y, float* out, const float* v, const float* up,
+                               const float* down, const float* rhs, float omega) {
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
+    if (span.coef == kUniform) {
+      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, level, omega, n);
+    } else {
+      const float* coef = level.coef.as<float>() + span.coef;
+      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, coef, span.x1 - x, omega, n);
+    }
+  }
+}
 
 INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
   const Level& level = *b.level;
@@ -241,27 +271,37 @@ INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
       if (y < std::max(0, b.y0 - (steps - k)) || y >= std::min(h, b.y1 + (steps - k)) || level.empty(y)) continue;
       for (int c = 0; c < channels; ++c) {
         float* out = k == steps ? b.value.at(y, c) : ring.at(k, y, c);
-        for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+        if (k > 0) {
+          const float *v = ring.at(k - 1, y, c), *up = ring.at(k - 1, std::max(0, y - 1), c);
+          const float* down = ring.at(k - 1, std::min(h - 1, y + 1), c);
+          row9_spans<false>(level, y, out, v, up, down, b.rhs.at(y, c), (*b.omega)[k - 1]);
+        }
+        for (int64_t s = level.first[y]; k == 0 && s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-          if (k == 0) {
-            interpolate(b.coarse, b.below->h, y, c, span, line, mean);
-            const uint8_t* m = level.mask_row(y) + x;
+          interpolate(b.coarse, b.below->h, y, c, span, line, mean);
+          const uint8_t* m = level.mask_row(y) + x;
+          if (b.old) {
+            const float* old = b.old->at(y, c) + x;
+#pragma omp simd
+            for (int i = 0; i < n; ++i) out[x + i] = m[i] ? old[i] + line[i] : 0.f;
+          } else {
 #pragma omp simd
             for (int i = 0; i < n; ++i) out[x + i] = m[i] ? line[i] : 0.f;
-            continue;
-          }
-          const float *v = ring.at(k - 1, y, c) + x, *up = ring.at(k - 1, std::max(0, y - 1), c) + x;
-          const float *down = ring.at(k - 1, std::min(h - 1, y + 1), c) + x, *rhs = b.rhs.at(y, c) + x;
-          const float omega = (*b.omega)[k - 1];
-          if (span.coef == kUniform) {
-            relax_row9(out + x, v, up, down, rhs, level, omega, n);
-          } else {
-            relax_row9(out + x, v, up, down, rhs, level.coef.as<float>() + span.coef, span.x1 - x, omega, n);
           }
         }
         mirror_ends(out, level.w);
       }
+    }
+  }
+}
+
+INPAINTX_CLONES void residual_block(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
+                                    const Rows<float>& out, int y0, int y1) {
+  for (int y = y0; y < y1; ++y) {
+    for (int c = 0; c < value.channels; ++c) {
+      row9_spans<true>(level, y, out.at(y, c), value.at(y, c), value.at(std::max(0, y - 1), c),
+                       value.at(std::min(level.h - 1, y + 1), c), rhs.at(y, c), 0.f);
     }
   }
 }
@@ -297,30 +337,52 @@ std::vector<float> chebyshev(int steps, double low, double high) {
   return omega;
 }
 
-CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels) : value(1), rhs(1) {
-  for (size_t l = 1; l < hierarchy.levels.size(); ++l) {
+CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels) : value(1), rhs(1), spare(1), residual(1) {
+  const int last = hierarchy.levels.size() - 1;
+  for (int l = 1; l <= last; ++l) {
     const Level& level = hierarchy.levels[l];
-    for (auto* rows : {&value, &rhs}) {
-      memory.emplace_back(Rows<float>::bytes_for(level, channels));
-      rows->emplace_back(memory.back(), level, channels);
+    const bool twice = l >= kTwiceFrom && l <= kTwiceTo && l < last;
+    for (auto* rows : {&value, &rhs, &spare, &residual}) {
+      const bool needed = twice || rows == &value || rows == &rhs;
+      memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0);
+      rows->emplace_back(memory_.back(), level, channels);
     }
   }
 }
 
+size_t CoarseArrays::bytes() const {
+  size_t sum = 0;
+  for (const Zeroed& array : memory_) sum += array.bytes();
+  return sum;
+}
+
+// rhs[l] in, value[l] out
+static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, int l) {
+  const int last = hierarchy.levels.size() - 1, channels = arrays.value[1].channels;
+  if (l == last) return solve_directly(hierarchy, arrays.rhs[l], arrays.value[l]);
+  const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
+  const int visits = l >= kTwiceFrom && l <= kTwiceTo ? 2 : 1, blocks = blocks_for(level, channels);
+  for (int visit = 0; visit < visits; ++visit) {
+    if (visit > 0) {
+      std::swap(arrays.value[l], arrays.spare[l]);
+      over_blocks(level.h, blocks, [&](int y0, int y1, int) {
+        residual_block(level, arrays.spare[l], arrays.rhs[l], arrays.residual[l], y0, y1);
+      });
+    }
+    over_blocks(below.h, blocks_for(below, channels), [&](int y0, int y1, int) {
+      const auto& from = visit > 0 ? arrays.residual[l] : arrays.rhs[l];
+      restrict_block(level, from, below, arrays.rhs[l + 1], y0, y1);
+    });
+    solve_level(hierarchy, arrays, omega, l + 1);
+    over_blocks(level.h, blocks, [&](int y0, int y1, int) {
+      climb_block({&level, &below, visit > 0 ? &arrays.spare[l] : nullptr, arrays.value[l], arrays.rhs[l],
+                   arrays.value[l + 1], &omega, y0, y1});
+    });
+  }
+}
+
 void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega) {
-  const auto& levels = hierarchy.levels;
-  const int last = levels.size() - 1, channels = arrays.value[1].channels;
-  for (int l = 1; l < last; ++l) {
-    over_blocks(levels[l + 1].h, blocks_for(levels[l + 1], channels), [&](int y0, int y1, int) {
-      restrict_block(levels[l], arrays.rhs[l], levels[l + 1], arrays.rhs[l + 1], y0, y1);
-    });
-  }
-  solve_directly(hierarchy, arrays.rhs[last], arrays.value[last]);
-  for (int l = last - 1; l >= 1; --l) {
-    over_blocks(levels[l].h, blocks_for(levels[l], channels), [&](int y0, int y1, int) {
-      climb_block({&levels[l], &levels[l + 1], arrays.value[l], arrays.rhs[l], arrays.value[l + 1], &omega, y0, y1});
-    });
-  }
+  solve_level(hierarchy, arrays, omega, 1);
 }
 
 template <class T>

@@ -10,7 +10,7 @@
 namespace inpaintx::poisson {
 namespace {
 
-constexpr int kPiece = 256;   // coarse pixels of a row worked on at once
+constexpr int kPiece = 256;  // coarse pixels of a row worked on at once
 
 using FineRow = float[9][2 * kPiece + 16];  // coefficients of one fine row; index 3 (dy + 1) + dx + 1
 using CoarseRow = float[9][kPiece];
@@ -60,14 +60,16 @@ struct Three {
   float minus, zero, plus;
 };
 inline Three product(Three before, Three at, Three after) {
-  return {0.5f * at.minus + 0.5f * (0.5f * before.zero + before.minus),
-          at.zero + 0.5f * (at.minus + at.plus) + 0.5f * (0.5f * (before.zero + after.zero) + before.plus + after.minus),
-          0.5f * at.plus + 0.5f * (0.5f * after.zero + after.plus)};
+  return {
+      0.5f * at.minus + 0.5f * (0.5f * before.zero + before.minus),
+      at.zero + 0.5f * (at.minus + at.plus) + 0.5f * (0.5f * (before.zero + after.zero) + before.plus + after.minus),
+      0.5f * at.plus + 0.5f * (0.5f * after.zero + after.plus)};
 }
 // The same where the grid ends after `after`, which then has this coarse position alone to interpolate from.
 inline Three product_at_end(Three before, Three at, Three after) {
   return {0.5f * at.minus + 0.5f * (0.5f * before.zero + before.minus),
-          at.zero + at.plus + 0.5f * at.minus + after.zero + after.minus + 0.5f * (0.5f * before.zero + before.plus), 0.f};
+          at.zero + at.plus + 0.5f * at.minus + after.zero + after.minus + 0.5f * (0.5f * before.zero + before.plus),
+          0.f};
 }
 
 // a holds columns from 2 * X0 - 2 on.
@@ -104,9 +106,9 @@ INPAINTX_CLONES void collapse_rows(const CoarseRow& above, const CoarseRow& here
     }
 #pragma omp simd
     for (int i = 0; i < n; ++i) {
-      const Three t = product({above[k][i], above[k + 3][i], above[k + 6][i]},
-                              {here[k][i], here[k + 3][i], here[k + 6][i]},
-                              {below[k][i], below[k + 3][i], below[k + 6][i]});
+      const Three t =
+          product({above[k][i], above[k + 3][i], above[k + 6][i]}, {here[k][i], here[k + 3][i], here[k + 6][i]},
+                  {below[k][i], below[k + 3][i], below[k + 6][i]});
       out[k][i] = t.minus, out[k + 3][i] = t.zero, out[k + 6][i] = t.plus;
     }
   }

@@ -1,5 +1,5 @@
-// Coarse matrices P^T A P. Rows and columns of known pixels are zero in A, so the plain bilinear P serves: it factors into
-// one interpolation along x and one along y, and the product is taken one direction after the other.
+// Coarse matrices P^T A P. Rows and columns of known pixels are zero in A, so the plain bilinear P serves: it factors
+// into one interpolation along x and one along y, and the product is taken one direction after the other.
 #pragma once
 
 #include "poisson/hierarchy.h"

@@ -11,8 +11,9 @@
 namespace inpaintx::poisson {
 namespace {
 
-constexpr int kDense = 64;    // pixels of the coarsest grid, at most: solved directly
-constexpr int kUniformFinest = 64, kUniformCoarse = 32;  // pixels: shorter uniform stretches join their mixed neighbours
+constexpr int kDense = 64;  // pixels of the coarsest grid, at most: solved directly
+constexpr int kUniformFinest = 64,
+              kUniformCoarse = 32;  // pixels: shorter uniform stretches join their mixed neighbours
 constexpr uint64_t kAllOnes = 0x0101010101010101ull;
 
 uint64_t chunk_of(const uint8_t* row, int x) {
@@ -78,8 +79,10 @@ void cut_row(int w, int shortest, std::vector<Span>& spans, const Active& active
     if (!uniform) stop = std::max(stop, x + kChunk);
     // Mixed spans grow: neighbours in one call are cheaper than calls.
     const bool join = !uniform && spans.size() > start && spans.back().x1 == x && spans.back().coef != kUniform;
-    if (join) spans.back().x1 = stop;
-    else spans.push_back({x, stop, uniform ? kUniform : 0});
+    if (join)
+      spans.back().x1 = stop;
+    else
+      spans.push_back({x, stop, uniform ? kUniform : 0});
     x = stop;
   }
 }

@@ -13,8 +13,8 @@
 
 namespace inpaintx::poisson {
 
-constexpr int kChunk = 8;   // pixels; spans start and end at multiples
-constexpr int kPad = 16;    // readable elements left of a row
+constexpr int kChunk = 8;  // pixels; spans start and end at multiples
+constexpr int kPad = 16;   // readable elements left of a row
 constexpr int64_t kUniform = -1;
 
 struct Span {
@@ -24,13 +24,13 @@ struct Span {
 
 struct Level {
   int h = 0, w = 0;
-  int64_t stride = 0;           // of a row of any array on this grid
-  Zeroed mask;                  // bytes, 1 = unknown, rows -1 .. h
-  std::vector<Span> spans;      // finest grid: cover the hole and its rim; coarse grids: the unknowns
-  std::vector<int64_t> first;   // spans of row y: [first[y], first[y + 1])
-  int64_t pixels = 0;           // in the spans
+  int64_t stride = 0;                       // of a row of any array on this grid
+  Zeroed mask;                              // bytes, 1 = unknown, rows -1 .. h
+  std::vector<Span> spans;                  // finest grid: cover the hole and its rim; coarse grids: the unknowns
+  std::vector<int64_t> first;               // spans of row y: [first[y], first[y + 1])
+  int64_t pixels = 0;                       // in the spans
   float edge = 0, corner = 0, inverse = 0;  // uniform stencil: -coefficient / diagonal, 1 / diagonal
-  Zeroed coef;                  // of a span of length n: 9 rows of n floats, the middle one is 1 / diagonal (0 if known)
+  Zeroed coef;  // of a span of length n: 9 rows of n floats, the middle one is 1 / diagonal (0 if known)
 
   uint8_t* mask_row(int y) const { return mask.as<uint8_t>() + (y + 1) * stride + kPad; }
   bool empty(int y) const { return first[y] == first[y + 1]; }
@@ -42,9 +42,10 @@ struct Hierarchy {
   Hierarchy(const uint8_t* mask, int64_t height, int64_t width);
 
   int64_t height, width;
-  bool empty = false;     // no hole: nothing to solve
-  bool singular = false;  // no known pixel: no datum to solve for (a component without known neighbour is the whole photo)
-  int y0 = 0, x0 = 0;     // where levels[0] lies in the photo: the hole's box and a pixel around it
+  bool empty = false;  // no hole: nothing to solve
+  bool singular =
+      false;           // no known pixel: no datum to solve for (a component without known neighbour is the whole photo)
+  int y0 = 0, x0 = 0;  // where levels[0] lies in the photo: the hole's box and a pixel around it
   std::vector<Level> levels;
 
   // Cholesky factor (lower, row by row) of the coarsest matrix, and where its unknowns lie.

@@ -14,7 +14,8 @@ namespace {
 using at::Tensor;
 using MaxIter = std::optional<int64_t>;
 
-// Solvers of a batch's masks, each made when its image's turn comes and dropped after it; one mask for all is made once.
+// Solvers of a batch's masks, each made when its image's turn comes and dropped after it; one mask for all is made
+// once.
 poisson::SolverOf solvers(const char* op, const Tensor& mask, const Tensor& image, const Tensor& hole) {
   TORCH_CHECK_VALUE(mask.dim() == 4 && mask.size(1) == 1 && (mask.size(0) == image.size(0) || mask.size(0) == 1) &&
                         mask.size(2) == image.size(2) && mask.size(3) == image.size(3),
@@ -85,7 +86,8 @@ Tensor poisson_blend_autograd(const Tensor& fill, const Tensor& image, const Ten
 template <c10::DeviceType device>
 Tensor poisson_blend_autocast(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol,
                               MaxIter max_iter) {
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
+      at::autocast::get_autocast_dispatch_key_from_device_type(device));
   return poisson_blend(at::autocast::cached_cast(at::kFloat, fill, device),
                        at::autocast::cached_cast(at::kFloat, image, device), mask, tol, max_iter);
 }
@@ -111,9 +113,7 @@ TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("poisson_blend", poisson_blend_autograd);
   m.impl("poisson_blend_backward", torch::autograd::autogradNotImplementedFallback());
 }
-TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) {
-  m.impl("poisson_blend", poisson_blend_autocast<c10::DeviceType::CPU>);
-}
+TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("poisson_blend", poisson_blend_autocast<c10::DeviceType::CPU>); }
 TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) {
   m.impl("poisson_blend", poisson_blend_autocast<c10::DeviceType::CUDA>);
 }

@@ -27,9 +27,9 @@ at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image,
                                 std::optional<int64_t> max_iter) {
   poisson::check_images(kName, fill, image);
   TORCH_CHECK_VALUE(image.is_cpu(), kName, ": image must be on the CPU, got ", image.device());
-  TORCH_CHECK_VALUE((shape_[0] == 1 || image.size(0) == shape_[0]) && image.size(2) == shape_[2] &&
-                        image.size(3) == shape_[3],
-                    kName, ": image must fit the prepared mask ", at::IntArrayRef(shape_), ", got ", image.sizes());
+  TORCH_CHECK_VALUE(
+      (shape_[0] == 1 || image.size(0) == shape_[0]) && image.size(2) == shape_[2] && image.size(3) == shape_[3], kName,
+      ": image must fit the prepared mask ", at::IntArrayRef(shape_), ", got ", image.sizes());
   const auto p = poisson::parameters(kName, tol, max_iter);
   poisson::Outcome worst;
   const auto solver = [&](int64_t b) {

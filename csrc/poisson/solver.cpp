@@ -51,7 +51,8 @@ inline __attribute__((always_inline)) void compose_span(T* __restrict out, const
     out[i] = m[i] ? blended : image[i];
   }
 }
-INPAINTX_CLONES void compose(float* out, const float* fill, const float* image, const float* v, const uint8_t* m, int n) {
+INPAINTX_CLONES void compose(float* out, const float* fill, const float* image, const float* v, const uint8_t* m,
+                             int n) {
   compose_span(out, fill, image, v, m, n);
 }
 INPAINTX_CLONES void compose(double* out, const double* fill, const double* image, const double* v, const uint8_t* m,
@@ -89,11 +90,7 @@ struct Solver::Workspace {
     rhs_memory = Zeroed(Rows<T>::bytes_for(level, channels));
     rhs = Rows<T>(rhs_memory, level, channels);
   }
-  size_t bytes() const {
-    size_t sum = memory.bytes() + rhs_memory.bytes() + norms.size() * sizeof(double);
-    for (const Zeroed& array : coarse.memory) sum += array.bytes();
-    return sum;
-  }
+  size_t bytes() const { return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double); }
 
   int channels;
   Zeroed memory, rhs_memory;
@@ -115,8 +112,10 @@ std::unique_ptr<Solver::Workspace<T>> Solver::borrow(int channels) const {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     std::unique_ptr<Workspace<T>>* kept;
-    if constexpr (sizeof(T) == 4) kept = &single_;
-    else kept = &double_;
+    if constexpr (sizeof(T) == 4)
+      kept = &single_;
+    else
+      kept = &double_;
     if (*kept && (*kept)->channels == channels) return std::move(*kept);
   }
   return std::make_unique<Workspace<T>>(hierarchy_, channels);
@@ -125,8 +124,10 @@ std::unique_ptr<Solver::Workspace<T>> Solver::borrow(int channels) const {
 template <class T>
 void Solver::give_back(std::unique_ptr<Workspace<T>> workspace) const {
   std::lock_guard<std::mutex> lock(mutex_);
-  if constexpr (sizeof(T) == 4) single_ = std::move(workspace);
-  else double_ = std::move(workspace);
+  if constexpr (sizeof(T) == 4)
+    single_ = std::move(workspace);
+  else
+    double_ = std::move(workspace);
 }
 
 // Cycles on workspace.v until the residual is small enough in every channel, or nothing more is to be had.
@@ -134,8 +135,13 @@ template <class T>
 Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& p) const {
   const int h = hierarchy_.levels[0].h, channels = workspace.channels;
   const auto coarse_omega = chebyshev(p.coarse_steps, p.coarse_low, 2);
-  FinestPass<T> pass{&hierarchy_, workspace.v, with_rhs ? &workspace.rhs : nullptr, nullptr, &workspace.coarse.rhs[1],
-                     workspace.norms.data(), {}};
+  FinestPass<T> pass{&hierarchy_,
+                     workspace.v,
+                     with_rhs ? &workspace.rhs : nullptr,
+                     nullptr,
+                     &workspace.coarse.rhs[1],
+                     workspace.norms.data(),
+                     {}};
   const auto norms = [&] {
     std::vector<double> sum(channels, 0.);
     for (int y = 0; y < h; ++y) {
@@ -196,8 +202,10 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = std::min<int>(level.w, span.x1) - x;
-          if (span.coef == kUniform) std::fill_n(row + x, n, T(0));
-          else rim(row + x, t + x, i + x, up + x, m + x, down + x, n);
+          if (span.coef == kUniform)
+            std::fill_n(row + x, n, T(0));
+          else
+            rim(row + x, t + x, i + x, up + x, m + x, down + x, n);
         }
         row[-1] = row[0], row[level.w] = row[level.w - 1];
       }
@@ -233,7 +241,8 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
 // With the solution l of A l = grad on the hole, a known pixel's image gains, and its fill loses, the sum of l over its
 // hole neighbours; on the hole fill's gradient A l is grad itself, for the blend moves with the fill there.
 template <class T>
-Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, int channels, const Parameters& p) const {
+Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, int channels,
+                        const Parameters& p) const {
   Outcome total;
   if (hierarchy_.empty || hierarchy_.singular) {
     copy_planes(grad, hierarchy_.empty ? image : fill, channels, height(), width());
@@ -291,7 +300,7 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
   return total;
 }
 
-#define INSTANTIATE(T)                                                                                      \
+#define INSTANTIATE(T)                                                                                       \
   template Outcome Solver::blend(Planes<const T>, Planes<const T>, Planes<T>, int, const Parameters&) const; \
   template Outcome Solver::adjoint(Planes<const T>, Planes<T>, Planes<T>, int, const Parameters&) const;
 INSTANTIATE(float)
