@@ -8,6 +8,7 @@ from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.hookspecs import hookimpl
 from inpaintx.inpaint import inpaint
 from inpaintx.method import Config, Method, Weights
+from inpaintx.ops.poisson import PoissonSolver
 from inpaintx.registry import methods
 
 __version__ = "0.1.0"
@@ -15,6 +16,7 @@ __all__ = [
     "Config",
     "InpaintxError",
     "Method",
+    "PoissonSolver",
     "UntrainedWarning",
     "Weights",
     "build_info",
