@@ -176,9 +176,9 @@ def _cut(hole: Bools, box: Box, size: int | None, limit: int) -> list[Crop]:
         return whole
     depth = _depth(hole[box.at])
     window = max(side, 5 * depth)
-    if max(box.height, box.width) <= 1.5 * window:
-        return whole
-    context = max(CONTEXT, 3 * depth // 2)
+    if max(box.height, box.width) <= 1.5 * max(window, 5 * depth + 2 * (CONTEXT + CELL)):
+        return whole  # about as compact as a hole of this depth with its context can be
+    context = max(min(CONTEXT, window // 4), 3 * depth // 2)
     step = max(window - 2 * context, CELL)
     height, width = hole.shape
     crops = []
