@@ -284,7 +284,7 @@ def test_random_weights_are_warned_of():
 
 
 @needs_poisson
-@pytest.mark.parametrize("method", ["telea", "square", "slow"])
+@pytest.mark.parametrize("method", ["telea", "square", "slow", "pasted", "small_pasted"])
 def test_poisson_blend_leaves_no_seam(method):
     ramp = np.tile(np.linspace(20, 230, 400), (300, 1)).round().astype(np.uint8)
     photo, hole = np.stack([ramp] * 3, 2), box(300, 400, top=100, left=150, side=90)

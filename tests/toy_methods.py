@@ -36,6 +36,19 @@ class Slow(Mean):
     seen: list[tuple[int, ...]] = []  # noqa: RUF012
 
 
+class Pasted(Mean):
+    """The same mean, but the known pixels are handed back as they came."""
+
+    name = "pasted"
+
+    def inpaint(self, net, image: Tensor, mask: Tensor, *, generator=None) -> Tensor:
+        return torch.where(mask > 0, super().inpaint(net, image, mask), image)
+
+
+class SmallPasted(Pasted):
+    name, size = "small_pasted", 64
+
+
 class Dice(Method):
     """One random colour a call, the same for a whole batch."""
 
@@ -74,7 +87,7 @@ class Stopped(Method):
         raise KeyboardInterrupt
 
 
-ALL = (Mean, Square, Slow, Dice, Learned, Failing, Stopped)
+ALL = (Mean, Square, Slow, Pasted, SmallPasted, Dice, Learned, Failing, Stopped)
 
 
 @hookimpl
