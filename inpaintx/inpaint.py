@@ -1,6 +1,6 @@
 """The main job: photo in, photo out, on tensors, arrays and files of any size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inpaintx import crops
-from inpaintx.crops import ArrayCanvas, Canvas, Crop, TensorCanvas
+from inpaintx.crops import ArrayCanvas, Box, Canvas, Crop, TensorCanvas
 from inpaintx.data.masks import hole_from_array, read_mask
 from inpaintx.data.photo import MAX_PIXELS, read_photo
 from inpaintx.errors import InpaintxError
@@ -125,28 +125,32 @@ class Painter:
                 self._fill([task], seed)
 
     def _fill_at_once(self, tasks: list[tuple[Canvas, Crop]], seed: int) -> None:
-        taken = [canvas.take(crop.box, self.device) for canvas, crop in tasks]
-        small = [crops.shrink(image, hole, crop.work) for (image, hole), (_, crop) in zip(taken, tasks, strict=True)]
+        small = [crops.take(canvas, crop.box, self.device, crop.work) for canvas, crop in tasks]
         # a fresh generator a call: a photo's fill depends neither on its neighbours nor on the order of work
         generator = torch.Generator(self.device).manual_seed(seed)
         images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
+        del small
         result = fill(self.method, self.loaded.net, images, holes, generator=generator)
         guides = _guides(result.raw, images, holes) if self.blend == "poisson" else None
-        del images, holes, small
+        del images, holes
         for i, (canvas, crop) in enumerate(tasks):
             size = (crop.box.height, crop.box.width)
-            if guides is None:
-                filled = crops.stretch(result.image[i], size)
-            else:
-                filled = _blended(crops.stretch(guides[i], size), *taken[i])
-            canvas.put(crop, filled, None if canvas.raw is None else crops.stretch(result.raw[i], size))
+            filled: Iterable[Tensor] = crops.stretch(result.image[i], size)
+            if guides is not None:
+                filled = _blended(crops.stretch(guides[i], size), canvas, crop.box, self.device)
+            canvas.put(crop, filled, crops.stretch(result.raw[i], size))
 
 
-def _blended(guide: Tensor, image: Tensor, hole: Tensor) -> Tensor:
-    """Solve for the fill ``[3,h,w]`` that has the gradients of ``guide`` and meets the photo at the rim."""
+def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.device) -> Iterator[Tensor]:
+    """Solve, plane by plane ``[h,w]``, for the fill that has the gradients of ``guide`` and meets the photo at the rim."""
     from inpaintx.ops import poisson_blend
 
-    return poisson_blend(guide[None], image[None], hole[None].float())[0].clamp(0, 1)
+    hole = canvas.holes(box, device)
+    together = 3 if hole.numel() <= crops.WORKING else 1  # a large crop colour by colour, to bound the memory
+    for first in range(0, 3, together):
+        planes = [canvas.plane(box, c, device).masked_fill_(hole, 0.0) for c in range(first, first + together)]
+        guides = torch.stack([next(guide) for _ in planes])
+        yield from poisson_blend(guides[None], torch.stack(planes)[None], hole[None, None].float())[0].clamp_(0, 1)
 
 
 def _guides(raw: Tensor, images: Tensor, holes: Tensor) -> Tensor:
@@ -291,6 +295,6 @@ def _array_and_hole(image: Any, mask: Any) -> tuple[Array, npt.NDArray[np.bool_]
 def _paint_tensor(painter: Painter, image: Tensor, mask: Tensor, seed: int, raw: bool) -> Any:
     holes = (mask > 0.5).expand(len(image), 1, -1, -1)
     canvases = [TensorCanvas(one, hole, raw=raw) for one, hole in zip(image, holes, strict=True)]
-    painter.paint([(c, painter.plan(c.left[0].cpu().numpy())) for c in canvases], seed)
+    painter.paint([(c, painter.plan(c.left.cpu().numpy())) for c in canvases], seed)
     result = torch.stack([c.pixels for c in canvases])
     return (result, torch.stack([c.raw for c in canvases if c.raw is not None])) if raw else result

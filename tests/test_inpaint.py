@@ -226,7 +226,7 @@ def test_crops_of_one_size_go_through_in_one_batch():
 def test_batch_size_and_working_memory_bound_a_batch():
     canvases = [ArrayCanvas(noise(100, 100, seed=i), box(100, 100)) for i in range(7)]
     painter = Painter("square", batch_size=3)
-    painter.paint([(c, painter.plan(c.hole)) for c in canvases])
+    painter.paint([(c, painter.plan(c.left)) for c in canvases])
     assert [shape[0] for shape in Square.seen] == [3, 3, 1]
 
 
@@ -366,16 +366,15 @@ def test_twelve_megapixels_with_three_holes_stay_within_a_few_copies(tmp_path):
     assert float(run.stdout) < 6
 
 
-def test_shrink_averages_known_pixels_only():
-    image = torch.full((3, 40, 40), 0.25)
-    hole = torch.zeros(1, 40, 40, dtype=torch.bool)
-    hole[:, :, 13:30] = True
-    image[:, :, 13:30] = 0
-    small, small_hole = crops.shrink(image, hole, (10, 10))
-    assert torch.allclose(small[:, ~small_hole[0]], torch.tensor(0.25), atol=1e-6)
+def test_reducing_averages_known_pixels_only():
+    photo, hole = np.full((40, 40, 3), 64, np.uint8), np.zeros((40, 40), bool)
+    hole[:, 13:30] = True
+    photo[hole] = 255
+    cpu, frame = torch.device("cpu"), crops.Box(0, 0, 40, 40)
+    small, small_hole = crops.take(ArrayCanvas(photo, hole), frame, cpu, (10, 10))
+    assert torch.allclose(small[:, ~small_hole[0]], torch.tensor(64 / 255), atol=1e-6)
     assert small_hole[0, 0].tolist() == [False] * 3 + [True] * 4 + [False] * 3
-    everything = torch.ones(1, 8, 8, dtype=torch.bool)
-    assert crops.shrink(torch.zeros(3, 8, 8), everything, (4, 4))[0].isfinite().all()
+    assert crops.take(ArrayCanvas(photo, np.ones_like(hole)), frame, cpu, (4, 4))[0].isfinite().all()
 
 
 def test_tensor_canvas_leaves_its_source_alone():
@@ -383,7 +382,7 @@ def test_tensor_canvas_leaves_its_source_alone():
     canvas = TensorCanvas(image, hole)
     before = image.clone()
     ((crop,),) = plan(hole[0].numpy())
-    canvas.put(crop, torch.zeros(3, 20, 20), None)
+    canvas.put(crop, torch.zeros(3, 20, 20), ())
     assert torch.equal(image, before)
     assert not canvas.pixels.any()
 
