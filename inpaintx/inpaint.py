@@ -142,7 +142,7 @@ class Painter:
 
 
 def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.device) -> Iterator[Tensor]:
-    """Solve, plane by plane ``[h,w]``, for the fill that has the gradients of ``guide`` and meets the photo at the rim."""
+    """Solve plane by plane, ``[h,w]``, for the fill that has the gradients of ``guide`` and meets the photo."""
     from inpaintx.ops import poisson_blend
 
     hole = canvas.holes(box, device)
