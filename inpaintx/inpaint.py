@@ -19,7 +19,7 @@ from inpaintx.method import Method, check_image_mask, fill
 from inpaintx.registry import registry
 from inpaintx.weights import load
 
-__all__ = ["DEFAULT_METHOD", "Painter", "inpaint", "pick_device"]
+__all__ = ["DEFAULT_METHOD", "Painter", "check_seed", "inpaint", "pick_device"]
 
 Array = npt.NDArray[Any]
 Blend = Literal["none", "poisson"]
@@ -51,6 +51,20 @@ def pick_device(name: str = "auto") -> torch.device:
     except (RuntimeError, NotImplementedError) as error:
         raise InpaintxError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
     return device
+
+
+def check_seed(seed: int, samples: int = 1) -> None:
+    """Refuse a seed that torch cannot take, or fewer samples than one.
+
+    Raises
+    ------
+    InpaintxError
+        Says what came.
+    """
+    if samples < 1:
+        raise InpaintxError(f"samples must be 1 or more, got {samples}")
+    if not 0 <= seed <= 2**63 - samples:
+        raise InpaintxError(f"seed must be 0 or more and below 2**63, got {seed}")
 
 
 class Painter:
@@ -90,10 +104,13 @@ class Painter:
             raise InpaintxError(f"blend must be none or poisson, got {blend!r}")
         if batch_size < 1:
             raise InpaintxError(f"batch_size must be 1 or more, got {batch_size}")
+        check_seed(seed)
         self.preset, self.blend, self.batch_size = preset, blend, batch_size
         config = self.method.config(preset, **(options or {}))
         self.device = pick_device(device) if isinstance(device, str) else device
-        self.loaded = load(self.method, config, None if weights is None else str(weights), self.device, seed=seed)
+        self.loaded = load(
+            self.method, config, None if weights is None else str(weights), self.device, seed=seed, options=options
+        )
 
     def plan(self, hole: npt.NDArray[np.bool_]) -> list[list[Crop]]:
         """Lay crops over a hole ``[H,W]`` as the method wants them."""
@@ -234,8 +251,7 @@ def inpaint(
     >>> photo[20:30, 20:30], hole[20:30, 20:30] = 0, True
     >>> result = inpaintx.inpaint(photo, hole, method="telea")
     """
-    if samples < 1:
-        raise InpaintxError(f"samples must be 1 or more, got {samples}")
+    check_seed(seed, samples)
     chosen: str | torch.device = device
     if isinstance(image, Tensor):
         _check_tensors(image, mask)

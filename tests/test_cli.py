@@ -156,6 +156,26 @@ def test_weights_by_path_and_tag(folder, capfd, monkeypatch, toys):  # noqa: F81
     weights.save(folder / "w.safetensors", method, method.config(), method.build(method.config()))
     assert run(["inpaint", "p.png", "m.png", "-o", "a.png", "-m", "learned", "--weights", "w.safetensors"]) == 0
     assert "weights: w.safetensors" in capfd.readouterr().out
+    assert (
+        run(
+            [
+                "inpaint",
+                "p.png",
+                "m.png",
+                "-o",
+                "c.png",
+                "-m",
+                "learned",
+                "--weights",
+                "w.safetensors",
+                "--set",
+                "gain=2",
+            ]
+        )
+        == 0
+    )
+    assert (read_photo("a.png").pixels != read_photo("c.png").pixels).any()
+    capfd.readouterr()
     (folder / "w.safetensors").rename(folder / "toy_learned.safetensors")
     monkeypatch.setenv("INPAINTX_WEIGHTS", str(folder))
     assert run(["inpaint", "p.png", "m.png", "-o", "b.png", "-m", "learned", "--weights", "default"]) == 0
@@ -198,6 +218,7 @@ BAD = {
     "no result": (["p.png", "m.png"], "give a result with -o"),
     "no mask": (["p.png", "-o", "out.png"], "--mask-from-alpha"),
     "no photos": (["*.nothing", "m.png", "-o", "out"], "no photos at '*.nothing'"),
+    "a bad seed": (["p.png", "m.png", "-o", "out.png", "--seed", "-1"], "seed must be 0 or more"),
     "no samples": (["p.png", "m.png", "-o", "out.png", "--samples", "0"], "samples must be 1 or more"),
     "several to stdout": (["*.png", "m.png", "-o", "-"], "only one photo can go to stdout"),
     "several to a file": (["*.png", "m.png", "-o", "there.png"], "need a folder"),
@@ -218,7 +239,7 @@ def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(folder, capfd
     write_photo("deep.png", noise(60, 80, 3, np.uint16))
     write_photo("clear.png", noise(60, 80, 4))
     telea, learned = toys.methods["telea"], toys.methods["learned"]
-    weights.save(folder / "w", telea, telea.config(), learned.build(None))
+    weights.save(folder / "w", telea, telea.config(), learned.build(learned.config()))
     weights.save(folder / "u", learned, learned.config(), inpaintx.testing.nn.Conv2d(3, 5, 1))
     before = {name: (folder / name).read_bytes() for name in listing(folder)}
     arguments, words = BAD[case]

@@ -62,11 +62,15 @@ class Learned(Method):
     name, paper, trained, size = "learned", "https://example.org/learned", True, 64
     weights = {"default": Weights("toy_learned.safetensors"), "gone": Weights("toy_gone.safetensors")}  # noqa: RUF012
 
+    Config = MeanConfig
+
     def build(self, config) -> nn.Module:
-        return nn.Conv2d(3, 3, 1)
+        net = nn.Conv2d(3, 3, 1)
+        net.gain = config.gain
+        return net
 
     def inpaint(self, net, image: Tensor, mask: Tensor, *, generator=None) -> Tensor:
-        return net(image).sigmoid()
+        return (net(image) * net.gain).sigmoid()
 
 
 class Failing(Method):
