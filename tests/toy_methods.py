@@ -36,6 +36,19 @@ class Slow(Mean):
     seen: list[tuple[int, ...]] = []  # noqa: RUF012
 
 
+class Pasted(Mean):
+    """The same mean, but the known pixels are handed back as they came."""
+
+    name = "pasted"
+
+    def inpaint(self, net, image: Tensor, mask: Tensor, *, generator=None) -> Tensor:
+        return torch.where(mask > 0, super().inpaint(net, image, mask), image)
+
+
+class SmallPasted(Pasted):
+    name, size = "small_pasted", 64
+
+
 class Dice(Method):
     """One random colour a call, the same for a whole batch."""
 
@@ -49,11 +62,15 @@ class Learned(Method):
     name, paper, trained, size = "learned", "https://example.org/learned", True, 64
     weights = {"default": Weights("toy_learned.safetensors"), "gone": Weights("toy_gone.safetensors")}  # noqa: RUF012
 
+    Config = MeanConfig
+
     def build(self, config) -> nn.Module:
-        return nn.Conv2d(3, 3, 1)
+        net = nn.Conv2d(3, 3, 1)
+        net.gain = config.gain
+        return net
 
     def inpaint(self, net, image: Tensor, mask: Tensor, *, generator=None) -> Tensor:
-        return net(image).sigmoid()
+        return (net(image) * net.gain).sigmoid()
 
 
 class Failing(Method):
@@ -74,7 +91,7 @@ class Stopped(Method):
         raise KeyboardInterrupt
 
 
-ALL = (Mean, Square, Slow, Dice, Learned, Failing, Stopped)
+ALL = (Mean, Square, Slow, Pasted, SmallPasted, Dice, Learned, Failing, Stopped)
 
 
 @hookimpl

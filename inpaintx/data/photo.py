@@ -81,7 +81,7 @@ def decode(data: bytes, name: str) -> Photo:
             f"{name} has {header.width} x {header.height} = {header.width * header.height / 1e6:.1f} megapixels; at "
             f"most 50 ({MAX_PIXELS} pixels) are taken: crop or reduce it first"
         )
-    notes: list[str] = []
+    notes = ["the file holds several pictures: the first one was read"] if header.several else []
     tags: dict[int, tiff.Tag] = {}
     if header.format == "TIFF":
         tags = tiff.read_tags(data)
