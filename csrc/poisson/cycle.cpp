@@ -252,7 +252,7 @@ POISSON_INLINE void row9_spans(const Level& level, int y, float* out, const floa
       row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, level, omega, n);
     } else {
       const float* coef = level.coef.as<float>() + span.coef;
-      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, coef, span.x1 - x, omega, n);
+      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, coef, omega, n);
     }
   }
 }
