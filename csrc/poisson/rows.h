@@ -79,6 +79,20 @@ POISSON_INLINE void add_row(T* __restrict out, const T* v, const float* correcti
   }
 }
 
+template <class T>
+POISSON_INLINE void set_row(T* __restrict out, const float* correction, int n) {
+#pragma omp simd
+  for (int i = 0; i < n; ++i) out[i] = T(correction[i]);
+}
+
+// Fetches what the row after this one will need.
+template <class T>
+POISSON_INLINE void prefetch_row([[maybe_unused]] const T* row, [[maybe_unused]] int n) {
+#if defined(__GNUC__)
+  for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(row + i);
+#endif
+}
+
 // ---- between two grids
 
 // line[0 .. 2n) from coarse values c[0 .. n]; c is row `a` or the mean of rows `a` and `b`.
