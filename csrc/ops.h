@@ -11,10 +11,9 @@ namespace inpaintx::ops {
 
 // x [B,Cin,H,W], mask [B|1, 1|Cin, H, W] with 1 = hole, weight [Cout,Cin,kh,kw], bias [Cout]
 // -> y [B,Cout,Ho,Wo], new_mask [B,1,Ho,Wo] in the mask's dtype
-std::tuple<at::Tensor, at::Tensor> partial_conv2d(const at::Tensor& x, const at::Tensor& mask,
-                                                  const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-                                                  at::IntArrayRef stride, at::IntArrayRef padding,
-                                                  at::IntArrayRef dilation, bool scale_by_sum);
+std::tuple<at::Tensor, at::Tensor> partial_conv2d(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& weight,
+                                                  const std::optional<at::Tensor>& bias, at::IntArrayRef stride,
+                                                  at::IntArrayRef padding, at::IntArrayRef dilation, bool scale_by_sum);
 
 // mask [B,1,H,W] -> P [B,1,H,W] float32
 at::Tensor spd_map(const at::Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze);

@@ -80,6 +80,9 @@ class Method:
     size
         Side in pixels of the square that the method wants, for which the main job resizes the crop around a
         hole; None: any size.
+    max_pixels
+        Most pixels of one call, for a method of any size that is slow or hungry on large ones: the main job reduces
+        larger crops. None: the main job's own limit (4 megapixels).
     trained
         Whether the method's fills need trained weights.
     """
@@ -91,6 +94,7 @@ class Method:
     weights: ClassVar[dict[str, Weights]] = {}
     multiple: ClassVar[int] = 1
     size: ClassVar[int | None] = None
+    max_pixels: ClassVar[int | None] = None
     trained: ClassVar[bool] = False
 
     def config(self, preset: str = "default", **options: Any) -> BaseModel:

@@ -4,10 +4,7 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from inpaintx.data.files import written_whole
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.method import Method
 
@@ -39,22 +37,6 @@ def sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside ``path`` that takes its place at the end, or is removed on an error."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def find(method: Method, tag: str) -> Path | None:
@@ -128,10 +110,14 @@ def _read(method: Method, path: Path, config: BaseModel) -> BaseModel:
         with safe_open(path, "pt") as file:
             meta = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InpaintxError(f"weights {path} cannot be read as safetensors ({error}); fetch or export them anew") from None
+        raise InpaintxError(
+            f"weights {path} cannot be read as safetensors ({error}); fetch or export them anew"
+        ) from None
     owner = meta.get("inpaintx.method")
     if owner is None:
-        raise InpaintxError(f"weights {path} do not say which method they are of (no 'inpaintx.method' in their metadata)")
+        raise InpaintxError(
+            f"weights {path} do not say which method they are of (no 'inpaintx.method' in their metadata)"
+        )
     if owner != method.name:
         raise InpaintxError(f"weights {path} are of method {owner!r}, not of {method.name!r}")
     return type(config).model_validate_json(meta.get("inpaintx.config", "{}"))

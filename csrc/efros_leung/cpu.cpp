@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -46,7 +47,7 @@ inline __attribute__((always_inline)) bool distances(const acc_t* source, const 
   constexpr int64_t n = Lanes<acc_t>::count;
   lanes_t a0{}, a1{}, a2{}, a3{};
   for (int64_t i = 0; i < count;) {
-    for (const int64_t stop = std::min(count, i + kCheck); i < stop; ++i) {
+    for (const int64_t stop = count < i + kCheck ? count : i + kCheck; i < stop; ++i) {
       const acc_t *s = source + terms[i].offset, value = terms[i].value, weight = terms[i].weight;
       lanes_t s0, s1, s2, s3;
       std::memcpy(&s0, s, sizeof s0);
@@ -135,8 +136,6 @@ class Image {
       if (hole_[i % pixels]) source_[i] = acc_t(0);
     }
     from_.assign(pixels, -1);
-    distance_.resize(blocks_.size() * block);
-    least_.resize(blocks_.size());
   }
 
   void fill() {
@@ -145,46 +144,77 @@ class Image {
     }
     if (blocks_.empty()) return;  // nothing is known: mid-grey
     double limit = kFirstLimit;
-    for (std::vector<int64_t> ring = next_ring(); !ring.empty(); ring = next_ring()) {
-      bool progress = false;
-      for (const int64_t pixel : ring) progress |= fill_pixel(pixel, limit);
+    for (auto steps = next_ring(); !steps.empty(); steps = next_ring()) {
+      std::atomic<bool> progress = false;
+      for (const std::vector<int64_t>& step : steps) {
+        at::parallel_for(0, static_cast<int64_t>(step.size()), 1, [&](int64_t begin, int64_t end) {
+          Scratch s(static_cast<int64_t>(blocks_.size()));
+          for (int64_t i = begin; i < end; ++i) {
+            if (fill_pixel(step[i], limit, s)) progress = true;
+          }
+        });
+      }
       if (!progress) limit *= kLimitGrowth;
       if (!std::isfinite(limit)) return;  // no window's distance is a number: what is left stays mid-grey
     }
   }
 
  private:
+  struct Weight {
+    int64_t dy, dx;
+    double weight;
+  };
+
+  // What a thread works with.
+  struct Scratch {
+    explicit Scratch(int64_t blocks) : distance(blocks * Lanes<acc_t>::block), least(blocks) {}
+    std::vector<Term<acc_t>> terms;
+    std::vector<acc_t> distance, least;
+    std::vector<int64_t> chosen;
+  };
+
   template <typename visit_t>
   void around(int64_t pixel, int64_t r, const visit_t& visit) const {
     const int64_t y = pixel / width_, x = pixel % width_;
     for (int64_t v = std::max<int64_t>(0, y - r); v <= std::min(y + r, height_ - 1); ++v) {
       for (int64_t u = std::max<int64_t>(0, x - r); u <= std::min(x + r, width_ - 1); ++u) {
-        if (known_[v * width_ + u]) visit(v - y, u - x);
+        visit(v * width_ + u);
       }
     }
   }
 
-  // Unfilled pixels with a filled neighbour, those with most filled pixels in their window first, ties at random.
-  std::vector<int64_t> next_ring() const {
+  // Unfilled pixels with a filled neighbour, those with most filled pixels in their window first, ties at random. Cut
+  // into steps: a pixel's step comes after those of all that precede it in its window and before those of all that
+  // follow, so that threads may share a step and the result is that of the serial order.
+  std::vector<std::vector<int64_t>> next_ring() const {
+    const int64_t r = window_ / 2;
     std::vector<std::tuple<int64_t, uint32_t, int64_t>> found;
     for (int64_t i = 0; i < height_ * width_; ++i) {
       if (known_[i]) continue;
       int64_t near = 0, count = 0;
-      around(i, 1, [&](int64_t, int64_t) { ++near; });
+      around(i, 1, [&](int64_t at) { near += known_[at]; });
       if (!near) continue;
-      around(i, window_ / 2, [&](int64_t, int64_t) { ++count; });
+      around(i, r, [&](int64_t at) { count += known_[at]; });
       found.emplace_back(-count, random_bits(seed_, 0, i / width_, i % width_, 0), i);
     }
     std::sort(found.begin(), found.end());
-    std::vector<int64_t> ring;
-    for (const auto& f : found) ring.push_back(std::get<2>(f));
-    return ring;
+    std::vector<int32_t> step_of(height_ * width_, 0);  // 1 for the first
+    std::vector<std::vector<int64_t>> steps;
+    for (const auto& f : found) {
+      const int64_t pixel = std::get<2>(f);
+      int32_t last = 0;
+      around(pixel, std::max<int64_t>(r, 1), [&](int64_t at) { last = std::max(last, step_of[at]); });
+      step_of[pixel] = last + 1;
+      if (last == static_cast<int32_t>(steps.size())) steps.emplace_back();
+      steps[last].push_back(pixel);
+    }
+    return steps;
   }
 
   // The known part of the window around a pixel; returns the sum of its weights.
-  double take_terms(int64_t pixel) {
+  double take_terms(int64_t pixel, std::vector<Term<acc_t>>& terms) const {
     const int64_t pixels = height_ * width_, y = pixel / width_, x = pixel % width_;
-    terms_.clear();
+    terms.clear();
     double total = 0;
     for (const Weight& w : weights_) {
       if (y + w.dy < 0 || x + w.dx < 0 || y + w.dy >= height_ || x + w.dx >= width_) continue;
@@ -192,20 +222,20 @@ class Image {
       if (!known_[pixel + offset]) continue;
       total += w.weight;
       for (int64_t c = 0; c < channels_; ++c) {
-        terms_.push_back({offset + c * pixels, out_[pixel + offset + c * pixels], static_cast<acc_t>(w.weight)});
+        terms.push_back({offset + c * pixels, out_[pixel + offset + c * pixels], static_cast<acc_t>(w.weight)});
       }
     }
     return total;
   }
 
   // A distance that some candidate has: the least of those that continue what the neighbours were copied from.
-  acc_t first_guess(int64_t pixel) const {
+  acc_t first_guess(int64_t pixel, const std::vector<Term<acc_t>>& terms) const {
     acc_t least = std::numeric_limits<acc_t>::infinity();
-    around(pixel, 1, [&](int64_t dy, int64_t dx) {
-      const int64_t shift = dy * width_ + dx, from = from_[pixel + shift] - shift;
-      if (from_[pixel + shift] < 0 || from < 0 || from >= height_ * width_ || !flag_[from]) return;
+    around(pixel, 1, [&](int64_t at) {
+      const int64_t from = from_[at] + pixel - at;
+      if (!known_[at] || from_[at] < 0 || from < 0 || from >= height_ * width_ || !flag_[from]) return;
       acc_t sum = 0;
-      for (const auto& t : terms_) {
+      for (const auto& t : terms) {
         const acc_t d = source_[from + t.offset] - t.value;
         sum += t.weight * d * d;
       }
@@ -214,52 +244,43 @@ class Image {
     return least;
   }
 
-  bool fill_pixel(int64_t pixel, double limit) {
-    const double total = take_terms(pixel);
+  bool fill_pixel(int64_t pixel, double limit, Scratch& s) {
     const int64_t pixels = height_ * width_, lanes = Lanes<acc_t>::block;
-    const int64_t terms = static_cast<int64_t>(terms_.size()), count = static_cast<int64_t>(blocks_.size());
-    const acc_t guess = first_guess(pixel), none = std::numeric_limits<acc_t>::infinity();
-    // A block is given up only when none of it can be drawn, and all other distances are computed alike whichever
-    // thread does it, so the result does not depend on threads. A grain is worth the start of a thread.
-    at::parallel_for(0, count, std::max<int64_t>(1, (1 << 16) / (terms + 8)), [&](int64_t begin, int64_t end) {
-      acc_t least = guess;
-      for (int64_t i = begin; i < end; ++i) {
-        const Block& b = blocks_[i];
-        acc_t* distance = distance_.data() + i * lanes;
-        least_[i] = none;
-        const acc_t bound = least * acc_t(1.001 * kNearBest);  // the guess is summed in another order: some room
-        if (!block_of(source_.data() + b.first, terms_.data(), terms, bound, distance)) continue;
-        for (int64_t k = 0; k < b.count; ++k) {
-          if (flag_[b.first + k]) least_[i] = std::min(least_[i], distance[k]);
-        }
-        least = std::min(least, least_[i]);
-      }
-    });
-    const acc_t least = *std::min_element(least_.begin(), least_.end());
-    const double scale = total > 0 ? total * static_cast<double>(channels_) : 1;
-    if (!(static_cast<double>(least) / scale < limit)) return false;
-    const double highest = std::min(kNearBest * static_cast<double>(least), limit * scale);
-    chosen_.clear();
+    const double total = take_terms(pixel, s.terms);
+    const int64_t terms = static_cast<int64_t>(s.terms.size()), count = static_cast<int64_t>(blocks_.size());
+    acc_t least = first_guess(pixel, s.terms);
     for (int64_t i = 0; i < count; ++i) {
-      if (!(static_cast<double>(least_[i]) <= highest)) continue;
+      const Block& b = blocks_[i];
+      acc_t* distance = s.distance.data() + i * lanes;
+      s.least[i] = std::numeric_limits<acc_t>::infinity();
+      const acc_t bound = least * acc_t(1.001 * kNearBest);  // the guess is summed in another order: some room
+      if (!block_of(source_.data() + b.first, s.terms.data(), terms, bound, distance)) continue;
+      for (int64_t k = 0; k < b.count; ++k) {
+        if (flag_[b.first + k]) s.least[i] = std::min(s.least[i], distance[k]);
+      }
+      least = std::min(least, s.least[i]);
+    }
+    least = *std::min_element(s.least.begin(), s.least.end());
+    const double scale = total > 0 ? total * static_cast<double>(channels_) : 1;
+    const auto may_be_drawn = [&](acc_t d) {
+      return static_cast<double>(d) <= kNearBest * static_cast<double>(least) && static_cast<double>(d) / scale < limit;
+    };
+    if (!may_be_drawn(least)) return false;
+    s.chosen.clear();
+    for (int64_t i = 0; i < count; ++i) {
+      if (!may_be_drawn(s.least[i])) continue;
       for (int64_t k = 0; k < blocks_[i].count; ++k) {
-        if (!flag_[blocks_[i].first + k]) continue;
-        const double d = static_cast<double>(distance_[i * lanes + k]);
-        if (d <= kNearBest * static_cast<double>(least) && d / scale < limit) chosen_.push_back(blocks_[i].first + k);
+        const int64_t from = blocks_[i].first + k;
+        if (flag_[from] && may_be_drawn(s.distance[i * lanes + k])) s.chosen.push_back(from);
       }
     }
     const uint32_t bits = random_bits(seed_, 1, pixel / width_, pixel % width_, 0);
-    const int64_t from = chosen_[below(bits, static_cast<int64_t>(chosen_.size()))];
+    const int64_t from = s.chosen[below(bits, static_cast<int64_t>(s.chosen.size()))];
     for (int64_t c = 0; c < channels_; ++c) out_[pixel + c * pixels] = source_[from + c * pixels];
     from_[pixel] = from;
     known_[pixel] = 1;
     return true;
   }
-
-  struct Weight {
-    int64_t dy, dx;
-    double weight;
-  };
 
   int64_t channels_, height_, width_, window_, seed_;
   acc_t* out_;
@@ -269,16 +290,14 @@ class Image {
   std::vector<int64_t> from_;   // where a filled pixel was copied from
   std::vector<Block> blocks_;
   std::vector<Weight> weights_;
-  std::vector<acc_t> source_, distance_, least_;
-  std::vector<Term<acc_t>> terms_;
-  std::vector<int64_t> chosen_;
+  std::vector<acc_t> source_;
 };
 
 }  // namespace
 
 template <typename acc_t>
 void run(const Synthesis<acc_t>& a) {
-  if (a.batch == 1) return Image<acc_t>(a, 0).fill();  // threads share the candidates
+  if (a.batch == 1) return Image<acc_t>(a, 0).fill();  // threads share its rings
   at::parallel_for(0, a.batch, 1, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) Image<acc_t>(a, b).fill();
   });

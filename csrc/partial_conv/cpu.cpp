@@ -22,30 +22,30 @@ void over(int64_t units, int64_t size, const F& f) {
 
 }  // namespace
 
-template <typename scalar_t>
-void run(const Hide<scalar_t>& a, Queue) {
+template <typename scalar_t, typename mask_t>
+void run(const Hide<scalar_t, mask_t>& a, Queue) {
   const auto& im = a.image;
-  const int64_t image_stride = a.hole_batch == 1 ? 0 : a.hole_channels * im.pixels;
+  const int64_t image_stride = a.mask_batch == 1 ? 0 : a.mask_channels * im.pixels;
   if (!im.channels_last) {
     over(im.batch * im.channels, im.pixels, [&](int64_t begin, int64_t end) {
       for (int64_t plane = begin; plane < end; ++plane) {
-        const int64_t c = a.hole_channels == 1 ? 0 : plane % im.channels;
-        const bool* hole = a.hole + plane / im.channels * image_stride + c * im.pixels;
+        const int64_t c = a.mask_channels == 1 ? 0 : plane % im.channels;
+        const mask_t* mask = a.mask + plane / im.channels * image_stride + c * im.pixels;
         const scalar_t* x = a.x + plane * im.pixels;
         scalar_t* out = a.out + plane * im.pixels;
-        for (int64_t p = 0; p < im.pixels; ++p) out[p] = hole[p] ? scalar_t(0) : x[p];
+        for (int64_t p = 0; p < im.pixels; ++p) out[p] = is_hole(mask[p]) ? scalar_t(0) : x[p];
       }
     });
     return;
   }
   over(im.batch * im.pixels, im.channels, [&](int64_t begin, int64_t end) {
     for (int64_t pixel = begin; pixel < end; ++pixel) {
-      const bool* hole = a.hole + pixel / im.pixels * image_stride + pixel % im.pixels;
+      const mask_t* mask = a.mask + pixel / im.pixels * image_stride + pixel % im.pixels;
       const scalar_t* x = a.x + pixel * im.channels;
       scalar_t* out = a.out + pixel * im.channels;
-      if (a.hole_channels > 1) {
-        for (int64_t c = 0; c < im.channels; ++c) out[c] = hole[c * im.pixels] ? scalar_t(0) : x[c];
-      } else if (*hole) {
+      if (a.mask_channels > 1) {
+        for (int64_t c = 0; c < im.channels; ++c) out[c] = is_hole(mask[c * im.pixels]) ? scalar_t(0) : x[c];
+      } else if (is_hole(*mask)) {
         std::fill_n(out, im.channels, scalar_t(0));
       } else {
         std::copy_n(x, im.channels, out);
@@ -55,19 +55,19 @@ void run(const Hide<scalar_t>& a, Queue) {
 }
 
 // The window sum is separable: known channels of a pixel, then along the row, then down the columns.
-template <typename acc_t>
-void run(const Ratio<acc_t>& a, Queue) {
+template <typename acc_t, typename mask_t>
+void run(const Ratio<acc_t, mask_t>& a, Queue) {
   const auto& w = a.window;
   const int64_t pixels = w.height * w.width;
   at::parallel_for(0, w.batch, 1, [&](int64_t begin, int64_t end) {
     std::vector<int32_t> known(w.width), rows(w.height * w.out_width);
     for (int64_t b = begin; b < end; ++b) {
-      const bool* hole = a.hole + (w.mask_batch == 1 ? 0 : b) * w.mask_channels * pixels;
+      const mask_t* mask = a.mask + (w.mask_batch == 1 ? 0 : b) * w.mask_channels * pixels;
       for (int64_t y = 0; y < w.height; ++y) {
         std::fill(known.begin(), known.end(), static_cast<int32_t>(w.mask_channels));
         for (int64_t c = 0; c < w.mask_channels; ++c) {
-          const bool* row = hole + c * pixels + y * w.width;
-          for (int64_t x = 0; x < w.width; ++x) known[x] -= row[x];
+          const mask_t* row = mask + c * pixels + y * w.width;
+          for (int64_t x = 0; x < w.width; ++x) known[x] -= is_hole(row[x]);
         }
         for (int64_t x = 0; x < w.out_width; ++x) {
           const int64_t start = x * w.stride[1] - w.padding[1];
@@ -81,10 +81,12 @@ void run(const Ratio<acc_t>& a, Queue) {
         const int64_t start = y * w.stride[0] - w.padding[0];
         const Taps taps = taps_inside(start, w.kernel[0], w.dilation[0], w.height);
         acc_t* out = a.ratio + (b * w.out_height + y) * w.out_width;
+        mask_t* empty = a.new_mask + (b * w.out_height + y) * w.out_width;
         for (int64_t x = 0; x < w.out_width; ++x) {
           int64_t sum = 0;
           for (int64_t t = taps.first; t < taps.last; ++t) sum += rows[(start + t * w.dilation[0]) * w.out_width + x];
           out[x] = ratio<acc_t>(sum, static_cast<acc_t>(w.scale));
+          empty[x] = static_cast<mask_t>(sum == 0);
         }
       }
     }
@@ -172,11 +174,14 @@ void run(const ScaleGrad<scalar_t, acc_t>& a, Queue) {
   }
 }
 
-template void run(const Ratio<float>&, Queue);
-template void run(const Ratio<double>&, Queue);
-#define INSTANTIATE(scalar_t, acc_t)                                \
-  template void run(const Hide<scalar_t>&, Queue);                  \
-  template void run(const Renormalise<scalar_t, acc_t>&, Queue);    \
+template void run(const Ratio<float, bool>&, Queue);
+template void run(const Ratio<float, float>&, Queue);
+template void run(const Ratio<double, bool>&, Queue);
+template void run(const Ratio<double, float>&, Queue);
+#define INSTANTIATE(scalar_t, acc_t)                             \
+  template void run(const Hide<scalar_t, bool>&, Queue);         \
+  template void run(const Hide<scalar_t, float>&, Queue);        \
+  template void run(const Renormalise<scalar_t, acc_t>&, Queue); \
   template void run(const ScaleGrad<scalar_t, acc_t>&, Queue);
 INSTANTIATE(float, float)
 INSTANTIATE(double, double)

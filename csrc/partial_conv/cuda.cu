@@ -19,17 +19,17 @@ __device__ __forceinline__ Place place(const Image& im, int64_t i) {
   return {i / (im.pixels * im.channels), i / im.pixels % im.channels, i % im.pixels};
 }
 
-template <typename scalar_t>
-__global__ void hide_kernel(Hide<scalar_t> a, int64_t total) {
+template <typename scalar_t, typename mask_t>
+__global__ void hide_kernel(Hide<scalar_t, mask_t> a, int64_t total) {
   INPAINTX_GRID_LOOP(i, total) {
     const Place p = place(a.image, i);
-    const int64_t b = a.hole_batch == 1 ? 0 : p.batch, c = a.hole_channels == 1 ? 0 : p.channel;
-    a.out[i] = a.hole[(b * a.hole_channels + c) * a.image.pixels + p.pixel] ? scalar_t(0) : a.x[i];
+    const int64_t b = a.mask_batch == 1 ? 0 : p.batch, c = a.mask_channels == 1 ? 0 : p.channel;
+    a.out[i] = is_hole(a.mask[(b * a.mask_channels + c) * a.image.pixels + p.pixel]) ? scalar_t(0) : a.x[i];
   }
 }
 
-template <typename acc_t>
-__global__ void ratio_kernel(Ratio<acc_t> a, int64_t total) {
+template <typename acc_t, typename mask_t>
+__global__ void ratio_kernel(Ratio<acc_t, mask_t> a, int64_t total) {
   const Window& w = a.window;
   INPAINTX_GRID_LOOP(i, total) {
     const int64_t x0 = i % w.out_width * w.stride[1] - w.padding[1];
@@ -39,13 +39,14 @@ __global__ void ratio_kernel(Ratio<acc_t> a, int64_t total) {
     const Taps ty = taps_inside(y0, w.kernel[0], w.dilation[0], w.height);
     int64_t known = 0;
     for (int64_t c = 0; c < w.mask_channels; ++c) {
-      const bool* hole = a.hole + (b * w.mask_channels + c) * w.height * w.width;
+      const mask_t* mask = a.mask + (b * w.mask_channels + c) * w.height * w.width;
       for (int64_t v = ty.first; v < ty.last; ++v) {
-        const bool* row = hole + (y0 + v * w.dilation[0]) * w.width + x0;
-        for (int64_t u = tx.first; u < tx.last; ++u) known += !row[u * w.dilation[1]];
+        const mask_t* row = mask + (y0 + v * w.dilation[0]) * w.width + x0;
+        for (int64_t u = tx.first; u < tx.last; ++u) known += !is_hole(row[u * w.dilation[1]]);
       }
     }
     a.ratio[i] = ratio<acc_t>(known, static_cast<acc_t>(w.scale));
+    a.new_mask[i] = static_cast<mask_t>(known == 0);
   }
 }
 
@@ -94,16 +95,16 @@ int64_t elements(const Image& im) { return im.batch * im.channels * im.pixels; }
 
 }  // namespace
 
-template <typename scalar_t>
-void run(const Hide<scalar_t>& a, Queue queue) {
+template <typename scalar_t, typename mask_t>
+void run(const Hide<scalar_t, mask_t>& a, Queue queue) {
   const int64_t total = elements(a.image);
   if (total == 0) return;
   hide_kernel<<<blocks_for(total), kThreads, 0, stream_of(queue)>>>(a, total);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
-template <typename acc_t>
-void run(const Ratio<acc_t>& a, Queue queue) {
+template <typename acc_t, typename mask_t>
+void run(const Ratio<acc_t, mask_t>& a, Queue queue) {
   const int64_t total = a.window.batch * a.window.out_height * a.window.out_width;
   if (total == 0) return;
   ratio_kernel<<<blocks_for(total), kThreads, 0, stream_of(queue)>>>(a, total);
@@ -131,10 +132,13 @@ void run(const ScaleGrad<scalar_t, acc_t>& a, Queue queue) {
   }
 }
 
-template void run(const Ratio<float>&, Queue);
-template void run(const Ratio<double>&, Queue);
+template void run(const Ratio<float, bool>&, Queue);
+template void run(const Ratio<float, float>&, Queue);
+template void run(const Ratio<double, bool>&, Queue);
+template void run(const Ratio<double, float>&, Queue);
 #define INSTANTIATE(scalar_t, acc_t)                             \
-  template void run(const Hide<scalar_t>&, Queue);               \
+  template void run(const Hide<scalar_t, bool>&, Queue);         \
+  template void run(const Hide<scalar_t, float>&, Queue);        \
   template void run(const Renormalise<scalar_t, acc_t>&, Queue); \
   template void run(const ScaleGrad<scalar_t, acc_t>&, Queue);
 INSTANTIATE(float, float)

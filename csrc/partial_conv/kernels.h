@@ -22,22 +22,24 @@ struct Queue {
   void* stream = nullptr;
 };
 
-// out = hole ? 0 : x. hole is [hole_batch, hole_channels, pixels] with hole_channels 1 or image.channels, planar.
-template <typename scalar_t>
+// out = hole ? 0 : x. mask is [mask_batch, mask_channels, pixels] with mask_channels 1 or image.channels, planar; here
+// and below mask_t is bool or float.
+template <typename scalar_t, typename mask_t>
 struct Hide {
   Image image;
   const scalar_t* x;
-  const bool* hole;
-  int64_t hole_batch, hole_channels;
+  const mask_t* mask;
+  int64_t mask_batch, mask_channels;
   scalar_t* out;
 };
 
-// ratio [batch, out_height * out_width] = scale / (known pixels in the window), 0 where there are none.
-template <typename acc_t>
+// ratio [batch, out_height * out_width] = scale / (known pixels in the window), 0 where there are none: new_mask is 1.
+template <typename acc_t, typename mask_t>
 struct Ratio {
   Window window;
-  const bool* hole;
+  const mask_t* mask;
   acc_t* ratio;
+  mask_t* new_mask;
 };
 
 // y = ratio > 0 ? y * ratio + bias : 0, in place; bias may be null.
@@ -60,10 +62,10 @@ struct ScaleGrad {
 };
 
 namespace cpu {
-template <typename scalar_t>
-void run(const Hide<scalar_t>&, Queue);
-template <typename acc_t>
-void run(const Ratio<acc_t>&, Queue);
+template <typename scalar_t, typename mask_t>
+void run(const Hide<scalar_t, mask_t>&, Queue);
+template <typename acc_t, typename mask_t>
+void run(const Ratio<acc_t, mask_t>&, Queue);
 template <typename scalar_t, typename acc_t>
 void run(const Renormalise<scalar_t, acc_t>&, Queue);
 template <typename scalar_t, typename acc_t>
@@ -71,10 +73,10 @@ void run(const ScaleGrad<scalar_t, acc_t>&, Queue);
 }  // namespace cpu
 
 namespace cuda {
-template <typename scalar_t>
-void run(const Hide<scalar_t>&, Queue);
-template <typename acc_t>
-void run(const Ratio<acc_t>&, Queue);
+template <typename scalar_t, typename mask_t>
+void run(const Hide<scalar_t, mask_t>&, Queue);
+template <typename acc_t, typename mask_t>
+void run(const Ratio<acc_t, mask_t>&, Queue);
 template <typename scalar_t, typename acc_t>
 void run(const Renormalise<scalar_t, acc_t>&, Queue);
 template <typename scalar_t, typename acc_t>

@@ -7,6 +7,9 @@
 
 namespace inpaintx::partial_conv {
 
+INPAINTX_HD bool is_hole(bool mask) { return mask; }
+INPAINTX_HD bool is_hole(float mask) { return mask > 0.5f; }
+
 // The taps [first, last) of a window of `size` taps that lie inside an axis of `length` pixels.
 struct Taps {
   int64_t first, last;

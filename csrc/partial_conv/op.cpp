@@ -54,8 +54,8 @@ void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const Opti
                       stride, ", padding ", padding, ", dilation ", dilation);
     const int64_t reach = dilation[axis] * (weight.size(2 + axis) - 1) + 1;
     TORCH_CHECK_VALUE(weight.size(2 + axis) > 0 && x.size(2 + axis) + 2 * padding[axis] >= reach,
-                      "partial_conv2d: the kernel reaches over ", reach, " pixels, more than the padded x has: ",
-                      x.sizes(), " with padding ", padding);
+                      "partial_conv2d: the kernel reaches over ", reach,
+                      " pixels, more than the padded x has: ", x.sizes(), " with padding ", padding);
   }
 }
 
@@ -80,51 +80,79 @@ void launch(const Tensor& where, const Args& args) {
 // kernel<scalar_t, acc_t>(): half and bfloat16 compute in float
 template <typename F>
 void dispatch(at::ScalarType dtype, const F& kernel) {
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, dtype, "partial_conv2d", [&] {
-    kernel(scalar_t{}, at::opmath_type<scalar_t>{});
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, dtype, "partial_conv2d",
+                                  [&] { kernel(scalar_t{}, at::opmath_type<scalar_t>{}); });
+}
+
+// kernel(mask_t): float masks are read as they are, others as bool
+template <typename F>
+void dispatch_mask(const Tensor& mask, const F& kernel) {
+  mask.scalar_type() == at::kFloat ? kernel(float{}) : kernel(bool{});
+}
+
+Tensor readable(const Tensor& mask) {
+  const bool ready = mask.scalar_type() == at::kFloat || mask.scalar_type() == at::kBool;
+  return (ready ? mask : mask.gt(0.5)).contiguous();
+}
+
+void hide(const Tensor& x, const Tensor& mask, const Tensor& out) {
+  dispatch_mask(mask, [&](auto m) {
+    using mask_t = decltype(m);
+    dispatch(x.scalar_type(), [&](auto scalar, auto) {
+      using scalar_t = decltype(scalar);
+      launch(x, partial_conv::Hide<scalar_t, mask_t>{image_of(x), x.const_data_ptr<scalar_t>(),
+                                                     mask.const_data_ptr<mask_t>(), mask.size(0), mask.size(1),
+                                                     out.mutable_data_ptr<scalar_t>()});
+    });
   });
 }
 
-Tensor hide(const Tensor& x, const Tensor& hole, Tensor out) {
-  dispatch(x.scalar_type(), [&](auto scalar, auto) {
-    using scalar_t = decltype(scalar);
-    launch(x, partial_conv::Hide<scalar_t>{image_of(x), x.const_data_ptr<scalar_t>(), hole.const_data_ptr<bool>(),
-                                           hole.size(0), hole.size(1), out.mutable_data_ptr<scalar_t>()});
-  });
-  return out;
-}
-
-Tensor hole_of(const Tensor& mask) { return (mask.scalar_type() == at::kBool ? mask : mask.gt(0.5)).contiguous(); }
-
-Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
+Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tensor& weight, const OptionalTensor& bias,
                               at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
                               bool scale_by_sum) {
-  check(x_, mask, weight, bias, stride, padding, dilation);
+  check(x_, mask_, weight, bias, stride, padding, dilation);
   const c10::DeviceGuard guard(x_.device());
   const Tensor x = x_.contiguous(layout_of(x_));
-  const Tensor hole = hole_of(mask);
-  const Tensor shown = hide(x, hole, at::empty_like(x));
+  const Tensor mask = readable(mask_);
+  const Tensor shown = at::empty_like(x);
+  hide(x, mask, shown);
   Tensor y = at::conv2d(shown, weight, {}, stride, padding, dilation);
   y = y.contiguous(layout_of(y));
 
   const auto acc = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  Tensor ratio = at::empty({x.size(0), 1, y.size(2), y.size(3)}, x.options().dtype(acc));
+  const Tensor ratio = at::empty({x.size(0), 1, y.size(2), y.size(3)}, x.options().dtype(acc));
+  Tensor new_mask = at::empty(ratio.sizes(), mask.options());
   const double channels_per_mask = static_cast<double>(x.size(1)) / static_cast<double>(mask.size(1));
   const partial_conv::Window window{
-      x.size(0), hole.size(0), hole.size(1), x.size(2), x.size(3), y.size(2), y.size(3),
-      {weight.size(2), weight.size(3)}, {stride[0], stride[1]}, {padding[0], padding[1]}, {dilation[0], dilation[1]},
+      x.size(0),
+      mask.size(0),
+      mask.size(1),
+      x.size(2),
+      x.size(3),
+      y.size(2),
+      y.size(3),
+      {weight.size(2), weight.size(3)},
+      {stride[0], stride[1]},
+      {padding[0], padding[1]},
+      {dilation[0], dilation[1]},
       // "sum" divides by the number of known inputs over all channels, whether the mask has one channel or many
       scale_by_sum ? 1 / channels_per_mask : static_cast<double>(weight.size(2) * weight.size(3) * mask.size(1))};
+  const Tensor b = bias ? bias->contiguous() : Tensor();
   dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
     using scalar_t = decltype(scalar);
     using acc_t = decltype(accumulate);
-    launch(x, partial_conv::Ratio<acc_t>{window, hole.const_data_ptr<bool>(), ratio.mutable_data_ptr<acc_t>()});
-    const Tensor b = bias ? bias->contiguous() : Tensor();
+    dispatch_mask(mask, [&](auto m) {
+      using mask_t = decltype(m);
+      launch(x,
+             partial_conv::Ratio<acc_t, mask_t>{window, mask.const_data_ptr<mask_t>(), ratio.mutable_data_ptr<acc_t>(),
+                                                new_mask.mutable_data_ptr<mask_t>()});
+    });
     launch(x, partial_conv::Renormalise<scalar_t, acc_t>{image_of(y), y.mutable_data_ptr<scalar_t>(),
                                                          ratio.const_data_ptr<acc_t>(),
                                                          bias ? b.const_data_ptr<scalar_t>() : nullptr});
   });
-  return {y, ratio.eq(0).to(mask.scalar_type()), shown, ratio};
+  if (new_mask.scalar_type() != mask_.scalar_type()) new_mask = new_mask.to(mask_.scalar_type());
+  return {y, new_mask, shown, ratio};
 }
 
 // g' = g K/S;  dW from shown and g';  dx = valid * convT(g');  db = sum of g where S > 0
@@ -152,7 +180,7 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
   }
   if (wanted[0]) {
     grad_x = grad_x.contiguous(layout_of(grad_x));
-    hide(grad_x, hole_of(mask), grad_x);
+    hide(grad_x, readable(mask), grad_x);
   }
   if (wanted[2]) grad_bias = grad_bias.to(weight.scalar_type());
   return {grad_x, grad_weight, grad_bias};
@@ -187,8 +215,8 @@ class PartialConv2dFunction : public torch::autograd::Function<PartialConv2dFunc
     ctx->save_for_backward({shown, mask, ratio, weight});
     ctx->mark_non_differentiable({new_mask, shown, ratio});
     ctx->set_materialize_grads(false);
-    ctx->saved_data["window"] = std::vector<int64_t>{stride[0],  stride[1],   padding[0],
-                                                     padding[1], dilation[0], dilation[1]};
+    ctx->saved_data["window"] =
+        std::vector<int64_t>{stride[0], stride[1], padding[0], padding[1], dilation[0], dilation[1]};
     ctx->saved_data["bias"] = bias.has_value();
     return {y, new_mask, shown, ratio};
   }
@@ -219,7 +247,8 @@ template <c10::DeviceType device>
 Outputs partial_conv2d_autocast(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
                                 at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
                                 bool scale_by_sum) {
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
+      at::autocast::get_autocast_dispatch_key_from_device_type(device));
   const auto lower = at::autocast::get_lower_precision_fp_from_device_type(device);
   return forward_op(at::autocast::cached_cast(lower, x, device), mask, at::autocast::cached_cast(lower, weight, device),
                     at::autocast::cached_cast(lower, bias, device), stride, padding, dilation, scale_by_sum);

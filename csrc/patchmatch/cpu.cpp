@@ -49,8 +49,8 @@ inline __attribute__((always_inline)) void search(const Search<acc_t>& a, int64_
 
   const auto distance = [&](int64_t y, int64_t x, int64_t sy, int64_t sx, acc_t limit)
                             __attribute__((always_inline)) {
-    const int64_t up = std::min(r, y), left = std::min(r, x);  // only pixels inside the target image count
-    const int64_t rows = up + 1 + std::min(r, h - 1 - y), columns = left + 1 + std::min(r, w - 1 - x);
+    const int64_t up = lesser(r, y), left = lesser(r, x);  // only pixels inside the target image count
+    const int64_t rows = up + 1 + lesser(r, h - 1 - y), columns = left + 1 + lesser(r, w - 1 - x);
     return ssd(source + ((sy - up) * ws + sx - left) * c, target + ((y - up) * w + x - left) * c, rows, columns * c,
                ws * c, w * c, limit);
   };
@@ -96,7 +96,7 @@ inline __attribute__((always_inline)) void search(const Search<acc_t>& a, int64_
       }
       const int64_t cy = nnf[at * 2], cx = nnf[at * 2 + 1];
       int64_t k = 0;
-      for (int64_t radius = std::max(hs, ws); radius >= 1; radius /= 2, k += 2) {
+      for (int64_t radius = (hs > ws ? hs : ws); radius >= 1; radius /= 2, k += 2) {
         const int64_t sy = draw_within(random_bits(a.seed, iter, y, x, k), cy, radius, hs);
         const int64_t sx = draw_within(random_bits(a.seed, iter, y, x, k + 1), cx, radius, ws);
         attempt(y, x, sy, sx);
@@ -106,8 +106,8 @@ inline __attribute__((always_inline)) void search(const Search<acc_t>& a, int64_
   for (int64_t y = 0; y < h; ++y) {
     for (int64_t x = 0; x < w; ++x) {
       if (where && !where[y * w + x]) continue;
-      const int64_t rows = std::min(r, y) + 1 + std::min(r, h - 1 - y);
-      const int64_t columns = std::min(r, x) + 1 + std::min(r, w - 1 - x);
+      const int64_t rows = lesser(r, y) + 1 + lesser(r, h - 1 - y);
+      const int64_t columns = lesser(r, x) + 1 + lesser(r, w - 1 - x);
       a.cost[b * h * w + y * w + x] = static_cast<float>(best[y * w + x] / static_cast<acc_t>(rows * columns));
     }
   }

@@ -12,49 +12,55 @@
 namespace inpaintx::spd_map::cpu {
 namespace {
 
-// Min-scan along a row: row[x] = min over s of row[x - s] + s, by doubling steps; `far` bounds every value, so that
-// far + step never overflows. Reversed, it looks to the right.
+// Min-scan along a row: row[x] = min over s of row[x - s] + s, by doubling steps; reversed, it looks to the right.
+// `far` bounds every value, so that far + step never overflows. `copy` holds a row with a margin of 1.
 template <typename dist_t>
 inline __attribute__((always_inline)) void scan(dist_t* row, dist_t* copy, int64_t width, int far, bool reversed) {
   for (int64_t step = 1; step < far && step < width; step *= 2) {
     std::copy_n(row, width, copy);
     const dist_t* from = reversed ? copy + step : copy;
     dist_t* to = reversed ? row : row + step;
+    const dist_t add = static_cast<dist_t>(step);
 #pragma omp simd
     for (int64_t x = 0; x < width - step; ++x) {
-      const dist_t through = static_cast<dist_t>(from[x] + step);
+      const dist_t through = static_cast<dist_t>(from[x] + add);
       to[x] = through < to[x] ? through : to[x];
     }
   }
 }
 
-// Chessboard distance to the nearest known pixel, at most `far`: from above and the left, or from below and the right.
+// row[x] = min(row[x], 1 + the least of the three nearest in the row before)
 template <typename dist_t>
-inline __attribute__((always_inline)) void step_row(dist_t* row, const dist_t* previous, dist_t* copy, int64_t width,
-                                                    int far, bool reversed) {
-  if (previous) {
+inline __attribute__((always_inline)) void from_neighbours(dist_t* row, const dist_t* before, dist_t* copy,
+                                                           int64_t width, int far) {
+  copy[0] = copy[width + 1] = static_cast<dist_t>(far);
+  std::copy_n(before, width, copy + 1);
 #pragma omp simd
-    for (int64_t x = 0; x < width; ++x) {
-      dist_t d = previous[x];
-      const dist_t left = x > 0 ? previous[x - 1] : d, right = x + 1 < width ? previous[x + 1] : d;
-      d = std::min(d, std::min(left, right));
-      row[x] = std::min<dist_t>(row[x], static_cast<dist_t>(d + 1));
-    }
+  for (int64_t x = 0; x < width; ++x) {
+    dist_t d = copy[x] < copy[x + 1] ? copy[x] : copy[x + 1];
+    d = d < copy[x + 2] ? d : copy[x + 2];
+    d = static_cast<dist_t>(d + 1);
+    row[x] = d < row[x] ? d : row[x];
   }
-  scan(row, copy, width, far, reversed);
 }
 
+// Chessboard distance to the nearest known pixel, at most `far`, in two passes: from above and the left, then from
+// below and the right.
 template <typename dist_t>
 inline __attribute__((always_inline)) void distances(const bool* hole, dist_t* dist, dist_t* copy, int64_t height,
                                                      int64_t width, int far) {
   for (int64_t y = 0; y < height; ++y) {
     dist_t* row = dist + y * width;
-    for (int64_t x = 0; x < width; ++x) row[x] = hole[y * width + x] ? static_cast<dist_t>(far) : dist_t(0);
-    step_row(row, y ? row - width : nullptr, copy, width, far, false);
+    const auto* hidden = reinterpret_cast<const uint8_t*>(hole + y * width);
+#pragma omp simd
+    for (int64_t x = 0; x < width; ++x) row[x] = static_cast<dist_t>(hidden[x] * static_cast<dist_t>(far));
+    if (y > 0) from_neighbours(row, row - width, copy, width, far);
+    scan(row, copy, width, far, false);
   }
   for (int64_t y = height - 1; y >= 0; --y) {
     dist_t* row = dist + y * width;
-    step_row(row, y + 1 < height ? row + width : nullptr, copy, width, far, true);
+    if (y + 1 < height) from_neighbours(row, row + width, copy, width, far);
+    scan(row, copy, width, far, true);
   }
 }
 
@@ -106,8 +112,8 @@ void hard(const Map& m) {
   const int far = static_cast<int>(table.size()) - 1;
   at::parallel_for(0, m.batch, 1, [&](int64_t begin, int64_t end) {
     // 8-bit distances while far + step fits
-    std::vector<uint8_t> narrow(far < 128 ? pixels + m.width : 0);
-    std::vector<int32_t> wide(far < 128 ? 0 : pixels + m.width);
+    std::vector<uint8_t> narrow(far < 128 ? pixels + m.width + 2 : 0);
+    std::vector<int32_t> wide(far < 128 ? 0 : pixels + m.width + 2);
     for (int64_t b = begin; b < end; ++b) {
       const bool* hole = m.hole + b * pixels;
       float* out = m.map + b * pixels;

@@ -5,6 +5,7 @@ from inpaintx.ops.efros_leung import EfrosLeung, efros_leung, efros_leung_ref
 from inpaintx.ops.hog import HOG, HOGImage, hog, hog_image, hog_ref
 from inpaintx.ops.partial_conv import PartialConv2d, partial_conv2d, partial_conv2d_ref
 from inpaintx.ops.patchmatch import PatchMatch, patchmatch, patchmatch_ref
+from inpaintx.ops.poisson import PoissonBlend, PoissonSolver, poisson_blend, poisson_blend_ref
 from inpaintx.ops.spd_map import SPDMap, spd_map, spd_map_ref
 from inpaintx.ops.tv import TVInpaint, tv_inpaint, tv_inpaint_ref
 
@@ -14,6 +15,8 @@ __all__ = [
     "HOGImage",
     "PartialConv2d",
     "PatchMatch",
+    "PoissonBlend",
+    "PoissonSolver",
     "ReferenceOpWarning",
     "SPDMap",
     "TVInpaint",
@@ -26,6 +29,8 @@ __all__ = [
     "partial_conv2d_ref",
     "patchmatch",
     "patchmatch_ref",
+    "poisson_blend",
+    "poisson_blend_ref",
     "spd_map",
     "spd_map_ref",
     "tv_inpaint",

@@ -178,7 +178,7 @@ def _fake(
     acc = torch.float64 if x.dtype == torch.float64 else torch.float32
     ratio = y.new_empty((y.shape[0], 1, *y.shape[2:]), dtype=acc)
     shown = torch.empty_like(x, memory_format=_layout(x))
-    return y.contiguous(memory_format=layout), ratio.to(mask.dtype), shown, ratio
+    return y.contiguous(memory_format=layout), torch.empty_like(ratio, dtype=mask.dtype), shown, ratio
 
 
 def _layout(x: Tensor) -> torch.memory_format:

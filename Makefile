@@ -1,0 +1,80 @@
+# Each target works on a fresh machine with Python >= 3.10, g++ and make; run again, it is quick to start.
+#   make demo     fill the two portraits that ship with the project, and name the pictures written
+#   make test     lint, types, all tests, and the CUDA compile check where nvcc is found
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+NVCC ?= $(shell command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null)
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+export INPAINTX_OPENCV ?= opencv-python-headless
+
+.PHONY: demo test lint types format pytest cuda-check sanitize clean
+
+demo: $(VENV)/.built
+	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
+
+test: $(VENV)/.test lint types pytest cuda-check
+
+pytest: $(VENV)/.test
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.test
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(VENV)/bin/clang-format --dry-run --Werror $$(find csrc tests -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+
+types: $(VENV)/.test
+	$(PY) -m mypy
+
+format: $(VENV)/.test
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	$(VENV)/bin/clang-format -i $$(find csrc tests -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+
+# A new environment. An environment that already has a fitting torch lends it; else the CPU build is installed.
+$(VENV)/.torch:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "inpaintx needs Python 3.10 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 2; }
+	@command -v c++ >/dev/null || { echo "inpaintx needs a C++ compiler: install g++ (Debian: apt install g++)"; exit 2; }
+	$(PYTHON) -m venv $(VENV) || { echo "no venv: install it (Debian: apt install python3-venv)"; exit 2; }
+	@if lender=$$($(PYTHON) -c 'import pathlib, torch; assert tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9); \
+	    print(pathlib.Path(torch.__file__).parents[1])' 2>/dev/null); then \
+	  echo "taking torch from $$lender"; \
+	  echo "import site; site.addsitedir('$$lender')" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lender.pth"; \
+	else \
+	  echo "installing $(TORCH), CPU build"; \
+	  $(PIP) --retries 1 --extra-index-url $(TORCH_INDEX) "$(TORCH)"; \
+	fi
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.torch $(SOURCES)
+	$(PIP) "setuptools>=77" wheel ninja numpy
+	@echo "building the extension (one to three minutes from clean)"
+	$(PIP) --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.built
+	$(PIP) --no-build-isolation -e ".[test,dev]"
+	@touch $@
+
+# Every CUDA source and its glue, compiled and linked where there is no GPU.
+cuda-check: $(VENV)/.built
+ifeq ($(NVCC),)
+	@echo "cuda-check: nvcc was not found, so no CUDA source was compiled"
+else
+	$(PY) csrc/cuda_check.py $(NVCC)
+endif
+
+# The native tests under AddressSanitizer and UBSan.
+sanitize: $(VENV)/.test
+	INPAINTX_SANITIZE=1 FORCE_CUDA=0 $(PY) setup.py -q build --build-lib build/sanitize
+	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" PYTHONPATH=build/sanitize \
+	  ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	  $(VENV)/bin/pytest tests/ops -m "not slow" -p no:cacheprovider $(PYTEST_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info inpaintx/_C*.so inpaintx/_build_stamp.json demo-out

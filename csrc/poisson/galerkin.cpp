@@ -1,0 +1,194 @@
+#include "poisson/galerkin.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/simd.h"
+
+namespace inpaintx::poisson {
+namespace {
+
+constexpr int kPiece = 256;  // coarse pixels of a row worked on at once
+
+using FineRow = float[9][2 * kPiece + 16];  // coefficients of one fine row; index 3 (dy + 1) + dx + 1
+using CoarseRow = float[9][kPiece];
+
+// Coefficients of fine row y at columns x0 .. x0 + n - 1, zero for known pixels and beyond the grid.
+void read_matrix(const Level& level, bool finest, int y, int x0, int n, FineRow& a) {
+  for (auto& row : a) std::fill_n(row, n, 0.f);
+  if (y < 0 || y >= level.h) return;
+  if (finest) {
+    const uint8_t *m = level.mask_row(y) + x0, *up = level.mask_row(y - 1) + x0, *down = level.mask_row(y + 1) + x0;
+    const float rows = float(y > 0) + float(y < level.h - 1);
+    for (int i = 0; i < n; ++i) {
+      const float here = m[i];
+      a[1][i] = -here * up[i];
+      a[3][i] = -here * m[i - 1];
+      a[4][i] = here * (rows + 2);
+      a[5][i] = -here * m[i + 1];
+      a[7][i] = -here * down[i];
+    }
+    if (x0 <= 0 && x0 + n > 0) a[4][-x0] -= m[-x0];
+    const int last = level.w - 1 - x0;
+    if (last >= 0 && last < n) a[4][last] -= m[last];
+    return;
+  }
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    const int from = std::max(span.x0, x0), to = std::min(span.x1, x0 + n), length = span.x1 - span.x0;
+    if (from >= to) continue;
+    for (int k = 0; k < 9; ++k) {
+      if (span.coef == kUniform) {
+        const float value = k == 4 ? 1 : k % 2 ? -level.edge : -level.corner;
+        std::fill(a[k] + (from - x0), a[k] + (to - x0), value / level.inverse);
+        continue;
+      }
+      const float *c = level.coef.as<float>() + span.coef + from - span.x0, *inverse = c + 4 * length;
+      c += k * length;
+      for (int i = 0; i < to - from; ++i) {
+        if (inverse[i] > 0) a[k][from - x0 + i] = (k == 4 ? 1 : -c[i]) / inverse[i];
+      }
+    }
+  }
+}
+
+// Product with one-dimensional interpolation from both sides: three neighbouring rows of a matrix (before, at and after
+// the coarse position), each with coefficients (minus, zero, plus), become the coarse row's three.
+struct Three {
+  float minus, zero, plus;
+};
+inline Three product(Three before, Three at, Three after) {
+  return {
+      0.5f * at.minus + 0.5f * (0.5f * before.zero + before.minus),
+      at.zero + 0.5f * (at.minus + at.plus) + 0.5f * (0.5f * (before.zero + after.zero) + before.plus + after.minus),
+      0.5f * at.plus + 0.5f * (0.5f * after.zero + after.plus)};
+}
+// The same where the grid ends after `after`, which then has this coarse position alone to interpolate from.
+inline Three product_at_end(Three before, Three at, Three after) {
+  return {0.5f * at.minus + 0.5f * (0.5f * before.zero + before.minus),
+          at.zero + at.plus + 0.5f * at.minus + after.zero + after.minus + 0.5f * (0.5f * before.zero + before.plus),
+          0.f};
+}
+
+// a holds columns from 2 * X0 - 2 on.
+INPAINTX_CLONES void collapse_columns(const FineRow& a, int n, int end, CoarseRow& out) {
+  for (int k = 0; k < 9; k += 3) {
+    const float *minus = a[k] + 1, *zero = a[k + 1] + 1, *plus = a[k + 2] + 1;
+#pragma omp simd
+    for (int i = 0; i < n; ++i) {
+      const int j = 2 * i;
+      const Three t = product({minus[j], zero[j], plus[j]}, {minus[j + 1], zero[j + 1], plus[j + 1]},
+                              {minus[j + 2], zero[j + 2], plus[j + 2]});
+      out[k][i] = t.minus, out[k + 1][i] = t.zero, out[k + 2][i] = t.plus;
+    }
+    if (end >= 0 && end < n) {
+      const int j = 2 * end;
+      const Three t = product_at_end({minus[j], zero[j], plus[j]}, {minus[j + 1], zero[j + 1], plus[j + 1]},
+                                     {minus[j + 2], zero[j + 2], plus[j + 2]});
+      out[k][end] = t.minus, out[k + 1][end] = t.zero, out[k + 2][end] = t.plus;
+    }
+  }
+}
+
+INPAINTX_CLONES void collapse_rows(const CoarseRow& above, const CoarseRow& here, const CoarseRow& below, int n,
+                                   bool end, CoarseRow& out) {
+  for (int k = 0; k < 3; ++k) {
+    if (end) {
+      for (int i = 0; i < n; ++i) {
+        const Three t = product_at_end({above[k][i], above[k + 3][i], above[k + 6][i]},
+                                       {here[k][i], here[k + 3][i], here[k + 6][i]},
+                                       {below[k][i], below[k + 3][i], below[k + 6][i]});
+        out[k][i] = t.minus, out[k + 3][i] = t.zero, out[k + 6][i] = t.plus;
+      }
+      continue;
+    }
+#pragma omp simd
+    for (int i = 0; i < n; ++i) {
+      const Three t =
+          product({above[k][i], above[k + 3][i], above[k + 6][i]}, {here[k][i], here[k + 3][i], here[k + 6][i]},
+                  {below[k][i], below[k + 3][i], below[k + 6][i]});
+      out[k][i] = t.minus, out[k + 3][i] = t.zero, out[k + 6][i] = t.plus;
+    }
+  }
+}
+
+// Divides by the diagonal, drops what belongs to known pixels, and stores a piece of a span.
+INPAINTX_CLONES void store_coefficients(const CoarseRow& a, const uint8_t* up, const uint8_t* m, const uint8_t* down,
+                                        int n, float* out, int64_t length) {
+  float inverse[kPiece];
+  for (int i = 0; i < n; ++i) inverse[i] = m[i] ? 1.f / a[4][i] : 0.f;
+  for (int k = 0; k < 9; ++k) {
+    const uint8_t* other = (k < 3 ? up : k < 6 ? m : down) + k % 3 - 1;
+#pragma omp simd
+    for (int i = 0; i < n; ++i) out[k * length + i] = k == 4 ? inverse[i] : other[i] ? -a[k][i] * inverse[i] : 0.f;
+  }
+}
+
+}  // namespace
+
+void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
+  const int end = fine.w % 2 == 0 ? coarse.w - 1 : -1;
+  at::parallel_for(0, coarse.h, 8, [&](int64_t begin, int64_t stop) {
+    FineRow a;
+    CoarseRow rows[3], product;
+    for (int y = begin; y < stop; ++y) {
+      for (int64_t s = coarse.first[y]; s < coarse.first[y + 1]; ++s) {
+        const Span& span = coarse.spans[s];
+        if (span.coef == kUniform) continue;
+        for (int x = span.x0; x < span.x1; x += kPiece) {
+          const int n = std::min(kPiece, span.x1 - x);
+          for (int k = 0; k < 3; ++k) {
+            read_matrix(fine, finest, 2 * y - 1 + k, 2 * x - 2, 2 * n + 4, a);
+            collapse_columns(a, n, end - x, rows[k]);
+          }
+          collapse_rows(rows[0], rows[1], rows[2], n, fine.h % 2 == 0 && y == coarse.h - 1, product);
+          store_coefficients(product, coarse.mask_row(y - 1) + x, coarse.mask_row(y) + x, coarse.mask_row(y + 1) + x, n,
+                             coarse.coef.as<float>() + span.coef + (x - span.x0), span.x1 - span.x0);
+        }
+      }
+    }
+  });
+}
+
+Stencil coarsen(Stencil s) {
+  const Three outer{s.corner, s.edge, s.corner}, middle{s.edge, s.centre, s.edge};
+  const Three o = product(outer, outer, outer), m = product(middle, middle, middle);
+  const Three side = product({o.minus, m.minus, o.minus}, {o.minus, m.minus, o.minus}, {o.minus, m.minus, o.minus});
+  const Three centre = product({o.zero, m.zero, o.zero}, {o.zero, m.zero, o.zero}, {o.zero, m.zero, o.zero});
+  return {centre.zero, centre.minus, side.minus};
+}
+
+void factorise(const Level& level, std::vector<int32_t>& unknowns, std::vector<double>& factor) {
+  std::vector<int> index(level.h * level.w, -1);
+  for (int y = 0; y < level.h; ++y) {
+    for (int x = 0; x < level.w; ++x) {
+      if (!level.mask_row(y)[x]) continue;
+      index[y * level.w + x] = unknowns.size();
+      unknowns.push_back(y * level.w + x);
+    }
+  }
+  const int n = unknowns.size();
+  factor.assign(size_t(n) * n, 0.);
+  for (int i = 0; i < n; ++i) {
+    const int y = unknowns[i] / level.w, x = unknowns[i] % level.w;
+    FineRow a;
+    read_matrix(level, false, y, x, 1, a);
+    for (int k = 0; k < 9; ++k) {
+      const int ny = y + k / 3 - 1, nx = x + k % 3 - 1;
+      if (ny < 0 || ny >= level.h || nx < 0 || nx >= level.w) continue;
+      const int j = index[ny * level.w + nx];
+      if (j >= 0) factor[size_t(i) * n + j] = a[k][0];
+    }
+  }
+  for (int i = 0; i < n; ++i) {
+    for (int j = 0; j <= i; ++j) {
+      double sum = factor[size_t(i) * n + j];
+      for (int k = 0; k < j; ++k) sum -= factor[size_t(i) * n + k] * factor[size_t(j) * n + k];
+      factor[size_t(i) * n + j] = i == j ? std::sqrt(sum) : sum / factor[size_t(j) * n + j];
+    }
+  }
+}
+
+}  // namespace inpaintx::poisson

@@ -1,0 +1,209 @@
+#include "poisson/hierarchy.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/simd.h"
+#include "poisson/galerkin.h"
+
+namespace inpaintx::poisson {
+namespace {
+
+constexpr int kDense = 64;  // pixels of the coarsest grid, at most: solved directly
+constexpr int kUniformFinest = 64,
+              kUniformCoarse = 32;  // pixels: shorter uniform stretches join their mixed neighbours
+constexpr uint64_t kAllOnes = 0x0101010101010101ull;
+
+uint64_t chunk_of(const uint8_t* row, int x) {
+  uint64_t word;
+  std::memcpy(&word, row + x, sizeof word);
+  return word;
+}
+
+void shape(Level& level, int h, int w) {
+  level.h = h;
+  level.w = w;
+  // Spans may end up to a chunk beyond w, and twice a coarse span up to two.
+  level.stride = (kPad + w + kChunk + 24 + 15) / 16 * 16;
+  level.mask = Zeroed((h + 2) * level.stride);
+}
+
+// out[x] = 1 where the 3x3 pixels around (step y, step x) are all 1.
+INPAINTX_CLONES void erode_row(const uint8_t* above, const uint8_t* here, const uint8_t* below, int n, uint8_t* across,
+                               int step, uint8_t* out) {
+#pragma omp simd
+  for (int x = -1; x <= step * n; ++x) across[x] = above[x] & here[x] & below[x];
+  if (step == 1) {
+#pragma omp simd
+    for (int x = 0; x < n; ++x) out[x] = across[x - 1] & across[x] & across[x + 1];
+  } else {
+#pragma omp simd
+    for (int x = 0; x < n; ++x) out[x] = across[2 * x - 1] & across[2 * x] & across[2 * x + 1];
+  }
+}
+
+INPAINTX_CLONES void every_second(const uint8_t* from, int n, uint8_t* to) {
+#pragma omp simd
+  for (int x = 0; x < n; ++x) to[x] = from[2 * x];
+}
+
+// `deep` of the next grid: pixels whose row of the matrix is the uniform one. All nine rows that it is made of must be.
+Zeroed erode(const Level& from, const uint8_t* deep, const Level& to, int step) {
+  Zeroed out((to.h + 2) * to.stride);
+  uint8_t* base = out.as<uint8_t>() + to.stride + kPad;
+  at::parallel_for(0, to.h, 64, [&](int64_t begin, int64_t end) {
+    std::vector<uint8_t> across(from.stride + 64);
+    for (int64_t y = begin; y < end; ++y) {
+      const uint8_t* row = deep + step * y * from.stride;
+      erode_row(row - from.stride, row, row + from.stride, to.w, across.data() + kPad, step, base + y * to.stride);
+    }
+  });
+  return out;
+}
+
+// Cuts row y into spans. `active` and `deep` tell of a chunk whether it is visited and whether it is uniform.
+template <class Active, class Deep>
+void cut_row(int w, int shortest, std::vector<Span>& spans, const Active& active, const Deep& deep) {
+  const size_t start = spans.size();
+  const int end = (w + kChunk - 1) / kChunk * kChunk;
+  for (int x = 0; x < end;) {
+    if (!active(x)) {
+      x += kChunk;
+      continue;
+    }
+    int stop = x;
+    while (stop < end && deep(stop)) stop += kChunk;
+    const bool uniform = stop - x >= shortest;
+    if (!uniform) stop = std::max(stop, x + kChunk);
+    // Mixed spans grow: neighbours in one call are cheaper than calls.
+    const bool join = !uniform && spans.size() > start && spans.back().x1 == x && spans.back().coef != kUniform;
+    if (join)
+      spans.back().x1 = stop;
+    else
+      spans.push_back({x, stop, uniform ? kUniform : 0});
+    x = stop;
+  }
+}
+
+template <class Cut>
+void cut_rows(Level& level, const Cut& cut) {
+  const int block = 64, blocks = (level.h + block - 1) / block;
+  std::vector<std::vector<Span>> parts(blocks);
+  level.first.assign(level.h + 1, 0);
+  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      for (int y = part * block; y < std::min<int64_t>(level.h, (part + 1) * block); ++y) {
+        cut(y, parts[part]);
+        level.first[y + 1] = parts[part].size();
+      }
+    }
+  });
+  for (int part = 0; part < blocks; ++part) {
+    const int64_t before = level.spans.size();
+    for (int y = part * block; y < std::min(level.h, (part + 1) * block); ++y) level.first[y + 1] += before;
+    level.spans.insert(level.spans.end(), parts[part].begin(), parts[part].end());
+  }
+  for (const Span& span : level.spans) level.pixels += span.x1 - span.x0;
+}
+
+// The hole's box, a pixel wider where the photo has one: there it ends on known pixels, not on an edge of the photo.
+bool find_box(const uint8_t* mask, int64_t height, int64_t width, int64_t (&box)[4]) {
+  std::vector<int64_t> left(height), right(height);
+  at::parallel_for(0, height, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) {
+      const uint8_t* row = mask + y * width;
+      const void* hit = std::memchr(row, 1, width);
+      left[y] = hit ? static_cast<const uint8_t*>(hit) - row : width;
+      int64_t x = hit ? width : 0;
+      while (x > 0 && !row[x - 1]) --x;
+      right[y] = x;
+    }
+  });
+  box[0] = height, box[1] = 0, box[2] = width, box[3] = 0;
+  for (int64_t y = 0; y < height; ++y) {
+    if (left[y] == width) continue;
+    box[0] = std::min(box[0], y), box[1] = y + 1;
+    box[2] = std::min(box[2], left[y]), box[3] = std::max(box[3], right[y]);
+  }
+  if (box[1] == 0) return false;
+  box[0] = std::max<int64_t>(0, box[0] - 1), box[1] = std::min(height, box[1] + 1);
+  box[2] = std::max<int64_t>(0, box[2] - 1), box[3] = std::min(width, box[3] + 1);
+  return true;
+}
+
+// The finest grid's spans cover the rim as well: known pixels next to the hole carry the data.
+void cut_finest(Level& level) {
+  cut_rows(level, [&](int y, std::vector<Span>& spans) {
+    const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
+    cut_row(
+        level.w, kUniformFinest, spans,
+        [&](int x) { return (chunk_of(up, x) | chunk_of(m, x) | chunk_of(down, x)) != 0 || m[x - 1] || m[x + kChunk]; },
+        [&](int x) { return chunk_of(m, x) == kAllOnes; });
+  });
+}
+
+void cut_coarse(Level& level, const uint8_t* deep) {
+  cut_rows(level, [&](int y, std::vector<Span>& spans) {
+    cut_row(
+        level.w, kUniformCoarse, spans, [&](int x) { return chunk_of(level.mask_row(y), x) != 0; },
+        [&](int x) { return chunk_of(deep + y * level.stride, x) == kAllOnes; });
+  });
+  int64_t size = 0;
+  for (Span& span : level.spans) {
+    if (span.coef == kUniform) continue;
+    span.coef = size;
+    size += 9 * (span.x1 - span.x0);
+  }
+  level.coef = Zeroed(size * sizeof(float));
+}
+
+}  // namespace
+
+Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : height(height_), width(width_) {
+  int64_t box[4];
+  empty = !find_box(mask, height, width, box);
+  singular = !empty && std::memchr(mask, 0, height * width) == nullptr;
+  if (empty || singular) return;
+  y0 = box[0], x0 = box[2];
+
+  levels.emplace_back();
+  shape(levels[0], box[1] - box[0], box[3] - box[2]);
+  at::parallel_for(0, levels[0].h, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) {
+      std::memcpy(levels[0].mask_row(y), mask + (y0 + y) * width + x0, levels[0].w);
+    }
+  });
+  cut_finest(levels[0]);
+
+  Zeroed deep = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
+  Stencil stencil{4, -1, 0};
+  while (levels.size() == 1 || int64_t(levels.back().h) * levels.back().w > kDense) {
+    levels.emplace_back();
+    const Level& fine = levels[levels.size() - 2];
+    Level& level = levels.back();
+    shape(level, (fine.h + 1) / 2, (fine.w + 1) / 2);
+    for (int y = 0; y < level.h; ++y) every_second(fine.mask_row(2 * y), level.w, level.mask_row(y));
+    deep = erode(fine, deep.as<uint8_t>() + fine.stride + kPad, level, 2);
+    cut_coarse(level, deep.as<uint8_t>() + level.stride + kPad);
+    stencil = coarsen(stencil);
+    level.edge = -stencil.edge / stencil.centre;
+    level.corner = -stencil.corner / stencil.centre;
+    level.inverse = 1 / stencil.centre;
+    fill_coefficients(fine, levels.size() == 2, level);
+  }
+  factorise(levels.back(), unknowns, factor);
+}
+
+size_t Level::bytes() const {
+  return mask.bytes() + coef.bytes() + spans.size() * sizeof(Span) + first.size() * sizeof(int64_t);
+}
+
+size_t Hierarchy::bytes() const {
+  size_t sum = factor.size() * sizeof(double) + unknowns.size() * sizeof(int32_t);
+  for (const Level& level : levels) sum += level.bytes();
+  return sum;
+}
+
+}  // namespace inpaintx::poisson

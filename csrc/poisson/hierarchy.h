@@ -1,0 +1,73 @@
+// What one mask means to the solver: its grids, from the photo's down to a handful of unknowns.
+//
+// Coarsening is vertex-centred: coarse pixel (Y, X) sits on fine pixel (2Y, 2X) and is unknown exactly if that one is.
+// Interpolation P is bilinear and zero at known pixels; coarse matrices are Galerkin products P^T A P with nine
+// coefficients a pixel. Deep inside the hole these are the same everywhere and are not stored.
+// Rows are cut into chunks of eight pixels; only chunks that matter stand in the list of spans and are ever visited.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/zeroed.h"
+
+namespace inpaintx::poisson {
+
+constexpr int kChunk = 8;  // pixels; spans start and end at multiples
+constexpr int kPad = 16;   // readable elements left of a row
+constexpr int64_t kUniform = -1;
+
+struct Span {
+  int32_t x0, x1;  // [x0, x1)
+  int64_t coef;    // kUniform: all unknown, with the grid's one stencil. Else, on coarse grids, offset into `coef`
+};
+
+struct Level {
+  int h = 0, w = 0;
+  int64_t stride = 0;                       // of a row of any array on this grid
+  Zeroed mask;                              // bytes, 1 = unknown, rows -1 .. h
+  std::vector<Span> spans;                  // finest grid: cover the hole and its rim; coarse grids: the unknowns
+  std::vector<int64_t> first;               // spans of row y: [first[y], first[y + 1])
+  int64_t pixels = 0;                       // in the spans
+  float edge = 0, corner = 0, inverse = 0;  // uniform stencil: -coefficient / diagonal, 1 / diagonal
+  Zeroed coef;  // of a span of length n: 9 rows of n floats, the middle one is 1 / diagonal (0 if known)
+
+  uint8_t* mask_row(int y) const { return mask.as<uint8_t>() + (y + 1) * stride + kPad; }
+  bool empty(int y) const { return first[y] == first[y + 1]; }
+  size_t bytes() const;
+};
+
+struct Hierarchy {
+  // mask: [height, width] bytes, 0 or 1, 1 = hole.
+  Hierarchy(const uint8_t* mask, int64_t height, int64_t width);
+
+  int64_t height, width;
+  bool empty = false;  // no hole: nothing to solve
+  bool singular =
+      false;           // no known pixel: no datum to solve for (a component without known neighbour is the whole photo)
+  int y0 = 0, x0 = 0;  // where levels[0] lies in the photo: the hole's box and a pixel around it
+  std::vector<Level> levels;
+
+  // Cholesky factor (lower, row by row) of the coarsest matrix, and where its unknowns lie.
+  std::vector<double> factor;
+  std::vector<int32_t> unknowns;  // y * w + x
+
+  size_t bytes() const;
+};
+
+// Array [h][channels][stride] on a level's grid: the channels of a row lie together, so that a row's spans, mask and
+// coefficients are fetched once for all of them.
+template <class T>
+struct Rows {
+  T* data = nullptr;  // element (0, 0, 0)
+  int64_t stride = 0;
+  int channels = 0;
+
+  Rows() = default;
+  Rows(const Zeroed& memory, const Level& level, int count)
+      : data(memory.as<T>() + kPad), stride(level.stride), channels(count) {}
+  T* at(int y, int c) const { return data + (int64_t(y) * channels + c) * stride; }
+  static size_t bytes_for(const Level& level, int count) { return sizeof(T) * level.h * count * level.stride; }
+};
+
+}  // namespace inpaintx::poisson

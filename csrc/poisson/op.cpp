@@ -1,0 +1,121 @@
+// poisson_blend: schema, checks, autograd, autocast.
+#include <ATen/autocast_mode.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include "poisson/batch.h"
+#include "poisson/poisson_solver.h"
+
+namespace inpaintx::ops {
+namespace {
+
+using at::Tensor;
+using MaxIter = std::optional<int64_t>;
+
+// Solvers of a batch's masks, each made when its image's turn comes and dropped after it; one mask for all is made
+// once.
+poisson::SolverOf solvers(const char* op, const Tensor& mask, const Tensor& image, const Tensor& hole) {
+  TORCH_CHECK_VALUE(mask.dim() == 4 && mask.size(1) == 1 && (mask.size(0) == image.size(0) || mask.size(0) == 1) &&
+                        mask.size(2) == image.size(2) && mask.size(3) == image.size(3),
+                    op, ": mask must have shape [B,1,H,W] matching image ", image.sizes(), ", got ", mask.sizes());
+  TORCH_CHECK_VALUE(mask.device() == image.device(), op, ": mask must be on the device of image, ", image.device(),
+                    ", got ", mask.device());
+  const int64_t h = mask.size(2), w = mask.size(3);
+  if (hole.numel() == 0) return {};
+  const auto* data = reinterpret_cast<const uint8_t*>(hole.const_data_ptr<bool>());
+  if (mask.size(0) == 1 || mask.stride(0) == 0) {
+    const auto one = std::make_shared<const poisson::Solver>(data, h, w);
+    return [one](int64_t) { return one; };
+  }
+  return [=](int64_t b) { return std::make_shared<const poisson::Solver>(data + b * h * w, h, w); };
+}
+
+Tensor poisson_blend_cpu(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol, MaxIter max_iter) {
+  constexpr const char* op = "poisson_blend";
+  poisson::check_images(op, fill, image);
+  TORCH_CHECK_VALUE(!mask.is_complex(), op, ": mask must be real or bool, got ", mask.scalar_type());
+  const auto p = poisson::parameters(op, tol, max_iter);
+  const Tensor hole = poisson::hole_bytes(mask);
+  poisson::Outcome outcome;
+  return poisson::blend_batch(solvers(op, mask, image, hole), fill, image, p, outcome);
+}
+
+std::tuple<Tensor, Tensor> poisson_blend_backward_cpu(const Tensor& grad, const Tensor& mask, double tol,
+                                                      MaxIter max_iter) {
+  constexpr const char* op = "poisson_blend_backward";
+  poisson::check_images(op, grad, grad);
+  const auto p = poisson::parameters(op, tol, max_iter);
+  const Tensor hole = poisson::hole_bytes(mask);
+  return poisson::adjoint_batch(solvers(op, mask, grad, hole), grad, p);
+}
+
+std::tuple<Tensor, Tensor> backward_op(const Tensor& grad, const Tensor& mask, double tol, MaxIter max_iter) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("inpaintx::poisson_blend_backward", "")
+                             .typed<decltype(poisson_blend_backward_cpu)>();
+  return op.call(grad, mask, tol, max_iter);
+}
+
+class PoissonBlendFunction : public torch::autograd::Function<PoissonBlendFunction> {
+ public:
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& fill, const Tensor& image,
+                        const Tensor& mask, double tol, MaxIter max_iter) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    ctx->save_for_backward({mask});
+    ctx->saved_data["tol"] = tol;
+    ctx->saved_data["max_iter"] = max_iter;
+    return poisson_blend(fill, image, mask, tol, max_iter);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    const Tensor mask = ctx->get_saved_variables()[0];
+    const auto [fill, image] = backward_op(grads[0], mask, ctx->saved_data["tol"].toDouble(),
+                                           ctx->saved_data["max_iter"].toOptional<int64_t>());
+    return {fill, image, Tensor(), Tensor(), Tensor()};
+  }
+};
+
+Tensor poisson_blend_autograd(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol,
+                              MaxIter max_iter) {
+  return PoissonBlendFunction::apply(fill, image, mask, tol, max_iter);
+}
+
+template <c10::DeviceType device>
+Tensor poisson_blend_autocast(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol,
+                              MaxIter max_iter) {
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
+      at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  return poisson_blend(at::autocast::cached_cast(at::kFloat, fill, device),
+                       at::autocast::cached_cast(at::kFloat, image, device), mask, tol, max_iter);
+}
+
+}  // namespace
+
+Tensor poisson_blend(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol, MaxIter max_iter) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("inpaintx::poisson_blend", "")
+                             .typed<decltype(poisson_blend_cpu)>();
+  return op.call(fill, image, mask, tol, max_iter);
+}
+
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def("poisson_blend(Tensor fill, Tensor image, Tensor mask, float tol=1e-6, int? max_iter=None) -> Tensor");
+  m.def("poisson_blend_backward(Tensor grad, Tensor mask, float tol, int? max_iter) -> (Tensor, Tensor)");
+}
+TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {
+  m.impl("poisson_blend", poisson_blend_cpu);
+  m.impl("poisson_blend_backward", poisson_blend_backward_cpu);
+}
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
+  m.impl("poisson_blend", poisson_blend_autograd);
+  m.impl("poisson_blend_backward", torch::autograd::autogradNotImplementedFallback());
+}
+TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("poisson_blend", poisson_blend_autocast<c10::DeviceType::CPU>); }
+TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) {
+  m.impl("poisson_blend", poisson_blend_autocast<c10::DeviceType::CUDA>);
+}
+
+}  // namespace inpaintx::ops

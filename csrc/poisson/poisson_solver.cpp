@@ -1,0 +1,56 @@
+#include "poisson/poisson_solver.h"
+
+#include "poisson/batch.h"
+
+namespace inpaintx {
+namespace {
+
+constexpr const char* kName = "PoissonSolver";
+
+}  // namespace
+
+PoissonSolver::PoissonSolver(const at::Tensor& mask) {
+  TORCH_CHECK_VALUE(mask.dim() == 2 || (mask.dim() == 4 && mask.size(1) == 1), kName,
+                    ": mask must have shape [H,W], [1,1,H,W] or [B,1,H,W] (1 = hole), got ", mask.sizes());
+  TORCH_CHECK_VALUE(mask.is_cpu(), kName, ": mask must be on the CPU, got ", mask.device());
+  TORCH_CHECK_VALUE(!mask.is_complex(), kName, ": mask must be real or bool, got ", mask.scalar_type());
+  const int64_t batch = mask.dim() == 4 ? mask.size(0) : 1, h = mask.size(-2), w = mask.size(-1);
+  shape_ = {batch, 1, h, w};
+  const at::Tensor bytes = poisson::hole_bytes(mask);
+  for (int64_t b = 0; b < batch; ++b) {
+    const auto* data = reinterpret_cast<const uint8_t*>(bytes.const_data_ptr<bool>()) + b * h * w;
+    solvers_.push_back(std::make_unique<poisson::Solver>(data, h, w));
+  }
+}
+
+at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image, double tol,
+                                std::optional<int64_t> max_iter) {
+  poisson::check_images(kName, fill, image);
+  TORCH_CHECK_VALUE(image.is_cpu(), kName, ": image must be on the CPU, got ", image.device());
+  TORCH_CHECK_VALUE(
+      (shape_[0] == 1 || image.size(0) == shape_[0]) && image.size(2) == shape_[2] && image.size(3) == shape_[3], kName,
+      ": image must fit the prepared mask ", at::IntArrayRef(shape_), ", got ", image.sizes());
+  const auto p = poisson::parameters(kName, tol, max_iter);
+  poisson::Outcome worst;
+  const auto solver = [&](int64_t b) {
+    const auto* one = solvers_[shape_[0] == 1 ? 0 : b].get();
+    return std::shared_ptr<const poisson::Solver>(std::shared_ptr<void>(), one);  // it is the object's, not the loop's
+  };
+  at::Tensor out = poisson::blend_batch(solver, fill.detach(), image.detach(), p, worst);
+  std::lock_guard<std::mutex> lock(mutex_);
+  last_ = worst;
+  return out;
+}
+
+size_t PoissonSolver::bytes() const {
+  size_t sum = 0;
+  for (const auto& solver : solvers_) sum += solver->bytes();
+  return sum;
+}
+
+std::tuple<int64_t, double> PoissonSolver::last() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return {last_.cycles, last_.residual};
+}
+
+}  // namespace inpaintx

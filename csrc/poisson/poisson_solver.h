@@ -1,0 +1,45 @@
+// Poisson blending with tensors in and out: the op, and the solver that is prepared once for a mask.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "poisson/solver.h"
+
+namespace inpaintx::ops {
+
+// fill, image [B,C,H,W], mask [B|1,1,H,W] with 1 = hole -> [B,C,H,W] in the image's dtype.
+// The dispatcher's typed entry: autograd, autocast and devices apply.
+at::Tensor poisson_blend(const at::Tensor& fill, const at::Tensor& image, const at::Tensor& mask, double tol,
+                         std::optional<int64_t> max_iter);
+
+}  // namespace inpaintx::ops
+
+namespace inpaintx {
+
+class PoissonSolver {
+ public:
+  // mask: [H,W], [1,1,H,W] or [B,1,H,W] on the CPU, above 0.5 = hole
+  explicit PoissonSolver(const at::Tensor& mask);
+
+  // As ops::poisson_blend, without gradients; a solver of one mask takes any batch.
+  at::Tensor solve(const at::Tensor& fill, const at::Tensor& image, double tol, std::optional<int64_t> max_iter);
+
+  size_t bytes() const;
+  std::vector<int64_t> shape() const { return shape_; }
+  // Cycles and relative residual of the latest solve, the largest of its images.
+  std::tuple<int64_t, double> last() const;
+
+ private:
+  std::vector<int64_t> shape_;
+  std::vector<std::unique_ptr<poisson::Solver>> solvers_;
+  mutable std::mutex mutex_;
+  poisson::Outcome last_;
+};
+
+}  // namespace inpaintx

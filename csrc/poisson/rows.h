@@ -1,0 +1,147 @@
+// Row kernels of the cycle, as plain loops. They are always inlined: each is compiled for the instruction set of the
+// function it stands in.
+#pragma once
+
+#include <cstdint>
+
+#include "poisson/hierarchy.h"
+#include "poisson/math.h"
+
+#if defined(__GNUC__)
+#define POISSON_INLINE inline __attribute__((always_inline))
+#else
+#define POISSON_INLINE inline
+#endif
+
+namespace inpaintx::poisson {
+
+// A mask as wide as the values it selects among keeps the vector loops whole.
+template <class T>
+struct MaskOf;
+template <>
+struct MaskOf<float> {
+  using type = int32_t;
+};
+template <>
+struct MaskOf<double> {
+  using type = int64_t;
+};
+
+template <class M>
+POISSON_INLINE void widen(const uint8_t* from, M* to, int n) {
+#pragma omp simd
+  for (int i = 0; i < n; ++i) to[i] = from[i];
+}
+
+// ---- finest grid
+
+template <class T, bool kMixed, bool kRhs>
+POISSON_INLINE void relax_row5(T* __restrict out, const T* v, const T* up, const T* down,
+                               const typename MaskOf<T>::type* m, const T* rhs, T omega, int n) {
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    T r = residual5(v[i], up[i], down[i], v[i - 1], v[i + 1]);
+    if constexpr (kRhs) r += rhs[i];
+    const T next = relax5(v[i], r, omega);
+    if constexpr (kMixed)
+      out[i] = m[i] ? next : v[i];
+    else
+      out[i] = next;
+  }
+}
+
+// Returns the sum of squares.
+template <class T, bool kMixed, bool kRhs>
+POISSON_INLINE T residual_row5(T* __restrict out, const T* v, const T* up, const T* down,
+                               const typename MaskOf<T>::type* m, const T* rhs, int n) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int i = 0; i < n; ++i) {
+    T r = residual5(v[i], up[i], down[i], v[i - 1], v[i + 1]);
+    if constexpr (kRhs) r += rhs[i];
+    if constexpr (kMixed) r = m[i] ? r : T(0);
+    out[i] = r;
+    sum += r * r;
+  }
+  return sum;
+}
+
+template <class T, bool kMixed>
+POISSON_INLINE void add_row(T* __restrict out, const T* v, const float* correction, const typename MaskOf<T>::type* m,
+                            int n) {
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    const T next = v[i] + T(correction[i]);
+    if constexpr (kMixed)
+      out[i] = m[i] ? next : v[i];
+    else
+      out[i] = next;
+  }
+}
+
+// ---- between two grids
+
+// line[0 .. 2n) from coarse values c[0 .. n]; c is row `a` or the mean of rows `a` and `b`.
+POISSON_INLINE void interpolate_row(float* __restrict line, float* __restrict c, const float* a, const float* b,
+                                    int n) {
+  if (b == nullptr) {
+#pragma omp simd
+    for (int i = 0; i <= n; ++i) c[i] = a[i];
+  } else {
+#pragma omp simd
+    for (int i = 0; i <= n; ++i) c[i] = between(a[i], b[i]);
+  }
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    line[2 * i] = c[i];
+    line[2 * i + 1] = between(c[i], c[i + 1]);
+  }
+}
+
+// The transpose: out[0 .. n) from rows above, here and below at 2i - 1, 2i, 2i + 1. `weight` is below's: 1/2, or 1
+// where the grid ends there.
+template <class T>
+POISSON_INLINE void restrict_row(float* __restrict out, T* __restrict sum, const T* above, const T* here,
+                                 const T* below, T weight, const int32_t* m, int n) {
+#pragma omp simd
+  for (int i = -1; i < 2 * n; ++i) sum[i] = here[i] + (T(0.5) * above[i] + weight * below[i]);
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    const T r = gather3(sum[2 * i - 1], sum[2 * i], sum[2 * i + 1]);
+    out[i] = m[i] ? float(r) : 0.f;
+  }
+}
+
+// ---- coarse grids; kResidual gives the residual instead of the next value
+
+template <bool kResidual>
+POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
+                         const float* coef, int64_t length, float omega, int n) {
+  const float *c0 = coef, *c1 = coef + length, *c2 = c1 + length, *c3 = c2 + length, *inverse = c3 + length;
+  const float *c5 = inverse + length, *c6 = c5 + length, *c7 = c6 + length, *c8 = c7 + length;
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    const float above = c0[i] * up[i - 1] + c1[i] * up[i] + c2[i] * up[i + 1];
+    const float below = c6[i] * down[i - 1] + c7[i] * down[i] + c8[i] * down[i + 1];
+    const float sum = c3[i] * v[i - 1] + c5[i] * v[i + 1] + (above + below);
+    if constexpr (kResidual)
+      out[i] = inverse[i] > 0 ? residual9(v[i], rhs[i], inverse[i], sum) : 0.f;
+    else
+      out[i] = relax9(v[i], rhs[i], inverse[i], sum, omega);
+  }
+}
+
+template <bool kResidual>
+POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
+                         const Level& level, float omega, int n) {
+  const float edge = level.edge, corner = level.corner, inverse = level.inverse;
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    const float edges = (v[i - 1] + v[i + 1]) + (up[i] + down[i]);
+    const float corners = (up[i - 1] + up[i + 1]) + (down[i - 1] + down[i + 1]);
+    const float sum = edge * edges + corner * corners;
+    out[i] = kResidual ? residual9(v[i], rhs[i], inverse, sum) : relax9(v[i], rhs[i], inverse, sum, omega);
+  }
+}
+
+}  // namespace inpaintx::poisson

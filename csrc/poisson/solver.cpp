@@ -1,0 +1,310 @@
+#include "poisson/solver.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "common/simd.h"
+#include "poisson/cycle.h"
+
+namespace inpaintx::poisson {
+namespace {
+
+constexpr int kChannels = 4;  // solved at once; rows of that many still fit a core's cache
+constexpr int64_t kRowsPerTask = 32;
+constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
+
+template <class F>
+void over_rows(int64_t h, const F& row) {
+  at::parallel_for(0, h, kRowsPerTask, [&](int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) row(y);
+  });
+}
+
+// v on a span: image - fill on the rim, zero elsewhere.
+template <class T>
+inline __attribute__((always_inline)) void rim_span(T* __restrict v, const T* fill, const T* image, const uint8_t* up,
+                                                    const uint8_t* m, const uint8_t* down, int n) {
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    const int near = up[i] | down[i] | m[i - 1] | m[i + 1];
+    v[i] = near > m[i] ? image[i] - fill[i] : T(0);
+  }
+}
+INPAINTX_CLONES void rim(float* v, const float* fill, const float* image, const uint8_t* up, const uint8_t* m,
+                         const uint8_t* down, int n) {
+  rim_span(v, fill, image, up, m, down, n);
+}
+INPAINTX_CLONES void rim(double* v, const double* fill, const double* image, const uint8_t* up, const uint8_t* m,
+                         const uint8_t* down, int n) {
+  rim_span(v, fill, image, up, m, down, n);
+}
+
+template <class T>
+inline __attribute__((always_inline)) void compose_span(T* __restrict out, const T* fill, const T* image, const T* v,
+                                                        const uint8_t* m, int n) {
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    const T blended = fill[i] + v[i];
+    out[i] = m[i] ? blended : image[i];
+  }
+}
+INPAINTX_CLONES void compose(float* out, const float* fill, const float* image, const float* v, const uint8_t* m,
+                             int n) {
+  compose_span(out, fill, image, v, m, n);
+}
+INPAINTX_CLONES void compose(double* out, const double* fill, const double* image, const double* v, const uint8_t* m,
+                             int n) {
+  compose_span(out, fill, image, v, m, n);
+}
+
+template <class T>
+void copy_planes(Planes<const T> from, Planes<T> to, int channels, int64_t h, int64_t w) {
+  for (int c = 0; c < channels; ++c) {
+    over_rows(h, [&](int64_t y) { std::memcpy(to.at(c, y), from.at(c, y), w * sizeof(T)); });
+  }
+}
+
+template <class T>
+void clear_planes(Planes<T> to, int channels, int64_t h, int64_t w) {
+  for (int c = 0; c < channels; ++c) {
+    over_rows(h, [&](int64_t y) { std::fill_n(to.at(c, y), w, T(0)); });
+  }
+}
+
+}  // namespace
+
+template <class T>
+struct Solver::Workspace {
+  Workspace(const Hierarchy& hierarchy, int count)
+      : channels(count),
+        memory(Rows<T>::bytes_for(hierarchy.levels[0], count)),
+        v(memory, hierarchy.levels[0], count),
+        coarse(hierarchy, count),
+        norms(hierarchy.levels[0].h * count) {}
+
+  void need_rhs(const Level& level) {
+    if (rhs.data) return;
+    rhs_memory = Zeroed(Rows<T>::bytes_for(level, channels));
+    rhs = Rows<T>(rhs_memory, level, channels);
+  }
+  size_t bytes() const { return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double); }
+
+  int channels;
+  Zeroed memory, rhs_memory;
+  Rows<T> v, rhs;
+  CoarseArrays coarse;
+  std::vector<double> norms;
+};
+
+Solver::Solver(const uint8_t* mask, int64_t height, int64_t width) : hierarchy_(mask, height, width) {}
+Solver::~Solver() = default;
+
+size_t Solver::bytes() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return hierarchy_.bytes() + (single_ ? single_->bytes() : 0) + (double_ ? double_->bytes() : 0);
+}
+
+template <class T>
+std::unique_ptr<Solver::Workspace<T>> Solver::borrow(int channels) const {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    std::unique_ptr<Workspace<T>>* kept;
+    if constexpr (sizeof(T) == 4)
+      kept = &single_;
+    else
+      kept = &double_;
+    if (*kept && (*kept)->channels == channels) return std::move(*kept);
+  }
+  return std::make_unique<Workspace<T>>(hierarchy_, channels);
+}
+
+template <class T>
+void Solver::give_back(std::unique_ptr<Workspace<T>> workspace) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if constexpr (sizeof(T) == 4)
+    single_ = std::move(workspace);
+  else
+    double_ = std::move(workspace);
+}
+
+// Cycles on workspace.v until the residual is small enough in every channel, or nothing more is to be had.
+template <class T>
+Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& p) const {
+  const int h = hierarchy_.levels[0].h, channels = workspace.channels;
+  const auto coarse_omega = chebyshev(p.coarse_steps, p.coarse_low, 2);
+  FinestPass<T> pass{&hierarchy_,
+                     workspace.v,
+                     with_rhs ? &workspace.rhs : nullptr,
+                     nullptr,
+                     &workspace.coarse.rhs[1],
+                     workspace.norms.data(),
+                     {}};
+  const auto norms = [&] {
+    std::vector<double> sum(channels, 0.);
+    for (int y = 0; y < h; ++y) {
+      for (int c = 0; c < channels; ++c) sum[c] += workspace.norms[size_t(y) * channels + c];
+    }
+    for (double& s : sum) s = std::sqrt(s);
+    return sum;
+  };
+
+  finest_pass(pass);
+  const std::vector<double> start = norms();
+  std::vector<double> before = start;
+  Outcome outcome;
+  const auto relative = [&](const std::vector<double>& now) {
+    double most = 0;
+    for (int c = 0; c < channels; ++c) {
+      if (start[c] > 0 || std::isnan(start[c])) most = std::max(now[c] / start[c], most);
+    }
+    return most;
+  };
+  outcome.residual = relative(start);
+
+  pass.coarse = &workspace.coarse.value[1];
+  pass.omega = chebyshev(p.fine_steps, p.fine_low, 2);
+  while (outcome.cycles < p.max_cycles && outcome.residual > p.tol) {
+    solve_coarse(hierarchy_, workspace.coarse, coarse_omega);
+    finest_pass(pass);
+    ++outcome.cycles;
+    const std::vector<double> now = norms();
+    bool progress = false;
+    for (int c = 0; c < channels; ++c) progress |= now[c] > p.tol * start[c] && now[c] < kProgress * before[c];
+    outcome.residual = relative(now);
+    if (!progress) break;
+    before = now;
+  }
+  return outcome;
+}
+
+template <class T>
+Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> result, int channels,
+                      const Parameters& p) const {
+  Outcome total;
+  if (hierarchy_.empty || hierarchy_.singular) {
+    copy_planes(hierarchy_.empty ? image : fill, result, channels, height(), width());
+    return total;
+  }
+  const Level& level = hierarchy_.levels[0];
+  const int64_t x0 = hierarchy_.x0, y0 = hierarchy_.y0;
+  for (int first = 0; first < channels; first += kChannels) {
+    const int count = std::min(kChannels, channels - first);
+    auto workspace = borrow<T>(count);
+    const Rows<T>& v = workspace->v;
+    over_rows(level.h, [&](int64_t y) {
+      const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
+      for (int c = 0; c < count; ++c) {
+        const T *t = fill.at(first + c, y0 + y) + x0, *i = image.at(first + c, y0 + y) + x0;
+        T* row = v.at(y, c);
+        for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+          const Span& span = level.spans[s];
+          const int x = span.x0, n = std::min<int>(level.w, span.x1) - x;
+          if (span.coef == kUniform)
+            std::fill_n(row + x, n, T(0));
+          else
+            rim(row + x, t + x, i + x, up + x, m + x, down + x, n);
+        }
+        row[-1] = row[0], row[level.w] = row[level.w - 1];
+      }
+    });
+
+    const Outcome outcome = solve(*workspace, false, p);
+    total.cycles = std::max(total.cycles, outcome.cycles);
+    total.residual = std::max(outcome.residual, total.residual);
+
+    over_rows(height(), [&](int64_t y) {
+      const int64_t row = y - y0;
+      for (int c = 0; c < count; ++c) {
+        const T *t = fill.at(first + c, y), *i = image.at(first + c, y);
+        T* out = result.at(first + c, y);
+        int64_t done = 0;
+        if (row >= 0 && row < level.h) {
+          for (int64_t s = level.first[row]; s < level.first[row + 1]; ++s) {
+            const Span& span = level.spans[s];
+            const int64_t x = x0 + span.x0, n = std::min<int>(level.w, span.x1) - span.x0;
+            std::memcpy(out + done, i + done, (x - done) * sizeof(T));
+            compose(out + x, t + x, i + x, v.at(row, c) + span.x0, level.mask_row(row) + span.x0, n);
+            done = x + n;
+          }
+        }
+        std::memcpy(out + done, i + done, (width() - done) * sizeof(T));
+      }
+    });
+    give_back(std::move(workspace));
+  }
+  return total;
+}
+
+// With the solution l of A l = grad on the hole, a known pixel's image gains, and its fill loses, the sum of l over its
+// hole neighbours; on the hole fill's gradient A l is grad itself, for the blend moves with the fill there.
+template <class T>
+Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, int channels,
+                        const Parameters& p) const {
+  Outcome total;
+  if (hierarchy_.empty || hierarchy_.singular) {
+    copy_planes(grad, hierarchy_.empty ? image : fill, channels, height(), width());
+    clear_planes(hierarchy_.empty ? fill : image, channels, height(), width());
+    return total;
+  }
+  const Level& level = hierarchy_.levels[0];
+  const int64_t x0 = hierarchy_.x0, y0 = hierarchy_.y0;
+  copy_planes(grad, image, channels, height(), width());
+  clear_planes(fill, channels, height(), width());
+  for (int first = 0; first < channels; first += kChannels) {
+    const int count = std::min(kChannels, channels - first);
+    auto workspace = borrow<T>(count);
+    workspace->need_rhs(level);
+    const Rows<T>& v = workspace->v;
+    const auto over_spans = [&](const auto& pixel) {
+      over_rows(level.h, [&](int64_t y) {
+        for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+          const Span& span = level.spans[s];
+          for (int c = 0; c < count; ++c) {
+            for (int x = span.x0; x < std::min<int>(level.w, span.x1); ++x) pixel(y, x, c);
+          }
+        }
+      });
+    };
+    over_spans([&](int64_t y, int x, int c) {
+      v.at(y, c)[x] = 0;
+      workspace->rhs.at(y, c)[x] = level.mask_row(y)[x] ? grad.at(first + c, y0 + y)[x0 + x] : T(0);
+    });
+    for (int y = 0; y < level.h; ++y) {
+      for (int c = 0; c < count; ++c) v.at(y, c)[-1] = v.at(y, c)[level.w] = 0;
+    }
+
+    const Outcome outcome = solve(*workspace, true, p);
+    total.cycles = std::max(total.cycles, outcome.cycles);
+    total.residual = std::max(outcome.residual, total.residual);
+
+    over_spans([&](int64_t y, int x, int c) {
+      T& to_fill = fill.at(first + c, y0 + y)[x0 + x];
+      T& to_image = image.at(first + c, y0 + y)[x0 + x];
+      if (level.mask_row(y)[x]) {
+        to_fill = grad.at(first + c, y0 + y)[x0 + x];
+        to_image = 0;
+        return;
+      }
+      const auto hole = [&](int64_t ny, int nx) {
+        return ny >= 0 && ny < level.h && nx >= 0 && nx < level.w && level.mask_row(ny)[nx] ? v.at(ny, c)[nx] : T(0);
+      };
+      const T sum = (hole(y - 1, x) + hole(y + 1, x)) + (hole(y, x - 1) + hole(y, x + 1));
+      to_fill = -sum;
+      to_image += sum;
+    });
+    give_back(std::move(workspace));
+  }
+  return total;
+}
+
+#define INSTANTIATE(T)                                                                                       \
+  template Outcome Solver::blend(Planes<const T>, Planes<const T>, Planes<T>, int, const Parameters&) const; \
+  template Outcome Solver::adjoint(Planes<const T>, Planes<T>, Planes<T>, int, const Parameters&) const;
+INSTANTIATE(float)
+INSTANTIATE(double)
+#undef INSTANTIATE
+
+}  // namespace inpaintx::poisson

@@ -1,0 +1,68 @@
+// Poisson blending of any number of images with one mask, on raw pointers. See math.h for the equations.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "poisson/hierarchy.h"
+
+namespace inpaintx::poisson {
+
+struct Parameters {
+  double tol = 1e-6;                        // stop when |residual| <= tol |right-hand side| in every channel
+  int max_cycles = 50;                      // or after so many cycles, or when a cycle no longer helps
+  int fine_steps = 3;                       // smoothing steps a cycle on the photo's grid, at most 6
+  int coarse_steps = 3;                     // on the coarser ones
+  double fine_low = 0.3, coarse_low = 0.3;  // lower end of the smoothed part of the spectrum, whose upper end is 2
+};
+
+struct Outcome {
+  int cycles = 0;
+  double residual = 0;  // |residual| / |right-hand side|, the largest of the channels
+};
+
+// [channels, height, width], each row contiguous.
+template <class T>
+struct Planes {
+  T* data;
+  int64_t channel, row;  // strides in elements
+  T* at(int64_t c, int64_t y) const { return data + c * channel + y * row; }
+};
+
+class Solver {
+ public:
+  // mask: [height, width] bytes, 0 or 1, 1 = hole; read here only.
+  Solver(const uint8_t* mask, int64_t height, int64_t width);
+  ~Solver();
+
+  // result = image outside the hole, bit for bit; inside, the blend. Pixels of `image` under the hole are never used.
+  template <class T>
+  Outcome blend(Planes<const T> fill, Planes<const T> image, Planes<T> result, int channels, const Parameters& p) const;
+
+  // Gradients of fill and image from that of the result.
+  template <class T>
+  Outcome adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, int channels, const Parameters& p) const;
+
+  int64_t height() const { return hierarchy_.height; }
+  int64_t width() const { return hierarchy_.width; }
+  size_t bytes() const;
+
+ private:
+  template <class T>
+  struct Workspace;
+  template <class T>
+  std::unique_ptr<Workspace<T>> borrow(int channels) const;
+  template <class T>
+  void give_back(std::unique_ptr<Workspace<T>> workspace) const;
+  template <class T>
+  Outcome solve(Workspace<T>& workspace, bool with_rhs, const Parameters& p) const;
+
+  Hierarchy hierarchy_;
+  // The arrays of the latest solve, kept for the next one; a solve that runs beside it makes its own.
+  mutable std::mutex mutex_;
+  mutable std::unique_ptr<Workspace<float>> single_;
+  mutable std::unique_ptr<Workspace<double>> double_;
+};
+
+}  // namespace inpaintx::poisson

@@ -1,0 +1,120 @@
+"""The command line: parsing and printing only. One file a group of commands."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from inpaintx.cli import demo, doctor, inpaint, plugins
+from inpaintx.errors import InpaintxError
+from inpaintx.registry import registry
+
+__all__ = ["main", "make_app", "run"]
+
+
+def main() -> None:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    int
+        0; 1 if some of several photos were not done or a method breaks the contract; 2 for input at fault; 130 if
+        it was stopped.
+    """
+    try:
+        make_app()(arguments, prog_name="inpaintx")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1 if end.code else 0
+    except InpaintxError as error:
+        _say(str(error))
+        return 2
+    except KeyboardInterrupt:
+        _say("stopped")
+        return 130
+    return 0
+
+
+def make_app() -> typer.Typer:
+    """Put the application together: the project's own commands, then those of plugins."""
+    app = typer.Typer(
+        name="inpaintx",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for command in (inpaint.inpaint, demo.demo, plugins.methods, plugins.plugins, plugins.check, doctor.doctor):
+        app.command()(command)
+    _add_commands_of_plugins(app)
+    for info in app.registered_commands:
+        info.callback = _stoppable(info.callback) if info.callback else None
+    return app
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=lambda wanted: _version(wanted), is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Fill holes in face photographs."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from inpaintx import __version__
+
+        print(f"inpaintx {__version__}")
+        raise typer.Exit
+
+
+def _add_commands_of_plugins(app: typer.Typer) -> None:
+    """Call each plugin's hook by itself: one that fails, or takes a name that is taken, loses its commands."""
+    manager = registry().manager
+    for name, module in manager.list_name_plugin():
+        before = list(app.registered_commands), list(app.registered_groups)
+        others = [p for p in manager.get_plugins() if p is not module]
+        try:
+            manager.subset_hook_caller("inpaintx_register_commands", others)(app=app)
+            taken = {_name(info) for info in before[0]}
+            twice = sorted({_name(info) for info in app.registered_commands[len(before[0]) :]} & taken)
+            if twice:
+                raise ValueError(f"command {twice[0]!r} is taken")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may fail in any way, SystemExit among them
+            app.registered_commands[:], app.registered_groups[:] = before
+            for plugin in registry().plugins:
+                if plugin.name == name and plugin.error is None:
+                    plugin.error = f"its commands: {type(error).__name__}: {error}"
+
+
+def _name(info: Any) -> str:
+    return str(info.name or info.callback.__name__.replace("_", "-"))
+
+
+def _stoppable(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn Ctrl-C into one line and exit code 130; typer itself would say "Aborted!" and return 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            _say("stopped")
+            raise typer.Exit(130) from None
+
+    return wrapped
+
+
+def _say(words: str) -> None:
+    print(f"inpaintx: {words}", file=sys.stderr)

@@ -1,0 +1,22 @@
+"""``inpaintx demo``: the portraits that ship with the project, filled by every method that can run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["demo"]
+
+
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.")] = Path("demo-out"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures that exist.")] = False,
+) -> None:
+    """Fill two portraits with every method, and name the pictures written."""
+    from inpaintx import demo as job
+
+    done = job.run(out, overwrite=overwrite, say=lambda words: print(words, flush=True))
+    print("single results:")
+    for path in done.results:
+        print(f"  {path}")
+    print(f"contact sheet: {done.sheet}")

@@ -1,0 +1,123 @@
+"""``inpaintx doctor``: what people paste into a bug report."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from inpaintx import weights
+from inpaintx.data.cv import import_cv2
+from inpaintx.errors import InpaintxError
+from inpaintx.registry import registry
+
+__all__ = ["doctor", "examine"]
+
+PACKAGES = ("torch", "numpy", "pluggy", "pydantic", "typer", "rich", "safetensors")
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="The same in JSON.")] = False) -> None:
+    """Show versions, build, devices, threads, plugins and weights: paste it into a bug report."""
+    findings = examine()
+    if as_json:
+        print(json.dumps(findings, indent=2))
+        return
+    for section, content in findings.items():
+        print(f"{section}:")
+        rows = content.items() if isinstance(content, dict) else enumerate(content, 1)
+        for key, value in rows:
+            print(f"  {key}: {_words(value)}")
+        if not content:
+            print("  none")
+
+
+def examine() -> dict[str, Any]:
+    """Gather the findings, as plain values."""
+    import torch
+
+    import inpaintx
+
+    try:
+        cv2 = import_cv2().__version__
+    except InpaintxError as error:
+        cv2 = str(error)
+    try:
+        build = inpaintx.build_info()
+    except Exception as error:  # doctor is what one runs when things are broken
+        build = {"error": f"{type(error).__name__}: {error}"}
+    devices = {"cpu": platform.processor() or platform.machine()}
+    for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        seen = torch.cuda.get_device_properties(i)
+        devices[f"cuda:{i}"] = (
+            f"{seen.name}, {seen.total_memory / 2**30:.1f} GiB, compute capability {seen.major}.{seen.minor}"
+        )
+    if not torch.cuda.is_available():
+        devices["cuda"] = "none" if torch.version.cuda else "none (torch was built without CUDA)"
+    return {
+        "versions": {
+            "inpaintx": inpaintx.__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            **{name: _version(name) for name in PACKAGES},
+            "cv2": cv2,
+        },
+        "build": build,
+        "devices": devices,
+        "threads": {
+            "cores": os.cpu_count(),
+            "usable cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "torch": torch.get_num_threads(),
+            "torch between ops": torch.get_num_interop_threads(),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
+        },
+        "plugins": {plugin.name: _plugin(plugin) for plugin in registry().plugins},
+        "weights": _weights(),
+        "folders": {
+            "inpaintx": str(os.path.dirname(inpaintx.__file__)),
+            "python": sys.executable,
+            "INPAINTX_WEIGHTS": os.environ.get("INPAINTX_WEIGHTS", "not set"),
+            "INPAINTX_LOAD_PLUGINS": os.environ.get("INPAINTX_LOAD_PLUGINS", "not set"),
+        },
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _plugin(plugin: Any) -> dict[str, Any]:
+    return {
+        "package": plugin.package,
+        "version": plugin.version,
+        "methods": plugin.methods,
+        "error": plugin.error,
+    }
+
+
+def _weights() -> dict[str, Any]:
+    """Every tag of every method: the file, and whether it is the one that was published."""
+    found: dict[str, Any] = {}
+    for name, method in sorted(registry().methods.items()):
+        for tag, entry in method.weights.items():
+            path = weights.find(method, tag)
+            state = "not found"
+            if path is not None:
+                state = "SHA-256 not published" if not entry.sha256 else "SHA-256 differs: damaged or another version"
+                if entry.sha256 and weights.sha256(path) == entry.sha256:
+                    state = "SHA-256 matches"
+            found[f"{name}/{tag}"] = {"file": str(path or entry.file), "state": state}
+    return found
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {_words(v)}" for key, v in value.items() if v is not None)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)

@@ -1,0 +1,115 @@
+"""``inpaintx plugins``, ``methods`` and ``check``: what there is, and whether it keeps the contract."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from inpaintx import weights
+from inpaintx.registry import registry
+
+__all__ = ["check", "method_rows", "methods", "plugin_rows", "plugins"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="The same in JSON.")]
+
+
+def plugins(as_json: AsJson = False) -> None:
+    """Show which plugins loaded, from which package and version, and what failed and why."""
+    rows = plugin_rows()
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    _table(
+        ["plugin", "package", "version", "gives", "error"],
+        [[r["name"], r["package"], r["version"], ", ".join(r["methods"]), r["error"] or ""] for r in rows],
+    )
+
+
+def methods(as_json: AsJson = False) -> None:
+    """Show the methods, where each comes from, and which trained weights were found."""
+    rows = method_rows()
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    _table(
+        ["method", "plugin", "package", "trainable", "weights", "paper"],
+        [
+            [
+                r["name"],
+                r["plugin"],
+                f"{r['package']} {r['version']}",
+                "yes" if r["trainable"] else "no",
+                _weights_words(r),
+                r["paper"],
+            ]
+            for r in rows
+        ],
+    )
+
+
+def check(
+    name: Annotated[str, typer.Argument(help="A method, as 'inpaintx methods' names it.")],
+    seed: Annotated[int, typer.Option(help="Of the pictures and of the method.")] = 0,
+    device: Annotated[str, typer.Option(help="Where to run it.")] = "cpu",
+) -> None:
+    """Hold a method against the contract; the exit code is 1 if it breaks a rule."""
+    from inpaintx.testing import run_rules
+
+    method = registry().method(name)
+    broken = 0
+    for result in run_rules(method, device=device, seed=seed):
+        broken += result.error is not None
+        print(
+            f"{'BROKEN' if result.error else 'ok    '}  {result.rule}{': ' + result.error if result.error else ''}",
+            flush=True,
+        )
+    print(f"method {name!r} " + (f"breaks {broken} rule{'s' * (broken > 1)}" if broken else "keeps the contract"))
+    if broken:
+        raise typer.Exit(1)
+
+
+def plugin_rows() -> list[dict[str, Any]]:
+    """One row a plugin, in the order of loading."""
+    return [vars(plugin) for plugin in registry().plugins]
+
+
+def method_rows() -> list[dict[str, Any]]:
+    """One row a method, by name, with the weights that were found for each tag."""
+    rows = []
+    for name, method in sorted(registry().methods.items()):
+        plugin = registry().plugin_of(name)
+        found = {tag: weights.find(method, tag) for tag in method.weights}
+        rows.append(
+            {
+                "name": name,
+                "plugin": plugin.name,
+                "package": plugin.package,
+                "version": plugin.version,
+                "trained": method.trained,
+                "trainable": method.is_trainable(),
+                "presets": sorted({"default", *method.presets}),
+                "options": method.config().model_dump(mode="json"),
+                "weights": {tag: None if path is None else str(path) for tag, path in found.items()},
+                "paper": method.paper,
+            }
+        )
+    return rows
+
+
+def _weights_words(row: dict[str, Any]) -> str:
+    if not row["weights"]:
+        return "none yet: random" if row["trained"] else "none needed"
+    return ", ".join(f"{tag} ({'found' if path else 'not found'})" for tag, path in row["weights"].items())
+
+
+def _table(head: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text: a plugin's words are not markup
+    # in a pipe nothing is cut off; on a terminal its width counts
+    Console(width=None if sys.stdout.isatty() else 240).print(table)

@@ -1,0 +1,1 @@
+"""What methods are fed with: photo and mask files in and out."""

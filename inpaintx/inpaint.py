@@ -1,0 +1,269 @@
+"""The main job: photo in, photo out, on tensors, arrays and files of any size."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from inpaintx import crops
+from inpaintx.crops import ArrayCanvas, Canvas, Crop, TensorCanvas
+from inpaintx.data.masks import hole_from_array, read_mask
+from inpaintx.data.photo import MAX_PIXELS, read_photo
+from inpaintx.errors import InpaintxError
+from inpaintx.method import Method, check_image_mask, fill
+from inpaintx.registry import registry
+from inpaintx.weights import load
+
+__all__ = ["DEFAULT_METHOD", "Painter", "inpaint", "pick_device"]
+
+Array = npt.NDArray[Any]
+Blend = Literal["none", "poisson"]
+DEFAULT_METHOD = "telea"
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Turn ``"auto"`` (the first GPU that CUDA finds, else the CPU), ``"cpu"`` or ``"cuda:N"`` into a device.
+
+    Raises
+    ------
+    InpaintxError
+        No such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InpaintxError(f"unknown device {name!r}; expected auto, cpu or cuda:N") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InpaintxError(f"device {name!r} was asked for, but torch {torch.__version__} finds no CUDA device here")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InpaintxError(
+            f"device {name!r} was asked for, but there are only {torch.cuda.device_count()} (from cuda:0)"
+        )
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, NotImplementedError) as error:
+        raise InpaintxError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return device
+
+
+class Painter:
+    """A method that is ready to work on canvases: its network built, its weights loaded, its device chosen.
+
+    Parameters
+    ----------
+    method
+        A registered name, or a :class:`Method`.
+    preset, weights, device, blend, options
+        As for :func:`inpaint`.
+    seed
+        Of random weights, where there are no trained ones.
+    batch_size
+        Most crops that go through the method in one call.
+
+    Raises
+    ------
+    InpaintxError
+        Unknown method, preset, option, blend or device; weights that are missing, damaged or of another method.
+    """
+
+    def __init__(
+        self,
+        method: str | Method = DEFAULT_METHOD,
+        *,
+        preset: str = "default",
+        weights: str | Path | None = None,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        blend: Blend = "none",
+        batch_size: int = 8,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.method = registry().method(method) if isinstance(method, str) else method
+        if blend not in ("none", "poisson"):
+            raise InpaintxError(f"blend must be none or poisson, got {blend!r}")
+        if batch_size < 1:
+            raise InpaintxError(f"batch_size must be 1 or more, got {batch_size}")
+        self.preset, self.blend, self.batch_size = preset, blend, batch_size
+        config = self.method.config(preset, **(options or {}))
+        self.device = pick_device(device) if isinstance(device, str) else device
+        self.loaded = load(self.method, config, None if weights is None else str(weights), self.device, seed=seed)
+
+    def plan(self, hole: npt.NDArray[np.bool_]) -> list[list[Crop]]:
+        """Lay crops over a hole ``[H,W]`` as the method wants them."""
+        return crops.plan(hole, self.method.size, self.method.max_pixels)
+
+    def paint(self, work: "Sequence[tuple[Canvas, list[list[Crop]]]]", seed: int = 0) -> None:
+        """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches."""
+        for number in range(max((len(rounds) for _, rounds in work), default=0)):
+            same: dict[tuple[int, int], list[tuple[Canvas, Crop]]] = {}
+            for canvas, rounds in work:
+                for crop in rounds[number] if number < len(rounds) else ():
+                    same.setdefault(crop.work, []).append((canvas, crop))
+            for (height, width), tasks in same.items():
+                most = max(1, min(self.batch_size, crops.WORKING // (height * width)))
+                for first in range(0, len(tasks), most):
+                    self._fill(tasks[first : first + most], seed)
+
+    def _fill(self, tasks: list[tuple[Canvas, Crop]], seed: int) -> None:
+        try:
+            self._fill_at_once(tasks, seed)
+        except torch.OutOfMemoryError:
+            if len(tasks) == 1:
+                height, width = tasks[0][1].work
+                raise InpaintxError(
+                    f"no memory on {self.device} for method {self.method.name!r} at {width} x {height} pixels; "
+                    "take --device cpu or a smaller photo"
+                ) from None
+            for task in tasks:
+                self._fill([task], seed)
+
+    def _fill_at_once(self, tasks: list[tuple[Canvas, Crop]], seed: int) -> None:
+        taken = [canvas.take(crop.box, self.device) for canvas, crop in tasks]
+        small = [crops.shrink(image, hole, crop.work) for (image, hole), (_, crop) in zip(taken, tasks, strict=True)]
+        # a fresh generator a call: a photo's fill depends neither on its neighbours nor on the order of work
+        generator = torch.Generator(self.device).manual_seed(seed)
+        images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
+        result = fill(self.method, self.loaded.net, images, holes, generator=generator)
+        del images, holes, small
+        for i, (canvas, crop) in enumerate(tasks):
+            size = (crop.box.height, crop.box.width)
+            filled = crops.stretch(result.image[i], size)
+            if self.blend == "poisson":
+                filled = self._blended(filled, *taken[i])
+            canvas.put(crop, filled, None if canvas.raw is None else crops.stretch(result.raw[i], size))
+
+    def _blended(self, filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
+        from inpaintx.ops import poisson_blend
+
+        return poisson_blend(filled[None], image[None], hole[None].float())[0].clamp(0, 1)
+
+
+def inpaint(
+    image: Any,
+    mask: Any,
+    method: str | Method = DEFAULT_METHOD,
+    *,
+    preset: str = "default",
+    weights: str | Path | None = None,
+    seed: int = 0,
+    samples: int = 1,
+    blend: Blend = "none",
+    device: str = "auto",
+    raw: bool = False,
+    **options: Any,
+) -> Any:
+    """Fill the holes of photos; known pixels come out as they went in, to the last bit.
+
+    Parameters
+    ----------
+    image
+        Tensor ``[B,3,H,W]``, floating, RGB in [0,1]; or array ``[H,W,3]``, uint8, uint16 or floating in [0,1]; or
+        the path of a PNG, JPEG, WebP or TIFF file.
+    mask
+        1 = hole. Beside a tensor: tensor ``[B,1,H,W]`` (or ``[1,1,H,W]`` for all), any real dtype, above 0.5. Beside
+        an array or a path: array ``[H,W]`` or ``[H,W,1]``, bool, integer or floating; or the path of a mask file in
+        which white is the hole (:func:`inpaintx.data.masks.read_mask` reads other ones).
+    method
+        A name of :func:`inpaintx.methods`, or a :class:`Method`.
+    preset, options
+        Named options of the method, and fields of its ``Config`` that differ from them.
+    weights
+        Tag of the method's weights or path of a ``.safetensors`` file; None: its default ones, where found.
+    seed, samples
+        Random seed, and how many fills to make; fill number k is made with ``seed + k``.
+    blend
+        ``"poisson"``: join the fill to its rim without a seam (:func:`inpaintx.ops.poisson_blend`).
+    device
+        ``"auto"`` (a tensor's own device; else CUDA where there is some), ``"cpu"`` or ``"cuda:N"``.
+    raw
+        Return the method's output before compositing as well.
+
+    Returns
+    -------
+    Tensor or ndarray
+        The kind, shape, dtype and device of ``image``; for a path, an array ``[H,W]``, ``[H,W,3]`` or ``[H,W,4]`` of
+        uint8 or uint16. With ``raw``, a pair (result, raw output); where a large photo was worked on in crops, the
+        raw output outside them is the input. With ``samples`` above 1, a list of these.
+
+    Raises
+    ------
+    InpaintxError
+        The input, an option or the weights do not fit; the message says what came, what was expected and what to do.
+
+    Examples
+    --------
+    >>> import numpy as np, inpaintx
+    >>> photo, hole = np.full((64, 64, 3), 200, np.uint8), np.zeros((64, 64), bool)
+    >>> photo[20:30, 20:30], hole[20:30, 20:30] = 0, True
+    >>> result = inpaintx.inpaint(photo, hole, method="telea")
+    """
+    if samples < 1:
+        raise InpaintxError(f"samples must be 1 or more, got {samples}")
+    chosen: str | torch.device = device
+    if isinstance(image, Tensor):
+        _check_tensors(image, mask)
+        chosen = image.device if device == "auto" else device
+    else:
+        image, hole = _array_and_hole(image, mask)
+    painter = Painter(method, preset=preset, weights=weights, seed=seed, device=chosen, blend=blend, options=options)
+    results = []
+    for k in range(samples):
+        if isinstance(image, Tensor):
+            results.append(_paint_tensor(painter, image, mask, seed + k, raw))
+        else:
+            canvas = ArrayCanvas(image, hole, raw=raw)
+            painter.paint([(canvas, painter.plan(hole))], seed + k)
+            results.append((canvas.pixels, canvas.raw) if raw else canvas.pixels)
+    return results[0] if samples == 1 else results
+
+
+def _check_tensors(image: Tensor, mask: Any) -> None:
+    if not isinstance(mask, Tensor):
+        raise InpaintxError(f"mask must be a tensor as image is, got {type(mask).__name__}")
+    check_image_mask(image, mask)
+    hidden = (mask > 0.5).expand(len(image), 1, -1, -1)
+    low, high = torch.aminmax(image.detach().masked_fill(hidden, 0))
+    _check_range(float(low), float(high))
+
+
+def _check_range(low: float, high: float) -> None:
+    if not (low >= -1e-3 and high <= 1 + 1e-3):  # also true of NaN
+        raise InpaintxError(f"known pixels of image must lie in [0,1], got values from {low:g} to {high:g}")
+
+
+def _array_and_hole(image: Any, mask: Any) -> tuple[Array, npt.NDArray[np.bool_]]:
+    if isinstance(image, (str, Path)):
+        image = read_photo(image).pixels
+    elif not isinstance(image, np.ndarray):
+        raise InpaintxError(f"image must be a tensor, a NumPy array or a path, got {type(image).__name__}")
+    elif image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise InpaintxError(f"image must have shape [H,W,3] and not be empty, got {list(image.shape)}")
+    if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
+        raise InpaintxError(f"image must be uint8, uint16 or floating point in [0,1], got {image.dtype}")
+    size = image.shape[:2]
+    if size[0] * size[1] > MAX_PIXELS:
+        raise InpaintxError(f"image has {size[1]} x {size[0]} pixels; at most 50 megapixels ({MAX_PIXELS}) are taken")
+    if isinstance(mask, (str, Path)):
+        hole = read_mask(mask, size=size).hole
+    elif isinstance(mask, np.ndarray):
+        hole = hole_from_array(mask, size)
+    else:
+        raise InpaintxError(f"mask must be a NumPy array or a path, got {type(mask).__name__}")
+    if image.dtype.kind == "f" and not hole.all():
+        known = image[~hole]
+        _check_range(float(known.min()), float(known.max()))
+    return image, hole
+
+
+def _paint_tensor(painter: Painter, image: Tensor, mask: Tensor, seed: int, raw: bool) -> Any:
+    holes = (mask > 0.5).expand(len(image), 1, -1, -1)
+    canvases = [TensorCanvas(one, hole, raw=raw) for one, hole in zip(image, holes, strict=True)]
+    painter.paint([(c, painter.plan(c.left[0].cpu().numpy())) for c in canvases], seed)
+    result = torch.stack([c.pixels for c in canvases])
+    return (result, torch.stack([c.raw for c in canvases if c.raw is not None])) if raw else result

@@ -1,0 +1,127 @@
+import importlib.metadata
+import sys
+import types
+
+import pytest
+
+import inpaintx
+from inpaintx.errors import InpaintxError
+from inpaintx.registry import Registry
+
+
+class Grey(inpaintx.Method):
+    name = "grey"
+    paper = "none"
+
+    def inpaint(self, net, image, mask, *, generator=None):
+        return image * 0 + 0.5
+
+
+@pytest.fixture
+def plugin(monkeypatch):
+    """Makes an importable module that is a plugin, and its entry point."""
+
+    def make(name, **members):
+        module = types.ModuleType(f"plugin_{name}")
+        for key, value in members.items():
+            setattr(module, key, value)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        return importlib.metadata.EntryPoint(name, module.__name__, "inpaintx")
+
+    return make
+
+
+def registers(*methods):
+    @inpaintx.hookimpl
+    def inpaintx_register_methods(register):
+        for method in methods:
+            register(method)
+
+    return {"inpaintx_register_methods": inpaintx_register_methods}
+
+
+def test_a_plugin_brings_its_method(plugin):
+    registry = Registry([plugin("one", **registers(Grey))])
+    assert isinstance(registry.method("grey"), Grey)
+    assert registry.plugins[0].methods == ["grey"]
+    assert registry.plugins[0].error is None
+    assert registry.plugin_of("grey").module == "plugin_one"
+
+
+def test_the_other_hooks(plugin):
+    @inpaintx.hookimpl
+    def inpaintx_register_masks(register):
+        register("box", len)
+
+    @inpaintx.hookimpl
+    def inpaintx_register_metrics(register):
+        register("mae", abs)
+
+    hooks = {"inpaintx_register_masks": inpaintx_register_masks, "inpaintx_register_metrics": inpaintx_register_metrics}
+    registry = Registry([plugin("one", **hooks)])
+    assert registry.masks == {"box": len}
+    assert registry.metrics == {"mae": abs}
+
+
+def test_a_plugin_that_fails_to_import_harms_no_other(plugin):
+    missing = importlib.metadata.EntryPoint("broken", "no_such_module_here", "inpaintx")
+    registry = Registry([missing, plugin("one", **registers(Grey))])
+    assert "no_such_module_here" in {p.name: p for p in registry.plugins}["broken"].error
+    assert list(registry.methods) == ["grey"]
+    with pytest.raises(InpaintxError, match=r"unknown method 'x'.*failed to load: broken"):
+        registry.method("x")
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), RuntimeError("bad luck")])
+def test_a_hook_that_raises_is_recorded_and_gives_nothing(plugin, error):
+    @inpaintx.hookimpl
+    def inpaintx_register_methods(register):
+        register(Grey)
+        raise error
+
+    registry = Registry([plugin("one", inpaintx_register_methods=inpaintx_register_methods)])
+    assert type(error).__name__ in registry.plugins[0].error
+    assert not registry.methods
+    assert not registry.plugins[0].methods
+
+
+def test_a_misspelt_hook_is_an_error(plugin):
+    @inpaintx.hookimpl
+    def inpaintx_register_metods(register):
+        register(Grey)
+
+    registry = Registry([plugin("one", inpaintx_register_metods=inpaintx_register_metods), plugin("two")])
+    assert "inpaintx_register_metods" in registry.plugins[0].error
+    assert registry.plugins[1].error is None
+
+
+def test_a_duplicate_name_names_both(plugin):
+    registry = Registry([plugin("a", **registers(Grey)), plugin("b", **registers(Grey))])
+    assert registry.plugins[0].error is None
+    assert "plugin_a" in registry.plugins[1].error
+    assert "plugin_b" in registry.plugins[1].error
+    assert registry.plugin_of("grey").name == "a"
+
+
+def test_a_duplicate_entry_point_names_the_first(plugin):
+    registry = Registry([plugin("a", **registers(Grey)), importlib.metadata.EntryPoint("a", "zzz", "inpaintx")])
+    assert "plugin_a" in registry.plugins[1].error
+
+
+@pytest.mark.parametrize("thing", [Grey(), int, type("NoPaper", (inpaintx.Method,), {"name": "x"})])
+def test_what_is_not_a_method_is_refused(plugin, thing):
+    registry = Registry([plugin("one", **registers(thing))])
+    assert registry.plugins[0].error.startswith("TypeError")
+
+
+def test_load_plugins_narrows(plugin, monkeypatch):
+    monkeypatch.setenv("INPAINTX_LOAD_PLUGINS", "two, three")
+    registry = Registry([plugin("one", **registers(Grey)), plugin("two")])
+    assert {p.name: bool(p.error) for p in registry.plugins} == {"two": False, "three": True}
+    assert not registry.methods
+
+
+def test_unknown_method_names_the_nearest():
+    with pytest.raises(InpaintxError, match="unknown method 'tela'; did you mean 'telea'"):
+        inpaintx.registry.registry().method("tela")
+    assert "telea" in inpaintx.methods()
