@@ -19,6 +19,8 @@ constexpr int64_t kInputBytes = 768 << 10;  // of a tile: what fits a core's own
 constexpr int64_t kOutputBytes = 512 << 10;
 constexpr int64_t kWeightBytes = 1 << 20;  // the library repacks the weights for every tile
 constexpr int64_t kFewestTiles = 8;
+constexpr int64_t kCell = 16;  // outputs that are skipped together
+constexpr double kLargeHole = 0.3;
 
 // Inputs that `count` outputs see along an axis.
 int64_t inputs_for(const Window& w, int axis, int64_t count) {
@@ -139,29 +141,42 @@ struct Tiler {
     return false;
   }
 
-  void run(const at::Tensor& x_, const at::Tensor& weight, int64_t rows_each) const {
-    const int64_t strips = (w.out_height + rows_each - 1) / rows_each;
+  // A strip of rows: runs of cells that see known pixels are convolved, at most kColumns at a time, the others zeroed.
+  void strip(const at::Tensor& x_, const at::Tensor& weight, int64_t b, int64_t top, int64_t rows) const {
     const auto layout = last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+    for (int64_t left = 0, right; left < w.out_width; left = right) {
+      right = std::min(left + kCell, w.out_width);
+      const bool active = sees(b, top, left, rows, right - left);
+      while (right < w.out_width && (!active || right - left < kColumns) &&
+             sees(b, top, right, rows, std::min(kCell, w.out_width - right)) == active) {
+        right = std::min(right + kCell, w.out_width);
+      }
+      const int64_t columns = right - left;
+      if (!active) {
+        scatter(b, top, left, rows, columns, nullptr);
+        continue;
+      }
+      const at::Tensor buffer =
+          at::empty({1, into, inputs_for(w, 0, rows), inputs_for(w, 1, columns)}, x_.options(), layout);
+      gather(b, top * w.stride[0] - w.padding[0], left * w.stride[1] - w.padding[1], buffer.size(2), buffer.size(3),
+             buffer.mutable_data_ptr<scalar_t>());
+      const at::Tensor conv = at::conv2d(buffer, weight, {}, at::IntArrayRef(w.stride), at::IntArrayRef({0, 0}),
+                                         at::IntArrayRef(w.dilation))
+                                  .contiguous(layout);
+      scatter(b, top, left, rows, columns, conv.const_data_ptr<scalar_t>());
+    }
+  }
+
+  void run(const at::Tensor& x_, const at::Tensor& weight, int64_t rows_each) const {
+    const int64_t total = w.batch * w.out_height * w.out_width;
+    const bool mostly_hole = std::count(ratio, ratio + total, acc_t(0)) > kLargeHole * static_cast<double>(total);
+    if (mostly_hole) rows_each = std::min(rows_each, kCell);  // lower strips fit a hole more closely
+    const int64_t strips = (w.out_height + rows_each - 1) / rows_each;
     at::parallel_for(0, w.batch * strips, 1, [&](int64_t begin, int64_t end) {
       const c10::NoGradGuard no_grad;  // not inherited by the pool's threads
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t b = i / strips, top = i % strips * rows_each;
-        const int64_t rows = std::min(rows_each, w.out_height - top);
-        for (int64_t left = 0; left < w.out_width; left += kColumns) {
-          const int64_t columns = std::min(kColumns, w.out_width - left);
-          if (!sees(b, top, left, rows, columns)) {
-            scatter(b, top, left, rows, columns, nullptr);
-            continue;
-          }
-          const at::Tensor buffer =
-              at::empty({1, into, inputs_for(w, 0, rows), inputs_for(w, 1, columns)}, x_.options(), layout);
-          gather(b, top * w.stride[0] - w.padding[0], left * w.stride[1] - w.padding[1], buffer.size(2), buffer.size(3),
-                 buffer.mutable_data_ptr<scalar_t>());
-          const at::Tensor conv = at::conv2d(buffer, weight, {}, at::IntArrayRef(w.stride), at::IntArrayRef({0, 0}),
-                                             at::IntArrayRef(w.dilation))
-                                      .contiguous(layout);
-          scatter(b, top, left, rows, columns, conv.const_data_ptr<scalar_t>());
-        }
+        const int64_t top = i % strips * rows_each;
+        strip(x_, weight, i / strips, top, std::min(rows_each, w.out_height - top));
       }
     });
   }
