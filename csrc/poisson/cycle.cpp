@@ -62,11 +62,16 @@ POISSON_INLINE void interpolate(const Rows<float>& coarse, int coarse_h, int y, 
 // Restricts three rows into row y of `out`, whose grid is `level`. `fine_w`: width of the rows' grid.
 template <class T>
 POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w, const T* above, const T* here,
-                                   const T* below, T weight, const Rows<float>& out, T* sum, int32_t* m) {
+                                   const T* below, T weight, const Rows<float>& out, bool zero_inside, T* sum,
+                                   int32_t* m) {
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = span.x1 - x;
     float* row = out.at(y, c);
+    if (zero_inside && span.coef == kUniform) {
+      std::fill_n(row + x, n, 0.f);
+      continue;
+    }
     widen(level.mask_row(y) + x, m, n);
     restrict_row(row + x, sum + kPad, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
     const int last = level.w - 1;
@@ -112,6 +117,7 @@ POISSON_INLINE double residual_rows(const Level& level, const FinestBlock<T>& bl
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
+    if (block.pass->coarse == nullptr && block.pass->zero_inside && span.coef == kUniform) continue;  // zero
     if (rhs)
       sum += residual_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, n);
     else if (span.coef == kUniform)
@@ -171,6 +177,11 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
           interpolate(*pass.coarse, coarse.h, y, c, span, line, mean);
+          if (pass.zero_inside && span.coef == kUniform) {
+            set_row(out + x, line, n);
+            continue;
+          }
+          if (y + 1 < block.y1) prefetch_row(old + stride * channels + x, n);
           if (span.coef == kUniform)
             add_row<T, false>(out + x, old + x, line, m, n);
           else
@@ -205,7 +216,8 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
       const T* above = centre > 0 ? ring.at(steps + 1, centre - 1, c) : zeros;
       const T* below = y % 2 ? r : zeros;
       restrict_spans(coarse, centre / 2, c, level.w, above, ring.at(steps + 1, centre, c), below,
-                     T(y % 2 && y == h - 1 ? 1 : 0.5), *pass.residual, scratch, coarse_mask);
+                     T(y % 2 && y == h - 1 ? 1 : 0.5), *pass.residual, in_place && pass.zero_inside, scratch,
+                     coarse_mask);
     }
   }
 }
@@ -227,8 +239,8 @@ INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, 
     for (int c = 0; c < to.channels && !coarse.empty(y); ++c) {
       const float* above = y > 0 ? from.at(2 * y - 1, c) : zeros;
       const float* below = 2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros;
-      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, sum,
-                     m);
+      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, false,
+                     sum, m);
     }
   }
 }
@@ -252,7 +264,7 @@ POISSON_INLINE void row9_spans(const Level& level, int y, float* out, const floa
       row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, level, omega, n);
     } else {
       const float* coef = level.coef.as<float>() + span.coef;
-      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, coef, span.x1 - x, omega, n);
+      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, coef, omega, n);
     }
   }
 }

@@ -79,6 +79,20 @@ POISSON_INLINE void add_row(T* __restrict out, const T* v, const float* correcti
   }
 }
 
+template <class T>
+POISSON_INLINE void set_row(T* __restrict out, const float* correction, int n) {
+#pragma omp simd
+  for (int i = 0; i < n; ++i) out[i] = T(correction[i]);
+}
+
+// Fetches what the row after this one will need.
+template <class T>
+POISSON_INLINE void prefetch_row([[maybe_unused]] const T* row, [[maybe_unused]] int n) {
+#if defined(__GNUC__)
+  for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(row + i);
+#endif
+}
+
 // ---- between two grids
 
 // line[0 .. 2n) from coarse values c[0 .. n]; c is row `a` or the mean of rows `a` and `b`.
@@ -116,18 +130,22 @@ POISSON_INLINE void restrict_row(float* __restrict out, T* __restrict sum, const
 
 template <bool kResidual>
 POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
-                         const float* coef, int64_t length, float omega, int n) {
-  const float *c0 = coef, *c1 = coef + length, *c2 = c1 + length, *c3 = c2 + length, *inverse = c3 + length;
-  const float *c5 = inverse + length, *c6 = c5 + length, *c7 = c6 + length, *c8 = c7 + length;
+                         const float* coef, float omega, int n) {
+  for (int j = 0; j < n; j += kChunk, coef += 9 * kChunk) {
 #pragma omp simd
-  for (int i = 0; i < n; ++i) {
-    const float above = c0[i] * up[i - 1] + c1[i] * up[i] + c2[i] * up[i + 1];
-    const float below = c6[i] * down[i - 1] + c7[i] * down[i] + c8[i] * down[i + 1];
-    const float sum = c3[i] * v[i - 1] + c5[i] * v[i + 1] + (above + below);
-    if constexpr (kResidual)
-      out[i] = inverse[i] > 0 ? residual9(v[i], rhs[i], inverse[i], sum) : 0.f;
-    else
-      out[i] = relax9(v[i], rhs[i], inverse[i], sum, omega);
+    for (int k = 0; k < kChunk; ++k) {
+      const int i = j + k;
+      const float* a = coef + k;
+      const float above = a[0] * up[i - 1] + a[kChunk] * up[i] + a[2 * kChunk] * up[i + 1];
+      const float below = a[6 * kChunk] * down[i - 1] + a[7 * kChunk] * down[i] + a[8 * kChunk] * down[i + 1];
+      const float sum = a[3 * kChunk] * v[i - 1] + a[5 * kChunk] * v[i + 1] + (above + below);
+      const float inverse = a[4 * kChunk];
+      if constexpr (kResidual) {
+        out[i] = inverse > 0 ? residual9(v[i], rhs[i], inverse, sum) : 0.f;
+      } else {
+        out[i] = relax9(v[i], rhs[i], inverse, sum, omega);
+      }
+    }
   }
 }
 

@@ -93,6 +93,7 @@ struct Solver::Workspace {
   size_t bytes() const { return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double); }
 
   int channels;
+  bool fresh = true;  // all zero
   Zeroed memory, rhs_memory;
   Rows<T> v, rhs;
   CoarseArrays coarse;
@@ -140,6 +141,7 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
                      with_rhs ? &workspace.rhs : nullptr,
                      nullptr,
                      &workspace.coarse.rhs[1],
+                     !with_rhs,
                      workspace.norms.data(),
                      {}};
   const auto norms = [&] {
@@ -169,6 +171,7 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
   while (outcome.cycles < p.max_cycles && outcome.residual > p.tol) {
     solve_coarse(hierarchy_, workspace.coarse, coarse_omega);
     finest_pass(pass);
+    pass.zero_inside = false;
     ++outcome.cycles;
     const std::vector<double> now = norms();
     bool progress = false;
@@ -202,16 +205,17 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = std::min<int>(level.w, span.x1) - x;
-          if (span.coef == kUniform)
-            std::fill_n(row + x, n, T(0));
-          else
+          if (span.coef != kUniform)
             rim(row + x, t + x, i + x, up + x, m + x, down + x, n);
+          else if (!workspace->fresh)
+            std::fill_n(row + x, n, T(0));
         }
         row[-1] = row[0], row[level.w] = row[level.w - 1];
       }
     });
 
     const Outcome outcome = solve(*workspace, false, p);
+    workspace->fresh = false;
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 
@@ -277,6 +281,7 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
     }
 
     const Outcome outcome = solve(*workspace, true, p);
+    workspace->fresh = false;
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 
