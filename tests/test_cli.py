@@ -10,34 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toy_methods
-from toy_methods import FakeEntryPoint, box, noise, toys  # noqa: F401 - toys is a fixture
+from toy_methods import HOLE, PHOTO, box, listing, noise
 
 import inpaintx
 import inpaintx.data.files
 from inpaintx import weights
 from inpaintx.cli import run
 from inpaintx.data.photo import read_photo, write_photo
-from inpaintx.inpaint import Painter
-from inpaintx.many import Failure, Job, Report, find_jobs, inpaint_many
 
 pytestmark = pytest.mark.usefixtures("toys")
 ROOT = Path(__file__).parent.parent
-HOLE = box(60, 80)
-PHOTO = noise(60, 80)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder with a photo and a mask, and the process in it."""
-    monkeypatch.chdir(tmp_path)
-    write_photo("p.png", PHOTO)
-    write_photo("m.png", np.where(HOLE, 255, 0).astype(np.uint8))
-    return tmp_path
-
-
-def listing(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 def test_the_main_job(folder, capfd):
@@ -151,7 +133,7 @@ def test_warnings_come_in_words(folder, capfd):
     assert "random weights" in json.loads(out)["warnings"][0]
 
 
-def test_weights_by_path_and_tag(folder, capfd, monkeypatch, toys):  # noqa: F811
+def test_weights_by_path_and_tag(folder, capfd, monkeypatch, toys):
     method = toys.methods["learned"]
     weights.save(folder / "w.safetensors", method, method.config(), method.build(method.config()))
     assert run(["inpaint", "p.png", "m.png", "-o", "a.png", "-m", "learned", "--weights", "w.safetensors"]) == 0
@@ -228,7 +210,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(folder, capfd, case, toys):  # noqa: F811
+def test_bad_input_is_one_sentence_exit_code_2_and_nothing_written(folder, capfd, case, toys):
     (folder / "text.png").write_text("hello")
     (folder / "cut.png").write_bytes((folder / "p.png").read_bytes()[:900])
     (folder / "there.png").touch()
@@ -314,198 +296,6 @@ def test_ctrl_c(folder, capfd):
     assert run(["inpaint", "p.png", "m.png", "-o", "out.png", "-m", "stopped"]) == 130
     assert capfd.readouterr().err == "inpaintx: stopped\n"
     assert listing(folder) == ["m.png", "p.png"]
-
-
-# ---- folders ----
-
-
-@pytest.fixture
-def many(folder):
-    (folder / "photos").mkdir()
-    (folder / "masks").mkdir()
-    for i, name in enumerate(("a.png", "b.webp", "c.tif", "d.png")):
-        write_photo(folder / "photos" / name, noise(60, 80 if i < 3 else 100, seed=i))
-    for stem in "abx":
-        write_photo(folder / "masks" / f"{stem}.png", np.where(HOLE, 255, 0).astype(np.uint8))
-    write_photo(folder / "masks" / "d.png", np.where(box(60, 100), 255, 0).astype(np.uint8))
-    (folder / "photos" / "x.png").write_text("broken")
-    (folder / "photos" / "readme.txt").write_text("not a photo")
-    return folder
-
-
-def test_a_folder_with_masks_of_the_same_stem(many, capfd):
-    assert run(["inpaint", "photos", "masks", "-o", "out"]) == 1
-    out, err = capfd.readouterr()
-    assert listing(many / "out") == ["a.png", "b.webp", "d.png"]
-    assert "3 done, 2 failed" in out
-    assert "failed: photos/x.png: photo photos/x.png cannot be read" in err
-    assert "failed: photos/c.tif: no mask with the stem 'c'" in err
-    assert "Traceback" not in err
-    for i, name in ((0, "a.png"), (1, "b.webp")):
-        got = read_photo(many / "out" / name).pixels
-        np.testing.assert_array_equal(got[~HOLE], noise(60, 80, seed=i)[~HOLE])
-
-
-def test_a_glob_with_one_mask_for_all(many, capfd):
-    assert run(["inpaint", "photos/[a-c].*", "m.png", "-o", "out", "--json"]) == 0
-    report = json.loads(capfd.readouterr().out)
-    assert [r["photo"] for r in report["results"]] == ["photos/a.png", "photos/b.webp", "photos/c.tif"]
-    assert report["failures"] == []
-    assert run(["inpaint", "photos/*.png", "m.png", "-o", "out2", "--json"]) == 1
-    report = json.loads(capfd.readouterr().out)
-    assert [f["photo"] for f in report["failures"]] == ["photos/d.png", "photos/x.png"]
-    assert "100 x 60" in report["failures"][0]["error"]
-
-
-def test_a_folder_goes_through_in_batches(many):
-    assert run(["inpaint", "photos/[a-c].*", "m.png", "-o", "out", "-m", "square", "--batch-size", "2"]) == 0
-    assert [shape[0] for shape in toy_methods.Square.seen] == [2, 1]
-    single = read_photo(many / "out" / "c.tif").pixels
-    assert run(["inpaint", "photos/c.tif", "m.png", "-o", "c.png", "-m", "square"]) == 0
-    np.testing.assert_array_equal(read_photo("c.png").pixels, single)
-
-
-def test_one_photo_that_spoils_a_batch_is_found(many, capfd):
-    write_photo(many / "photos" / "b.webp", np.full((60, 80, 3), (255, 0, 0), np.uint8), overwrite=True)
-    assert run(["inpaint", "photos/[a-c].*", "m.png", "-o", "out", "-m", "failing"]) == 1
-    assert listing(many / "out") == ["a.png", "c.tif"]
-    assert "failed: photos/b.webp: RuntimeError: red is too much" in capfd.readouterr().err
-
-
-def test_existing_results_fail_one_by_one(many, capfd):
-    assert run(["inpaint", "photos/a.png", "m.png", "-o", "a.png"]) == 0
-    (many / "out").mkdir()
-    (many / "out" / "a.png").touch()
-    assert run(["inpaint", "photos/[ab].*", "m.png", "-o", "out"]) == 1
-    assert listing(many / "out") == ["a.png", "b.webp"]
-    assert "failed: photos/a.png: out/a.png exists" in capfd.readouterr().err
-
-
-def test_jobs(many):
-    (many / "more").mkdir()
-    write_photo(many / "more" / "a.png", PHOTO)
-    jobs, failures = find_jobs("*/a.png", "m.png", "out")
-    assert [str(j.photo) for j in jobs] == ["masks/a.png"]
-    assert all("same name" in f.error for f in failures)
-    assert find_jobs("photos/a.png", "masks", "out.png")[0] == [
-        Job(Path("photos/a.png"), Path("masks/a.png"), Path("out.png"))
-    ]
-    write_photo(many / "masks" / "a.tif", PHOTO)
-    with pytest.raises(inpaintx.InpaintxError, match="two masks have the stem 'a'"):
-        find_jobs("photos", "masks", "out")
-
-
-def test_inpaint_many_yields_as_results_are_written(many):
-    jobs, _ = find_jobs("photos/[a-c].*", "m.png", ".")
-    jobs = [Job(j.photo, j.mask, many / f"r-{j.photo.name}") for j in jobs]
-    seen = []
-    for result in inpaint_many(jobs, Painter("telea", batch_size=1)):
-        assert isinstance(result, Report)
-        assert Path(result.out[0]).exists()
-        seen.append(len(list(many.glob("r-*"))))
-    assert seen == [1, 2, 3]
-    assert isinstance(next(iter(inpaint_many(jobs, Painter("telea")))), Failure)  # they exist now
-
-
-# ---- plugins, methods, check, doctor ----
-
-
-def test_plugins_and_methods(capfd):
-    assert run(["plugins", "--json"]) == 0
-    rows = {row["name"]: row for row in json.loads(capfd.readouterr().out)}
-    assert "dice" in rows["toys"]["methods"]
-    assert "ImportError: no such thing" in rows["broken"]["error"]
-    assert run(["plugins"]) == 0
-    assert "no such thing" in capfd.readouterr().out
-    assert run(["methods", "--json"]) == 0
-    rows = {row["name"]: row for row in json.loads(capfd.readouterr().out)}
-    assert rows["learned"]["weights"] == {"default": None, "gone": None}
-    assert (rows["dice"]["plugin"], rows["dice"]["trainable"]) == ("toys", False)
-    assert run(["methods"]) == 0
-    out = capfd.readouterr().out
-    assert "https://example.org/dice" in out
-    assert "not found" in out
-
-
-def test_commands_of_plugins_and_of_bad_ones(capfd, monkeypatch):
-    class Loud:
-        @staticmethod
-        @inpaintx.hookimpl
-        def inpaintx_register_commands(app):
-            app.command("extra")(lambda: None)
-            raise RuntimeError("no")
-
-    class Thief:
-        @staticmethod
-        @inpaintx.hookimpl
-        def inpaintx_register_commands(app):
-            app.command("inpaint")(lambda: print("stolen"))
-
-    entries = [FakeEntryPoint("loud", Loud), FakeEntryPoint("thief", Thief), FakeEntryPoint("toys", toy_methods)]
-    registry = inpaintx.registry.Registry(entries)
-    monkeypatch.setattr(inpaintx.registry, "_registry", registry)
-    assert run(["hello"]) == 0
-    assert capfd.readouterr().out == "hello from a plugin\n"
-    errors = {p.name: p.error for p in registry.plugins}
-    assert errors == {
-        "loud": "its commands: RuntimeError: no",
-        "thief": "its commands: ValueError: command 'inpaint' is taken",
-        "toys": None,
-    }
-    assert run(["extra"]) == 2
-    capfd.readouterr()
-    assert run(["inpaint"]) == 2
-    assert "stolen" not in capfd.readouterr().out
-
-
-def test_check(capfd, monkeypatch):
-    assert run(["check", "dice"]) == 0
-    assert "method 'dice' keeps the contract" in capfd.readouterr().out
-    monkeypatch.setattr(toy_methods.Dice, "inpaint", lambda self, net, image, mask, *, generator=None: image[:, :, 1:])
-    assert run(["check", "dice"]) == 1
-    out = capfd.readouterr().out
-    assert "BROKEN  any size: " in out
-    assert "method 'dice' breaks" in out
-    assert run(["check", "dise"]) == 2
-    assert "did you mean 'dice'" in capfd.readouterr().err
-
-
-def test_doctor(capfd, monkeypatch, tmp_path):
-    (tmp_path / "toy_learned.safetensors").write_text("x")
-    monkeypatch.setenv("INPAINTX_WEIGHTS", str(tmp_path))
-    assert run(["doctor", "--json"]) == 0
-    found = json.loads(capfd.readouterr().out)
-    assert found["versions"]["inpaintx"] == inpaintx.__version__
-    assert {"python", "torch", "numpy", "cv2", "pluggy", "pydantic"} <= set(found["versions"])
-    assert found["build"] == json.loads(json.dumps(inpaintx.build_info()))
-    assert "cpu" in found["devices"]
-    assert found["threads"]["torch"] >= 1
-    assert found["plugins"]["broken"]["error"] == "ImportError: no such thing"
-    assert found["weights"]["learned/default"]["file"] == str(tmp_path / "toy_learned.safetensors")
-    assert found["weights"]["learned/gone"]["state"] == "not found"
-    assert run(["doctor"]) == 0
-    out = capfd.readouterr().out
-    assert f"inpaintx: {inpaintx.__version__}" in out
-    assert "no such thing" in out
-
-
-def test_doctor_says_why_opencv_does_not_load(capfd, monkeypatch):
-    def broken():
-        raise inpaintx.InpaintxError("OpenCV does not load (libGL.so.1)")
-
-    monkeypatch.setattr("inpaintx.cli.doctor.import_cv2", broken)
-    assert run(["doctor"]) == 0
-    assert "libGL.so.1" in capfd.readouterr().out
-
-
-def test_help_and_version(capfd):
-    assert run(["--version"]) == 0
-    assert capfd.readouterr().out == f"inpaintx {inpaintx.__version__}\n"
-    assert run(["--help"]) == 0
-    out = capfd.readouterr().out
-    assert "hello" in out
-    assert "completion" not in out
-    assert run(["inpaint", "--nothing"]) == 2
 
 
 # ---- as a real process ----

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_methods import Dice, Mean, Slow, Square, box, noise, toys  # noqa: F401 - toys is a fixture
+from toy_methods import Dice, Mean, Slow, Square, box, noise
 
 import inpaintx
 from inpaintx import InpaintxError, UntrainedWarning, crops, ops

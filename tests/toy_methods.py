@@ -1,5 +1,7 @@
 """Methods that tests can reckon with, and a registry that holds nothing else."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 import inpaintx.registry
 from inpaintx import Config, Method, Weights, hookimpl
+from inpaintx.data.photo import write_photo
 
 
 class MeanConfig(Config):
@@ -146,3 +149,20 @@ def box(height: int, width: int, *, top: int = 8, left: int = 10, side: int = 12
     hole = np.zeros((height, width), bool)
     hole[top : top + side, left : left + side] = True
     return hole
+
+
+HOLE = box(60, 80)
+PHOTO = noise(60, 80)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a photo and a mask, and the process in it."""
+    monkeypatch.chdir(tmp_path)
+    write_photo("p.png", PHOTO)
+    write_photo("m.png", np.where(HOLE, 255, 0).astype(np.uint8))
+    return tmp_path
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

@@ -119,7 +119,7 @@ def decode(data: bytes, name: str) -> Photo:
 def _decode(cv2: Any, data: Array, notes: list[str]) -> tuple[Array | None, bytes, bytes | None]:
     """Pixels as stored (TIFF: upright), EXIF block, ICC profile."""
     if hasattr(cv2, "imdecodeWithMetadata"):
-        pixels, kinds, blocks = cv2.imdecodeWithMetadata(data, cv2.IMREAD_UNCHANGED)
+        pixels, kinds, blocks = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
         found = {int(kind): block.tobytes() for kind, block in zip(kinds, blocks, strict=True)}
         return pixels, found.get(cv2.IMAGE_METADATA_EXIF, b""), found.get(cv2.IMAGE_METADATA_ICCP)
     # OpenCV before 4.12: it turns pictures upright itself, but not WebP, and only if it may drop the alpha channel
