@@ -5,7 +5,12 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define INPAINTX_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+// By what the processor can do, not by its model: "arch=haswell" is never picked on an AMD processor.
+#if __GNUC__ >= 12
+#define INPAINTX_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define INPAINTX_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
 #else
 #define INPAINTX_CLONES
 #endif
