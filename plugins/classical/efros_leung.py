@@ -1,0 +1,66 @@
+"""Inpainting by texture synthesis, pixel after pixel."""
+
+import warnings
+from typing import Any, ClassVar
+
+import torch
+from pydantic import BaseModel, Field, field_validator
+from torch import Tensor
+
+from inpaintx import Config, Method
+from inpaintx.ops import efros_leung
+
+from .seed import draw_seed
+
+__all__ = ["EfrosLeung"]
+
+SLOW = 2.5e9  # hole pixels times known pixels, above which a fill takes the best part of a minute on two cores
+
+
+class EfrosLeungConfig(Config):
+    """The window that is compared."""
+
+    window: int = Field(default=11, ge=3, le=101, description="side of the window in pixels, odd")
+
+    @field_validator("window")
+    @classmethod
+    def odd(cls, value: int) -> int:
+        """Windows have a centre."""
+        if value % 2 == 0:
+            raise ValueError(f"window must be odd, got {value}")
+        return value
+
+
+class EfrosLeung(Method):
+    """Copy, pixel by pixel from the rim inwards, the centre of a known window that looks like the pixel's own.
+
+    Notes
+    -----
+    Time grows with hole pixels times known pixels.
+
+    References
+    ----------
+    Efros and Leung, "Texture Synthesis by Non-parametric Sampling", ICCV 1999.
+    """
+
+    name = "efros_leung"
+    paper = "https://doi.org/10.1109/ICCV.1999.790383"
+    Config = EfrosLeungConfig
+    max_pixels = 256 * 256
+    presets: ClassVar[dict[str, BaseModel]] = {
+        "default": EfrosLeungConfig(),
+        "paper": EfrosLeungConfig(),
+        "tiny": EfrosLeungConfig(window=7),
+    }
+
+    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Fill by :func:`inpaintx.ops.efros_leung`, on the CPU; warns where it will take long."""
+        holes = (mask > 0.5).sum((1, 2, 3)).double()
+        work = float((holes * (mask[0].numel() - holes)).sum())
+        if work > SLOW:
+            warnings.warn(
+                f"efros_leung compares {holes.sum().item():.0f} hole pixels with all known ones ({work:.2g} pairs), "
+                "which takes long; fill smaller pictures or smaller holes",
+                stacklevel=2,
+            )
+        return efros_leung(image.cpu(), mask.cpu(), net.config.window, draw_seed(generator)).to(image)

@@ -1,0 +1,196 @@
+"""Inpainting by patches: expectation and maximisation over a pyramid, nearest patches by PatchMatch."""
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, Field, field_validator
+from torch import Tensor
+
+from inpaintx import Config, Method
+from inpaintx.ops import patchmatch, tv_inpaint
+
+from .seed import draw_seed
+
+__all__ = ["PatchMatch", "fill_by_patches"]
+
+
+class PatchMatchConfig(Config):
+    """Size of patches and effort."""
+
+    patch: int = Field(default=7, ge=3, le=31, description="side of a patch in pixels, odd")
+    iterations: int = Field(default=5, ge=1, description="rounds of PatchMatch for each nearest neighbour field")
+    max_rounds: int = Field(default=8, ge=1, description="most rounds of matching and voting on one level")
+
+    @field_validator("patch")
+    @classmethod
+    def odd(cls, value: int) -> int:
+        """Patches have a centre."""
+        if value % 2 == 0:
+            raise ValueError(f"patch must be odd, got {value}")
+        return value
+
+
+class PatchMatch(Method):
+    """Make every patch that the hole touches look like some known patch, from coarse to fine.
+
+    References
+    ----------
+    Barnes, Shechtman, Finkelstein and Goldman, "PatchMatch: A Randomized Correspondence Algorithm for Structural Image
+    Editing", SIGGRAPH 2009. Wexler, Shechtman and Irani, "Space-Time Completion of Video", PAMI 29(3), 2007, for the
+    rounds of matching and voting and the weights.
+    """
+
+    name = "patchmatch"
+    paper = "https://doi.org/10.1145/1531326.1531330"
+    Config = PatchMatchConfig
+    presets: ClassVar[dict[str, BaseModel]] = {
+        "default": PatchMatchConfig(),
+        "paper": PatchMatchConfig(),
+        "tiny": PatchMatchConfig(iterations=3, max_rounds=3),
+    }
+
+    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Fill each image on the CPU; mid-grey where nothing is known."""
+        config, seed = net.config, draw_seed(generator)
+        hole = (mask > 0.5).cpu()
+        known = torch.where(hole, 0.0, image.detach().float().cpu())
+        filled = [
+            fill_by_patches(x, h[0], config.patch, config.iterations, config.max_rounds, seed)
+            for x, h in zip(known, hole, strict=True)
+        ]
+        return torch.stack(filled).to(image)
+
+
+def fill_by_patches(image: Tensor, hole: Tensor, patch: int, iterations: int, max_rounds: int, seed: int) -> Tensor:
+    """Fill one image.
+
+    Parameters
+    ----------
+    image, hole
+        ``[C,H,W]`` float32, 0 in the hole, and ``[H,W]`` bool, True = hole.
+    patch, iterations, max_rounds
+        As in :class:`PatchMatchConfig`; the patch shrinks where no known patch of its size exists.
+    seed
+        Of the random numbers.
+
+    Returns
+    -------
+    Tensor
+        ``[C,H,W]``; every filled pixel is a copy of a known one.
+    """
+    if bool(hole.all()):
+        return torch.full_like(image, 0.5)
+    if not bool(hole.any()):
+        return image.clone()
+    while not _candidates(hole, patch):
+        patch -= 2
+    levels = _pyramid(image, hole, patch)
+    field = cost = result = torch.empty(0)
+    for level in range(len(levels) - 1, -1, -1):
+        source, gap = levels[level]
+        if level == len(levels) - 1:
+            result = tv_inpaint(source[None], gap[None, None], 0.0, 0)[0]  # no step of it: smooth interpolation
+        else:
+            field, cost = _finer(field, cost, gap, patch)
+            smooth = F.interpolate(result[None], gap.shape, mode="bilinear", align_corners=False)[0]
+            result = torch.where(gap, smooth, source)
+            result = _vote(result, source, gap, field, cost, patch)
+        touched = _touched(gap, patch)
+        rounds = min(max_rounds, 1 + 2 * level)
+        for n in range(rounds):
+            field, cost = patchmatch(
+                source,
+                result,
+                ~gap[None],
+                patch,
+                iterations,
+                seed + 1000 * level + n,
+                init=field if len(field) else None,
+                where=touched[None],
+            )
+            if level == 0 and n == rounds - 1:
+                y, x = field[gap].long().unbind(1)
+                result = source.clone()
+                result[:, gap] = source[:, y, x]  # the last word is a copy: no average blurs it
+            else:
+                result = _vote(result, source, gap, field, cost, patch)
+    return result
+
+
+def _candidates(hole: Tensor, patch: int) -> int:
+    """How many patches lie inside the image without touching the hole."""
+    if min(hole.shape) < patch:
+        return 0
+    return int((F.max_pool2d(hole[None, None].float(), patch, 1) == 0).sum())
+
+
+def _touched(hole: Tensor, patch: int) -> Tensor:
+    """Pixels whose patch touches the hole."""
+    return F.max_pool2d(hole[None, None].float(), patch, 1, padding=patch // 2)[0, 0] > 0
+
+
+def _pyramid(image: Tensor, hole: Tensor, patch: int) -> list[tuple[Tensor, Tensor]]:
+    """Halve while both sides stay at least two patches long and known patches and a hole remain.
+
+    A coarse pixel is the mean of those of its four that are known, and a hole where at least half of them are.
+    """
+    levels = [(image, hole)]
+    while True:
+        image, hole = levels[-1]
+        known = (~hole).float()[None, None]
+        share = F.avg_pool2d(known, 2, ceil_mode=True)
+        coarse_hole = share[0, 0] <= 0.5
+        if min(coarse_hole.shape) < 2 * patch or not coarse_hole.any():
+            return levels
+        if _candidates(coarse_hole, patch) < patch * patch:
+            return levels
+        coarse = F.avg_pool2d(image[None] * known, 2, ceil_mode=True) / share.clamp(min=1e-6)
+        levels.append((torch.where(coarse_hole, 0.0, coarse[0]), coarse_hole))
+
+
+def _finer(field: Tensor, cost: Tensor, hole: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+    """Carry a field to the next finer level; matches that are no candidates there cost infinity."""
+    height, width = hole.shape
+    y, x = torch.arange(height), torch.arange(width)
+    fine = field[y // 2][:, x // 2].long() * 2
+    fine[..., 0] += (y % 2)[:, None]
+    fine[..., 1] += x % 2
+    cost = cost[y // 2][:, x // 2].clone()
+    usable = torch.zeros(height, width, dtype=torch.bool)
+    r = patch // 2
+    usable[r : height - r, r : width - r] = F.max_pool2d(hole[None, None].float(), patch, 1)[0, 0] == 0
+    inside = (fine >= 0).all(-1) & (fine[..., 0] < height) & (fine[..., 1] < width)
+    inside &= usable[fine[..., 0].clamp(0, height - 1), fine[..., 1].clamp(0, width - 1)]
+    cost[~inside] = torch.inf
+    fine[~inside] = -1
+    return fine.int(), cost
+
+
+def _vote(result: Tensor, source: Tensor, hole: Tensor, field: Tensor, cost: Tensor, patch: int) -> Tensor:
+    """Each hole pixel becomes the mean of what the matches of all patches over it say, by exp(-cost / 2 sigma^2).
+
+    sigma^2 is the 75th percentile of the costs. A pixel without a vote keeps its value.
+    """
+    width, r = hole.shape[1], patch // 2
+    finite = cost[torch.isfinite(cost)]
+    if not len(finite):
+        return result
+    variance = torch.quantile(finite, 0.75).clamp(min=1e-12)
+    weight = F.pad(torch.exp(-cost / (2 * variance)), (r, r, r, r)).flatten()
+    match = field[..., 0].long() * width + field[..., 1].long()
+    match = F.pad(torch.where(torch.isfinite(cost), match, r * width + r), (r, r, r, r), value=r * width + r).flatten()
+    y, x = hole.nonzero().unbind(1)
+    at = (y + r) * (width + 2 * r) + x + r
+    colours = source.flatten(1).T.contiguous()
+    total, sum_of_weights = torch.zeros(len(at), len(source)), torch.zeros(len(at), 1)
+    for dy in range(-r, r + 1):
+        for dx in range(-r, r + 1):
+            over = at - (dy * (width + 2 * r) + dx)  # the patch that has this pixel at (dy, dx) from its centre
+            w = weight[over, None]
+            total += w * colours[match[over] + (dy * width + dx)]
+            sum_of_weights += w
+    voted = result.clone()
+    enough = sum_of_weights[:, 0] > 0
+    voted[:, y[enough], x[enough]] = (total[enough] / sum_of_weights[enough]).T
+    return voted
