@@ -14,7 +14,7 @@ namespace {
 constexpr int kSlots = 4;      // rows that a stage keeps: three that the next one reads and the one being written
 constexpr int kMostSteps = 6;  // so that eight widened mask rows outlive the last stage
 constexpr int kMaskSlots = 8;
-constexpr int kTwiceFrom = 2, kTwiceTo = 4;  // coarse grids visited twice
+constexpr int kTwiceFrom = 2, kTwiceTo = 3;  // coarse grids visited twice
 constexpr int64_t kSmall = 1 << 14;          // values; below, one thread is faster
 
 int blocks_for(const Level& level, int channels) {
