@@ -44,7 +44,7 @@ $(VENV)/.torch:
 	@if lender=$$($(PYTHON) -c 'import pathlib, torch; assert tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9); \
 	    print(pathlib.Path(torch.__file__).parents[1])' 2>/dev/null); then \
 	  echo "taking torch from $$lender"; \
-	  echo "$$lender" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lender.pth"; \
+	  echo "import site; site.addsitedir('$$lender')" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lender.pth"; \
 	else \
 	  echo "installing $(TORCH), CPU build"; \
 	  $(PIP) --retries 1 --extra-index-url $(TORCH_INDEX) "$(TORCH)"; \

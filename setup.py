@@ -1,7 +1,8 @@
 """Build of the one extension, inpaintx._C: CPU always, CUDA when torch has it and a toolkit is found.
 
 Environment: FORCE_CUDA=1|0 overrides the choice, TORCH_CUDA_ARCH_LIST names the architectures,
-MAX_JOBS the parallel compilers, INPAINTX_OPENCV=opencv-python-headless the cv2 to depend on, INPAINTX_SANITIZE=1 builds with AddressSanitizer and UBSan.
+MAX_JOBS the parallel compilers, INPAINTX_OPENCV=opencv-python-headless the cv2 to depend on,
+INPAINTX_SANITIZE=1 builds with AddressSanitizer and UBSan.
 """
 
 import json

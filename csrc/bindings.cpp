@@ -44,12 +44,18 @@ void bind_poisson(py::module_& m);  // poisson/bind.cpp
 PYBIND11_MODULE(_C, m) {
   m.doc() = "Native part of inpaintx; the public functions stand in inpaintx.ops.";
   const auto release = py::call_guard<py::gil_scoped_release>();
-  m.def("partial_conv2d", [](const Tensor& x, const Tensor& mask, const Tensor& weight, const std::optional<Tensor>& bias,
-                             Pair stride, Pair padding, Pair dilation, bool scale_by_sum) {
-    return inpaintx::ops::partial_conv2d(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
-  }, release);
+  m.def(
+      "partial_conv2d",
+      [](const Tensor& x, const Tensor& mask, const Tensor& weight, const std::optional<Tensor>& bias, Pair stride,
+         Pair padding, Pair dilation, bool scale_by_sum) {
+        return inpaintx::ops::partial_conv2d(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+      },
+      release);
   m.def("spd_map", &inpaintx::ops::spd_map, release);
   m.def("hog", &inpaintx::ops::hog, release);
+  m.def("patchmatch", &inpaintx::ops::patchmatch, release);
+  m.def("tv_inpaint", &inpaintx::ops::tv_inpaint, release);
+  m.def("efros_leung", &inpaintx::ops::efros_leung, release);
   bind_poisson(m);
   m.def("build_info", &build_info, "Compiler, vector extension in use, and whether CUDA was built.");
 }

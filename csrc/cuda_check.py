@@ -50,14 +50,16 @@ def main(nvcc: str) -> int:
     library = OUT / "_C.so"
     objects = [str(target) for target, _ in built]
     subprocess.run([nvcc, "-shared", *objects, "-o", str(library), "-lcudart"], check=True)
-    names = subprocess.run(["nm", "-D", "-C", "--undefined-only", str(library)], capture_output=True, text=True, check=True)
+    names = subprocess.run(
+        ["nm", "-D", "-C", "--undefined-only", str(library)], capture_output=True, text=True, check=True
+    )
     missing = [line.split(None, 1)[-1] for line in names.stdout.splitlines() if " inpaintx::" in line]
     if missing:
         print("cuda-check: declared but nowhere defined:", *missing, sep="\n  ", file=sys.stderr)
         return 1
     kernels = sum(s.suffix == ".cu" for s in sources)
     print(
-        f"cuda-check: {kernels} CUDA sources for sm_80, sm_90 and PTX and {len(sources) - kernels} C++ sources compiled "
+        f"cuda-check: {kernels} CUDA sources (sm_80, sm_90, PTX) and {len(sources) - kernels} C++ sources compiled "
         f"and linked in {time.monotonic() - started:.0f} s, {library.stat().st_size / 1e6:.1f} MB; nothing was run"
     )
     return 0

@@ -1,11 +1,14 @@
 """inpaintx: an image and a hole go in, pass through one method, and come out whole."""
 
-from inpaintx._build import build_info
-from inpaintx import _C, ops, testing
+from inpaintx._build import build_info  # first: it refuses a torch that the extension was not built against
+
+# isort: split
+from inpaintx import ops, testing
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.hookspecs import hookimpl
 from inpaintx.inpaint import inpaint
 from inpaintx.method import Config, Method, Weights
+from inpaintx.ops.poisson import PoissonSolver
 from inpaintx.registry import methods
 
 __version__ = "0.1.0"
@@ -13,6 +16,7 @@ __all__ = [
     "Config",
     "InpaintxError",
     "Method",
+    "PoissonSolver",
     "UntrainedWarning",
     "Weights",
     "build_info",

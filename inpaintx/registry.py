@@ -82,7 +82,7 @@ class Registry:
             plugin.methods = []
             for kind, table in (("method", self.methods), ("mask", self.masks), ("metric", self.metrics)):
                 for name in [n for (k, n), owner in self._owner.items() if k == kind and owner is plugin]:
-                    del table[name], self._owner[kind, name]  # type: ignore[attr-defined]
+                    del table[name], self._owner[kind, name]
             if self.manager.has_plugin(entry_point.name):
                 self.manager.unregister(name=entry_point.name)
 

@@ -76,7 +76,7 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], *, tile: int = 256, title: str
             left = GAP + column * (tile + GAP)
             if cell.picture is not None:
                 picture = _fitted(cv2, cell.picture, tile)
-                y, x = top + (tile - picture.shape[0]) // 2, left + (tile - picture.shape[1]) // 2
+                y, x = top + tile - picture.shape[0], left  # standing on its caption
                 sheet[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
             for line, words in enumerate(cell.caption):
                 base = top + tile + LINE * (line + 1) - 5

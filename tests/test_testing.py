@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pydantic import ConfigDict
 from torch import nn
 
 import inpaintx
@@ -61,7 +62,7 @@ class Double(Mean):
 
 class OpenConfig(Mean):
     class Config(inpaintx.Config):
-        model_config = {"extra": "ignore"}
+        model_config = ConfigDict(extra="ignore")
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@
 #include <stdexcept>
 #include <string>
 
-#define INPAINTX_CUDA_CHECK(call)                                                                    \
-  do {                                                                                               \
-    const cudaError_t error = (call);                                                                \
-    if (error != cudaSuccess) {                                                                      \
+#define INPAINTX_CUDA_CHECK(call)                                                                        \
+  do {                                                                                                   \
+    const cudaError_t error = (call);                                                                    \
+    if (error != cudaSuccess) {                                                                          \
       throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(error) + " at " __FILE__ ":" + \
-                               std::to_string(__LINE__));                                            \
-    }                                                                                                \
+                               std::to_string(__LINE__));                                                \
+    }                                                                                                    \
   } while (0)
 
 namespace inpaintx {
@@ -30,7 +30,7 @@ inline unsigned blocks_for(int64_t elements, int threads = kThreads) {
 
 #if defined(__CUDACC__)
 // for (each i below n): all threads of the grid share the work, whatever its size
-#define INPAINTX_GRID_LOOP(i, n)                                                                        \
+#define INPAINTX_GRID_LOOP(i, n)                                                         \
   for (int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x; i < (n); \
        i += static_cast<int64_t>(gridDim.x) * blockDim.x)
 #endif

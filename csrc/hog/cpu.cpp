@@ -13,8 +13,8 @@ namespace {
 // Gradient of one row and channel: [-1,0,1], zero at the outer rows and columns; up or below may be null (outer row).
 // Keeps the gradient where it is larger than what the channels before left there.
 template <typename acc_t>
-inline __attribute__((always_inline)) void gradient(const acc_t* up, const acc_t* row, const acc_t* below, int64_t width,
-                                                    acc_t* down, acc_t* right, acc_t* square) {
+inline __attribute__((always_inline)) void gradient(const acc_t* up, const acc_t* row, const acc_t* below,
+                                                    int64_t width, acc_t* down, acc_t* right, acc_t* square) {
 #pragma omp simd
   for (int64_t x = 1; x < width - 1; ++x) {
     const acc_t dy = up ? below[x] - up[x] : acc_t(0), dx = row[x + 1] - row[x - 1];

@@ -15,8 +15,8 @@ using at::Tensor;
 
 template <typename acc_t>
 std::tuple<Tensor, Tensor> compute(const Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip) {
-  hog::Hog<acc_t> a{x.const_data_ptr<acc_t>(), nullptr, nullptr, x.size(0), x.size(1), x.size(2), x.size(3),
-                    cell, block, bins, clip};
+  hog::Hog<acc_t> a{
+      x.const_data_ptr<acc_t>(), nullptr, nullptr, x.size(0), x.size(1), x.size(2), x.size(3), cell, block, bins, clip};
   Tensor cells = at::empty({a.batch, a.cells_y(), a.cells_x(), bins}, x.options());
   Tensor blocks = at::empty({a.batch, a.blocks_y(), a.blocks_x(), block, block, bins}, x.options());
   a.cells = cells.mutable_data_ptr<acc_t>();

@@ -181,7 +181,7 @@ template void run(const Ratio<double, float>&, Queue);
 #define INSTANTIATE(scalar_t, acc_t)                             \
   template void run(const Hide<scalar_t, bool>&, Queue);         \
   template void run(const Hide<scalar_t, float>&, Queue);        \
-  template void run(const Renormalise<scalar_t, acc_t>&, Queue);    \
+  template void run(const Renormalise<scalar_t, acc_t>&, Queue); \
   template void run(const ScaleGrad<scalar_t, acc_t>&, Queue);
 INSTANTIATE(float, float)
 INSTANTIATE(double, double)

@@ -9,9 +9,9 @@ struct Map {
   float* map;        // [batch, height, width]
   int64_t batch, height, width;
   int64_t n, radius;
-  double k;        // hard: ring i has the value k^-i
-  bool freeze;     // improved: assign a pixel once, when it is first reached
-  void* stream;    // CUDA's; null on the CPU
+  double k;      // hard: ring i has the value k^-i
+  bool freeze;   // improved: assign a pixel once, when it is first reached
+  void* stream;  // CUDA's; null on the CPU
 };
 
 namespace cpu {

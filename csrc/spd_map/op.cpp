@@ -24,8 +24,16 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
   const c10::DeviceGuard guard(mask.device());
   const Tensor hole = (mask.scalar_type() == at::kBool ? mask : mask.gt(0.5)).contiguous();
   Tensor out = at::empty(mask.sizes(), mask.options().dtype(at::kFloat));
-  spd_map::Map map{hole.const_data_ptr<bool>(), out.mutable_data_ptr<float>(), mask.size(0), mask.size(2), mask.size(3),
-                   n, kernel_size / 2, k, freeze, nullptr};
+  spd_map::Map map{hole.const_data_ptr<bool>(),
+                   out.mutable_data_ptr<float>(),
+                   mask.size(0),
+                   mask.size(2),
+                   mask.size(3),
+                   n,
+                   kernel_size / 2,
+                   k,
+                   freeze,
+                   nullptr};
 #ifdef INPAINTX_WITH_CUDA
   if (mask.is_cuda()) {
     map.stream = current_stream(mask);
@@ -50,9 +58,8 @@ Tensor spd_map_autograd(const Tensor& mask, int64_t n, int64_t kernel_size, bool
 }  // namespace
 
 Tensor spd_map(const Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("inpaintx::spd_map", "")
-                             .typed<decltype(spd_map_native)>();
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::spd_map", "").typed<decltype(spd_map_native)>();
   return op.call(mask, n, kernel_size, improved, k, freeze);
 }
 

@@ -7,7 +7,7 @@ class MeanColour(inpaintx.Method):
     """The floor under every comparison."""
 
     name = "mean_colour"
-    paper = "https://github.com/inpaintx/inpaintx/tree/main/docs/example_plugin"
+    paper = "https://example.org/paper"
 
     def inpaint(self, net, image, mask, *, generator=None):
         """Fill with the mean over known pixels, each image its own."""

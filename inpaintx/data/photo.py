@@ -81,7 +81,7 @@ def decode(data: bytes, name: str) -> Photo:
             f"{name} has {header.width} x {header.height} = {header.width * header.height / 1e6:.1f} megapixels; at "
             f"most 50 ({MAX_PIXELS} pixels) are taken: crop or reduce it first"
         )
-    notes: list[str] = []
+    notes = ["the file holds several pictures: the first one was read"] if header.several else []
     tags: dict[int, tiff.Tag] = {}
     if header.format == "TIFF":
         tags = tiff.read_tags(data)
@@ -122,13 +122,14 @@ def _decode(cv2: Any, data: Array, notes: list[str]) -> tuple[Array | None, byte
         pixels, kinds, blocks = cv2.imdecodeWithMetadata(data, cv2.IMREAD_UNCHANGED)
         found = {int(kind): block.tobytes() for kind, block in zip(kinds, blocks, strict=True)}
         return pixels, found.get(cv2.IMAGE_METADATA_EXIF, b""), found.get(cv2.IMAGE_METADATA_ICCP)
-    # OpenCV before 4.12: it turns pictures upright itself, but then drops the alpha channel
+    # OpenCV before 4.12: it turns pictures upright itself, but not WebP, and only if it may drop the alpha channel
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     head = data[:65536].tobytes()
-    if pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 4:
+    if head[8:12] == b"WEBP" or (pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 4):
         if b"eXIf" in head or b"EXIF" in data[-65536:].tobytes():
             notes.append(
-                f"OpenCV {cv2.__version__} does not tell the orientation of a photo with alpha: it was left as is"
+                f"the photo's EXIF orientation, if any, was left as is: OpenCV {cv2.__version__} does not tell it "
+                "(4.12 and later do)"
             )
     else:
         pixels = cv2.imdecode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
@@ -278,29 +279,49 @@ def encode(pixels: Array, fmt: str, icc: bytes | None = None) -> tuple[bytes, li
         options = [cv2.IMWRITE_WEBP_QUALITY, 101]  # above 100: lossless
         if hasattr(cv2, "IMWRITE_WEBP_LOSSLESS_MODE"):  # and the colours under alpha 0 as well
             options = [cv2.IMWRITE_WEBP_LOSSLESS_MODE, cv2.IMWRITE_WEBP_LOSSLESS_PRESERVE_COLOR]
-        elif pixels.ndim == 3 and pixels.shape[2] == 4:
+        elif pixels.ndim == 3 and pixels.shape[2] == 4 and bool((pixels[..., 3] == 0).any()):
             notes.append(f"OpenCV {cv2.__version__} may change the colours under fully transparent pixels of a WebP")
-    try:
-        if icc and fmt != "TIFF" and hasattr(cv2, "imencodeWithMetadata"):
-            block = np.frombuffer(icc, np.uint8)
-            done, data = cv2.imencodeWithMetadata(suffix, pixels, [cv2.IMAGE_METADATA_ICCP], [block], options)
+    file = b""
+    if icc and fmt in ("PNG", "WebP"):
+        if hasattr(cv2, "imencodeWithMetadata"):
+            block = [cv2.IMAGE_METADATA_ICCP], [np.frombuffer(icc, np.uint8)]
+            file = _encoded(cv2.imencodeWithMetadata, suffix, pixels, *block, options)
+            dropped = f"{fmt} does not take it (is it damaged?)"
         else:
-            if icc and fmt != "TIFF":
-                notes.append(
-                    f"the colour profile was dropped: OpenCV {cv2.__version__} cannot write it (4.12 and later can)"
-                )
-            done, data = cv2.imencode(suffix, pixels, options)
-    except cv2.error as error:
-        raise InpaintxError(f"OpenCV cannot write the picture as {fmt}: {error.err}") from None
-    if not done:
-        raise InpaintxError(f"OpenCV cannot write the picture as {fmt}")
-    file: bytes = data.tobytes()
+            dropped = f"OpenCV {cv2.__version__} cannot write it (4.12 and later can)"
+        if not file:
+            notes.append(f"the colour profile was dropped: {dropped}")
+    file = file or _encoded(cv2.imencode, suffix, pixels, options)
+    if not file:
+        raise InpaintxError(f"OpenCV cannot write {list(pixels.shape)} {pixels.dtype} pixels as {fmt}")
+    if fmt == "JPEG" and icc:
+        file = _jpeg_with_profile(file, icc)
     if fmt == "TIFF":
         added: dict[int, bytes | int] = {tiff.ICC: icc} if icc else {}
         if pixels.ndim == 3 and pixels.shape[2] == 4:
             added[tiff.EXTRA_SAMPLES] = 2  # alpha that the colours are not multiplied by
         file = tiff.add_tags(file, added) if added else file
     return file, notes
+
+
+def _encoded(encoder: Any, *arguments: Any) -> bytes:
+    """What an encoder of OpenCV returns; empty where it fails."""
+    try:
+        done, data = encoder(*arguments)
+    except import_cv2().error:
+        return b""
+    return data.tobytes() if done else b""
+
+
+def _jpeg_with_profile(file: bytes, icc: bytes) -> bytes:
+    """Put a profile into a JPEG's APP2 segments; OpenCV fails at one that is longer than a segment (64 KiB)."""
+    room = 65533 - 14
+    pieces = [icc[i : i + room] for i in range(0, len(icc), room)]
+    segments = [
+        b"\xff\xe2" + (len(piece) + 16).to_bytes(2, "big") + b"ICC_PROFILE\0" + bytes([number, len(pieces)]) + piece
+        for number, piece in enumerate(pieces, 1)
+    ]
+    return file[:2] + b"".join(segments) + file[2:] if len(pieces) < 256 else file
 
 
 def write_photo(path: str | Path, pixels: Array, icc: bytes | None = None, *, overwrite: bool = False) -> list[str]:

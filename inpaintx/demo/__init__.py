@@ -55,8 +55,8 @@ def score(result: npt.NDArray[Any], truth: npt.NDArray[Any], hole: npt.NDArray[n
 
     error = (result[hole].astype(np.float64) - truth[hole]) ** 2
     psnr = 10 * math.log10(255**2 / error.mean()) if error.any() else math.inf
-    pictures = (torch.from_numpy(p.astype(np.float32)).permute(2, 0, 1)[None] for p in (result, truth))
-    ssim = structural_similarity_index_measure(*pictures, data_range=255.0)
+    ours, theirs = (torch.from_numpy(p.astype(np.float32)).permute(2, 0, 1)[None] for p in (result, truth))
+    ssim = structural_similarity_index_measure(ours, theirs, data_range=255.0)
     assert isinstance(ssim, torch.Tensor)
     return psnr, float(ssim)
 
@@ -86,7 +86,10 @@ def run(out: Path, *, overwrite: bool = False, say: Callable[[str], None] = lamb
     for portrait, suffix in PORTRAITS.items():
         truth = read_photo(HERE / f"{portrait}{suffix}").pixels
         hole = read_mask(HERE / f"{portrait}_mask.png", size=truth.shape[:2]).hole
-        cells = [Cell(show_hole(truth, hole), [portrait.replace("_", " "), f"hole {hole.mean():.1%}"]), Cell(truth, ["truth"])]
+        cells = [
+            Cell(show_hole(truth, hole), [portrait.replace("_", " "), f"hole {hole.mean():.1%}"]),
+            Cell(truth, ["truth"]),
+        ]
         for name in methods:
             if name in demo.skipped:
                 continue

@@ -1,26 +1,38 @@
 """Native ops: one file an op, with the public function, its Module, its shape rules and its slow reference."""
 
 from inpaintx.ops._native import ReferenceOpWarning
+from inpaintx.ops.efros_leung import EfrosLeung, efros_leung, efros_leung_ref
 from inpaintx.ops.hog import HOG, HOGImage, hog, hog_image, hog_ref
 from inpaintx.ops.partial_conv import PartialConv2d, partial_conv2d, partial_conv2d_ref
+from inpaintx.ops.patchmatch import PatchMatch, patchmatch, patchmatch_ref
 from inpaintx.ops.poisson import PoissonBlend, PoissonSolver, poisson_blend, poisson_blend_ref
 from inpaintx.ops.spd_map import SPDMap, spd_map, spd_map_ref
+from inpaintx.ops.tv import TVInpaint, tv_inpaint, tv_inpaint_ref
 
 __all__ = [
     "HOG",
+    "EfrosLeung",
     "HOGImage",
     "PartialConv2d",
+    "PatchMatch",
     "PoissonBlend",
     "PoissonSolver",
     "ReferenceOpWarning",
     "SPDMap",
+    "TVInpaint",
+    "efros_leung",
+    "efros_leung_ref",
     "hog",
     "hog_image",
     "hog_ref",
     "partial_conv2d",
     "partial_conv2d_ref",
+    "patchmatch",
+    "patchmatch_ref",
     "poisson_blend",
     "poisson_blend_ref",
     "spd_map",
     "spd_map_ref",
+    "tv_inpaint",
+    "tv_inpaint_ref",
 ]

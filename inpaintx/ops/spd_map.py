@@ -1,4 +1,4 @@
-"""Probability maps of SPDNorm: how far a hole pixel is from what is known, as a weight that falls towards the centre."""
+"""Probability maps of SPDNorm: weights of hole pixels that fall with the distance from what is known."""
 
 import math
 from typing import Literal

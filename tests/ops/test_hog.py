@@ -17,7 +17,13 @@ def test_equals_scikit_image(channels, bins, cell, block):
     feature = pytest.importorskip("skimage.feature")
     x = picture(1, channels, dtype=torch.float64)
     theirs = feature.hog(
-        x[0].permute(1, 2, 0).numpy(), bins, (cell, cell), (block, block), "L2-Hys", feature_vector=False, channel_axis=2
+        x[0].permute(1, 2, 0).numpy(),
+        bins,
+        (cell, cell),
+        (block, block),
+        "L2-Hys",
+        feature_vector=False,
+        channel_axis=2,
     )
     ours = hog(x, cell, block, bins, return_blocks=True)[0]
     torch.testing.assert_close(ours, torch.from_numpy(theirs).double(), atol=1e-5, rtol=0)

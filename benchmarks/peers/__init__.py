@@ -1,0 +1,1 @@
+"""Peers written anew from their published formulas, where no package carries them."""

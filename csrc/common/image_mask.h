@@ -1,0 +1,29 @@
+// What the ops that fill an image share: the check of image and mask, and the hole as bytes. Glue, not for kernels.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/util/Exception.h>
+
+namespace inpaintx::ops {
+
+inline void check_image_mask(const char* op, const at::Tensor& image, const at::Tensor& mask) {
+  TORCH_CHECK_VALUE(image.dim() == 4 && image.numel() > 0, op,
+                    ": image must have shape [B,C,H,W] and not be empty, got ", image.sizes());
+  TORCH_CHECK_VALUE(at::isFloatingType(image.scalar_type()), op, ": image must be floating point, got ",
+                    image.scalar_type());
+  TORCH_CHECK_VALUE(mask.dim() == 4 && (mask.size(0) == image.size(0) || mask.size(0) == 1) && mask.size(1) == 1 &&
+                        mask.size(2) == image.size(2) && mask.size(3) == image.size(3),
+                    op, ": mask must have shape [", image.size(0), ",1,", image.size(2), ",", image.size(3),
+                    "] (1 = hole), got ", mask.sizes());
+  TORCH_CHECK_VALUE(!mask.is_complex(), op, ": mask must be real or bool, got ", mask.scalar_type());
+  TORCH_CHECK_VALUE(mask.device() == image.device(), op, ": mask must be on the device of image, ", image.device(),
+                    ", got ", mask.device());
+}
+
+// [B,1,H,W] bool, contiguous.
+inline at::Tensor hole_of(const at::Tensor& image, const at::Tensor& mask) {
+  const at::Tensor hole = mask.scalar_type() == at::kBool ? mask : mask.gt(0.5);
+  return hole.expand({image.size(0), 1, image.size(2), image.size(3)}).contiguous();
+}
+
+}  // namespace inpaintx::ops

@@ -1,0 +1,309 @@
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <tuple>
+#include <vector>
+
+#include "common/random.h"
+#include "common/simd.h"
+#include "efros_leung/kernels.h"
+#include "efros_leung/math.h"
+
+namespace inpaintx::efros_leung::cpu {
+namespace {
+
+// Four registers of 64 bytes hold the distances of a block of neighbouring centres; gcc splits them where registers are
+// smaller. Written with vector types, for the loop over terms must keep the sums in registers.
+template <typename acc_t>
+struct Lanes {
+  typedef acc_t type __attribute__((vector_size(64)));
+  static constexpr int64_t count = 64 / sizeof(acc_t), block = 4 * count;
+};
+
+constexpr int64_t kCheck = 24;  // terms between two looks at whether a block can still matter
+
+// Neighbouring centres of windows on one row, from one that is fully known.
+struct Block {
+  int64_t first, count;  // pixel index, and how many belong to this block; of these the flags tell the candidates
+};
+
+// One known value of the target's window: where the candidates have theirs, relative to the centre.
+template <typename acc_t>
+struct Term {
+  int64_t offset;
+  acc_t value, weight;
+};
+
+// distance[i] = sum over terms of weight * (source[i + offset] - value)^2 for a whole block. Sums only grow: false, and
+// distances not written, as soon as all are above `limit`.
+template <typename acc_t>
+inline __attribute__((always_inline)) bool distances(const acc_t* source, const Term<acc_t>* terms, int64_t count,
+                                                     acc_t limit, acc_t* distance) {
+  using lanes_t = typename Lanes<acc_t>::type;
+  constexpr int64_t n = Lanes<acc_t>::count;
+  lanes_t a0{}, a1{}, a2{}, a3{};
+  for (int64_t i = 0; i < count;) {
+    for (const int64_t stop = count < i + kCheck ? count : i + kCheck; i < stop; ++i) {
+      const acc_t *s = source + terms[i].offset, value = terms[i].value, weight = terms[i].weight;
+      lanes_t s0, s1, s2, s3;
+      std::memcpy(&s0, s, sizeof s0);
+      std::memcpy(&s1, s + n, sizeof s1);
+      std::memcpy(&s2, s + 2 * n, sizeof s2);
+      std::memcpy(&s3, s + 3 * n, sizeof s3);
+      s0 -= value, s1 -= value, s2 -= value, s3 -= value;
+      a0 += weight * s0 * s0, a1 += weight * s1 * s1, a2 += weight * s2 * s2, a3 += weight * s3 * s3;
+    }
+    const lanes_t low = a0 < a1 ? a0 : a1, high = a2 < a3 ? a2 : a3, least = low < high ? low : high;
+    int64_t within = 0;
+    for (int64_t k = 0; k < n; ++k) within += least[k] <= limit;
+    if (!within) return false;
+  }
+  std::memcpy(distance, &a0, sizeof a0);
+  std::memcpy(distance + n, &a1, sizeof a1);
+  std::memcpy(distance + 2 * n, &a2, sizeof a2);
+  std::memcpy(distance + 3 * n, &a3, sizeof a3);
+  return true;
+}
+
+INPAINTX_CLONES bool block_of(const float* source, const Term<float>* terms, int64_t count, float limit,
+                              float* distance) {
+  return distances(source, terms, count, limit, distance);
+}
+INPAINTX_CLONES bool block_of(const double* source, const Term<double>* terms, int64_t count, double limit,
+                              double* distance) {
+  return distances(source, terms, count, limit, distance);
+}
+
+// Flags of the centres of windows that lie inside the image and have no hole pixel.
+std::vector<uint8_t> candidates_of(const bool* hole, int64_t height, int64_t width, int64_t window) {
+  const int64_t r = window / 2;
+  std::vector<uint8_t> flag(height * width, 0);
+  std::vector<int64_t> column(width, 0);  // rows up to here without a hole
+  for (int64_t y = 0; y < height; ++y) {
+    int64_t run = 0;
+    for (int64_t x = 0; x < width; ++x) {
+      column[x] = hole[y * width + x] ? 0 : column[x] + 1;
+      run = column[x] >= window ? run + 1 : 0;
+      if (run >= window) flag[(y - r) * width + x - r] = 1;
+    }
+  }
+  return flag;
+}
+
+std::vector<Block> blocks_of(const std::vector<uint8_t>& flag, int64_t height, int64_t width, int64_t block) {
+  std::vector<Block> blocks;
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      if (!flag[y * width + x]) continue;
+      blocks.push_back({y * width + x, std::min(block, width - x)});
+      x += block - 1;
+    }
+  }
+  return blocks;
+}
+
+template <typename acc_t>
+class Image {
+ public:
+  Image(const Synthesis<acc_t>& a, int64_t b)
+      : channels_(a.channels), height_(a.height), width_(a.width), window_(a.window), seed_(a.seed),
+        out_(a.out + b * a.channels * a.height * a.width),
+        hole_(a.hole + b * a.height * a.width), known_(a.height * a.width) {
+    const acc_t* image = a.image + b * channels_ * height_ * width_;
+    for (int64_t i = 0; i < height_ * width_; ++i) known_[i] = !hole_[i];
+    const int64_t pixels = height_ * width_, block = Lanes<acc_t>::block;
+    // a smaller window where none of the size asked for is fully known; with 1 every known pixel is a candidate
+    window_ = std::min(window_, (std::min(height_, width_) - 1) / 2 * 2 + 1);
+    for (;; window_ -= 2) {
+      flag_ = candidates_of(hole_, height_, width_, window_);
+      blocks_ = blocks_of(flag_, height_, width_, block);
+      if (!blocks_.empty() || window_ <= 1) break;
+    }
+    const int64_t r = window_ / 2;
+    for (int64_t i = 0; i < window_ * window_; ++i) {
+      const int64_t dy = i / window_ - r, dx = i % window_ - r;
+      weights_.push_back({dy, dx, weight_of(dy, dx, window_)});
+    }
+    // heaviest first, so that most blocks are given up soon
+    std::stable_sort(weights_.begin(), weights_.end(), [](auto& a, auto& b) { return a.weight > b.weight; });
+    source_.assign(image, image + channels_ * pixels);
+    source_.resize(channels_ * pixels + block);  // a block's last lanes may reach beyond the image; nobody looks at them
+    for (int64_t i = 0; i < channels_ * pixels; ++i) {
+      if (hole_[i % pixels]) source_[i] = acc_t(0);
+    }
+    from_.assign(pixels, -1);
+  }
+
+  void fill() {
+    for (int64_t i = 0; i < channels_ * height_ * width_; ++i) {
+      out_[i] = hole_[i % (height_ * width_)] ? acc_t(0.5) : source_[i];
+    }
+    if (blocks_.empty()) return;  // nothing is known: mid-grey
+    double limit = kFirstLimit;
+    for (auto steps = next_ring(); !steps.empty(); steps = next_ring()) {
+      std::atomic<bool> progress = false;
+      for (const std::vector<int64_t>& step : steps) {
+        at::parallel_for(0, static_cast<int64_t>(step.size()), 1, [&](int64_t begin, int64_t end) {
+          Scratch s(static_cast<int64_t>(blocks_.size()));
+          for (int64_t i = begin; i < end; ++i) {
+            if (fill_pixel(step[i], limit, s)) progress = true;
+          }
+        });
+      }
+      if (!progress) limit *= kLimitGrowth;
+      if (!std::isfinite(limit)) return;  // no window's distance is a number: what is left stays mid-grey
+    }
+  }
+
+ private:
+  struct Weight {
+    int64_t dy, dx;
+    double weight;
+  };
+
+  // What a thread works with.
+  struct Scratch {
+    explicit Scratch(int64_t blocks) : distance(blocks * Lanes<acc_t>::block), least(blocks) {}
+    std::vector<Term<acc_t>> terms;
+    std::vector<acc_t> distance, least;
+    std::vector<int64_t> chosen;
+  };
+
+  template <typename visit_t>
+  void around(int64_t pixel, int64_t r, const visit_t& visit) const {
+    const int64_t y = pixel / width_, x = pixel % width_;
+    for (int64_t v = std::max<int64_t>(0, y - r); v <= std::min(y + r, height_ - 1); ++v) {
+      for (int64_t u = std::max<int64_t>(0, x - r); u <= std::min(x + r, width_ - 1); ++u) {
+        visit(v * width_ + u);
+      }
+    }
+  }
+
+  // Unfilled pixels with a filled neighbour, those with most filled pixels in their window first, ties at random. Cut
+  // into steps: a pixel's step comes after those of all that precede it in its window and before those of all that
+  // follow, so that threads may share a step and the result is that of the serial order.
+  std::vector<std::vector<int64_t>> next_ring() const {
+    const int64_t r = window_ / 2;
+    std::vector<std::tuple<int64_t, uint32_t, int64_t>> found;
+    for (int64_t i = 0; i < height_ * width_; ++i) {
+      if (known_[i]) continue;
+      int64_t near = 0, count = 0;
+      around(i, 1, [&](int64_t at) { near += known_[at]; });
+      if (!near) continue;
+      around(i, r, [&](int64_t at) { count += known_[at]; });
+      found.emplace_back(-count, random_bits(seed_, 0, i / width_, i % width_, 0), i);
+    }
+    std::sort(found.begin(), found.end());
+    std::vector<int32_t> step_of(height_ * width_, 0);  // 1 for the first
+    std::vector<std::vector<int64_t>> steps;
+    for (const auto& f : found) {
+      const int64_t pixel = std::get<2>(f);
+      int32_t last = 0;
+      around(pixel, std::max<int64_t>(r, 1), [&](int64_t at) { last = std::max(last, step_of[at]); });
+      step_of[pixel] = last + 1;
+      if (last == static_cast<int32_t>(steps.size())) steps.emplace_back();
+      steps[last].push_back(pixel);
+    }
+    return steps;
+  }
+
+  // The known part of the window around a pixel; returns the sum of its weights.
+  double take_terms(int64_t pixel, std::vector<Term<acc_t>>& terms) const {
+    const int64_t pixels = height_ * width_, y = pixel / width_, x = pixel % width_;
+    terms.clear();
+    double total = 0;
+    for (const Weight& w : weights_) {
+      if (y + w.dy < 0 || x + w.dx < 0 || y + w.dy >= height_ || x + w.dx >= width_) continue;
+      const int64_t offset = w.dy * width_ + w.dx;
+      if (!known_[pixel + offset]) continue;
+      total += w.weight;
+      for (int64_t c = 0; c < channels_; ++c) {
+        terms.push_back({offset + c * pixels, out_[pixel + offset + c * pixels], static_cast<acc_t>(w.weight)});
+      }
+    }
+    return total;
+  }
+
+  // A distance that some candidate has: the least of those that continue what the neighbours were copied from.
+  acc_t first_guess(int64_t pixel, const std::vector<Term<acc_t>>& terms) const {
+    acc_t least = std::numeric_limits<acc_t>::infinity();
+    around(pixel, 1, [&](int64_t at) {
+      const int64_t from = from_[at] + pixel - at;
+      if (!known_[at] || from_[at] < 0 || from < 0 || from >= height_ * width_ || !flag_[from]) return;
+      acc_t sum = 0;
+      for (const auto& t : terms) {
+        const acc_t d = source_[from + t.offset] - t.value;
+        sum += t.weight * d * d;
+      }
+      least = std::min(least, sum);
+    });
+    return least;
+  }
+
+  bool fill_pixel(int64_t pixel, double limit, Scratch& s) {
+    const int64_t pixels = height_ * width_, lanes = Lanes<acc_t>::block;
+    const double total = take_terms(pixel, s.terms);
+    const int64_t terms = static_cast<int64_t>(s.terms.size()), count = static_cast<int64_t>(blocks_.size());
+    acc_t least = first_guess(pixel, s.terms);
+    for (int64_t i = 0; i < count; ++i) {
+      const Block& b = blocks_[i];
+      acc_t* distance = s.distance.data() + i * lanes;
+      s.least[i] = std::numeric_limits<acc_t>::infinity();
+      const acc_t bound = least * acc_t(1.001 * kNearBest);  // the guess is summed in another order: some room
+      if (!block_of(source_.data() + b.first, s.terms.data(), terms, bound, distance)) continue;
+      for (int64_t k = 0; k < b.count; ++k) {
+        if (flag_[b.first + k]) s.least[i] = std::min(s.least[i], distance[k]);
+      }
+      least = std::min(least, s.least[i]);
+    }
+    least = *std::min_element(s.least.begin(), s.least.end());
+    const double scale = total > 0 ? total * static_cast<double>(channels_) : 1;
+    const auto may_be_drawn = [&](acc_t d) {
+      return static_cast<double>(d) <= kNearBest * static_cast<double>(least) && static_cast<double>(d) / scale < limit;
+    };
+    if (!may_be_drawn(least)) return false;
+    s.chosen.clear();
+    for (int64_t i = 0; i < count; ++i) {
+      if (!may_be_drawn(s.least[i])) continue;
+      for (int64_t k = 0; k < blocks_[i].count; ++k) {
+        const int64_t from = blocks_[i].first + k;
+        if (flag_[from] && may_be_drawn(s.distance[i * lanes + k])) s.chosen.push_back(from);
+      }
+    }
+    const uint32_t bits = random_bits(seed_, 1, pixel / width_, pixel % width_, 0);
+    const int64_t from = s.chosen[below(bits, static_cast<int64_t>(s.chosen.size()))];
+    for (int64_t c = 0; c < channels_; ++c) out_[pixel + c * pixels] = source_[from + c * pixels];
+    from_[pixel] = from;
+    known_[pixel] = 1;
+    return true;
+  }
+
+  int64_t channels_, height_, width_, window_, seed_;
+  acc_t* out_;
+  const bool* hole_;
+  std::vector<uint8_t> known_;  // filled pixels among them
+  std::vector<uint8_t> flag_;   // centres of fully known windows
+  std::vector<int64_t> from_;   // where a filled pixel was copied from
+  std::vector<Block> blocks_;
+  std::vector<Weight> weights_;
+  std::vector<acc_t> source_;
+};
+
+}  // namespace
+
+template <typename acc_t>
+void run(const Synthesis<acc_t>& a) {
+  if (a.batch == 1) return Image<acc_t>(a, 0).fill();  // threads share its rings
+  at::parallel_for(0, a.batch, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) Image<acc_t>(a, b).fill();
+  });
+}
+
+template void run(const Synthesis<float>&);
+template void run(const Synthesis<double>&);
+
+}  // namespace inpaintx::efros_leung::cpu

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+
+namespace inpaintx::patchmatch {
+
+template <typename acc_t>
+struct Search {
+  const acc_t* source;  // [batch, source_height, source_width, channels]
+  const acc_t* target;  // [batch, height, width, channels]
+  const bool* valid;    // [batch, source_height, source_width], true = may be copied from
+  const bool* where;    // [batch, height, width], true = wanted; null: all
+  int32_t* nnf;         // [batch, height, width, 2] row and column; in: a first guess, -1 where there is none
+  float* cost;          // [batch, height, width]
+  int64_t batch, channels, height, width, source_height, source_width;
+  int64_t patch, iterations, seed;
+};
+
+namespace cpu {
+template <typename acc_t>
+void run(const Search<acc_t>&);
+}
+
+}  // namespace inpaintx::patchmatch

@@ -1,0 +1,124 @@
+// patchmatch: schema, checks, allocation. No gradient.
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <torch/library.h>
+
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "ops.h"
+#include "patchmatch/kernels.h"
+
+namespace inpaintx::ops {
+namespace {
+
+using at::Tensor;
+
+void check(const Tensor& source, const Tensor& target, const Tensor& source_valid, int64_t patch, int64_t iterations,
+           const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
+  TORCH_CHECK_VALUE(target.dim() == 4 && target.numel() > 0,
+                    "patchmatch: target must have shape [B,C,H,W] or [C,H,W] and not be empty, got ", target.sizes());
+  const int64_t b = target.size(0), c = target.size(1);
+  TORCH_CHECK_VALUE(source.dim() == 4 && source.numel() > 0 && source.size(0) == b && source.size(1) == c,
+                    "patchmatch: source must have the batch and channels of target, [", b, ",", c, ",Hs,Ws], got ",
+                    source.sizes());
+  for (const auto& [name, x] : {std::pair{"source", &source}, std::pair{"target", &target}}) {
+    TORCH_CHECK_VALUE(at::isFloatingType(x->scalar_type()), "patchmatch: ", name, " must be floating point, got ",
+                      x->scalar_type());
+    TORCH_CHECK_VALUE(x->size(2) * x->size(3) < std::numeric_limits<int32_t>::max(), "patchmatch: ", name,
+                      " must have less than 2^31 pixels an image, got ", x->sizes());
+  }
+  TORCH_CHECK_VALUE(source_valid.dim() == 4 && (source_valid.size(0) == b || source_valid.size(0) == 1) &&
+                        source_valid.size(1) == 1 && source_valid.size(2) == source.size(2) &&
+                        source_valid.size(3) == source.size(3),
+                    "patchmatch: source_valid must have shape [", b, ",1,", source.size(2), ",", source.size(3),
+                    "] (1 = usable, not a hole mask), got ", source_valid.sizes());
+  TORCH_CHECK_VALUE(!source_valid.is_complex(), "patchmatch: source_valid must be real or bool, got ",
+                    source_valid.scalar_type());
+  TORCH_CHECK_VALUE(patch > 0 && patch % 2 == 1, "patchmatch: patch must be odd and positive, got ", patch);
+  TORCH_CHECK_VALUE(iterations >= 0, "patchmatch: iterations must not be negative, got ", iterations);
+  if (init) {
+    const std::array<int64_t, 4> shape{b, target.size(2), target.size(3), 2};
+    TORCH_CHECK_VALUE(init->sizes() == at::IntArrayRef(shape) && at::isIntegralType(init->scalar_type(), false),
+                      "patchmatch: init must be an integer field of shape ", at::IntArrayRef(shape), ", got ",
+                      init->scalar_type(), " ", init->sizes());
+  }
+  if (where) {
+    const std::array<int64_t, 4> shape{b, 1, target.size(2), target.size(3)};
+    TORCH_CHECK_VALUE(where->sizes() == at::IntArrayRef(shape) && where->scalar_type() == at::kBool,
+                      "patchmatch: where must be bool of shape ", at::IntArrayRef(shape), ", got ",
+                      where->scalar_type(), " ", where->sizes());
+  }
+  const std::array<std::pair<const char*, std::optional<Tensor>>, 4> others{
+      {{"source", source}, {"source_valid", source_valid}, {"init", init}, {"where", where}}};
+  for (const auto& [name, x] : others) {
+    TORCH_CHECK_VALUE(!x || x->device() == target.device(), "patchmatch: ", name, " must be on the device of target, ",
+                      target.device(), ", got ", x->device());
+  }
+}
+
+template <typename acc_t>
+void compute(const Tensor& source, const Tensor& target, const bool* valid, const bool* where, Tensor& nnf,
+             Tensor& cost, int64_t patch, int64_t iterations, int64_t seed) {
+  const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a patch's row is one run of memory: channels last
+  const Tensor s = source.to(type).permute({0, 2, 3, 1}).contiguous();
+  const Tensor t = target.to(type).permute({0, 2, 3, 1}).contiguous();
+  patchmatch::cpu::run(patchmatch::Search<acc_t>{
+      s.const_data_ptr<acc_t>(), t.const_data_ptr<acc_t>(), valid, where, nnf.mutable_data_ptr<int32_t>(),
+      cost.mutable_data_ptr<float>(), t.size(0), t.size(3), t.size(1), t.size(2), s.size(1), s.size(2), patch,
+      iterations, seed});
+}
+
+std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor& target, const Tensor& source_valid,
+                                             int64_t patch, int64_t iterations, int64_t seed,
+                                             const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
+  check(source, target, source_valid, patch, iterations, init, where);
+  const int64_t b = target.size(0), h = target.size(2), w = target.size(3);
+  const Tensor flags = source_valid.scalar_type() == at::kBool ? source_valid : source_valid.gt(0.5);
+  const Tensor valid = flags.expand({b, 1, source.size(2), source.size(3)}).contiguous();
+  const Tensor wanted = where ? where->contiguous() : Tensor();
+  const auto ints = target.options().dtype(at::kInt);
+  Tensor nnf = at::empty({b, h, w, 2}, ints);
+  init ? nnf.copy_(*init) : nnf.fill_(-1);
+  Tensor cost = at::empty({b, h, w}, target.options().dtype(at::kFloat));
+  const bool wide = source.scalar_type() == at::kDouble || target.scalar_type() == at::kDouble;
+  const auto* valid_data = valid.const_data_ptr<bool>();
+  const auto* where_data = where ? wanted.const_data_ptr<bool>() : nullptr;
+  if (wide) {
+    compute<double>(source, target, valid_data, where_data, nnf, cost, patch, iterations, seed);
+  } else {
+    compute<float>(source, target, valid_data, where_data, nnf, cost, patch, iterations, seed);
+  }
+  return {nnf, cost};
+}
+
+std::tuple<Tensor, Tensor> patchmatch_autograd(const Tensor& source, const Tensor& target, const Tensor& source_valid,
+                                               int64_t patch, int64_t iterations, int64_t seed,
+                                               const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
+  const at::AutoDispatchBelowADInplaceOrView below;
+  return patchmatch(source, target, source_valid, patch, iterations, seed, init, where);
+}
+
+}  // namespace
+
+std::tuple<Tensor, Tensor> patchmatch(const Tensor& source, const Tensor& target, const Tensor& source_valid,
+                                      int64_t patch, int64_t iterations, int64_t seed,
+                                      const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("inpaintx::patchmatch", "")
+                             .typed<decltype(patchmatch_native)>();
+  return op.call(source, target, source_valid, patch, iterations, seed, init, where);
+}
+
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def(
+      "patchmatch(Tensor source, Tensor target, Tensor source_valid, int patch, int iterations, int seed, "
+      "Tensor? init=None, Tensor? where=None) -> (Tensor nnf, Tensor cost)");
+}
+TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("patchmatch", patchmatch_native); }
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("patchmatch", patchmatch_autograd); }
+
+}  // namespace inpaintx::ops

@@ -1,0 +1,5 @@
+"""``python -m inpaintx`` is the command ``inpaintx``."""
+
+from inpaintx.cli import main
+
+main()
