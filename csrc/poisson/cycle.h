@@ -12,7 +12,10 @@
 
 namespace inpaintx::poisson {
 
-// Damping factors of `steps` Jacobi steps: Chebyshev points of [low, high], the part of the spectrum to be smoothed.
+constexpr int kMostSteps = 6;
+
+// Damping factors of `steps` (at most kMostSteps) Jacobi steps: Chebyshev points of [low, high], the part of the
+// spectrum to be smoothed.
 std::vector<float> chebyshev(int steps, double low, double high);
 
 // Arrays of the coarse grids for `channels` channels.

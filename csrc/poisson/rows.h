@@ -29,7 +29,7 @@ struct MaskOf<double> {
 
 template <class M>
 POISSON_INLINE void widen(const uint8_t* from, M* to, int n) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) to[i] = from[i];
 }
 
@@ -38,7 +38,7 @@ POISSON_INLINE void widen(const uint8_t* from, M* to, int n) {
 template <class T, bool kMixed, bool kRhs>
 POISSON_INLINE void relax_row5(T* __restrict out, const T* v, const T* up, const T* down,
                                const typename MaskOf<T>::type* m, const T* rhs, T omega, int n) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     T r = residual5(v[i], up[i], down[i], v[i - 1], v[i + 1]);
     if constexpr (kRhs) r += rhs[i];
@@ -55,7 +55,7 @@ template <class T, bool kMixed, bool kRhs>
 POISSON_INLINE T residual_row5(T* __restrict out, const T* v, const T* up, const T* down,
                                const typename MaskOf<T>::type* m, const T* rhs, int n) {
   T sum = 0;
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd simdlen(8) reduction(+ : sum)
   for (int i = 0; i < n; ++i) {
     T r = residual5(v[i], up[i], down[i], v[i - 1], v[i + 1]);
     if constexpr (kRhs) r += rhs[i];
@@ -69,7 +69,7 @@ POISSON_INLINE T residual_row5(T* __restrict out, const T* v, const T* up, const
 template <class T, bool kMixed>
 POISSON_INLINE void add_row(T* __restrict out, const T* v, const float* correction, const typename MaskOf<T>::type* m,
                             int n) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     const T next = v[i] + T(correction[i]);
     if constexpr (kMixed)
@@ -81,7 +81,7 @@ POISSON_INLINE void add_row(T* __restrict out, const T* v, const float* correcti
 
 template <class T>
 POISSON_INLINE void set_row(T* __restrict out, const float* correction, int n) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) out[i] = T(correction[i]);
 }
 
@@ -99,13 +99,13 @@ POISSON_INLINE void prefetch_row([[maybe_unused]] const T* row, [[maybe_unused]]
 POISSON_INLINE void interpolate_row(float* __restrict line, float* __restrict c, const float* a, const float* b,
                                     int n) {
   if (b == nullptr) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
     for (int i = 0; i <= n; ++i) c[i] = a[i];
   } else {
-#pragma omp simd
+#pragma omp simd simdlen(8)
     for (int i = 0; i <= n; ++i) c[i] = between(a[i], b[i]);
   }
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     line[2 * i] = c[i];
     line[2 * i + 1] = between(c[i], c[i + 1]);
@@ -117,9 +117,9 @@ POISSON_INLINE void interpolate_row(float* __restrict line, float* __restrict c,
 template <class T>
 POISSON_INLINE void restrict_row(float* __restrict out, T* __restrict sum, const T* above, const T* here,
                                  const T* below, T weight, const int32_t* m, int n) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = -1; i < 2 * n; ++i) sum[i] = here[i] + (T(0.5) * above[i] + weight * below[i]);
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     const T r = gather3(sum[2 * i - 1], sum[2 * i], sum[2 * i + 1]);
     out[i] = m[i] ? float(r) : 0.f;
@@ -132,7 +132,7 @@ template <bool kResidual>
 POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
                          const float* coef, float omega, int n) {
   for (int j = 0; j < n; j += kChunk, coef += 9 * kChunk) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
     for (int k = 0; k < kChunk; ++k) {
       const int i = j + k;
       const float* a = coef + k;
@@ -153,7 +153,7 @@ template <bool kResidual>
 POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
                          const Level& level, float omega, int n) {
   const float edge = level.edge, corner = level.corner, inverse = level.inverse;
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     const float edges = (v[i - 1] + v[i + 1]) + (up[i] + down[i]);
     const float corners = (up[i - 1] + up[i + 1]) + (down[i - 1] + down[i + 1]);

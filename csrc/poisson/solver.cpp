@@ -12,7 +12,10 @@
 namespace inpaintx::poisson {
 namespace {
 
-constexpr int kChannels = 4;  // solved at once; rows of that many still fit a core's cache
+// Channels are solved together, as many as let the rows in flight stay in a core's cache.
+constexpr int64_t kRowValues = 3 << 12;
+int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues / width, 1, 4)); }
+
 constexpr int64_t kRowsPerTask = 32;
 constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
 
@@ -193,8 +196,9 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
   }
   const Level& level = hierarchy_.levels[0];
   const int64_t x0 = hierarchy_.x0, y0 = hierarchy_.y0;
-  for (int first = 0; first < channels; first += kChannels) {
-    const int count = std::min(kChannels, channels - first);
+  const int at_once = channels_at_once(level.w);
+  for (int first = 0; first < channels; first += at_once) {
+    const int count = std::min(at_once, channels - first);
     auto workspace = borrow<T>(count);
     const Rows<T>& v = workspace->v;
     over_rows(level.h, [&](int64_t y) {
@@ -255,10 +259,11 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
   }
   const Level& level = hierarchy_.levels[0];
   const int64_t x0 = hierarchy_.x0, y0 = hierarchy_.y0;
+  const int at_once = channels_at_once(level.w);
   copy_planes(grad, image, channels, height(), width());
   clear_planes(fill, channels, height(), width());
-  for (int first = 0; first < channels; first += kChannels) {
-    const int count = std::min(kChannels, channels - first);
+  for (int first = 0; first < channels; first += at_once) {
+    const int count = std::min(at_once, channels - first);
     auto workspace = borrow<T>(count);
     workspace->need_rhs(level);
     const Rows<T>& v = workspace->v;
