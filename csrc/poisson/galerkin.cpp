@@ -150,7 +150,7 @@ INPAINTX_CLONES void store_coefficients(const CoarseRow& a, const uint8_t* up, c
 
 void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
   const int end = fine.w % 2 == 0 ? coarse.w - 1 : -1;
-  at::parallel_for(0, coarse.h, 8, [&](int64_t begin, int64_t stop) {
+  at::parallel_for(0, coarse.h, rows_per_task(coarse.w, 20), [&](int64_t begin, int64_t stop) {
     FineRow a;
     CoarseRow rows[3], product;
     for (int y = begin; y < stop; ++y) {

@@ -53,7 +53,7 @@ INPAINTX_CLONES void every_second(const uint8_t* from, int n, uint8_t* to) {
 Zeroed erode(const Level& from, const uint8_t* deep, const Level& to, int step) {
   Zeroed out((to.h + 2) * to.stride);
   uint8_t* base = out.as<uint8_t>() + to.stride + kPad;
-  at::parallel_for(0, to.h, 64, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, to.h, rows_per_task(to.w, 0.2), [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> across(from.stride + 64);
     for (int64_t y = begin; y < end; ++y) {
       const uint8_t* row = deep + step * y * from.stride;
@@ -92,7 +92,7 @@ void cut_rows(Level& level, const Cut& cut) {
   const int block = 64, blocks = (level.h + block - 1) / block;
   std::vector<std::vector<Span>> parts(blocks);
   level.first.assign(level.h + 1, 0);
-  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, blocks, rows_per_task(level.w, 0.5) / block + 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       for (int y = part * block; y < std::min<int64_t>(level.h, (part + 1) * block); ++y) {
         cut(y, parts[part]);
@@ -111,7 +111,7 @@ void cut_rows(Level& level, const Cut& cut) {
 // The hole's box, a pixel wider where the photo has one: there it ends on known pixels, not on an edge of the photo.
 bool find_box(const uint8_t* mask, int64_t height, int64_t width, int64_t (&box)[4]) {
   std::vector<int64_t> left(height), right(height);
-  at::parallel_for(0, height, 64, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, height, rows_per_task(width, 0.2), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {
       const uint8_t* row = mask + y * width;
       const void* hit = std::memchr(row, 1, width);
@@ -171,7 +171,7 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
 
   levels.emplace_back();
   shape(levels[0], box[1] - box[0], box[3] - box[2]);
-  at::parallel_for(0, levels[0].h, 64, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, levels[0].h, rows_per_task(levels[0].w, 0.1), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {
       std::memcpy(levels[0].mask_row(y), mask + (y0 + y) * width + x0, levels[0].w);
     }

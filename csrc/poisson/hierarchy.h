@@ -17,6 +17,9 @@ constexpr int kChunk = 8;  // pixels; spans start and end at multiples
 constexpr int kPad = 16;   // readable elements left of a row
 constexpr int64_t kUniform = -1;
 
+// Rows of width w that are worth a thread when each pixel costs about `cost` nanoseconds.
+inline int64_t rows_per_task(int64_t w, double cost) { return int64_t(3e4 / (cost * double(w + 1))) + 1; }
+
 struct Span {
   int32_t x0, x1;  // [x0, x1)
   int64_t coef;    // kUniform: all unknown, with the grid's one stencil. Else, on coarse grids, offset into `coef`

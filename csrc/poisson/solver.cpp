@@ -16,12 +16,11 @@ namespace {
 constexpr int64_t kRowValues = 3 << 12;
 int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues / width, 1, 4)); }
 
-constexpr int64_t kRowsPerTask = 32;
 constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
 
 template <class F>
-void over_rows(int64_t h, const F& row) {
-  at::parallel_for(0, h, kRowsPerTask, [&](int64_t begin, int64_t end) {
+void over_rows(int64_t h, int64_t w, const F& row) {
+  at::parallel_for(0, h, rows_per_task(w, 1), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) row(y);
   });
 }
@@ -66,14 +65,14 @@ INPAINTX_CLONES void compose(double* out, const double* fill, const double* imag
 template <class T>
 void copy_planes(Planes<const T> from, Planes<T> to, int channels, int64_t h, int64_t w) {
   for (int c = 0; c < channels; ++c) {
-    over_rows(h, [&](int64_t y) { std::memcpy(to.at(c, y), from.at(c, y), w * sizeof(T)); });
+    over_rows(h, w, [&](int64_t y) { std::memcpy(to.at(c, y), from.at(c, y), w * sizeof(T)); });
   }
 }
 
 template <class T>
 void clear_planes(Planes<T> to, int channels, int64_t h, int64_t w) {
   for (int c = 0; c < channels; ++c) {
-    over_rows(h, [&](int64_t y) { std::fill_n(to.at(c, y), w, T(0)); });
+    over_rows(h, w, [&](int64_t y) { std::fill_n(to.at(c, y), w, T(0)); });
   }
 }
 
@@ -201,7 +200,7 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
     const int count = std::min(at_once, channels - first);
     auto workspace = borrow<T>(count);
     const Rows<T>& v = workspace->v;
-    over_rows(level.h, [&](int64_t y) {
+    over_rows(level.h, level.w, [&](int64_t y) {
       const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
       for (int c = 0; c < count; ++c) {
         const T *t = fill.at(first + c, y0 + y) + x0, *i = image.at(first + c, y0 + y) + x0;
@@ -223,7 +222,7 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 
-    over_rows(height(), [&](int64_t y) {
+    over_rows(height(), width(), [&](int64_t y) {
       const int64_t row = y - y0;
       for (int c = 0; c < count; ++c) {
         const T *t = fill.at(first + c, y), *i = image.at(first + c, y);
@@ -268,7 +267,7 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
     workspace->need_rhs(level);
     const Rows<T>& v = workspace->v;
     const auto over_spans = [&](const auto& pixel) {
-      over_rows(level.h, [&](int64_t y) {
+      over_rows(level.h, level.w, [&](int64_t y) {
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           for (int c = 0; c < count; ++c) {
