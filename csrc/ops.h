@@ -21,7 +21,8 @@ at::Tensor spd_map(const at::Tensor& mask, int64_t n, int64_t kernel_size, bool 
 // x [B,C,H,W] -> cells [B,Cy,Cx,bins] and blocks [B,By,Bx,block,block,bins]
 std::tuple<at::Tensor, at::Tensor> hog(const at::Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip);
 
-// source [B,C,Hs,Ws], target [B,C,H,W], source_valid [B|1,1,Hs,Ws] with 1 = usable, init [B,H,W,2], where [B,1,H,W] bool
+// source [B,C,Hs,Ws], target [B,C,H,W], source_valid [B|1,1,Hs,Ws] with 1 = usable, init [B,H,W,2], where [B,1,H,W]
+// bool
 // -> nnf [B,H,W,2] int32 (row, column), cost [B,H,W] float32
 std::tuple<at::Tensor, at::Tensor> patchmatch(const at::Tensor& source, const at::Tensor& target,
                                               const at::Tensor& source_valid, int64_t patch, int64_t iterations,

@@ -110,9 +110,14 @@ template <typename acc_t>
 class Image {
  public:
   Image(const Synthesis<acc_t>& a, int64_t b)
-      : channels_(a.channels), height_(a.height), width_(a.width), window_(a.window), seed_(a.seed),
+      : channels_(a.channels),
+        height_(a.height),
+        width_(a.width),
+        window_(a.window),
+        seed_(a.seed),
         out_(a.out + b * a.channels * a.height * a.width),
-        hole_(a.hole + b * a.height * a.width), known_(a.height * a.width) {
+        hole_(a.hole + b * a.height * a.width),
+        known_(a.height * a.width) {
     const acc_t* image = a.image + b * channels_ * height_ * width_;
     for (int64_t i = 0; i < height_ * width_; ++i) known_[i] = !hole_[i];
     const int64_t pixels = height_ * width_, block = Lanes<acc_t>::block;
@@ -131,7 +136,8 @@ class Image {
     // heaviest first, so that most blocks are given up soon
     std::stable_sort(weights_.begin(), weights_.end(), [](auto& a, auto& b) { return a.weight > b.weight; });
     source_.assign(image, image + channels_ * pixels);
-    source_.resize(channels_ * pixels + block);  // a block's last lanes may reach beyond the image; nobody looks at them
+    source_.resize(channels_ * pixels +
+                   block);  // a block's last lanes may reach beyond the image; nobody looks at them
     for (int64_t i = 0; i < channels_ * pixels; ++i) {
       if (hole_[i % pixels]) source_[i] = acc_t(0);
     }

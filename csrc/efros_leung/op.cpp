@@ -39,15 +39,12 @@ Tensor efros_leung_autograd(const Tensor& image, const Tensor& mask, int64_t win
 }  // namespace
 
 Tensor efros_leung(const Tensor& image, const Tensor& mask, int64_t window, int64_t seed) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("inpaintx::efros_leung", "")
-                             .typed<decltype(efros_leung_native)>();
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::efros_leung", "").typed<decltype(efros_leung_native)>();
   return op.call(image, mask, window, seed);
 }
 
-TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
-  m.def("efros_leung(Tensor image, Tensor mask, int window, int seed) -> Tensor");
-}
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) { m.def("efros_leung(Tensor image, Tensor mask, int window, int seed) -> Tensor"); }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("efros_leung", efros_leung_native); }
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("efros_leung", efros_leung_autograd); }
 

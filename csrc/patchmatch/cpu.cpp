@@ -47,8 +47,7 @@ inline __attribute__((always_inline)) void search(const Search<acc_t>& a, int64_
   int32_t* nnf = a.nnf + b * h * w * 2;
   const uint8_t* flag = candidates.flag.data();
 
-  const auto distance = [&](int64_t y, int64_t x, int64_t sy, int64_t sx, acc_t limit)
-                            __attribute__((always_inline)) {
+  const auto distance = [&](int64_t y, int64_t x, int64_t sy, int64_t sx, acc_t limit) __attribute__((always_inline)) {
     const int64_t up = lesser(r, y), left = lesser(r, x);  // only pixels inside the target image count
     const int64_t rows = up + 1 + lesser(r, h - 1 - y), columns = left + 1 + lesser(r, w - 1 - x);
     return ssd(source + ((sy - up) * ws + sx - left) * c, target + ((y - up) * w + x - left) * c, rows, columns * c,

@@ -66,10 +66,10 @@ void compute(const Tensor& source, const Tensor& target, const bool* valid, cons
   const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a patch's row is one run of memory: channels last
   const Tensor s = source.to(type).permute({0, 2, 3, 1}).contiguous();
   const Tensor t = target.to(type).permute({0, 2, 3, 1}).contiguous();
-  patchmatch::cpu::run(patchmatch::Search<acc_t>{
-      s.const_data_ptr<acc_t>(), t.const_data_ptr<acc_t>(), valid, where, nnf.mutable_data_ptr<int32_t>(),
-      cost.mutable_data_ptr<float>(), t.size(0), t.size(3), t.size(1), t.size(2), s.size(1), s.size(2), patch,
-      iterations, seed});
+  patchmatch::cpu::run(patchmatch::Search<acc_t>{s.const_data_ptr<acc_t>(), t.const_data_ptr<acc_t>(), valid, where,
+                                                 nnf.mutable_data_ptr<int32_t>(), cost.mutable_data_ptr<float>(),
+                                                 t.size(0), t.size(3), t.size(1), t.size(2), s.size(1), s.size(2),
+                                                 patch, iterations, seed});
 }
 
 std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor& target, const Tensor& source_valid,
@@ -107,9 +107,8 @@ std::tuple<Tensor, Tensor> patchmatch_autograd(const Tensor& source, const Tenso
 std::tuple<Tensor, Tensor> patchmatch(const Tensor& source, const Tensor& target, const Tensor& source_valid,
                                       int64_t patch, int64_t iterations, int64_t seed,
                                       const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("inpaintx::patchmatch", "")
-                             .typed<decltype(patchmatch_native)>();
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::patchmatch", "").typed<decltype(patchmatch_native)>();
   return op.call(source, target, source_valid, patch, iterations, seed, init, where);
 }
 

@@ -134,7 +134,9 @@ inline __attribute__((always_inline)) void iterate(Grid<acc_t>& g, acc_t tau, ac
   }
 }
 
-INPAINTX_CLONES void iterations(Grid<float>& g, float tau, float sigma, int64_t count) { iterate(g, tau, sigma, count); }
+INPAINTX_CLONES void iterations(Grid<float>& g, float tau, float sigma, int64_t count) {
+  iterate(g, tau, sigma, count);
+}
 INPAINTX_CLONES void iterations(Grid<double>& g, double tau, double sigma, int64_t count) {
   iterate(g, tau, sigma, count);
 }

@@ -17,9 +17,8 @@ template <typename acc_t>
 Tensor compute(const Tensor& image, const Tensor& hole, double tol, int64_t max_iter) {
   const Tensor x = image.to(c10::CppTypeToScalarType<acc_t>::value).contiguous();
   Tensor out = at::empty(x.sizes(), x.options());
-  tv::cpu::run(tv::Problem<acc_t>{x.const_data_ptr<acc_t>(), hole.const_data_ptr<bool>(),
-                                  out.mutable_data_ptr<acc_t>(), x.size(0), x.size(1), x.size(2), x.size(3), tol,
-                                  max_iter});
+  tv::cpu::run(tv::Problem<acc_t>{x.const_data_ptr<acc_t>(), hole.const_data_ptr<bool>(), out.mutable_data_ptr<acc_t>(),
+                                  x.size(0), x.size(1), x.size(2), x.size(3), tol, max_iter});
   return out.to(image.scalar_type());
 }
 
@@ -40,9 +39,8 @@ Tensor tv_inpaint_autograd(const Tensor& image, const Tensor& mask, double tol, 
 }  // namespace
 
 Tensor tv_inpaint(const Tensor& image, const Tensor& mask, double tol, int64_t max_iter) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("inpaintx::tv_inpaint", "")
-                             .typed<decltype(tv_inpaint_native)>();
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::tv_inpaint", "").typed<decltype(tv_inpaint_native)>();
   return op.call(image, mask, tol, max_iter);
 }
 
