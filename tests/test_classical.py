@@ -6,12 +6,12 @@ from importlib.metadata import EntryPoint
 
 import pytest
 import torch
+from inpaintx_plugins.classical import TV, EfrosLeung, NavierStokes, PatchMatch, Telea
 
 import inpaintx
 from inpaintx.method import fill
 from inpaintx.registry import Registry
 from inpaintx.testing import run_rules
-from inpaintx_plugins.classical import TV, EfrosLeung, NavierStokes, PatchMatch, Telea
 
 METHODS = [NavierStokes, Telea, TV, EfrosLeung, PatchMatch]
 
