@@ -47,7 +47,9 @@ $(VENV)/.torch:
 	  echo "import site; site.addsitedir('$$lender')" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lender.pth"; \
 	else \
 	  echo "installing $(TORCH), CPU build"; \
-	  $(PIP) --retries 1 --extra-index-url $(TORCH_INDEX) "$(TORCH)"; \
+	  index=$$($(PY) -c 'import urllib.request as u; u.urlopen("$(TORCH_INDEX)/", timeout=10); print("--extra-index-url $(TORCH_INDEX)")' \
+	    2>/dev/null); \
+	  $(PIP) $$index "$(TORCH)"; \
 	fi
 	@touch $@
 

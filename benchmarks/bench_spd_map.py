@@ -56,8 +56,8 @@ def test_hard(versus, threads, side, n, kernel_size):
 
 @pytest.mark.parametrize("side", [128, 256, 512])
 @pytest.mark.parametrize("kernel_size", [3, 7])
-def test_improved(versus, threads, side, kernel_size, n=50):
-    mask = masks(side)
+def test_improved(versus, threads, side, kernel_size):
+    mask, n = masks(side), 50
     hole, out = mask > 0, torch.empty_like(mask)
 
     def torch_loop():

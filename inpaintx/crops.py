@@ -6,6 +6,7 @@ crop that is larger than the method can take is worked on at a reduced scale, an
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from inpaintx.data.cv import import_cv2
 
-__all__ = ["ArrayCanvas", "Box", "Canvas", "Crop", "TensorCanvas", "plan", "shrink", "stretch"]
+__all__ = ["ArrayCanvas", "Box", "Canvas", "Crop", "TensorCanvas", "plan", "stretch", "take"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -176,9 +177,9 @@ def _cut(hole: Bools, box: Box, size: int | None, limit: int) -> list[Crop]:
         return whole
     depth = _depth(hole[box.at])
     window = max(side, 5 * depth)
-    if max(box.height, box.width) <= 1.5 * window:
-        return whole
-    context = max(CONTEXT, 3 * depth // 2)
+    if max(box.height, box.width) <= 1.5 * max(window, 5 * depth + 2 * (CONTEXT + CELL)):
+        return whole  # about as compact as a hole of this depth with its context can be
+    context = max(min(CONTEXT, window // 4), 3 * depth // 2)
     step = max(window - 2 * context, CELL)
     height, width = hole.shape
     crops = []
@@ -210,11 +211,14 @@ class Canvas(Protocol):
     def raw(self) -> Any:
         """See the class."""
 
-    def take(self, box: Box, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Cut out ``[3,h,w]`` float32 in [0,1] with the hole at 0, and ``[1,h,w]`` bool, True = still hole."""
+    def holes(self, box: Box, device: torch.device) -> Tensor:
+        """Cut out ``[h,w]`` bool, True = still hole."""
 
-    def put(self, crop: Crop, filled: Tensor, raw: Tensor | None) -> None:
-        """Write the fill ``[3,h,w]`` (the size of ``crop.box``) into the hole pixels of ``crop.core``."""
+    def plane(self, box: Box, channel: int, device: torch.device) -> Tensor:
+        """Cut out one colour, ``[h,w]`` float32 in [0,1]; what lies under the hole is not to be used."""
+
+    def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
+        """Write a fill, three planes ``[h,w]`` of the size of ``crop.box``, into the hole pixels of ``crop.core``."""
 
 
 class ArrayCanvas:
@@ -223,37 +227,40 @@ class ArrayCanvas:
     def __init__(self, pixels: Array, hole: Bools, *, raw: bool = False) -> None:
         self.pixels = pixels.copy()
         self.raw = pixels.copy() if raw else None
-        self.hole = hole
         self.left = hole.copy()
         self.top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else 1.0
 
-    def take(self, box: Box, device: torch.device) -> tuple[Tensor, Tensor]:
-        """See :meth:`Canvas.take`."""
-        hole = torch.from_numpy(self.left[box.at].copy())[None].to(device)
-        cut = self.pixels[box.at]
-        cut = np.stack([cut] * 3) if cut.ndim == 2 else np.moveaxis(cut[..., :3], 2, 0)
-        image = torch.from_numpy(cut.astype(np.float32)).to(device)
-        if self.top != 1.0:
-            image = image / self.top
-        return image.masked_fill_(hole, 0.0), hole
+    def holes(self, box: Box, device: torch.device) -> Tensor:
+        """See :meth:`Canvas.holes`."""
+        return torch.from_numpy(self.left[box.at].copy()).to(device)
 
-    def put(self, crop: Crop, filled: Tensor, raw: Tensor | None) -> None:
+    def plane(self, box: Box, channel: int, device: torch.device) -> Tensor:
+        """See :meth:`Canvas.plane`."""
+        cut = self.pixels[box.at] if self.pixels.ndim == 2 else self.pixels[..., channel][box.at]
+        return torch.from_numpy(cut.astype(np.float32)).to(device).div_(self.top)
+
+    def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
         """See :meth:`Canvas.put`."""
-        rows, columns = crop.core.within(crop.box)
         hole = self.left[crop.core.at]
-        self._write(self.pixels[crop.core.at], hole, filled[:, rows, columns])
-        if self.raw is not None and raw is not None:
-            self._write(self.raw[crop.core.at], np.ones_like(hole), raw[:, rows, columns])
+        self._write(self.pixels, crop, fill, hole)
+        if self.raw is not None:
+            self._write(self.raw, crop, raw, np.ones_like(hole))
         hole[...] = False
 
-    def _write(self, target: Array, where: Bools, fill: Tensor) -> None:
-        values: Array = fill.permute(1, 2, 0).cpu().numpy()[where]
-        if self.pixels.dtype.kind in "ui":
-            values = np.rint(values * self.top)
-        if target.ndim == 2:
-            target[where] = values.mean(1).round() if self.pixels.dtype.kind in "ui" else values.mean(1)
-        else:
-            target[..., :3][where] = values.astype(target.dtype)
+    def _write(self, target: Array, crop: Crop, planes: Iterable[Tensor], where: Bools) -> None:
+        rows, columns = crop.core.within(crop.box)
+        grey = []
+        for channel, plane in enumerate(planes):
+            values: Array = plane[rows, columns].cpu().numpy()[where]
+            if target.ndim == 2:
+                grey.append(values)
+            else:
+                target[..., channel][crop.core.at][where] = self._levels(values)
+        if grey:
+            target[crop.core.at][where] = self._levels(np.mean(grey, 0))
+
+    def _levels(self, values: Array) -> Array:
+        return np.rint(values * self.top) if self.pixels.dtype.kind in "ui" else values
 
 
 class TensorCanvas:
@@ -262,55 +269,58 @@ class TensorCanvas:
     def __init__(self, image: Tensor, hole: Tensor, *, raw: bool = False) -> None:
         self.pixels = image.detach().clone()
         self.raw = self.pixels.clone() if raw else None
-        self.left = hole.clone()
+        self.left = hole[0].clone()
 
-    def take(self, box: Box, device: torch.device) -> tuple[Tensor, Tensor]:
-        """See :meth:`Canvas.take`."""
-        rows, columns = box.at
-        hole = self.left[:, rows, columns].to(device, copy=True)
-        image = self.pixels[:, rows, columns].to(device, torch.float32, copy=True)
-        return image.masked_fill_(hole, 0.0), hole
+    def holes(self, box: Box, device: torch.device) -> Tensor:
+        """See :meth:`Canvas.holes`."""
+        return self.left[box.at].to(device, copy=True)
 
-    def put(self, crop: Crop, filled: Tensor, raw: Tensor | None) -> None:
+    def plane(self, box: Box, channel: int, device: torch.device) -> Tensor:
+        """See :meth:`Canvas.plane`."""
+        return self.pixels[channel][box.at].to(device, torch.float32, copy=True)
+
+    def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
         """See :meth:`Canvas.put`."""
         rows, columns = crop.core.within(crop.box)
-        core = crop.core.at
-        hole, target = self.left[:, core[0], core[1]], self.pixels[:, core[0], core[1]]
-        target.copy_(torch.where(hole, filled[:, rows, columns].to(target), target))
-        if self.raw is not None and raw is not None:
-            self.raw[:, core[0], core[1]] = raw[:, rows, columns].to(target)
+        hole = self.left[crop.core.at]
+        for channel, plane in enumerate(fill):
+            target = self.pixels[channel][crop.core.at]
+            target.copy_(torch.where(hole, plane[rows, columns].to(target), target))
+        if self.raw is not None:
+            for channel, plane in enumerate(raw):
+                self.raw[channel][crop.core.at] = plane[rows, columns].to(self.raw)
         hole.zero_()
 
 
-def shrink(image: Tensor, hole: Tensor, work: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Bring a crop to the method's size; known pixels are averaged among themselves, hidden ones have no part.
+def take(canvas: Canvas, box: Box, device: torch.device, work: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Cut a box out of a canvas and bring it to the method's size.
 
-    Parameters
-    ----------
-    image, hole
-        ``[3,h,w]`` float32 with 0 in the hole, and ``[1,h,w]`` bool.
+    Known pixels are averaged among themselves; what lies under the hole has no part in it. A large box is brought
+    down colour by colour, so that no more than a plane of it is there in floating point.
 
     Returns
     -------
     Tensor, Tensor
-        The same at ``work``; a pixel is hole where less than half of it is known.
+        ``[3,*work]`` float32 with 0 in the hole, and ``[1,*work]`` bool; a pixel is hole where less than half of it
+        is known.
     """
-    if image.shape[1:] == work:
-        return image, hole
+    hole = canvas.holes(box, device)
+    planes = (canvas.plane(box, channel, device).masked_fill_(hole, 0.0) for channel in range(3))
+    if hole.shape == work:
+        return torch.stack(list(planes)), hole[None]
     known = _resize((~hole).float(), work, "bilinear")
-    mean = _resize(image, work, "bilinear") / known.clamp_min(1e-6)
+    mean = torch.stack([_resize(plane, work, "bilinear") for plane in planes]) / known.clamp_min(1e-6)
     small = known < 0.5
     if small.all():  # dense specks: the least hidden pixels are what there is to go by
         small = known < known.max()
-    return mean.clamp_(0, 1).masked_fill_(small, 0.0), small
+    return mean.clamp_(0, 1).masked_fill_(small, 0.0), small[None]
 
 
-def stretch(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring a fill ``[3,h,w]`` back to the crop's size."""
-    if image.shape[1:] == size:
-        return image
-    return _resize(image, size, "bicubic").clamp_(0, 1)
+def stretch(image: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
+    """Bring a fill ``[3,h,w]`` back to the crop's size, plane by plane."""
+    for plane in image:
+        yield plane if plane.shape == size else _resize(plane, size, "bicubic").clamp_(0, 1)
 
 
-def _resize(x: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    return F.interpolate(x[None].float(), size, mode=mode, align_corners=False, antialias=True)[0]
+def _resize(plane: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    return F.interpolate(plane[None, None].float(), size, mode=mode, align_corners=False, antialias=True)[0, 0]

@@ -1,16 +1,17 @@
 """The main job: photo in, photo out, on tensors, arrays and files of any size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from inpaintx import crops
-from inpaintx.crops import ArrayCanvas, Canvas, Crop, TensorCanvas
+from inpaintx.crops import ArrayCanvas, Box, Canvas, Crop, TensorCanvas
 from inpaintx.data.masks import hole_from_array, read_mask
 from inpaintx.data.photo import MAX_PIXELS, read_photo
 from inpaintx.errors import InpaintxError
@@ -18,7 +19,7 @@ from inpaintx.method import Method, check_image_mask, fill
 from inpaintx.registry import registry
 from inpaintx.weights import load
 
-__all__ = ["DEFAULT_METHOD", "Painter", "inpaint", "pick_device"]
+__all__ = ["DEFAULT_METHOD", "Painter", "check_seed", "inpaint", "pick_device"]
 
 Array = npt.NDArray[Any]
 Blend = Literal["none", "poisson"]
@@ -50,6 +51,20 @@ def pick_device(name: str = "auto") -> torch.device:
     except (RuntimeError, NotImplementedError) as error:
         raise InpaintxError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
     return device
+
+
+def check_seed(seed: int, samples: int = 1) -> None:
+    """Refuse a seed that torch cannot take, or fewer samples than one.
+
+    Raises
+    ------
+    InpaintxError
+        Says what came.
+    """
+    if samples < 1:
+        raise InpaintxError(f"samples must be 1 or more, got {samples}")
+    if not 0 <= seed <= 2**63 - samples:
+        raise InpaintxError(f"seed must be 0 or more and below 2**63, got {seed}")
 
 
 class Painter:
@@ -89,10 +104,13 @@ class Painter:
             raise InpaintxError(f"blend must be none or poisson, got {blend!r}")
         if batch_size < 1:
             raise InpaintxError(f"batch_size must be 1 or more, got {batch_size}")
+        check_seed(seed)
         self.preset, self.blend, self.batch_size = preset, blend, batch_size
         config = self.method.config(preset, **(options or {}))
         self.device = pick_device(device) if isinstance(device, str) else device
-        self.loaded = load(self.method, config, None if weights is None else str(weights), self.device, seed=seed)
+        self.loaded = load(
+            self.method, config, None if weights is None else str(weights), self.device, seed=seed, options=options
+        )
 
     def plan(self, hole: npt.NDArray[np.bool_]) -> list[list[Crop]]:
         """Lay crops over a hole ``[H,W]`` as the method wants them."""
@@ -124,24 +142,54 @@ class Painter:
                 self._fill([task], seed)
 
     def _fill_at_once(self, tasks: list[tuple[Canvas, Crop]], seed: int) -> None:
-        taken = [canvas.take(crop.box, self.device) for canvas, crop in tasks]
-        small = [crops.shrink(image, hole, crop.work) for (image, hole), (_, crop) in zip(taken, tasks, strict=True)]
+        small = [crops.take(canvas, crop.box, self.device, crop.work) for canvas, crop in tasks]
         # a fresh generator a call: a photo's fill depends neither on its neighbours nor on the order of work
         generator = torch.Generator(self.device).manual_seed(seed)
         images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
+        del small
         result = fill(self.method, self.loaded.net, images, holes, generator=generator)
-        del images, holes, small
+        guides = _guides(result.raw, images, holes) if self.blend == "poisson" else None
+        del images, holes
         for i, (canvas, crop) in enumerate(tasks):
             size = (crop.box.height, crop.box.width)
-            filled = crops.stretch(result.image[i], size)
-            if self.blend == "poisson":
-                filled = self._blended(filled, *taken[i])
-            canvas.put(crop, filled, None if canvas.raw is None else crops.stretch(result.raw[i], size))
+            filled: Iterable[Tensor] = crops.stretch(result.image[i], size)
+            if guides is not None:
+                filled = _blended(crops.stretch(guides[i], size), canvas, crop.box, self.device)
+            canvas.put(crop, filled, crops.stretch(result.raw[i], size))
 
-    def _blended(self, filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
-        from inpaintx.ops import poisson_blend
 
-        return poisson_blend(filled[None], image[None], hole[None].float())[0].clamp(0, 1)
+def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.device) -> Iterator[Tensor]:
+    """Solve plane by plane, ``[h,w]``, for the fill that has the gradients of ``guide`` and meets the photo."""
+    from inpaintx.ops import poisson_blend
+
+    hole = canvas.holes(box, device)
+    together = 3 if hole.numel() <= crops.WORKING else 1  # a large crop colour by colour, to bound the memory
+    for first in range(0, 3, together):
+        planes = [canvas.plane(box, c, device).masked_fill_(hole, 0.0) for c in range(first, first + together)]
+        guides = torch.stack([next(guide) for _ in planes])
+        yield from poisson_blend(guides[None], torch.stack(planes)[None], hole[None, None].float())[0].clamp_(0, 1)
+
+
+def _guides(raw: Tensor, images: Tensor, holes: Tensor) -> Tensor:
+    """The pictures ``[B,3,h,w]`` whose gradients a blend takes, those across the rim among them.
+
+    That is the method's own output; but a method that hands back the known pixels as they are says nothing of the
+    gradients across the rim, and to take them would be to keep the seam: there its fill is continued over the rim (by
+    three pixels: as far as the interpolation reaches that brings a reduced fill back to full size).
+    """
+    copied = ((raw - images).abs() * ~holes).amax((1, 2, 3)) < 1 / 254
+    if not copied.any():
+        return raw
+    cross = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]], device=raw.device).expand(4, 1, 3, 3)
+    guide, inside = raw[copied], holes[copied].float()
+    for _ in range(3):
+        sums = F.conv2d(torch.cat([guide * inside, inside], 1), cross, padding=1, groups=4)
+        ring = (inside == 0) & (sums[:, 3:] > 0)
+        guide = torch.where(ring, sums[:, :3] / sums[:, 3:].clamp_min(1), guide)
+        inside = inside + ring
+    result = raw.clone()
+    result[copied] = guide
+    return result
 
 
 def inpaint(
@@ -203,8 +251,7 @@ def inpaint(
     >>> photo[20:30, 20:30], hole[20:30, 20:30] = 0, True
     >>> result = inpaintx.inpaint(photo, hole, method="telea")
     """
-    if samples < 1:
-        raise InpaintxError(f"samples must be 1 or more, got {samples}")
+    check_seed(seed, samples)
     chosen: str | torch.device = device
     if isinstance(image, Tensor):
         _check_tensors(image, mask)
@@ -264,6 +311,6 @@ def _array_and_hole(image: Any, mask: Any) -> tuple[Array, npt.NDArray[np.bool_]
 def _paint_tensor(painter: Painter, image: Tensor, mask: Tensor, seed: int, raw: bool) -> Any:
     holes = (mask > 0.5).expand(len(image), 1, -1, -1)
     canvases = [TensorCanvas(one, hole, raw=raw) for one, hole in zip(image, holes, strict=True)]
-    painter.paint([(c, painter.plan(c.left[0].cpu().numpy())) for c in canvases], seed)
+    painter.paint([(c, painter.plan(c.left.cpu().numpy())) for c in canvases], seed)
     result = torch.stack([c.pixels for c in canvases])
     return (result, torch.stack([c.raw for c in canvases if c.raw is not None])) if raw else result

@@ -25,7 +25,7 @@ from inpaintx.data.photo import (
     read_photo,
 )
 from inpaintx.errors import InpaintxError
-from inpaintx.inpaint import Painter
+from inpaintx.inpaint import Painter, check_seed
 
 __all__ = ["Failure", "Job", "Reading", "Report", "find_jobs", "inpaint_many", "names_several", "sample_paths"]
 
@@ -227,8 +227,7 @@ def inpaint_many(
     Report or Failure
         One a job, in order, when its files are written.
     """
-    if samples < 1:
-        raise InpaintxError(f"samples must be 1 or more, got {samples}")
+    check_seed(seed, samples)
     reading = reading or Reading()
 
     def start(job: Job) -> "_Opened | Failure":

@@ -138,7 +138,8 @@ class Method:
         Returns
         -------
         Tensor
-            ``[B,3,H,W]`` in [0,1]; only the pixels in the hole are used.
+            ``[B,3,H,W]`` in [0,1]; only the pixels in the hole are used (and those at its rim by
+            ``blend="poisson"``, for the gradients across it, unless they are the image's own).
         """
         raise NotImplementedError(f"method {self.name!r} does not define inpaint()")
 

@@ -7,6 +7,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -49,11 +50,23 @@ def find(method: Method, tag: str) -> Path | None:
     return next((f / method.weights[tag].file for f in folders if (f / method.weights[tag].file).is_file()), None)
 
 
-def load(method: Method, config: BaseModel, weights: str | None, device: torch.device, *, seed: int = 0) -> Loaded:
+def load(
+    method: Method,
+    config: BaseModel,
+    weights: str | None,
+    device: torch.device,
+    *,
+    seed: int = 0,
+    options: dict[str, Any] | None = None,
+) -> Loaded:
     """Build a method's network and load its weights.
 
     Parameters
     ----------
+    config
+        All options, for a network without weights; weights bring the options that they were made with.
+    options
+        Those that the user asked for: they hold beside weights as well.
     weights
         A tag of the method, a path to a ``.safetensors`` file, or None: the tag ``"default"`` where the method
         has one and its file is found, else random weights drawn from ``seed``, with an :class:`UntrainedWarning`.
@@ -83,7 +96,8 @@ def load(method: Method, config: BaseModel, weights: str | None, device: torch.d
         raise InpaintxError(f"weights {path} are damaged or of another version: their SHA-256 is not {expected[:12]}…")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = method.build(_read(method, path, config) if path else config)
+        config = _read(method, path, config, options or {}) if path else config
+        net = method.build(config)
     if path:
         with safe_open(path, "pt") as file:
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a dict
@@ -104,8 +118,8 @@ def load(method: Method, config: BaseModel, weights: str | None, device: torch.d
     return Loaded(net.to(device).eval(), config, source)
 
 
-def _read(method: Method, path: Path, config: BaseModel) -> BaseModel:
-    """The options that a weight file was saved with, after a check that it is this method's."""
+def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]) -> BaseModel:
+    """The options that a weight file was saved with, and the user's, after a check that it is this method's."""
     try:
         with safe_open(path, "pt") as file:
             meta = file.metadata() or {}
@@ -120,7 +134,14 @@ def _read(method: Method, path: Path, config: BaseModel) -> BaseModel:
         )
     if owner != method.name:
         raise InpaintxError(f"weights {path} are of method {owner!r}, not of {method.name!r}")
-    return type(config).model_validate_json(meta.get("inpaintx.config", "{}"))
+    try:
+        saved = type(config).model_validate_json(meta.get("inpaintx.config", "{}"))
+        return type(config).model_validate({**saved.model_dump(), **options})
+    except ValueError as error:
+        raise InpaintxError(
+            f"weights {path} were made with options that method {method.name!r} does not have now: "
+            f"{'; '.join(str(error).splitlines()[1:3])}"
+        ) from None
 
 
 def save(path: Path, method: Method, config: BaseModel, net: nn.Module, **metadata: str) -> None:

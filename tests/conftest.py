@@ -1,5 +1,6 @@
 import pytest
 import torch
+from toy_methods import folder, toys  # noqa: F401 - fixtures for every file
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

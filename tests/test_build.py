@@ -123,6 +123,8 @@ def test_the_example_plugin_fills_a_hole(fresh, tmp_path):
     photo[mask > 0] = 0
     cv2.imwrite(str(tmp_path / "photo.png"), photo)
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
-    done = fresh("inpaint", tmp_path / "photo.png", tmp_path / "mask.png", "-o", tmp_path / "out.png", "-m", "mean_colour")
+    done = fresh(
+        "inpaint", tmp_path / "photo.png", tmp_path / "mask.png", "-o", tmp_path / "out.png", "-m", "mean_colour"
+    )
     assert done.returncode == 0, done.stderr
     assert (cv2.imread(str(tmp_path / "out.png")) == (10, 100, 200)).all()

@@ -213,6 +213,16 @@ def test_cmyk_is_said(tmp_path):
     assert any("CMYK" in note for note in read_photo(tmp_path / "a.jpg").notes)
 
 
+@pytest.mark.parametrize("fmt", ["TIFF", "PNG", "WEBP"])
+def test_further_pictures_of_a_file_are_said(tmp_path, fmt):
+    first, second = noise(20, 20), noise(20, 20, seed=1)
+    options = {"WEBP": {"lossless": True}}.get(fmt, {})
+    Image.fromarray(first).save(tmp_path / "a", fmt, save_all=True, append_images=[Image.fromarray(second)], **options)
+    got = read_photo(tmp_path / "a")
+    np.testing.assert_array_equal(got.pixels[..., :3], first)
+    assert any("several pictures" in note for note in got.notes)
+
+
 def png_header(width: int, height: int) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,5 +1,7 @@
 """Methods that tests can reckon with, and a registry that holds nothing else."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 import inpaintx.registry
 from inpaintx import Config, Method, Weights, hookimpl
+from inpaintx.data.photo import write_photo
 
 
 class MeanConfig(Config):
@@ -36,6 +39,19 @@ class Slow(Mean):
     seen: list[tuple[int, ...]] = []  # noqa: RUF012
 
 
+class Pasted(Mean):
+    """The same mean, but the known pixels are handed back as they came."""
+
+    name = "pasted"
+
+    def inpaint(self, net, image: Tensor, mask: Tensor, *, generator=None) -> Tensor:
+        return torch.where(mask > 0, super().inpaint(net, image, mask), image)
+
+
+class SmallPasted(Pasted):
+    name, size = "small_pasted", 64
+
+
 class Dice(Method):
     """One random colour a call, the same for a whole batch."""
 
@@ -49,11 +65,15 @@ class Learned(Method):
     name, paper, trained, size = "learned", "https://example.org/learned", True, 64
     weights = {"default": Weights("toy_learned.safetensors"), "gone": Weights("toy_gone.safetensors")}  # noqa: RUF012
 
+    Config = MeanConfig
+
     def build(self, config) -> nn.Module:
-        return nn.Conv2d(3, 3, 1)
+        net = nn.Conv2d(3, 3, 1)
+        net.gain = config.gain
+        return net
 
     def inpaint(self, net, image: Tensor, mask: Tensor, *, generator=None) -> Tensor:
-        return net(image).sigmoid()
+        return (net(image) * net.gain).sigmoid()
 
 
 class Failing(Method):
@@ -74,7 +94,7 @@ class Stopped(Method):
         raise KeyboardInterrupt
 
 
-ALL = (Mean, Square, Slow, Dice, Learned, Failing, Stopped)
+ALL = (Mean, Square, Slow, Pasted, SmallPasted, Dice, Learned, Failing, Stopped)
 
 
 @hookimpl
@@ -129,3 +149,20 @@ def box(height: int, width: int, *, top: int = 8, left: int = 10, side: int = 12
     hole = np.zeros((height, width), bool)
     hole[top : top + side, left : left + side] = True
     return hole
+
+
+HOLE = box(60, 80)
+PHOTO = noise(60, 80)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a photo and a mask, and the process in it."""
+    monkeypatch.chdir(tmp_path)
+    write_photo("p.png", PHOTO)
+    write_photo("m.png", np.where(HOLE, 255, 0).astype(np.uint8))
+    return tmp_path
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

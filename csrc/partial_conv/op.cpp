@@ -14,14 +14,15 @@
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "partial_conv/kernels.h"
+#include "partial_conv/tiles.h"
 
 namespace inpaintx::ops {
 namespace {
 
 using at::Tensor;
 using OptionalTensor = std::optional<Tensor>;
-// y, new_mask, and what the backward pass needs: x with its hidden pixels set to 0, and the ratio K/S
-using Outputs = std::tuple<Tensor, Tensor, Tensor, Tensor>;
+// y, new_mask, and what the backward pass needs: the ratio K/S
+using Outputs = std::tuple<Tensor, Tensor, Tensor>;
 
 void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
            at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation) {
@@ -95,7 +96,8 @@ Tensor readable(const Tensor& mask) {
   return (ready ? mask : mask.gt(0.5)).contiguous();
 }
 
-void hide(const Tensor& x, const Tensor& mask, const Tensor& out) {
+// x with its hidden pixels set to 0, written to `out`, which is returned
+Tensor hide(const Tensor& x, const Tensor& mask, const Tensor& out) {
   dispatch_mask(mask, [&](auto m) {
     using mask_t = decltype(m);
     dispatch(x.scalar_type(), [&](auto scalar, auto) {
@@ -105,6 +107,29 @@ void hide(const Tensor& x, const Tensor& mask, const Tensor& out) {
                                                      out.mutable_data_ptr<scalar_t>()});
     });
   });
+  return out;
+}
+
+partial_conv::Window window_of(const Tensor& x, const Tensor& mask, const Tensor& weight, at::IntArrayRef stride,
+                               at::IntArrayRef padding, at::IntArrayRef dilation, bool scale_by_sum) {
+  partial_conv::Window w{};
+  w.batch = x.size(0);
+  w.mask_batch = mask.size(0);
+  w.mask_channels = mask.size(1);
+  w.height = x.size(2);
+  w.width = x.size(3);
+  for (int axis : {0, 1}) {
+    w.kernel[axis] = weight.size(2 + axis);
+    w.stride[axis] = stride[axis];
+    w.padding[axis] = padding[axis];
+    w.dilation[axis] = dilation[axis];
+    const int64_t reach = dilation[axis] * (w.kernel[axis] - 1) + 1;
+    (axis ? w.out_width : w.out_height) = (x.size(2 + axis) + 2 * padding[axis] - reach) / stride[axis] + 1;
+  }
+  // "sum" divides by the number of known inputs over all channels, whether the mask has one channel or many
+  w.scale = scale_by_sum ? static_cast<double>(mask.size(1)) / static_cast<double>(x.size(1))
+                         : static_cast<double>(w.kernel[0] * w.kernel[1] * mask.size(1));
+  return w;
 }
 
 Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tensor& weight, const OptionalTensor& bias,
@@ -114,32 +139,12 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   const c10::DeviceGuard guard(x_.device());
   const Tensor x = x_.contiguous(layout_of(x_));
   const Tensor mask = readable(mask_);
-  const Tensor shown = at::empty_like(x);
-  hide(x, mask, shown);
-  Tensor y = at::conv2d(shown, weight, {}, stride, padding, dilation);
-  y = y.contiguous(layout_of(y));
+  const auto window = window_of(x, mask, weight, stride, padding, dilation, scale_by_sum);
 
   const auto acc = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const Tensor ratio = at::empty({x.size(0), 1, y.size(2), y.size(3)}, x.options().dtype(acc));
+  const Tensor ratio = at::empty({window.batch, 1, window.out_height, window.out_width}, x.options().dtype(acc));
   Tensor new_mask = at::empty(ratio.sizes(), mask.options());
-  const double channels_per_mask = static_cast<double>(x.size(1)) / static_cast<double>(mask.size(1));
-  const partial_conv::Window window{
-      x.size(0),
-      mask.size(0),
-      mask.size(1),
-      x.size(2),
-      x.size(3),
-      y.size(2),
-      y.size(3),
-      {weight.size(2), weight.size(3)},
-      {stride[0], stride[1]},
-      {padding[0], padding[1]},
-      {dilation[0], dilation[1]},
-      // "sum" divides by the number of known inputs over all channels, whether the mask has one channel or many
-      scale_by_sum ? 1 / channels_per_mask : static_cast<double>(weight.size(2) * weight.size(3) * mask.size(1))};
-  const Tensor b = bias ? bias->contiguous() : Tensor();
-  dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
-    using scalar_t = decltype(scalar);
+  dispatch(x.scalar_type(), [&](auto, auto accumulate) {
     using acc_t = decltype(accumulate);
     dispatch_mask(mask, [&](auto m) {
       using mask_t = decltype(m);
@@ -147,17 +152,32 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
              partial_conv::Ratio<acc_t, mask_t>{window, mask.const_data_ptr<mask_t>(), ratio.mutable_data_ptr<acc_t>(),
                                                 new_mask.mutable_data_ptr<mask_t>()});
     });
+  });
+  if (new_mask.scalar_type() != mask_.scalar_type()) new_mask = new_mask.to(mask_.scalar_type());
+
+  const Tensor b = bias ? bias->contiguous() : Tensor();
+  Tensor y;
+  if (x.is_cpu() && partial_conv::tiles_pay(x, weight, window)) {
+    y = at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
+                  x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
+    partial_conv::convolve_tiles(x, mask, weight, b, ratio, window, y);
+    return {y, new_mask, ratio};
+  }
+  y = at::conv2d(hide(x, mask, at::empty_like(x)), weight, {}, stride, padding, dilation);
+  y = y.contiguous(layout_of(y));
+  dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
+    using scalar_t = decltype(scalar);
+    using acc_t = decltype(accumulate);
     launch(x, partial_conv::Renormalise<scalar_t, acc_t>{image_of(y), y.mutable_data_ptr<scalar_t>(),
                                                          ratio.const_data_ptr<acc_t>(),
                                                          bias ? b.const_data_ptr<scalar_t>() : nullptr});
   });
-  if (new_mask.scalar_type() != mask_.scalar_type()) new_mask = new_mask.to(mask_.scalar_type());
-  return {y, new_mask, shown, ratio};
+  return {y, new_mask, ratio};
 }
 
-// g' = g K/S;  dW from shown and g';  dx = valid * convT(g');  db = sum of g where S > 0
-std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& grad_, const Tensor& shown,
-                                                                  const Tensor& mask, const Tensor& ratio,
+// g' = g K/S;  dW from valid * x and g';  dx = valid * convT(g');  db = sum of g where S > 0
+std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& grad_, const Tensor& x_,
+                                                                  const Tensor& mask_, const Tensor& ratio,
                                                                   const Tensor& weight, at::IntArrayRef stride,
                                                                   at::IntArrayRef padding, at::IntArrayRef dilation,
                                                                   std::array<bool, 3> wanted) {
@@ -172,6 +192,9 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
                      image_of(grad), grad.const_data_ptr<scalar_t>(), ratio.const_data_ptr<acc_t>(),
                      scaled.mutable_data_ptr<scalar_t>(), wanted[2] ? grad_bias.mutable_data_ptr<acc_t>() : nullptr});
   });
+  const Tensor mask = readable(mask_);
+  Tensor shown = x_.contiguous(layout_of(x_));
+  if (wanted[1]) shown = hide(shown, mask, at::empty_like(shown));
   Tensor grad_x, grad_weight;
   if (wanted[0] || wanted[1]) {
     std::tie(grad_x, grad_weight, std::ignore) =
@@ -180,7 +203,7 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
   }
   if (wanted[0]) {
     grad_x = grad_x.contiguous(layout_of(grad_x));
-    hide(grad_x, readable(mask), grad_x);
+    hide(grad_x, mask, grad_x);
   }
   if (wanted[2]) grad_bias = grad_bias.to(weight.scalar_type());
   return {grad_x, grad_weight, grad_bias};
@@ -194,14 +217,14 @@ Outputs forward_op(const Tensor& x, const Tensor& mask, const Tensor& weight, co
   return op.call(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
 }
 
-std::tuple<Tensor, Tensor, Tensor> backward_op(const Tensor& grad, const Tensor& shown, const Tensor& mask,
+std::tuple<Tensor, Tensor, Tensor> backward_op(const Tensor& grad, const Tensor& x, const Tensor& mask,
                                                const Tensor& ratio, const Tensor& weight, at::IntArrayRef stride,
                                                at::IntArrayRef padding, at::IntArrayRef dilation,
                                                std::array<bool, 3> wanted) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("inpaintx::partial_conv2d_backward", "")
                              .typed<decltype(partial_conv2d_backward_native)>();
-  return op.call(grad, shown, mask, ratio, weight, stride, padding, dilation, wanted);
+  return op.call(grad, x, mask, ratio, weight, stride, padding, dilation, wanted);
 }
 
 class PartialConv2dFunction : public torch::autograd::Function<PartialConv2dFunction> {
@@ -211,14 +234,14 @@ class PartialConv2dFunction : public torch::autograd::Function<PartialConv2dFunc
                                                 at::IntArrayRef stride, at::IntArrayRef padding,
                                                 at::IntArrayRef dilation, bool scale_by_sum) {
     at::AutoDispatchBelowADInplaceOrView below;
-    auto [y, new_mask, shown, ratio] = forward_op(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
-    ctx->save_for_backward({shown, mask, ratio, weight});
-    ctx->mark_non_differentiable({new_mask, shown, ratio});
+    auto [y, new_mask, ratio] = forward_op(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+    ctx->save_for_backward({x, mask, ratio, weight});
+    ctx->mark_non_differentiable({new_mask, ratio});
     ctx->set_materialize_grads(false);
     ctx->saved_data["window"] =
         std::vector<int64_t>{stride[0], stride[1], padding[0], padding[1], dilation[0], dilation[1]};
     ctx->saved_data["bias"] = bias.has_value();
-    return {y, new_mask, shown, ratio};
+    return {y, new_mask, ratio};
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
@@ -240,7 +263,7 @@ Outputs partial_conv2d_autograd(const Tensor& x, const Tensor& mask, const Tenso
                                 at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
                                 bool scale_by_sum) {
   const auto out = PartialConv2dFunction::apply(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
-  return {out[0], out[1], out[2], out[3]};
+  return {out[0], out[1], out[2]};
 }
 
 template <c10::DeviceType device>
@@ -259,16 +282,16 @@ Outputs partial_conv2d_autocast(const Tensor& x, const Tensor& mask, const Tenso
 std::tuple<Tensor, Tensor> partial_conv2d(const Tensor& x, const Tensor& mask, const Tensor& weight,
                                           const OptionalTensor& bias, at::IntArrayRef stride, at::IntArrayRef padding,
                                           at::IntArrayRef dilation, bool scale_by_sum) {
-  auto [y, new_mask, shown, ratio] = forward_op(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+  auto [y, new_mask, ratio] = forward_op(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
   return {y, new_mask};
 }
 
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def(
       "partial_conv2d(Tensor x, Tensor mask, Tensor weight, Tensor? bias, int[2] stride, int[2] padding, "
-      "int[2] dilation, bool scale_by_sum) -> (Tensor y, Tensor new_mask, Tensor shown, Tensor ratio)");
+      "int[2] dilation, bool scale_by_sum) -> (Tensor y, Tensor new_mask, Tensor ratio)");
   m.def(
-      "partial_conv2d_backward(Tensor grad, Tensor shown, Tensor mask, Tensor ratio, Tensor weight, int[2] stride, "
+      "partial_conv2d_backward(Tensor grad, Tensor x, Tensor mask, Tensor ratio, Tensor weight, int[2] stride, "
       "int[2] padding, int[2] dilation, bool[3] wanted) -> (Tensor, Tensor, Tensor)");
 }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {

@@ -12,7 +12,10 @@
 
 namespace inpaintx::poisson {
 
-// Damping factors of `steps` Jacobi steps: Chebyshev points of [low, high], the part of the spectrum to be smoothed.
+constexpr int kMostSteps = 6;
+
+// Damping factors of `steps` (at most kMostSteps) Jacobi steps: Chebyshev points of [low, high], the part of the
+// spectrum to be smoothed.
 std::vector<float> chebyshev(int steps, double low, double high);
 
 // Arrays of the coarse grids for `channels` channels.
@@ -39,6 +42,7 @@ struct FinestPass {
   const Rows<T>* rhs;         // null: zero
   const Rows<float>* coarse;  // value[1], to be added to v before smoothing; null: v stays as it is
   Rows<float>* residual;      // rhs[1], receives the restricted residual
+  bool zero_inside;           // v counts as zero in uniform spans, whatever stands there
   double* norms;              // [h][channels], receives each row's sum of squared residuals
   std::vector<float> omega;
 };

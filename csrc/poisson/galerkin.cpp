@@ -15,21 +15,36 @@ constexpr int kPiece = 256;  // coarse pixels of a row worked on at once
 using FineRow = float[9][2 * kPiece + 16];  // coefficients of one fine row; index 3 (dy + 1) + dx + 1
 using CoarseRow = float[9][kPiece];
 
+// Of the finest grid, at columns x0 .. x0 + n - 1; `neighbours`: how many rows are next to this one.
+INPAINTX_CLONES void read_mask(const uint8_t* up, const uint8_t* m, const uint8_t* down, float neighbours, int n,
+                               FineRow& a) {
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    const float here = m[i];
+    a[1][i] = -here * up[i];
+    a[3][i] = -here * m[i - 1];
+    a[4][i] = here * (neighbours + 2);
+    a[5][i] = -here * m[i + 1];
+    a[7][i] = -here * down[i];
+  }
+}
+
+INPAINTX_CLONES void read_chunk(const float* coef, int from, int to, int at, FineRow& a) {
+  for (int k = 0; k < 9; ++k) {
+    for (int i = from; i < to; ++i) {
+      const float inverse = coef[4 * kChunk + i], value = k == 4 ? 1 : -coef[k * kChunk + i];
+      a[k][at + i - from] = inverse > 0 ? value / inverse : 0.f;
+    }
+  }
+}
+
 // Coefficients of fine row y at columns x0 .. x0 + n - 1, zero for known pixels and beyond the grid.
 void read_matrix(const Level& level, bool finest, int y, int x0, int n, FineRow& a) {
   for (auto& row : a) std::fill_n(row, n, 0.f);
   if (y < 0 || y >= level.h) return;
   if (finest) {
-    const uint8_t *m = level.mask_row(y) + x0, *up = level.mask_row(y - 1) + x0, *down = level.mask_row(y + 1) + x0;
-    const float rows = float(y > 0) + float(y < level.h - 1);
-    for (int i = 0; i < n; ++i) {
-      const float here = m[i];
-      a[1][i] = -here * up[i];
-      a[3][i] = -here * m[i - 1];
-      a[4][i] = here * (rows + 2);
-      a[5][i] = -here * m[i + 1];
-      a[7][i] = -here * down[i];
-    }
+    const uint8_t* m = level.mask_row(y) + x0;
+    read_mask(level.mask_row(y - 1) + x0, m, level.mask_row(y + 1) + x0, float(y > 0) + float(y < level.h - 1), n, a);
     if (x0 <= 0 && x0 + n > 0) a[4][-x0] -= m[-x0];
     const int last = level.w - 1 - x0;
     if (last >= 0 && last < n) a[4][last] -= m[last];
@@ -37,19 +52,18 @@ void read_matrix(const Level& level, bool finest, int y, int x0, int n, FineRow&
   }
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
-    const int from = std::max(span.x0, x0), to = std::min(span.x1, x0 + n), length = span.x1 - span.x0;
-    if (from >= to) continue;
-    for (int k = 0; k < 9; ++k) {
-      if (span.coef == kUniform) {
+    const int from = std::max(span.x0, x0), to = std::min(span.x1, x0 + n);
+    if (span.coef == kUniform) {
+      for (int k = 0; k < 9 && from < to; ++k) {
         const float value = k == 4 ? 1 : k % 2 ? -level.edge : -level.corner;
         std::fill(a[k] + (from - x0), a[k] + (to - x0), value / level.inverse);
-        continue;
       }
-      const float *c = level.coef.as<float>() + span.coef + from - span.x0, *inverse = c + 4 * length;
-      c += k * length;
-      for (int i = 0; i < to - from; ++i) {
-        if (inverse[i] > 0) a[k][from - x0 + i] = (k == 4 ? 1 : -c[i]) / inverse[i];
-      }
+      continue;
+    }
+    for (int x = from; x < to; x = x / kChunk * kChunk + kChunk) {
+      const int start = x / kChunk * kChunk;
+      const float* coef = level.coef.as<float>() + span.coef + 9 * (start - span.x0);
+      read_chunk(coef, x - start, std::min(to - start, kChunk), x - x0, a);
     }
   }
 }
@@ -116,13 +130,19 @@ INPAINTX_CLONES void collapse_rows(const CoarseRow& above, const CoarseRow& here
 
 // Divides by the diagonal, drops what belongs to known pixels, and stores a piece of a span.
 INPAINTX_CLONES void store_coefficients(const CoarseRow& a, const uint8_t* up, const uint8_t* m, const uint8_t* down,
-                                        int n, float* out, int64_t length) {
-  float inverse[kPiece];
-  for (int i = 0; i < n; ++i) inverse[i] = m[i] ? 1.f / a[4][i] : 0.f;
-  for (int k = 0; k < 9; ++k) {
-    const uint8_t* other = (k < 3 ? up : k < 6 ? m : down) + k % 3 - 1;
+                                        int n, float* out) {
+  for (int x = 0; x < n; x += kChunk, out += 9 * kChunk) {
+    float inverse[kChunk];
 #pragma omp simd
-    for (int i = 0; i < n; ++i) out[k * length + i] = k == 4 ? inverse[i] : other[i] ? -a[k][i] * inverse[i] : 0.f;
+    for (int i = 0; i < kChunk; ++i) inverse[i] = m[x + i] ? 1.f / a[4][x + i] : 0.f;
+    for (int k = 0; k < 9; ++k) {
+      const uint8_t* other = (k < 3 ? up : k < 6 ? m : down) + k % 3 - 1 + x;
+#pragma omp simd
+      for (int i = 0; i < kChunk; ++i) {
+        const float value = other[i] ? -a[k][x + i] * inverse[i] : 0.f;
+        out[k * kChunk + i] = k == 4 ? inverse[i] : value;
+      }
+    }
   }
 }
 
@@ -145,7 +165,7 @@ void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
           }
           collapse_rows(rows[0], rows[1], rows[2], n, fine.h % 2 == 0 && y == coarse.h - 1, product);
           store_coefficients(product, coarse.mask_row(y - 1) + x, coarse.mask_row(y) + x, coarse.mask_row(y + 1) + x, n,
-                             coarse.coef.as<float>() + span.coef + (x - span.x0), span.x1 - span.x0);
+                             coarse.coef.as<float>() + span.coef + 9 * (x - span.x0));
         }
       }
     }

@@ -134,13 +134,14 @@ bool find_box(const uint8_t* mask, int64_t height, int64_t width, int64_t (&box)
 }
 
 // The finest grid's spans cover the rim as well: known pixels next to the hole carry the data.
-void cut_finest(Level& level) {
+// Uniform spans have no known pixel next to them.
+void cut_finest(Level& level, const uint8_t* deep) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
     const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
     cut_row(
         level.w, kUniformFinest, spans,
         [&](int x) { return (chunk_of(up, x) | chunk_of(m, x) | chunk_of(down, x)) != 0 || m[x - 1] || m[x + kChunk]; },
-        [&](int x) { return chunk_of(m, x) == kAllOnes; });
+        [&](int x) { return chunk_of(deep + y * level.stride, x) == kAllOnes; });
   });
 }
 
@@ -175,9 +176,9 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
       std::memcpy(levels[0].mask_row(y), mask + (y0 + y) * width + x0, levels[0].w);
     }
   });
-  cut_finest(levels[0]);
-
   Zeroed deep = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
+  cut_finest(levels[0], deep.as<uint8_t>() + levels[0].stride + kPad);
+
   Stencil stencil{4, -1, 0};
   while (levels.size() == 1 || int64_t(levels.back().h) * levels.back().w > kDense) {
     levels.emplace_back();

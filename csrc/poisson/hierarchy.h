@@ -30,7 +30,7 @@ struct Level {
   std::vector<int64_t> first;               // spans of row y: [first[y], first[y + 1])
   int64_t pixels = 0;                       // in the spans
   float edge = 0, corner = 0, inverse = 0;  // uniform stencil: -coefficient / diagonal, 1 / diagonal
-  Zeroed coef;  // of a span of length n: 9 rows of n floats, the middle one is 1 / diagonal (0 if known)
+  Zeroed coef;  // of each chunk of a span 9 rows of kChunk floats; the fifth is 1 / diagonal (0 if known)
 
   uint8_t* mask_row(int y) const { return mask.as<uint8_t>() + (y + 1) * stride + kPad; }
   bool empty(int y) const { return first[y] == first[y + 1]; }

@@ -29,7 +29,7 @@ struct MaskOf<double> {
 
 template <class M>
 POISSON_INLINE void widen(const uint8_t* from, M* to, int n) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) to[i] = from[i];
 }
 
@@ -38,7 +38,7 @@ POISSON_INLINE void widen(const uint8_t* from, M* to, int n) {
 template <class T, bool kMixed, bool kRhs>
 POISSON_INLINE void relax_row5(T* __restrict out, const T* v, const T* up, const T* down,
                                const typename MaskOf<T>::type* m, const T* rhs, T omega, int n) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     T r = residual5(v[i], up[i], down[i], v[i - 1], v[i + 1]);
     if constexpr (kRhs) r += rhs[i];
@@ -55,7 +55,7 @@ template <class T, bool kMixed, bool kRhs>
 POISSON_INLINE T residual_row5(T* __restrict out, const T* v, const T* up, const T* down,
                                const typename MaskOf<T>::type* m, const T* rhs, int n) {
   T sum = 0;
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd simdlen(8) reduction(+ : sum)
   for (int i = 0; i < n; ++i) {
     T r = residual5(v[i], up[i], down[i], v[i - 1], v[i + 1]);
     if constexpr (kRhs) r += rhs[i];
@@ -69,7 +69,7 @@ POISSON_INLINE T residual_row5(T* __restrict out, const T* v, const T* up, const
 template <class T, bool kMixed>
 POISSON_INLINE void add_row(T* __restrict out, const T* v, const float* correction, const typename MaskOf<T>::type* m,
                             int n) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     const T next = v[i] + T(correction[i]);
     if constexpr (kMixed)
@@ -79,19 +79,33 @@ POISSON_INLINE void add_row(T* __restrict out, const T* v, const float* correcti
   }
 }
 
+template <class T>
+POISSON_INLINE void set_row(T* __restrict out, const float* correction, int n) {
+#pragma omp simd simdlen(8)
+  for (int i = 0; i < n; ++i) out[i] = T(correction[i]);
+}
+
+// Fetches what the row after this one will need.
+template <class T>
+POISSON_INLINE void prefetch_row([[maybe_unused]] const T* row, [[maybe_unused]] int n) {
+#if defined(__GNUC__)
+  for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(row + i);
+#endif
+}
+
 // ---- between two grids
 
 // line[0 .. 2n) from coarse values c[0 .. n]; c is row `a` or the mean of rows `a` and `b`.
 POISSON_INLINE void interpolate_row(float* __restrict line, float* __restrict c, const float* a, const float* b,
                                     int n) {
   if (b == nullptr) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
     for (int i = 0; i <= n; ++i) c[i] = a[i];
   } else {
-#pragma omp simd
+#pragma omp simd simdlen(8)
     for (int i = 0; i <= n; ++i) c[i] = between(a[i], b[i]);
   }
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     line[2 * i] = c[i];
     line[2 * i + 1] = between(c[i], c[i + 1]);
@@ -103,9 +117,9 @@ POISSON_INLINE void interpolate_row(float* __restrict line, float* __restrict c,
 template <class T>
 POISSON_INLINE void restrict_row(float* __restrict out, T* __restrict sum, const T* above, const T* here,
                                  const T* below, T weight, const int32_t* m, int n) {
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = -1; i < 2 * n; ++i) sum[i] = here[i] + (T(0.5) * above[i] + weight * below[i]);
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     const T r = gather3(sum[2 * i - 1], sum[2 * i], sum[2 * i + 1]);
     out[i] = m[i] ? float(r) : 0.f;
@@ -116,18 +130,22 @@ POISSON_INLINE void restrict_row(float* __restrict out, T* __restrict sum, const
 
 template <bool kResidual>
 POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
-                         const float* coef, int64_t length, float omega, int n) {
-  const float *c0 = coef, *c1 = coef + length, *c2 = c1 + length, *c3 = c2 + length, *inverse = c3 + length;
-  const float *c5 = inverse + length, *c6 = c5 + length, *c7 = c6 + length, *c8 = c7 + length;
-#pragma omp simd
-  for (int i = 0; i < n; ++i) {
-    const float above = c0[i] * up[i - 1] + c1[i] * up[i] + c2[i] * up[i + 1];
-    const float below = c6[i] * down[i - 1] + c7[i] * down[i] + c8[i] * down[i + 1];
-    const float sum = c3[i] * v[i - 1] + c5[i] * v[i + 1] + (above + below);
-    if constexpr (kResidual)
-      out[i] = inverse[i] > 0 ? residual9(v[i], rhs[i], inverse[i], sum) : 0.f;
-    else
-      out[i] = relax9(v[i], rhs[i], inverse[i], sum, omega);
+                         const float* coef, float omega, int n) {
+  for (int j = 0; j < n; j += kChunk, coef += 9 * kChunk) {
+#pragma omp simd simdlen(8)
+    for (int k = 0; k < kChunk; ++k) {
+      const int i = j + k;
+      const float* a = coef + k;
+      const float above = a[0] * up[i - 1] + a[kChunk] * up[i] + a[2 * kChunk] * up[i + 1];
+      const float below = a[6 * kChunk] * down[i - 1] + a[7 * kChunk] * down[i] + a[8 * kChunk] * down[i + 1];
+      const float sum = a[3 * kChunk] * v[i - 1] + a[5 * kChunk] * v[i + 1] + (above + below);
+      const float inverse = a[4 * kChunk];
+      if constexpr (kResidual) {
+        out[i] = inverse > 0 ? residual9(v[i], rhs[i], inverse, sum) : 0.f;
+      } else {
+        out[i] = relax9(v[i], rhs[i], inverse, sum, omega);
+      }
+    }
   }
 }
 
@@ -135,7 +153,7 @@ template <bool kResidual>
 POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
                          const Level& level, float omega, int n) {
   const float edge = level.edge, corner = level.corner, inverse = level.inverse;
-#pragma omp simd
+#pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     const float edges = (v[i - 1] + v[i + 1]) + (up[i] + down[i]);
     const float corners = (up[i - 1] + up[i + 1]) + (down[i - 1] + down[i + 1]);

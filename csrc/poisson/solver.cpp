@@ -12,7 +12,10 @@
 namespace inpaintx::poisson {
 namespace {
 
-constexpr int kChannels = 4;  // solved at once; rows of that many still fit a core's cache
+// Channels are solved together, as many as let the rows in flight stay in a core's cache.
+constexpr int64_t kRowValues = 3 << 12;
+int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues / width, 1, 4)); }
+
 constexpr int64_t kRowsPerTask = 32;
 constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
 
@@ -93,6 +96,7 @@ struct Solver::Workspace {
   size_t bytes() const { return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double); }
 
   int channels;
+  bool fresh = true;  // all zero
   Zeroed memory, rhs_memory;
   Rows<T> v, rhs;
   CoarseArrays coarse;
@@ -140,6 +144,7 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
                      with_rhs ? &workspace.rhs : nullptr,
                      nullptr,
                      &workspace.coarse.rhs[1],
+                     !with_rhs,
                      workspace.norms.data(),
                      {}};
   const auto norms = [&] {
@@ -169,6 +174,7 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
   while (outcome.cycles < p.max_cycles && outcome.residual > p.tol) {
     solve_coarse(hierarchy_, workspace.coarse, coarse_omega);
     finest_pass(pass);
+    pass.zero_inside = false;
     ++outcome.cycles;
     const std::vector<double> now = norms();
     bool progress = false;
@@ -190,8 +196,9 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
   }
   const Level& level = hierarchy_.levels[0];
   const int64_t x0 = hierarchy_.x0, y0 = hierarchy_.y0;
-  for (int first = 0; first < channels; first += kChannels) {
-    const int count = std::min(kChannels, channels - first);
+  const int at_once = channels_at_once(level.w);
+  for (int first = 0; first < channels; first += at_once) {
+    const int count = std::min(at_once, channels - first);
     auto workspace = borrow<T>(count);
     const Rows<T>& v = workspace->v;
     over_rows(level.h, [&](int64_t y) {
@@ -202,16 +209,17 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = std::min<int>(level.w, span.x1) - x;
-          if (span.coef == kUniform)
-            std::fill_n(row + x, n, T(0));
-          else
+          if (span.coef != kUniform)
             rim(row + x, t + x, i + x, up + x, m + x, down + x, n);
+          else if (!workspace->fresh)
+            std::fill_n(row + x, n, T(0));
         }
         row[-1] = row[0], row[level.w] = row[level.w - 1];
       }
     });
 
     const Outcome outcome = solve(*workspace, false, p);
+    workspace->fresh = false;
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 
@@ -251,10 +259,11 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
   }
   const Level& level = hierarchy_.levels[0];
   const int64_t x0 = hierarchy_.x0, y0 = hierarchy_.y0;
+  const int at_once = channels_at_once(level.w);
   copy_planes(grad, image, channels, height(), width());
   clear_planes(fill, channels, height(), width());
-  for (int first = 0; first < channels; first += kChannels) {
-    const int count = std::min(kChannels, channels - first);
+  for (int first = 0; first < channels; first += at_once) {
+    const int count = std::min(at_once, channels - first);
     auto workspace = borrow<T>(count);
     workspace->need_rhs(level);
     const Rows<T>& v = workspace->v;
@@ -277,6 +286,7 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
     }
 
     const Outcome outcome = solve(*workspace, true, p);
+    workspace->fresh = false;
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 

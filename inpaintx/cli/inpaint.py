@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
@@ -69,11 +69,11 @@ def inpaint(
     """Fill the holes of a photo, or of a folder of photos."""
     _check_arguments(mask, out, mask_from_alpha)
     several = names_several(photo)
-    words = None if as_json else sys.stderr if out == "-" else sys.stdout
+    words = None if as_json else "stderr" if out == "-" else "stdout"
     jobs, failures = find_jobs(photo, mask, out)
     reports: list[Report] = []
     quiet_cv2()
-    with _warnings_as_words(None if as_json else sys.stderr) as warned:
+    with _warnings_as_words(None if as_json else "stderr") as warned:
         painter = Painter(
             method,
             preset=preset,
@@ -166,13 +166,14 @@ def _lines(report: Report, painter: Painter, several: bool) -> Iterator[str]:
     yield f"{'  ' * several}wrote {out} ({report.seconds:.1f} s)"
 
 
-def _print(stream: TextIO | None, words: str) -> None:
+def _print(stream: str | None, words: str) -> None:
+    """Print to ``sys.stdout`` or ``sys.stderr`` as they are now: a progress bar takes their place while it is shown."""
     if stream is not None:
-        print(words, file=stream, flush=True)
+        print(words, file=getattr(sys, stream), flush=True)
 
 
 @contextmanager
-def _warnings_as_words(stream: TextIO | None) -> Iterator[list[str]]:
+def _warnings_as_words(stream: str | None) -> Iterator[list[str]]:
     """Say each warning once, as a sentence instead of a line of code; collect them for the report."""
     said: list[str] = []
 
@@ -195,7 +196,8 @@ def _with_progress(results: Iterator[Any], total: int, shown: bool) -> Iterator[
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True)) as progress:
+    # lines printed meanwhile go above the bar, but not where stdout is a file: rich would send them to stderr
+    with Progress(console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as progress:
         task = progress.add_task("inpaint", total=total)
         for result in results:
             progress.advance(task)

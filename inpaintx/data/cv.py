@@ -34,5 +34,8 @@ def import_cv2() -> Any:
 
 def quiet_cv2() -> None:
     """Keep OpenCV from writing its own log to stderr; for programs, which say in their own words what went wrong."""
-    logging = import_cv2().utils.logging
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    cv2 = import_cv2()
+    if hasattr(cv2, "setLogLevel"):  # OpenCV 4; later ones have it in utils.logging alone
+        cv2.setLogLevel(0)
+    elif hasattr(cv2.utils, "logging"):
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -11,12 +11,16 @@ __all__ = ["Header", "read_header"]
 
 @dataclass
 class Header:
-    """Format (``"PNG"``, ``"JPEG"``, ``"WebP"``, ``"TIFF"``), size in pixels as stored, channels where known."""
+    """Format (``"PNG"``, ``"JPEG"``, ``"WebP"``, ``"TIFF"``), size as stored, channels where known.
+
+    ``several``: more pages or frames follow the first picture.
+    """
 
     format: str
     width: int
     height: int
     channels: int | None = None
+    several: bool = False
 
 
 def read_header(data: bytes) -> Header:
@@ -45,16 +49,17 @@ def read_header(data: bytes) -> Header:
 
 def _png(data: bytes) -> Header:
     # libpng writes its complaints straight to stderr, so the checksums are held against the chunks here
-    at, kind = 8, b""
+    at, kind, several = 8, b"", False
     while kind != b"IEND":
         (length,) = struct.unpack_from(">I", data, at)
         kind = data[at + 4 : at + 8]
         (expected,) = struct.unpack_from(">I", data, at + 8 + length)
         if zlib.crc32(memoryview(data)[at + 4 : at + 8 + length]) != expected:
             raise ValueError(f"the file is damaged (checksum of its {kind.decode('latin-1')} chunk)")
+        several = several or kind == b"acTL"
         at += length + 12
     width, height = struct.unpack_from(">II", data, 16)
-    return Header("PNG", width, height, {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(data[25]))
+    return Header("PNG", width, height, {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}.get(data[25]), several)
 
 
 def _jpeg(data: bytes) -> Header:
@@ -70,9 +75,9 @@ def _jpeg(data: bytes) -> Header:
             found = Header("JPEG", width, height, channels)
         if marker == 0xDA:  # the entropy-coded data begins
             break
-        at += length
-        if data[at] != 0xFF:
-            raise ValueError("the file is damaged (a JPEG segment has the wrong length)")
+        at = data.find(b"\xff", at + length)  # some cameras leave stray bytes between segments
+        if at < 0:
+            raise IndexError
     if found is None:
         raise ValueError("the file is damaged (a JPEG without a frame)")
     if data.rfind(b"\xff\xd9") < at:
@@ -86,7 +91,7 @@ def _webp(data: bytes) -> Header:
     kind = data[12:16]
     if kind == b"VP8X":
         width = int.from_bytes(data[24:27], "little") + 1
-        return Header("WebP", width, int.from_bytes(data[27:30], "little") + 1)
+        return Header("WebP", width, int.from_bytes(data[27:30], "little") + 1, several=bool(data[20] & 2))
     if kind == b"VP8L":
         bits = int.from_bytes(data[21:25], "little")
         return Header("WebP", (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
@@ -101,4 +106,4 @@ def _tiff(data: bytes) -> Header:
     except KeyError:
         raise ValueError("the file is damaged (a TIFF without a size)") from None
     samples = tags[tiff.SAMPLES].values[0] if tiff.SAMPLES in tags else 1
-    return Header("TIFF", width, height, samples)
+    return Header("TIFF", width, height, samples, tiff.has_more_pages(data))

@@ -81,7 +81,7 @@ def decode(data: bytes, name: str) -> Photo:
             f"{name} has {header.width} x {header.height} = {header.width * header.height / 1e6:.1f} megapixels; at "
             f"most 50 ({MAX_PIXELS} pixels) are taken: crop or reduce it first"
         )
-    notes: list[str] = []
+    notes = ["the file holds several pictures: the first one was read"] if header.several else []
     tags: dict[int, tiff.Tag] = {}
     if header.format == "TIFF":
         tags = tiff.read_tags(data)
@@ -119,7 +119,7 @@ def decode(data: bytes, name: str) -> Photo:
 def _decode(cv2: Any, data: Array, notes: list[str]) -> tuple[Array | None, bytes, bytes | None]:
     """Pixels as stored (TIFF: upright), EXIF block, ICC profile."""
     if hasattr(cv2, "imdecodeWithMetadata"):
-        pixels, kinds, blocks = cv2.imdecodeWithMetadata(data, cv2.IMREAD_UNCHANGED)
+        pixels, kinds, blocks = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_UNCHANGED)
         found = {int(kind): block.tobytes() for kind, block in zip(kinds, blocks, strict=True)}
         return pixels, found.get(cv2.IMAGE_METADATA_EXIF, b""), found.get(cv2.IMAGE_METADATA_ICCP)
     # OpenCV before 4.12: it turns pictures upright itself, but not WebP, and only if it may drop the alpha channel

@@ -6,7 +6,7 @@ An EXIF block is a small TIFF file, so its orientation is read here as well.
 import struct
 from dataclasses import dataclass
 
-__all__ = ["EXTRA_SAMPLES", "ICC", "ORIENTATION", "Tag", "add_tags", "read_tags"]
+__all__ = ["EXTRA_SAMPLES", "ICC", "ORIENTATION", "Tag", "add_tags", "has_more_pages", "read_tags"]
 
 WIDTH, HEIGHT, BITS, ORIENTATION, SAMPLES = 256, 257, 258, 274, 277
 EXTRA_SAMPLES, SAMPLE_FORMAT, ICC = 338, 339, 34675
@@ -46,14 +46,26 @@ def read_tags(data: bytes) -> dict[int, Tag]:
         raise ValueError("the TIFF directory is cut off") from None
 
 
-def _read(data: bytes) -> dict[int, Tag]:
+def has_more_pages(data: bytes) -> bool:
+    """Whether another page follows the first one."""
+    order, big, start, entries = _directory(data)
+    (following,) = struct.unpack_from(order + ("Q" if big else "I"), data, start + entries * (20 if big else 12))
+    return bool(following)
+
+
+def _directory(data: bytes) -> tuple[str, bool, int, int]:
+    """Byte order, whether it is a big TIFF, and where the first page's entries start and how many there are."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2], "")
     if not order or data[2:4] not in (struct.pack(order + "H", 42), struct.pack(order + "H", 43)):
         raise ValueError("not a TIFF file")
     big = data[2:4] == struct.pack(order + "H", 43)
     (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
     (entries,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
-    start += 8 if big else 2
+    return order, big, start + (8 if big else 2), entries
+
+
+def _read(data: bytes) -> dict[int, Tag]:
+    order, big, start, entries = _directory(data)
     size, inline = (20, 8) if big else (12, 4)
     tags: dict[int, Tag] = {}
     for entry in range(start, start + min(entries, 4096) * size, size):

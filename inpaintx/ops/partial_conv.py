@@ -74,7 +74,7 @@ def partial_conv2d(
         raise ValueError(f"partial_conv2d: scale must be 'window' or 'sum', got {scale!r}")
     args = (x, mask, weight, bias, _pair(stride), _pair(padding), _pair(dilation), scale == "sum")
     if torch.compiler.is_compiling():
-        y, new_mask, _, _ = torch.ops.inpaintx.partial_conv2d(*args)
+        y, new_mask, _ = torch.ops.inpaintx.partial_conv2d(*args)
         return y, new_mask
     if not runs_natively("partial_conv2d", x):
         return partial_conv2d_ref(*args[:7], scale=scale)
@@ -172,24 +172,18 @@ def _fake(
     padding: list[int],
     dilation: list[int],
     scale_by_sum: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     y = F.conv2d(x, weight, None, stride, padding, dilation)
     layout = torch.channels_last if y.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
     acc = torch.float64 if x.dtype == torch.float64 else torch.float32
     ratio = y.new_empty((y.shape[0], 1, *y.shape[2:]), dtype=acc)
-    shown = torch.empty_like(x, memory_format=_layout(x))
-    return y.contiguous(memory_format=layout), torch.empty_like(ratio, dtype=mask.dtype), shown, ratio
-
-
-def _layout(x: Tensor) -> torch.memory_format:
-    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return torch.channels_last if last else torch.contiguous_format
+    return y.contiguous(memory_format=layout), torch.empty_like(ratio, dtype=mask.dtype), ratio
 
 
 @torch.library.register_fake("inpaintx::partial_conv2d_backward")
 def _fake_backward(
     grad: Tensor,
-    shown: Tensor,
+    x: Tensor,
     mask: Tensor,
     ratio: Tensor,
     weight: Tensor,
@@ -199,7 +193,7 @@ def _fake_backward(
     wanted: list[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     return (
-        torch.empty_like(shown) if wanted[0] else None,
+        torch.empty_like(x) if wanted[0] else None,
         torch.empty_like(weight) if wanted[1] else None,
         weight.new_empty(weight.shape[0]) if wanted[2] else None,
     )

@@ -69,6 +69,24 @@ def test_any_window(size, kernel, stride, padding, dilation, hole, channels, las
     assert torch.equal(new, new_ref)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("channels", [1, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_large_images_go_by_tiles(stride, channels, layout, threads):
+    x, mask, weight, bias = case(2, 5, 6, (131, 150), (3, 5), channels, hole=0.3)
+    mask[:, :, 20:110, 20:140] = 1  # whole tiles without a known pixel
+    x = torch.where(mask > 0, torch.nan, x).contiguous(memory_format=layout)
+    results = []
+    for count in (1, 2, 7):
+        threads(count)
+        results.append(partial_conv2d(x, mask, weight, bias, stride, (1, 2), (2, 1)))
+    y_ref, new_ref = partial_conv2d_ref(x, mask, weight, bias, stride, (1, 2), (2, 1))
+    for y, new in results:
+        agree(y, y_ref, torch.float32)
+        assert torch.equal(y, results[0][0])
+        assert torch.equal(new, new_ref)
+
+
 def test_formula_by_hand():
     x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
     mask = torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]])
@@ -209,8 +227,18 @@ def test_opcheck(bias, device):
         False,
     )
     torch.library.opcheck(torch.ops.inpaintx.partial_conv2d.default, args)
-    y, _, shown, ratio = torch.ops.inpaintx.partial_conv2d(*args)
-    backward = (torch.ones_like(y), shown, mask, ratio, weight.detach(), (1, 1), (1, 1), (1, 1), [True, True, bias])
+    y, _, ratio = torch.ops.inpaintx.partial_conv2d(*args)
+    backward = (
+        torch.ones_like(y),
+        x.detach(),
+        mask,
+        ratio,
+        weight.detach(),
+        (1, 1),
+        (1, 1),
+        (1, 1),
+        [True, True, bias],
+    )
     torch.library.opcheck(torch.ops.inpaintx.partial_conv2d_backward.default, backward, test_utils="test_schema")
 
 

@@ -1,0 +1,80 @@
+// What the passes over the finest and the coarse grids share: blocks of rows in parallel, rows in flight, and the way
+// from one grid to the next.
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "poisson/rows.h"
+
+namespace inpaintx::poisson {
+
+constexpr int kSlots = 4;            // rows that a stage keeps: three that the next one reads and the one being written
+constexpr int64_t kSmall = 1 << 14;  // values; below, one thread is faster
+
+inline int blocks_for(const Level& level, int channels) {
+  if (level.pixels * channels < kSmall || at::in_parallel_region()) return 1;
+  return std::max(1, std::min(at::get_num_threads(), level.h / 16));
+}
+
+// Block b of n; blocks start at even rows, where coarse rows lie.
+inline int block_start(int h, int b, int n) { return b == n ? h : int(int64_t(h) * b / n) / 2 * 2; }
+
+template <class Block>
+void over_blocks(int h, int blocks, const Block& block) {
+  if (blocks == 1) return block(0, h, 0);
+  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int b = begin; b < end; ++b) block(block_start(h, b, blocks), block_start(h, b + 1, blocks), b);
+  });
+}
+
+// Rows of the stages in flight: slot y mod 4 of stage k.
+template <class T>
+struct Ring {
+  T* data;
+  int64_t stride;
+  int channels;
+  T* at(int stage, int y, int c) const {
+    return data + ((int64_t(stage) * kSlots + (y & (kSlots - 1))) * channels + c) * stride + kPad;
+  }
+};
+
+// Beyond the photo's edge a pixel stands in for its missing neighbour.
+template <class T>
+POISSON_INLINE void mirror_ends(T* row, int w) {
+  row[-1] = row[0];
+  row[w] = row[w - 1];
+}
+
+// Line of interpolated values for the pixels of a span of row y.
+POISSON_INLINE void interpolate(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line,
+                                float* scratch) {
+  const float* a = coarse.at(y / 2, c) + span.x0 / 2;
+  const float* b = y % 2 == 1 && y / 2 + 1 < coarse_h ? coarse.at(y / 2 + 1, c) + span.x0 / 2 : nullptr;
+  interpolate_row(line, scratch, a, b, (span.x1 - span.x0) / 2);
+}
+
+// Restricts three rows into row y of `out`, whose grid is `level`. `fine_w`: width of the rows' grid.
+template <class T>
+POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w, const T* above, const T* here,
+                                   const T* below, T weight, const Rows<float>& out, bool zero_inside, T* sum,
+                                   int32_t* m) {
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    const int x = span.x0, n = span.x1 - x;
+    float* row = out.at(y, c);
+    if (zero_inside && span.coef == kUniform) {
+      std::fill_n(row + x, n, 0.f);
+      continue;
+    }
+    widen(level.mask_row(y) + x, m, n);
+    restrict_row(row + x, sum + kPad, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
+    const int last = level.w - 1;
+    if (fine_w % 2 == 0 && last >= x && last < x + n && level.mask_row(y)[last]) {
+      row[last] += float(T(0.5) * sum[kPad + 2 * (last - x) + 1]);  // its outer neighbour has no other
+    }
+  }
+}
+
+}  // namespace inpaintx::poisson

@@ -1,0 +1,183 @@
+// The coarse grids: stored coefficients, always in float32, for they only correct.
+#include "poisson/cycle.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "common/simd.h"
+#include "poisson/blocks.h"
+
+namespace inpaintx::poisson {
+namespace {
+
+constexpr int kTwiceFrom = 2, kTwiceTo = 3;  // grids visited twice
+
+INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
+                                    const Rows<float>& to, int y0, int y1) {
+  Zeroed memory(4 * fine.stride * sizeof(float));
+  float *sum = memory.as<float>(), *zeros = sum + 2 * fine.stride + kPad;
+  int32_t* m = reinterpret_cast<int32_t*>(sum + fine.stride);
+  for (int y = y0; y < y1; ++y) {
+    for (int c = 0; c < to.channels && !coarse.empty(y); ++c) {
+      const float* above = y > 0 ? from.at(2 * y - 1, c) : zeros;
+      const float* below = 2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros;
+      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, false,
+                     sum, m);
+    }
+  }
+}
+
+struct ClimbBlock {
+  const Level *level, *below;
+  const Rows<float>* old;  // null: zero
+  Rows<float> value, rhs, coarse;
+  const std::vector<float>* omega;
+  int y0, y1;
+};
+
+// Row of a coarse grid from the row itself, the one above and the one below.
+template <bool kResidual>
+POISSON_INLINE void row9_spans(const Level& level, int y, float* out, const float* v, const float* up,
+                               const float* down, const float* rhs, float omega) {
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
+    if (span.coef == kUniform) {
+      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, level, omega, n);
+    } else {
+      const float* coef = level.coef.as<float>() + span.coef;
+      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, coef, omega, n);
+    }
+  }
+}
+
+INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
+  const Level& level = *b.level;
+  const int h = level.h, channels = b.value.channels, steps = b.omega->size();
+  const int64_t stride = level.stride;
+  Zeroed memory((int64_t(steps) * kSlots * channels + 2) * stride * sizeof(float));
+  const Ring<float> ring{memory.as<float>(), stride, channels};
+  float *line = ring.data + int64_t(steps) * kSlots * channels * stride, *mean = line + stride;
+
+  for (int t = std::max(0, b.y0 - steps); t < b.y1 + steps; ++t) {
+    for (int k = 0; k <= steps; ++k) {
+      const int y = t - k;
+      if (y < std::max(0, b.y0 - (steps - k)) || y >= std::min(h, b.y1 + (steps - k)) || level.empty(y)) continue;
+      for (int c = 0; c < channels; ++c) {
+        float* out = k == steps ? b.value.at(y, c) : ring.at(k, y, c);
+        if (k > 0) {
+          const float *v = ring.at(k - 1, y, c), *up = ring.at(k - 1, std::max(0, y - 1), c);
+          const float* down = ring.at(k - 1, std::min(h - 1, y + 1), c);
+          row9_spans<false>(level, y, out, v, up, down, b.rhs.at(y, c), (*b.omega)[k - 1]);
+        }
+        for (int64_t s = level.first[y]; k == 0 && s < level.first[y + 1]; ++s) {
+          const Span& span = level.spans[s];
+          const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
+          interpolate(b.coarse, b.below->h, y, c, span, line, mean);
+          const uint8_t* m = level.mask_row(y) + x;
+          if (b.old) {
+            const float* old = b.old->at(y, c) + x;
+#pragma omp simd
+            for (int i = 0; i < n; ++i) out[x + i] = m[i] ? old[i] + line[i] : 0.f;
+          } else {
+#pragma omp simd
+            for (int i = 0; i < n; ++i) out[x + i] = m[i] ? line[i] : 0.f;
+          }
+        }
+        mirror_ends(out, level.w);
+      }
+    }
+  }
+}
+
+INPAINTX_CLONES void residual_block(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
+                                    const Rows<float>& out, int y0, int y1) {
+  for (int y = y0; y < y1; ++y) {
+    for (int c = 0; c < value.channels; ++c) {
+      row9_spans<true>(level, y, out.at(y, c), value.at(y, c), value.at(std::max(0, y - 1), c),
+                       value.at(std::min(level.h - 1, y + 1), c), rhs.at(y, c), 0.f);
+    }
+  }
+}
+
+void solve_directly(const Hierarchy& hierarchy, const Rows<float>& rhs, const Rows<float>& value) {
+  const Level& level = hierarchy.levels.back();
+  const int n = hierarchy.unknowns.size();
+  const double* factor = hierarchy.factor.data();
+  std::vector<double> x(n);
+  for (int c = 0; c < value.channels; ++c) {
+    for (int i = 0; i < n; ++i) {
+      double sum = rhs.at(hierarchy.unknowns[i] / level.w, c)[hierarchy.unknowns[i] % level.w];
+      for (int j = 0; j < i; ++j) sum -= factor[size_t(i) * n + j] * x[j];
+      x[i] = sum / factor[size_t(i) * n + i];
+    }
+    for (int i = n - 1; i >= 0; --i) {
+      for (int j = i + 1; j < n; ++j) x[i] -= factor[size_t(j) * n + i] * x[j];
+      x[i] /= factor[size_t(i) * n + i];
+      value.at(hierarchy.unknowns[i] / level.w, c)[hierarchy.unknowns[i] % level.w] = float(x[i]);
+    }
+    for (int y = 0; y < level.h; ++y) mirror_ends(value.at(y, c), level.w);
+  }
+}
+
+}  // namespace
+
+std::vector<float> chebyshev(int steps, double low, double high) {
+  std::vector<float> omega(std::min(steps, kMostSteps));
+  for (size_t k = 0; k < omega.size(); ++k) {
+    const double node = std::cos(std::acos(-1.) * (2 * k + 1) / (2 * omega.size()));
+    omega[k] = float(1 / ((high + low) / 2 + (high - low) / 2 * node));
+  }
+  return omega;
+}
+
+CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels) : value(1), rhs(1), spare(1), residual(1) {
+  const int last = hierarchy.levels.size() - 1;
+  for (int l = 1; l <= last; ++l) {
+    const Level& level = hierarchy.levels[l];
+    const bool twice = l >= kTwiceFrom && l <= kTwiceTo && l < last;
+    for (auto* rows : {&value, &rhs, &spare, &residual}) {
+      const bool needed = twice || rows == &value || rows == &rhs;
+      memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0);
+      rows->emplace_back(memory_.back(), level, channels);
+    }
+  }
+}
+
+size_t CoarseArrays::bytes() const {
+  size_t sum = 0;
+  for (const Zeroed& array : memory_) sum += array.bytes();
+  return sum;
+}
+
+// rhs[l] in, value[l] out
+static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, int l) {
+  const int last = hierarchy.levels.size() - 1, channels = arrays.value[1].channels;
+  if (l == last) return solve_directly(hierarchy, arrays.rhs[l], arrays.value[l]);
+  const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
+  const int visits = l >= kTwiceFrom && l <= kTwiceTo ? 2 : 1, blocks = blocks_for(level, channels);
+  for (int visit = 0; visit < visits; ++visit) {
+    if (visit > 0) {
+      std::swap(arrays.value[l], arrays.spare[l]);
+      over_blocks(level.h, blocks, [&](int y0, int y1, int) {
+        residual_block(level, arrays.spare[l], arrays.rhs[l], arrays.residual[l], y0, y1);
+      });
+    }
+    over_blocks(below.h, blocks_for(below, channels), [&](int y0, int y1, int) {
+      const auto& from = visit > 0 ? arrays.residual[l] : arrays.rhs[l];
+      restrict_block(level, from, below, arrays.rhs[l + 1], y0, y1);
+    });
+    solve_level(hierarchy, arrays, omega, l + 1);
+    over_blocks(level.h, blocks, [&](int y0, int y1, int) {
+      climb_block({&level, &below, visit > 0 ? &arrays.spare[l] : nullptr, arrays.value[l], arrays.rhs[l],
+                   arrays.value[l + 1], &omega, y0, y1});
+    });
+  }
+}
+
+void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega) {
+  solve_level(hierarchy, arrays, omega, 1);
+}
+
+}  // namespace inpaintx::poisson

@@ -1,0 +1,113 @@
+"""What the command line shows of plugins, methods and the machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+import toy_methods
+from toy_methods import FakeEntryPoint
+
+import inpaintx
+import inpaintx.data.files
+from inpaintx.cli import run
+
+pytestmark = pytest.mark.usefixtures("toys")
+ROOT = Path(__file__).parent.parent
+
+
+def test_plugins_and_methods(capfd):
+    assert run(["plugins", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capfd.readouterr().out)}
+    assert "dice" in rows["toys"]["methods"]
+    assert "ImportError: no such thing" in rows["broken"]["error"]
+    assert run(["plugins"]) == 0
+    assert "no such thing" in capfd.readouterr().out
+    assert run(["methods", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capfd.readouterr().out)}
+    assert rows["learned"]["weights"] == {"default": None, "gone": None}
+    assert (rows["dice"]["plugin"], rows["dice"]["trainable"]) == ("toys", False)
+    assert run(["methods"]) == 0
+    out = capfd.readouterr().out
+    assert "https://example.org/dice" in out
+    assert "not found" in out
+
+
+def test_commands_of_plugins_and_of_bad_ones(capfd, monkeypatch):
+    class Loud:
+        @staticmethod
+        @inpaintx.hookimpl
+        def inpaintx_register_commands(app):
+            app.command("extra")(lambda: None)
+            raise RuntimeError("no")
+
+    class Thief:
+        @staticmethod
+        @inpaintx.hookimpl
+        def inpaintx_register_commands(app):
+            app.command("inpaint")(lambda: print("stolen"))
+
+    entries = [FakeEntryPoint("loud", Loud), FakeEntryPoint("thief", Thief), FakeEntryPoint("toys", toy_methods)]
+    registry = inpaintx.registry.Registry(entries)
+    monkeypatch.setattr(inpaintx.registry, "_registry", registry)
+    assert run(["hello"]) == 0
+    assert capfd.readouterr().out == "hello from a plugin\n"
+    errors = {p.name: p.error for p in registry.plugins}
+    assert errors == {
+        "loud": "its commands: RuntimeError: no",
+        "thief": "its commands: ValueError: command 'inpaint' is taken",
+        "toys": None,
+    }
+    assert run(["extra"]) == 2
+    capfd.readouterr()
+    assert run(["inpaint"]) == 2
+    assert "stolen" not in capfd.readouterr().out
+
+
+def test_check(capfd, monkeypatch):
+    assert run(["check", "dice"]) == 0
+    assert "method 'dice' keeps the contract" in capfd.readouterr().out
+    monkeypatch.setattr(toy_methods.Dice, "inpaint", lambda self, net, image, mask, *, generator=None: image[:, :, 1:])
+    assert run(["check", "dice"]) == 1
+    out = capfd.readouterr().out
+    assert "BROKEN  any size: " in out
+    assert "method 'dice' breaks" in out
+    assert run(["check", "dise"]) == 2
+    assert "did you mean 'dice'" in capfd.readouterr().err
+
+
+def test_doctor(capfd, monkeypatch, tmp_path):
+    (tmp_path / "toy_learned.safetensors").write_text("x")
+    monkeypatch.setenv("INPAINTX_WEIGHTS", str(tmp_path))
+    assert run(["doctor", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["versions"]["inpaintx"] == inpaintx.__version__
+    assert {"python", "torch", "numpy", "cv2", "pluggy", "pydantic"} <= set(found["versions"])
+    assert found["build"] == json.loads(json.dumps(inpaintx.build_info()))
+    assert "cpu" in found["devices"]
+    assert found["threads"]["torch"] >= 1
+    assert found["plugins"]["broken"]["error"] == "ImportError: no such thing"
+    assert found["weights"]["learned/default"]["file"] == str(tmp_path / "toy_learned.safetensors")
+    assert found["weights"]["learned/gone"]["state"] == "not found"
+    assert run(["doctor"]) == 0
+    out = capfd.readouterr().out
+    assert f"inpaintx: {inpaintx.__version__}" in out
+    assert "no such thing" in out
+
+
+def test_doctor_says_why_opencv_does_not_load(capfd, monkeypatch):
+    def broken():
+        raise inpaintx.InpaintxError("OpenCV does not load (libGL.so.1)")
+
+    monkeypatch.setattr("inpaintx.cli.doctor.import_cv2", broken)
+    assert run(["doctor"]) == 0
+    assert "libGL.so.1" in capfd.readouterr().out
+
+
+def test_help_and_version(capfd):
+    assert run(["--version"]) == 0
+    assert capfd.readouterr().out == f"inpaintx {inpaintx.__version__}\n"
+    assert run(["--help"]) == 0
+    out = capfd.readouterr().out
+    assert "hello" in out
+    assert "completion" not in out
+    assert run(["inpaint", "--nothing"]) == 2

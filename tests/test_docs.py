@@ -1,0 +1,51 @@
+"""Examples in docstrings run, and the documents name only what exists."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import inpaintx
+
+ROOT = Path(__file__).parents[1]
+MODULES = [
+    m.name for m in pkgutil.walk_packages(inpaintx.__path__, "inpaintx.") if not m.name.endswith(("_C", "__main__"))
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name):
+    module = importlib.import_module(name)
+    if "inpaintx.ops" in name or name in ("inpaintx.inpaint", "inpaintx.testing"):
+        torch.manual_seed(0)
+    result = doctest.testmod(module, extraglobs={"torch": torch, "inpaintx": inpaintx})
+    assert result.failed == 0
+
+
+def test_every_public_op_has_an_example():
+    lacking = [
+        name
+        for name in inpaintx.ops.__all__
+        if name[0].islower() and not name.endswith("_ref") and ">>>" not in (getattr(inpaintx.ops, name).__doc__ or "")
+    ]
+    assert not lacking
+
+
+def test_readme_names_every_method_and_op():
+    readme = (ROOT / "README.md").read_text()
+    listed = set(re.findall(r"^\| `(\w+)`", readme, re.M))
+    ours = {n for n in inpaintx.methods() if inpaintx.registry.registry().plugin_of(n).package == "inpaintx"}
+    assert ours <= listed
+    functions = [n for n in inpaintx.ops.__all__ if n[0].islower() and not n.endswith("_ref")]
+    assert not [n for n in functions if f"`{n}`" not in readme]
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "plugins/classical/README.md"])
+def test_links_lead_somewhere(document):
+    path = ROOT / document
+    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
+    assert not [link for link in links if not (path.parent / link).exists()]

@@ -1,0 +1,407 @@
+"""The main job on tensors, arrays and files: known pixels, every size, crops, batches, samples."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_methods import Dice, Mean, Slow, Square, box, noise
+
+import inpaintx
+from inpaintx import InpaintxError, UntrainedWarning, crops, ops
+from inpaintx.crops import ArrayCanvas, TensorCanvas, plan
+from inpaintx.data.photo import write_photo
+from inpaintx.inpaint import Painter, pick_device
+from inpaintx.sheet import Cell, contact_sheet, show_hole
+
+pytestmark = pytest.mark.usefixtures("toys")
+ROOT = Path(__file__).parent.parent
+needs_poisson = pytest.mark.skipif(not hasattr(ops, "poisson_blend"), reason="this build has no poisson_blend")
+
+
+def scratch(height: int, width: int, thickness: int = 3) -> np.ndarray:
+    hole = np.zeros((height, width), bool)
+    for x in range(width):
+        y = x * (height - thickness) // width
+        hole[y : y + thickness, x] = True
+    return hole
+
+
+# ---- where crops are laid ----
+
+
+@given(
+    height=st.integers(1, 900),
+    width=st.integers(1, 900),
+    boxes=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 200), st.integers(1, 200)), max_size=6),
+    size=st.sampled_from([None, 32, 64, 256]),
+    max_pixels=st.sampled_from([None, 100 * 100, 300 * 300]),
+)
+@settings(max_examples=150, deadline=None)
+def test_crops_cover_each_hole_pixel_once(height, width, boxes, size, max_pixels):
+    hole = np.zeros((height, width), bool)
+    for y, x, h, w in boxes:
+        hole[int(y * height) : int(y * height) + h, int(x * width) : int(x * width) + w] = True
+    covered = np.zeros((height, width), int)
+    for crops_of_round in plan(hole, size, max_pixels):
+        shown = np.zeros((height, width), int)
+        for crop in crops_of_round:
+            assert 0 <= crop.box.top <= crop.core.top < crop.core.bottom <= crop.box.bottom <= height
+            assert 0 <= crop.box.left <= crop.core.left < crop.core.right <= crop.box.right <= width
+            covered[crop.core.at] += 1
+            shown[crop.core.at] += 1
+            if size:
+                assert crop.work == (size, size)
+            elif max_pixels:
+                assert crop.work[0] * crop.work[1] <= max_pixels
+        assert shown.max(initial=0) <= 1
+    assert (covered[hole] == 1).all()
+    assert covered.max(initial=0) <= 1
+
+
+@pytest.mark.parametrize("size", [None, 64])
+def test_a_small_hole_in_a_large_photo_is_a_small_crop_with_context(size):
+    ((crop,),) = plan(box(2000, 3000, top=990, left=1500, side=20), size)
+    assert crop.box.height <= 130
+    assert crop.box.width <= 130
+    assert crop.box.top <= 990 - 20
+    assert crop.box.bottom >= 1010 + 20
+
+
+def test_holes_apart_have_their_own_crops_and_neighbours_share_one():
+    apart = box(1000, 1000, top=100, left=100, side=40) | box(1000, 1000, top=800, left=800, side=40)
+    assert [len(r) for r in plan(apart)] == [2]
+    near = box(1000, 1000, top=100, left=100, side=40) | box(1000, 1000, top=160, left=100, side=40)
+    assert [len(r) for r in plan(near)] == [1]
+
+
+def test_a_thin_scratch_is_worked_on_at_full_scale_and_a_thick_hole_at_a_reduced_one():
+    windows = [crop for r in plan(scratch(3000, 3000), 256) for crop in r]
+    assert len(windows) > 20
+    assert all(crop.box.height <= 256 and crop.box.width <= 256 for crop in windows)
+    ((crop,),) = plan(box(3000, 3000, top=500, left=500, side=1500), 256)
+    assert crop.box.height > 1500
+    ((crop,),) = plan(box(3000, 3000, top=500, left=500, side=1500), None, 512 * 512)
+    assert crop.work[0] * crop.work[1] <= 512 * 512
+
+
+def test_specks_all_over_fifty_megapixels_neither_explode_in_time_nor_in_number():
+    hole = np.zeros((6144, 8192), bool)
+    rng = np.random.default_rng(0)
+    hole[rng.integers(0, 6144, 200_000), rng.integers(0, 8192, 200_000)] = True
+    begun = time.perf_counter()
+    assert sum(map(len, plan(hole))) <= 30
+    assert sum(map(len, plan(hole, 256))) <= 2500
+    sparse = np.zeros_like(hole)
+    sparse[::200, ::200] = True
+    assert sum(map(len, plan(sparse))) == len(range(0, 6144, 200)) * len(range(0, 8192, 200))
+    assert time.perf_counter() - begun < 15
+
+
+# ---- known pixels, kinds and sizes ----
+
+
+@pytest.mark.parametrize("method", ["telea", "square", "slow", "dice"])
+@pytest.mark.parametrize("shape", [(64, 64), (33, 47), (1, 90), (601, 703), (64, 1200)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_arrays_keep_known_pixels_shape_and_dtype(method, shape, dtype):
+    photo = noise(*shape, dtype=np.uint16).astype(dtype)
+    if photo.dtype.kind == "f":
+        photo /= 65535
+    hole = np.zeros(shape, bool)
+    hole[shape[0] // 3 : shape[0] // 3 + 20, shape[1] // 3 : shape[1] // 3 + 20] = True
+    hole[-1, -5:] = True
+    before = photo.copy()
+    result = inpaintx.inpaint(photo, hole, method)
+    assert result.dtype == dtype
+    assert result.shape == photo.shape
+    np.testing.assert_array_equal(result[~hole], before[~hole])
+    np.testing.assert_array_equal(photo, before)
+    assert (result[hole] != before[hole]).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("method", ["telea", "square", "slow"])
+@pytest.mark.parametrize("shape", [(40, 56), (311, 401)])
+def test_tensors_keep_known_pixels_dtype_and_device(dtype, method, shape):
+    image = torch.rand(3, 3, *shape, dtype=torch.float64).to(dtype).to(memory_format=torch.channels_last)
+    mask = torch.zeros(3, 1, *shape)
+    for i in range(3):
+        mask[i, :, 5 * i : 5 * i + 9, 3:20] = 1
+    result = inpaintx.inpaint(image, mask, method)
+    assert (result.dtype, result.shape, result.device) == (image.dtype, image.shape, image.device)
+    known = (mask == 0).expand_as(image)
+    assert torch.equal(result[known], image[known])
+    assert not torch.equal(result, image)
+    one_mask = inpaintx.inpaint(image, mask[:1] > 0, method)
+    assert torch.equal(one_mask[0], result[0])
+
+
+@pytest.mark.parametrize("method", ["telea", "square", "slow"])
+@pytest.mark.parametrize("hole", [box(300, 420, side=150), scratch(300, 420)], ids=["box", "scratch"])
+@pytest.mark.parametrize("blend", ["none", pytest.param("poisson", marks=needs_poisson)])
+def test_hidden_pixels_have_no_influence_at_any_scale(method, hole, blend):
+    photo = noise(300, 420).astype(np.float32) / 255
+    other = np.where(hole[..., None], np.float32("nan"), photo)
+    a, b = (inpaintx.inpaint(x, hole, method, blend=blend) for x in (photo, other))
+    np.testing.assert_array_equal(a, b)
+    assert np.isfinite(a).all()
+    t = torch.from_numpy(np.moveaxis(other, 2, 0).copy())[None]
+    c = inpaintx.inpaint(t, torch.from_numpy(hole)[None, None], method, blend=blend)
+    np.testing.assert_allclose(np.moveaxis(c[0].numpy(), 0, 2), a, atol=2e-6)
+
+
+@pytest.mark.parametrize("method", ["telea", "square", "slow"])
+@pytest.mark.parametrize(("dtype", "grey"), [(np.uint8, 200), (np.uint16, 40_001)])
+@pytest.mark.parametrize("hole", [box(900, 1100, side=500), scratch(900, 1100)], ids=["box", "scratch"])
+def test_a_plain_photo_is_restored_to_the_last_grey_level(method, dtype, grey, hole):
+    photo = np.full((900, 1100, 3), grey, dtype)
+    damaged = np.where(hole[..., None], dtype(0), photo)
+    np.testing.assert_array_equal(inpaintx.inpaint(damaged, hole, method), photo)
+
+
+def test_windows_continue_what_their_neighbours_filled():
+    """Later windows see earlier fills as known, so no pixel of the hole is filled twice or left out."""
+    hole = scratch(700, 900, 5)
+    photo = np.full((700, 900, 3), 90, np.uint8)
+    canvas = ArrayCanvas(np.where(hole[..., None], np.uint8(7), photo), hole)
+    rounds = plan(hole, 64)
+    assert len(rounds) > 5
+    Painter("square").paint([(canvas, rounds)])
+    assert not canvas.left.any()
+    np.testing.assert_array_equal(canvas.pixels, photo)
+
+
+def test_empty_and_full_holes_of_arrays_and_tensors():
+    photo = noise(50, 60)
+    np.testing.assert_array_equal(inpaintx.inpaint(photo, np.zeros((50, 60), bool)), photo)
+    assert inpaintx.inpaint(photo, np.ones((50, 60), bool)).shape == photo.shape
+    image = torch.rand(2, 3, 20, 20)
+    mask = torch.stack([torch.zeros(1, 20, 20), torch.ones(1, 20, 20)])
+    assert torch.equal(inpaintx.inpaint(image, mask)[0], image[0])
+
+
+def test_paths(tmp_path):
+    photo, hole = noise(80, 90), box(80, 90)
+    write_photo(tmp_path / "p.png", photo)
+    write_photo(tmp_path / "m.png", np.where(hole, 255, 0).astype(np.uint8))
+    result = inpaintx.inpaint(str(tmp_path / "p.png"), tmp_path / "m.png")
+    np.testing.assert_array_equal(result, inpaintx.inpaint(photo, hole))
+    np.testing.assert_array_equal(inpaintx.inpaint(tmp_path / "p.png", hole), result)
+    for name, pixels in (("g.png", photo[..., 0]), ("a.png", np.dstack([photo, photo[..., 0]]))):
+        write_photo(tmp_path / name, pixels)
+        got = inpaintx.inpaint(tmp_path / name, tmp_path / "m.png")
+        assert got.shape == pixels.shape
+        np.testing.assert_array_equal(got[~hole], pixels[~hole])
+        if got.ndim == 3:
+            np.testing.assert_array_equal(got[..., 3], pixels[..., 3])
+
+
+# ---- batches, samples, options ----
+
+
+def test_crops_of_one_size_go_through_in_one_batch():
+    image = torch.rand(5, 3, 200, 240)
+    mask = torch.zeros(5, 1, 200, 240)
+    for i in range(5):
+        mask[i, :, 10 + 20 * i : 30 + 20 * i, 50:80] = 1
+    together = inpaintx.inpaint(image, mask, "square")
+    assert Square.seen == [(5, 3, 64, 64)]
+    for i in range(5):
+        assert torch.allclose(
+            inpaintx.inpaint(image[i : i + 1], mask[i : i + 1], "square"), together[i : i + 1], atol=1e-6
+        )
+    Mean.seen.clear()
+    inpaintx.inpaint(image, mask, "telea")
+    assert Mean.seen == [(5, 3, 200, 240)]
+
+
+def test_batch_size_and_working_memory_bound_a_batch():
+    canvases = [ArrayCanvas(noise(100, 100, seed=i), box(100, 100)) for i in range(7)]
+    painter = Painter("square", batch_size=3)
+    painter.paint([(c, painter.plan(c.left)) for c in canvases])
+    assert [shape[0] for shape in Square.seen] == [3, 3, 1]
+
+
+def test_a_method_with_a_pixel_limit_sees_no_more():
+    inpaintx.inpaint(noise(700, 800), box(700, 800, side=400), "slow")
+    assert Slow.seen
+    assert all(h * w <= Slow.max_pixels for _, _, h, w in Slow.seen)
+
+
+def test_samples_and_seeds():
+    photo, hole = noise(40, 50), box(40, 50)
+    three = inpaintx.inpaint(photo, hole, "dice", samples=3, seed=5)
+    assert len(three) == 3
+    assert len({tuple(r[hole][0]) for r in three}) == 3
+    np.testing.assert_array_equal(three[2], inpaintx.inpaint(photo, hole, "dice", seed=7))
+    image, mask = torch.rand(2, 3, 20, 20), torch.zeros(2, 1, 20, 20)
+    mask[..., 5:9, 5:9] = 1
+    pair = inpaintx.inpaint(image, mask, "dice", samples=2)
+    assert torch.equal(pair[0], inpaintx.inpaint(image, mask, "dice"))
+    assert not torch.equal(pair[0], pair[1])
+    with pytest.raises(InpaintxError, match="samples"):
+        inpaintx.inpaint(photo, hole, samples=0)
+
+
+def test_raw_is_the_methods_own_output():
+    image, mask = torch.rand(1, 3, 30, 40), torch.zeros(1, 1, 30, 40)
+    mask[..., 5:15, 5:15] = 1
+    result, raw = inpaintx.inpaint(image, mask, raw=True)
+    mean = image[:, :, (mask == 0)[0, 0]].mean(2)[..., None, None]
+    assert torch.allclose(raw, mean.expand_as(raw), atol=1e-6)
+    assert torch.equal(result, torch.where(mask > 0, raw, image))
+    _, raw = inpaintx.inpaint(noise(30, 40), box(30, 40), raw=True)
+    assert len(np.unique(raw.reshape(-1, 3), axis=0)) == 1
+    pairs = inpaintx.inpaint(noise(30, 40), box(30, 40), "dice", raw=True, samples=2)
+    assert [len(p) for p in pairs] == [2, 2]
+
+
+def test_options_reach_the_method_and_unknown_ones_are_refused():
+    photo, hole = np.full((40, 50, 3), 200, np.uint8), box(40, 50)
+    assert (inpaintx.inpaint(photo, hole, gain=0.5)[hole] == 100).all()
+    with pytest.raises(InpaintxError, match="gian"):
+        inpaintx.inpaint(photo, hole, gian=0.5)
+    with pytest.raises(InpaintxError, match="no preset 'paper'"):
+        inpaintx.inpaint(photo, hole, preset="paper")
+
+
+def test_a_method_object_serves_as_well_as_a_name():
+    photo, hole = noise(40, 50), box(40, 50)
+    np.testing.assert_array_equal(inpaintx.inpaint(photo, hole, Dice()), inpaintx.inpaint(photo, hole, "dice"))
+
+
+def test_random_weights_are_warned_of():
+    with pytest.warns(UntrainedWarning, match="random weights"):
+        inpaintx.inpaint(noise(70, 70), box(70, 70), "learned")
+
+
+@needs_poisson
+@pytest.mark.parametrize("method", ["telea", "square", "slow", "pasted", "small_pasted"])
+def test_poisson_blend_leaves_no_seam(method):
+    ramp = np.tile(np.linspace(20, 230, 400), (300, 1)).round().astype(np.uint8)
+    photo, hole = np.stack([ramp] * 3, 2), box(300, 400, top=100, left=150, side=90)
+    plain, blended = (inpaintx.inpaint(photo, hole, method, blend=b) for b in ("none", "poisson"))
+    np.testing.assert_array_equal(blended[~hole], photo[~hole])
+    errors = [np.abs(r.astype(int) - photo)[hole].max() for r in (plain, blended)]
+    assert errors[0] > 15  # a flat fill on a ramp
+    assert errors[1] <= 2  # the membrane of a ramp is the ramp
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "words"),
+    [
+        (torch.rand(3, 8, 8), torch.zeros(1, 1, 8, 8), r"\[B,3,H,W\]"),
+        (torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 9), r"mask must have shape \[1, 1, 8, 8\]"),
+        (torch.rand(1, 3, 8, 8) * 255, torch.zeros(1, 1, 8, 8), r"\[0,1\]"),
+        (torch.full((1, 3, 900, 900), 7.0), torch.zeros(1, 1, 900, 900), r"\[0,1\]"),
+        (torch.rand(1, 3, 8, 8) / 0, torch.zeros(1, 1, 8, 8), r"\[0,1\]"),
+        (torch.rand(1, 3, 8, 8), np.zeros((8, 8)), "mask must be a tensor"),
+        (np.zeros((8, 8)), np.zeros((8, 8)), r"\[H,W,3\]"),
+        (np.zeros((8, 8, 3)), np.zeros((9, 8)), r"mask must have shape \[H,W\] = \[8, 8\]"),
+        (np.full((900, 900, 3), np.nan), np.zeros((900, 900)), r"\[0,1\]"),
+        (np.zeros((8, 8, 3), np.int32), np.zeros((8, 8)), "int32"),
+        ([1], np.zeros((8, 8)), "a tensor, a NumPy array or a path, got list"),
+        (np.zeros((8, 8, 3)), 5, "mask must be a NumPy array or a path, got int"),
+        (np.zeros((7300, 7300, 3), np.uint8), np.zeros((8, 8)), "50 megapixels"),
+    ],
+)
+def test_input_that_does_not_fit_is_refused_in_words(image, mask, words):
+    with pytest.raises(InpaintxError, match=words):
+        inpaintx.inpaint(image, mask)
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(InpaintxError, match="did you mean 'square'"):
+        inpaintx.inpaint(noise(8, 8), box(8, 8), "sqare")
+    with pytest.raises(InpaintxError, match="blend must be none or poisson"):
+        inpaintx.inpaint(noise(8, 8), box(8, 8), blend="alpha")
+    with pytest.raises(InpaintxError, match="expected auto, cpu or cuda:N"):
+        pick_device("gpu")
+    with pytest.raises(InpaintxError, match="cuda:99"):
+        pick_device("cuda:99")
+
+
+# ---- a real size ----
+
+
+def test_twelve_megapixels_with_three_holes_stay_within_a_few_copies(tmp_path):
+    code = """
+        import resource, numpy as np, torch
+        import inpaintx, toy_methods
+        from inpaintx.data.masks import read_mask
+        from inpaintx.data.photo import read_photo, write_photo
+        photo = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), np.uint8)
+        hole = np.zeros((3000, 4000), bool)
+        for y, x, side in ((300, 300, 260), (1500, 2000, 500), (2900, 3900, 100)):
+            hole[y : y + side, x : x + side] = True
+        write_photo("p.png", photo); write_photo("m.png", np.where(hole, 255, 0).astype(np.uint8))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        result = inpaintx.inpaint("p.png", "m.png", toy_methods.Mean())
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert np.array_equal(result[~hole], photo[~hole]) and result.shape == photo.shape
+        assert abs(int(result[hole].mean()) - 127) < 3
+        print((after - before) * 1024 / photo.nbytes)
+    """
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout) < 6
+
+
+def test_reducing_averages_known_pixels_only():
+    photo, hole = np.full((40, 40, 3), 64, np.uint8), np.zeros((40, 40), bool)
+    hole[:, 13:30] = True
+    photo[hole] = 255
+    cpu, frame = torch.device("cpu"), crops.Box(0, 0, 40, 40)
+    small, small_hole = crops.take(ArrayCanvas(photo, hole), frame, cpu, (10, 10))
+    assert torch.allclose(small[:, ~small_hole[0]], torch.tensor(64 / 255), atol=1e-6)
+    assert small_hole[0, 0].tolist() == [False] * 3 + [True] * 4 + [False] * 3
+    assert crops.take(ArrayCanvas(photo, np.ones_like(hole)), frame, cpu, (4, 4))[0].isfinite().all()
+
+
+def test_tensor_canvas_leaves_its_source_alone():
+    image, hole = torch.rand(3, 20, 20), torch.ones(1, 20, 20, dtype=torch.bool)
+    canvas = TensorCanvas(image, hole)
+    before = image.clone()
+    ((crop,),) = plan(hole[0].numpy())
+    canvas.put(crop, torch.zeros(3, 20, 20), ())
+    assert torch.equal(image, before)
+    assert not canvas.pixels.any()
+
+
+# ---- contact sheets ----
+
+
+def test_contact_sheet():
+    photo, hole = noise(64, 48), box(64, 48)
+    sheet = contact_sheet(
+        [[Cell(show_hole(photo, hole), ["a", "b"]), Cell(photo[..., 0])], [Cell(None, ["é"])]], tile=64
+    )
+    assert sheet.dtype == np.uint8
+    assert sheet.shape == (12 + 64 + 40 + 12 + 64 + 20 + 12, 12 + 2 * 76, 3)
+    np.testing.assert_array_equal(sheet[12:76, 12:60], show_hole(photo, hole))
+    assert (sheet[76:116] < 200).any()  # letters
+    for kind in (photo.astype(np.float32) / 255, photo.astype(np.uint16) * 257, np.dstack([photo, photo[..., :1]])):
+        assert contact_sheet([[Cell(kind)]], tile=64).shape == (88, 88, 3)
+    with pytest.raises(InpaintxError, match="at least one"):
+        contact_sheet([])
+    with pytest.raises(InpaintxError, match="cell's picture"):
+        contact_sheet([[Cell(np.zeros((2, 2, 7), np.uint8))]])
