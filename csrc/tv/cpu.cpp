@@ -12,8 +12,8 @@
 namespace inpaintx::tv::cpu {
 namespace {
 
-// Dual step for values of unit range: of 0.5 to 16, the one that closed the gap soonest on faces.
-constexpr double kSigma = 4;
+// Dual step for values of unit range: of 0.5 to 32, those near 1.5 close the gap soonest on a face with a 30 % hole.
+constexpr double kSigma = 1.5;
 
 // One channel of one image at one size.
 template <typename acc_t>

@@ -10,7 +10,7 @@ from inpaintx.ops._native import runs_natively
 __all__ = ["TVInpaint", "total_variation", "tv_inpaint", "tv_inpaint_ref"]
 
 
-def tv_inpaint(image: Tensor, mask: Tensor, tol: float = 1e-4, max_iter: int = 2000) -> Tensor:
+def tv_inpaint(image: Tensor, mask: Tensor, tol: float = 1e-4, max_iter: int = 10000) -> Tensor:
     """Fill holes with the values of least total variation, each channel for itself.
 
     Minimises the isotropic sum of gradient lengths over the hole and its rim, forward differences, with the known
@@ -75,7 +75,7 @@ def tv_inpaint_ref(image: Tensor, mask: Tensor, max_iter: int = 2000) -> Tensor:
     active = hole | _shifted(hole, 0, 1) | _shifted(hole, 1, 0)
     u = torch.where(hole, 0.5, x)
     bar, px, py = u, torch.zeros_like(u), torch.zeros_like(u)
-    sigma = 4.0
+    sigma = 1.5
     tau = 1 / (8 * sigma)
     for _ in range(max_iter):
         px = px + sigma * active * F.pad(bar[..., 1:] - bar[..., :-1], (0, 1))
@@ -105,7 +105,7 @@ def _shifted(x: Tensor, down: int, right: int) -> Tensor:
 class TVInpaint(nn.Module):
     """Layer of :func:`tv_inpaint` with fixed options."""
 
-    def __init__(self, tol: float = 1e-4, max_iter: int = 2000) -> None:
+    def __init__(self, tol: float = 1e-4, max_iter: int = 10000) -> None:
         super().__init__()
         self.tol, self.max_iter = tol, max_iter
 

@@ -21,6 +21,7 @@ class PatchMatchConfig(Config):
     patch: int = Field(default=7, ge=3, le=31, description="side of a patch in pixels, odd")
     iterations: int = Field(default=5, ge=1, description="rounds of PatchMatch for each nearest neighbour field")
     max_rounds: int = Field(default=8, ge=1, description="most rounds of matching and voting on one level")
+    trust: float = Field(default=1.3, ge=1, le=10, description="a patch one pixel deeper in the hole weighs 1/trust")
 
     @field_validator("patch")
     @classmethod
@@ -56,20 +57,22 @@ class PatchMatch(Method):
         hole = (mask > 0.5).cpu()
         known = torch.where(hole, 0.0, image.detach().float().cpu())
         filled = [
-            fill_by_patches(x, h[0], config.patch, config.iterations, config.max_rounds, seed)
+            fill_by_patches(x, h[0], config.patch, config.iterations, config.max_rounds, config.trust, seed)
             for x, h in zip(known, hole, strict=True)
         ]
         return torch.stack(filled).to(image)
 
 
-def fill_by_patches(image: Tensor, hole: Tensor, patch: int, iterations: int, max_rounds: int, seed: int) -> Tensor:
+def fill_by_patches(
+    image: Tensor, hole: Tensor, patch: int, iterations: int, max_rounds: int, trust: float, seed: int
+) -> Tensor:
     """Fill one image.
 
     Parameters
     ----------
     image, hole
         ``[C,H,W]`` float32, 0 in the hole, and ``[H,W]`` bool, True = hole.
-    patch, iterations, max_rounds
+    patch, iterations, max_rounds, trust
         As in :class:`PatchMatchConfig`; the patch shrinks where no known patch of its size exists.
     seed
         Of the random numbers.
@@ -87,34 +90,30 @@ def fill_by_patches(image: Tensor, hole: Tensor, patch: int, iterations: int, ma
         patch -= 2
     levels = _pyramid(image, hole, patch)
     field = cost = result = torch.empty(0)
+    start: Tensor | None = None
     for level in range(len(levels) - 1, -1, -1):
         source, gap = levels[level]
+        touched, weight = _touched(gap, patch), trust ** -_depth(gap)
         if level == len(levels) - 1:
             result = tv_inpaint(source[None], gap[None, None], 0.0, 0)[0]  # no step of it: smooth interpolation
         else:
-            field, cost = _finer(field, cost, gap, patch)
+            start, cost = _finer(field, cost, gap, patch)
             smooth = F.interpolate(result[None], gap.shape, mode="bilinear", align_corners=False)[0]
             result = torch.where(gap, smooth, source)
-            result = _vote(result, source, gap, field, cost, patch)
-        touched = _touched(gap, patch)
+            result = _vote(result, source, gap, start, cost, weight, patch)
         rounds = min(max_rounds, 1 + 2 * level)
         for n in range(rounds):
+            draw = seed + 1000 * level + n
             field, cost = patchmatch(
-                source,
-                result,
-                ~gap[None],
-                patch,
-                iterations,
-                seed + 1000 * level + n,
-                init=field if len(field) else None,
-                where=touched[None],
+                source, result, ~gap[None], patch, iterations, draw, init=start, where=touched[None]
             )
+            start = field
             if level == 0 and n == rounds - 1:
                 y, x = field[gap].long().unbind(1)
                 result = source.clone()
                 result[:, gap] = source[:, y, x]  # the last word is a copy: no average blurs it
             else:
-                result = _vote(result, source, gap, field, cost, patch)
+                result = _vote(result, source, gap, field, cost, weight, patch)
     return result
 
 
@@ -149,6 +148,15 @@ def _pyramid(image: Tensor, hole: Tensor, patch: int) -> list[tuple[Tensor, Tens
         levels.append((torch.where(coarse_hole, 0.0, coarse[0]), coarse_hole))
 
 
+def _depth(hole: Tensor) -> Tensor:
+    """Chessboard distance of each hole pixel to the nearest known one; 0 for known ones."""
+    inside, depth = hole[None, None].float(), torch.zeros(hole.shape)
+    while bool(inside.any()):
+        depth += inside[0, 0]
+        inside = 1 - F.max_pool2d(1 - inside, 3, 1, padding=1)  # beyond the photo's edge nothing is known
+    return depth
+
+
 def _finer(field: Tensor, cost: Tensor, hole: Tensor, patch: int) -> tuple[Tensor, Tensor]:
     """Carry a field to the next finer level; matches that are no candidates there cost infinity."""
     height, width = hole.shape
@@ -167,8 +175,10 @@ def _finer(field: Tensor, cost: Tensor, hole: Tensor, patch: int) -> tuple[Tenso
     return fine.int(), cost
 
 
-def _vote(result: Tensor, source: Tensor, hole: Tensor, field: Tensor, cost: Tensor, patch: int) -> Tensor:
-    """Each hole pixel becomes the mean of what the matches of all patches over it say, by exp(-cost / 2 sigma^2).
+def _vote(
+    result: Tensor, source: Tensor, hole: Tensor, field: Tensor, cost: Tensor, trust: Tensor, patch: int
+) -> Tensor:
+    """Each hole pixel becomes the mean of what the matches of all patches over it say, by trust exp(-cost/2 sigma^2).
 
     sigma^2 is the 75th percentile of the costs. A pixel without a vote keeps its value.
     """
@@ -177,7 +187,7 @@ def _vote(result: Tensor, source: Tensor, hole: Tensor, field: Tensor, cost: Ten
     if not len(finite):
         return result
     variance = torch.quantile(finite, 0.75).clamp(min=1e-12)
-    weight = F.pad(torch.exp(-cost / (2 * variance)), (r, r, r, r)).flatten()
+    weight = F.pad(trust * torch.exp(-cost / (2 * variance)), (r, r, r, r)).flatten()
     match = field[..., 0].long() * width + field[..., 1].long()
     match = F.pad(torch.where(torch.isfinite(cost), match, r * width + r), (r, r, r, r), value=r * width + r).flatten()
     y, x = hole.nonzero().unbind(1)

@@ -16,7 +16,7 @@ class TVConfig(Config):
     """When the iteration ends."""
 
     tol: float = Field(default=1e-4, ge=0, description="primal-dual gap relative to the energy")
-    max_iter: int = Field(default=2000, ge=0, description="iterations on each level of the pyramid")
+    max_iter: int = Field(default=10000, ge=0, description="iterations on each level of the pyramid")
 
 
 class TV(Method):
@@ -34,10 +34,10 @@ class TV(Method):
     name = "tv"
     paper = "https://doi.org/10.1137/S0036139900368844"
     Config = TVConfig
-    max_pixels = 1024 * 1024  # iterations grow with the hole's side
+    max_pixels = 512 * 512  # iterations grow with the hole's side
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": TVConfig(),
-        "paper": TVConfig(tol=1e-6, max_iter=20000),
+        "paper": TVConfig(tol=1e-6, max_iter=50000),
         "tiny": TVConfig(tol=1e-3, max_iter=500),
     }
 

@@ -1,0 +1,130 @@
+"""Plugin classical: the acceptance list and the contract."""
+
+import math
+import warnings
+from importlib.metadata import EntryPoint
+
+import pytest
+import torch
+from inpaintx_plugins.classical import TV, EfrosLeung, NavierStokes, PatchMatch, Telea
+
+import inpaintx
+from inpaintx.method import fill
+from inpaintx.registry import Registry
+from inpaintx.testing import run_rules
+
+METHODS = [NavierStokes, Telea, TV, EfrosLeung, PatchMatch]
+
+
+def complete(method, image, mask, seed=0, **options):
+    method = method()
+    net = method.build(method.config(**options))
+    return fill(method, net, image, mask, generator=torch.Generator().manual_seed(seed)).image
+
+
+def psnr(filled, image, mask):
+    error = ((filled - image).square() * mask).sum() / (mask.sum() * image.shape[1])
+    return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def texture(height=96, width=96):
+    """Period 8 down and 12 across, another in each channel."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    tile = torch.rand(3, 8, 12, generator=torch.Generator().manual_seed(3))
+    return tile[:, y % 8, x % 12][None]
+
+
+def box(image, top, left, bottom, right):
+    mask = torch.zeros(1, 1, *image.shape[2:])
+    mask[..., top:bottom, left:right] = 1
+    return mask
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_contract(method):
+    broken = [r for r in run_rules(method) if r.error]
+    assert not broken
+
+
+def test_all_five_are_registered():
+    registry = Registry([EntryPoint("classical", "inpaintx_plugins.classical", "inpaintx")])
+    assert [p.error for p in registry.plugins] == [None]
+    assert set(registry.methods) == {"ns", "telea", "tv", "efros_leung", "patchmatch"}
+    assert all(registry.method(m.name).paper.startswith("https://") for m in METHODS)
+
+
+def test_tv_restores_a_ramp():
+    ramp = torch.linspace(0, 1, 80).expand(1, 3, 64, 80)
+    mask = box(ramp, 16, 20, 48, 60)
+    assert (complete(TV, ramp, mask) - ramp).abs().max() < 1e-3
+
+
+def test_tv_keeps_a_step_edge():
+    step = torch.where(torch.arange(80) < 37, 0.25, 0.75).expand(1, 3, 64, 80)
+    filled = complete(TV, step, box(step, 20, 20, 44, 60))
+    assert filled.min() >= 0.25
+    assert filled.max() <= 0.75
+    assert torch.equal(filled > 0.5, step > 0.5)
+
+
+@pytest.mark.parametrize(("method", "least"), [(PatchMatch, 35), (EfrosLeung, 25)])
+def test_periodic_texture_is_regained(method, least):
+    image = texture()
+    mask = box(image, 34, 30, 62, 60)
+    assert psnr(complete(method, image, mask), image, mask) > least
+    assert psnr(complete(TV, image, mask), image, mask) < 15  # no method gets it for nothing
+
+
+@pytest.mark.parametrize("method", [EfrosLeung, PatchMatch])
+def test_same_seed_same_output(method):
+    image = torch.rand(1, 3, 48, 57, generator=torch.Generator().manual_seed(0))
+    mask = box(image, 12, 12, 30, 33)
+    first, again, other = (complete(method, image, mask, seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("method", [EfrosLeung, PatchMatch])
+def test_fills_are_copies_of_known_pixels(method):
+    image = torch.rand(1, 3, 48, 57, generator=torch.Generator().manual_seed(0))
+    mask = box(image, 12, 12, 30, 33)
+    known = {tuple(v) for v in image[0].permute(1, 2, 0)[mask[0, 0] == 0].tolist()}
+    filled = complete(method, image, mask)[0].permute(1, 2, 0)[mask[0, 0] == 1]
+    assert {tuple(v) for v in filled.tolist()} <= known
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 40), (7, 7), (8, 15)])
+def test_small_pictures_and_little_that_is_known(method, size):
+    image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    for known in ((0, 0), (size[0] - 1, size[1] // 2)):
+        mask = torch.ones(1, 1, *size)
+        mask[..., known[0], known[1]] = 0
+        filled = complete(method, image, mask)
+        assert torch.isfinite(filled).all()
+        if method in (EfrosLeung, PatchMatch, TV):
+            assert torch.equal(filled, image[..., known[0], known[1], None, None].expand_as(image))
+
+
+@pytest.mark.parametrize(("method", "option"), [(EfrosLeung, {"window": 8}), (PatchMatch, {"patch": 4})])
+def test_even_windows_are_refused(method, option):
+    with pytest.raises(inpaintx.InpaintxError, match="must be odd"):
+        method().config(**option)
+
+
+def test_efros_leung_warns_before_it_takes_long(monkeypatch):
+    monkeypatch.setattr("inpaintx_plugins.classical.efros_leung.SLOW", 100.0)
+    image = torch.rand(1, 3, 20, 20)
+    with pytest.warns(UserWarning, match="which takes long"):
+        complete(EfrosLeung, image, box(image, 8, 8, 12, 12), window=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        complete(EfrosLeung, image, torch.zeros(1, 1, 20, 20), window=3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_better_than_grey_on_a_smooth_picture(method):
+    y, x = torch.meshgrid(torch.linspace(0, 3, 64), torch.linspace(0, 4, 80), indexing="ij")
+    image = torch.stack([0.5 + 0.4 * torch.sin(x + y), 0.5 + 0.4 * torch.cos(x - y), 0.1 + 0.2 * x])[None]
+    mask = box(image, 20, 30, 40, 50)
+    assert psnr(complete(method, image, mask), image, mask) > psnr(torch.full_like(image, 0.5), image, mask) + 5
