@@ -110,6 +110,7 @@ void hard(const Map& m) {
     table[d] = d == 0 ? 1.0f : static_cast<float>(std::pow(m.k, -static_cast<double>(ring(d, m.radius, m.n))));
   }
   const int far = static_cast<int>(table.size()) - 1;
+  table[far] = static_cast<float>(std::pow(m.k, -static_cast<double>(m.n)));  // never reached: no known pixel at all
   at::parallel_for(0, m.batch, 1, [&](int64_t begin, int64_t end) {
     // 8-bit distances while far + step fits
     std::vector<uint8_t> narrow(far < 128 ? pixels + m.width + 2 : 0);

@@ -32,8 +32,8 @@ __global__ void row_kernel(Map m, const int32_t* column, int32_t far) {
       if (x >= d) best = min(best, max(d, column[i - d]));
       if (x + d < m.width) best = min(best, max(d, column[i + d]));
     }
-    m.map[i] =
-        best == 0 ? 1.0f : static_cast<float>(pow(m.k, -static_cast<double>(ring(min(best, far), m.radius, m.n))));
+    const int64_t reached = best < far ? ring(best, m.radius, m.n) : m.n;
+    m.map[i] = best == 0 ? 1.0f : static_cast<float>(pow(m.k, -static_cast<double>(reached)));
   }
 }
 

@@ -74,6 +74,13 @@ def test_unreached_interior_keeps_the_last_ring():
     assert not spd_map(torch.ones(1, 1, 5, 5), 4, kind="improved").any()
 
 
+def test_more_steps_than_pixels():
+    mask = torch.ones(2, 1, 1, 3)
+    mask[1, ..., 0] = 0
+    for n in (2, 3, 9):
+        assert torch.allclose(spd_map(mask, n), spd_map_ref(mask, n))
+
+
 def test_levels_and_base():
     mask = masks()[2:3]
     assert len(spd_map(mask, 5).unique()) == 6
