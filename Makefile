@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: demo test lint types format pytest cuda-check sanitize clean
+.PHONY: demo test lint types format pytest cuda-check sanitize bench bench-quick bench-compare clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -70,6 +70,27 @@ ifeq ($(NVCC),)
 else
 	$(PY) csrc/cuda_check.py $(NVCC)
 endif
+
+# Speed against peers, ours and theirs interleaved: all (writes RESULTS.md), or a part in under three minutes.
+BENCH := -m pytest benchmarks --benchmark-only -q -o "addopts=" -o "python_files=bench_*.py" -p no:cacheprovider
+
+$(VENV)/.bench: $(VENV)/.test
+	$(PIP) --no-build-isolation -e ".[bench]"
+	@touch $@
+
+bench: $(VENV)/.bench
+	mkdir -p build
+	OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) --benchmark-json=build/bench.json
+	$(PY) benchmarks/report.py results build/bench.json
+
+bench-quick: $(VENV)/.bench
+	mkdir -p build
+	INPAINTX_BENCH_ROUNDS=5 INPAINTX_BENCH_THREADS=2 OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) \
+	  -k "not 2048 and not 1024 and not backward and not efros" --benchmark-json=build/bench-quick.json
+
+# Holds a run (RUN=file.json; a new quick one if not given) against the committed baseline.
+bench-compare: $(VENV)/.bench $(if $(RUN),,bench-quick)
+	$(PY) benchmarks/report.py compare $(or $(RUN),build/bench-quick.json)
 
 # The native tests under AddressSanitizer and UBSan.
 sanitize: $(VENV)/.test

@@ -1,0 +1,165 @@
+"""Compare a run with the committed baseline, and write RESULTS.md with its plots.
+
+    python benchmarks/report.py compare RUN.json [BASELINE.json]   exit 1 where a ratio has grown by more than 10 %
+    python benchmarks/report.py results RUN.json                   RESULTS.md and a plot for each op
+
+Ratios (ours / peer in the same run) are compared, not seconds: machines differ.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+LIMIT = 1.10
+
+
+def load(path):
+    """``{case: benchmark}`` and the run's machine, commit and date."""
+    run = json.loads(Path(path).read_text())
+    return {b["name"]: b for b in run["benchmarks"]}, run
+
+
+def ratios(benchmarks):
+    """``{(case, peer): (ratio, goal)}``."""
+    return {
+        (name, peer): (seen["ratio"], seen.get("goal"))
+        for name, b in benchmarks.items()
+        for peer, seen in b["extra_info"].get("peers", {}).items()
+    }
+
+
+def op_of(benchmark):
+    return benchmark["extra_info"].get("op", "?")
+
+
+def compare(run_path, baseline_path):
+    (run, _), (baseline, _) = load(run_path), load(baseline_path)
+    now, before = ratios(run), ratios(baseline)
+    ops = {name: op_of(b) for name, b in run.items()}
+    worse = defaultdict(list)
+    print(f"{'case':58} {'peer':20} {'before':>8} {'now':>8} {'change':>8}")
+    for key in sorted(now.keys() & before.keys()):
+        change = now[key][0] / before[key][0]
+        verdict = "LOSS" if change > LIMIT else "gain" if change < 1 / LIMIT else ""
+        print(f"{key[0]:58} {key[1]:20} {before[key][0]:8.3f} {now[key][0]:8.3f} {change - 1:+8.1%} {verdict}")
+        if change > LIMIT:
+            worse[ops[key[0]]].append(key)
+    gone = sorted(before.keys() - now.keys())
+    if gone:
+        print(f"not in this run: {len(gone)} of the baseline's {len(before)} ratios")
+    if not now.keys() & before.keys():
+        print("the runs share no case: nothing was compared", file=sys.stderr)
+        return 2
+    for op, keys in worse.items():
+        print(f"{op}: {len(keys)} ratios lost more than {LIMIT - 1:.0%}", file=sys.stderr)
+    return 1 if worse else 0
+
+
+def table(benchmarks):
+    yield "| case | ours | peer | peer's time | ratio | goal | |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, b in benchmarks.items():
+        info = b["extra_info"]
+        own = f"{b['stats']['median'] * 1e3:.3g} ms"
+        if "overhead_us" in info:
+            own += f" ({info['overhead_us']:+.1f} µs a call)"
+        if "max_error_levels" in info:
+            own += f" (error {info['max_error_levels']:.2f} levels)"
+        for peer, seen in info.get("peers", {}).items() or {"–": None}.items():
+            if seen is None:
+                yield f"| {name} | {own} | – | – | – | – | |"
+                continue
+            goal, ratio = seen.get("goal"), seen["ratio"]
+            verdict = "" if goal is None else "met" if ratio <= goal else "**missed**"
+            wanted = "–" if goal is None else f"≤ {goal:.3g}"
+            yield f"| {name} | {own} | {peer} | {seen['median'] * 1e3:.3g} ms | {ratio:.3g} | {wanted} | {verdict} |"
+            own = ""
+
+
+def plot(op, benchmarks, path):
+    """Time against size on log-log axes: ours and each peer."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    series = defaultdict(list)
+    for name, b in benchmarks.items():
+        case = name.split("[")[0].removeprefix("test_")
+        size = b["extra_info"].get("size")
+        if not size:
+            continue
+        series[f"ours, {case}"].append((size, b["stats"]["median"]))
+        for peer, seen in b["extra_info"].get("peers", {}).items():
+            series[f"{peer}, {case}"].append((size, seen["median"]))
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    for label, points in sorted(series.items()):
+        ours = label.startswith("ours")
+        xs, ys = zip(*sorted(points), strict=True)
+        axes.plot(xs, ys, "o" if len(set(xs)) < 2 else "o-", label=label, lw=2 if ours else 1, alpha=1 if ours else 0.6)
+    axes.set(xscale="log", yscale="log", xlabel="size (pixels or elements)", ylabel="median seconds", title=op)
+    axes.grid(True, which="both", alpha=0.2)
+    axes.legend(fontsize=7)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def results(run_path):
+    benchmarks, run = load(run_path)
+    machine, cpu = run["machine_info"]["inpaintx"], run["machine_info"].get("cpu", {})
+    found = ratios(benchmarks)
+    goals = [ratio <= goal for ratio, goal in found.values() if goal is not None]
+    wins = sum(r < 1 for (_, peer), (r, _) in found.items() if peer != "copy")
+    lines = [
+        "# Benchmark results",
+        "",
+        "Written by `python benchmarks/report.py results`, from one run of `make bench`. Ours and each peer ran "
+        "interleaved in one process; a ratio is the median of ours / peer, below 1 where ours is faster.",
+        "",
+        f"- {cpu.get('brand_raw', 'unknown CPU')}, {machine['cores']} cores, {machine['build']['cpu']}; "
+        f"load at the start {machine['load'][0]:.1f}" + (f"; GPU {machine['gpu']}" if machine["gpu"] else "; no GPU"),
+        f"- torch {machine['torch']}, Python {machine['python']}, {machine['build']['compiler']}; "
+        + ", ".join(f"{k} {v}" for k, v in machine["peers"].items() if v),
+        f"- commit {run['commit_info']['id'][:12]}{' with changes' if run['commit_info'].get('dirty') else ''}, "
+        f"{run['datetime'][:10]}; allocator settings: {machine['malloc']}",
+        f"- goals: {sum(goals)} of {len(goals)} met; faster than the peer in {wins} of "
+        f"{sum(peer != 'copy' for _, peer in found)} comparisons",
+        "",
+    ]
+    missing = sorted({m for b in benchmarks.values() for m in b["extra_info"].get("missing", ())})
+    if missing:
+        lines += [f"Left out, because not installed or not used at that size: {', '.join(missing)}.", ""]
+    for op in sorted({op_of(b) for b in benchmarks.values()}):
+        mine = {n: b for n, b in benchmarks.items() if op_of(b) == op}
+        lines += [f"## {op}", ""]
+        if len({b["extra_info"].get("size") for b in mine.values()}) > 1:
+            picture = RESULTS / f"{op}.png"
+            plot(op, mine, picture)
+            lines += [f"![time against size](results/{picture.name})", ""]
+        lines += [*table(mine), ""]
+    (HERE / "RESULTS.md").write_text("\n".join(lines))
+    print(f"wrote {HERE / 'RESULTS.md'}: {sum(goals)} of {len(goals)} goals met")
+    return 0
+
+
+def newest():
+    runs = sorted(RESULTS.glob("cpu-*.json"))
+    if not runs:
+        sys.exit("there is no baseline in benchmarks/results yet: run make bench, and commit its JSON")
+    return runs[-1]
+
+
+def main(arguments):
+    if len(arguments) in (2, 3) and arguments[0] == "compare":
+        return compare(arguments[1], arguments[2] if len(arguments) == 3 else newest())
+    if len(arguments) == 2 and arguments[0] == "results":
+        return results(arguments[1])
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
