@@ -2,107 +2,195 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <cstring>
+#include <utility>
 #include <vector>
 
 #include "common/simd.h"
 #include "spd_map/kernels.h"
 #include "spd_map/math.h"
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 namespace inpaintx::spd_map::cpu {
 namespace {
 
-// Min-scan along a row: row[x] = min over s of row[x - s] + s, by doubling steps; reversed, it looks to the right.
-// `far` bounds every value, so that far + step never overflows. `copy` holds a row with a margin of 1.
+constexpr int64_t kBlock = 64;    // pixels that one vector instruction takes, at 8 bits
+constexpr int64_t kMargin = 128;  // beyond both ends of a row, in blocks: longer than any step of the scan
+
+int64_t padded(int64_t width) { return (width + kBlock - 1) / kBlock * kBlock; }
+
+// Rows of distances, whole blocks long, with margins that hold `far`.
 template <typename dist_t>
-inline __attribute__((always_inline)) void scan(dist_t* row, dist_t* copy, int64_t width, int far, bool reversed) {
-  for (int64_t step = 1; step < far && step < width; step *= 2) {
-    std::copy_n(row, width, copy);
-    const dist_t* from = reversed ? copy + step : copy;
-    dist_t* to = reversed ? row : row + step;
-    const dist_t add = static_cast<dist_t>(step);
-#pragma omp simd
-    for (int64_t x = 0; x < width - step; ++x) {
-      const dist_t through = static_cast<dist_t>(from[x] + add);
-      to[x] = through < to[x] ? through : to[x];
-    }
+class Rows {
+ public:
+  Rows(int64_t count, int64_t width, dist_t far) : stride_(padded(width) + 2 * kMargin), data_(count * stride_, far) {}
+  dist_t* operator[](int64_t row) { return data_.data() + row * stride_ + kMargin; }
+
+ private:
+  int64_t stride_;
+  std::vector<dist_t> data_;
+};
+
+// row[x] = far where hidden, else 0; tells whether any is
+template <typename mask_t, typename dist_t>
+ALWAYS_INLINE bool load(const mask_t* mask, dist_t* row, int64_t width, dist_t far) {
+  dist_t any = 0;
+#pragma omp simd reduction(| : any)
+  for (int64_t x = 0; x < width; ++x) {
+    const dist_t d = is_hole(mask[x]) ? far : dist_t(0);
+    row[x] = d;
+    any |= d;
   }
+  return any != 0;
 }
 
 // row[x] = min(row[x], 1 + the least of the three nearest in the row before)
 template <typename dist_t>
-inline __attribute__((always_inline)) void from_neighbours(dist_t* row, const dist_t* before, dist_t* copy,
-                                                           int64_t width, int far) {
-  copy[0] = copy[width + 1] = static_cast<dist_t>(far);
-  std::copy_n(before, width, copy + 1);
+ALWAYS_INLINE void from_before(dist_t* row, const dist_t* before, int64_t width) {
+  for (int64_t block = 0; block < width; block += kBlock) {
 #pragma omp simd
-  for (int64_t x = 0; x < width; ++x) {
-    dist_t d = copy[x] < copy[x + 1] ? copy[x] : copy[x + 1];
-    d = d < copy[x + 2] ? d : copy[x + 2];
-    d = static_cast<dist_t>(d + 1);
-    row[x] = d < row[x] ? d : row[x];
+    for (int64_t x = block; x < block + kBlock; ++x) {
+      dist_t d = before[x - 1] < before[x + 1] ? before[x - 1] : before[x + 1];
+      d = d < before[x] ? d : before[x];
+      d = static_cast<dist_t>(d + 1);
+      row[x] = d < row[x] ? d : row[x];
+    }
   }
 }
 
-// Chessboard distance to the nearest known pixel, at most `far`, in two passes: from above and the left, then from
-// below and the right.
+// Min-scan along a row by doubling steps: row[x] = min over s of row[x - s] + s, or of row[x + s] + s. `other` is a row
+// of scratch with the same margins. `far` bounds every value, so that far + step never overflows.
 template <typename dist_t>
-inline __attribute__((always_inline)) void distances(const bool* hole, dist_t* dist, dist_t* copy, int64_t height,
-                                                     int64_t width, int far) {
-  for (int64_t y = 0; y < height; ++y) {
-    dist_t* row = dist + y * width;
-    const auto* hidden = reinterpret_cast<const uint8_t*>(hole + y * width);
+ALWAYS_INLINE void scan(dist_t* row, dist_t* other, int64_t width, int64_t far, int64_t direction) {
+  dist_t *from = row, *to = other;
+  for (int64_t step = 1; step < far && step <= width; step *= 2) {
+    const dist_t* beside = from - direction * std::min(step, kMargin);
+    const dist_t add = static_cast<dist_t>(step);
+    for (int64_t block = 0; block < width; block += kBlock) {
 #pragma omp simd
-    for (int64_t x = 0; x < width; ++x) row[x] = static_cast<dist_t>(hidden[x] * static_cast<dist_t>(far));
-    if (y > 0) from_neighbours(row, row - width, copy, width, far);
-    scan(row, copy, width, far, false);
+      for (int64_t x = block; x < block + kBlock; ++x) {
+        const dist_t through = static_cast<dist_t>(beside[x] + add);
+        to[x] = through < from[x] ? through : from[x];
+      }
+    }
+    std::swap(from, to);
   }
-  for (int64_t y = height - 1; y >= 0; --y) {
-    dist_t* row = dist + y * width;
-    if (y + 1 < height) from_neighbours(row, row + width, copy, width, far);
-    scan(row, copy, width, far, true);
+  if (from != row) std::memcpy(row, from, width * sizeof(dist_t));
+}
+
+// Chessboard distance to the nearest known pixel, at most `far`, of `count` rows, in two passes: from above and the
+// left, then from below and the right.
+template <typename mask_t, typename dist_t>
+ALWAYS_INLINE void distances(const mask_t* mask, Rows<dist_t>& rows, dist_t* other, int64_t count, int64_t width,
+                             dist_t far) {
+  const int64_t whole = padded(width);
+  for (int64_t y = 0; y < count; ++y) {
+    if (!load(mask + y * width, rows[y], width, far)) continue;
+    if (y > 0) from_before(rows[y], rows[y - 1], whole);
+    scan(rows[y], other, whole, far, 1);
+    std::fill(rows[y] + width, rows[y] + whole, far);  // beyond the image lies nothing known
+  }
+  for (int64_t y = count - 1; y >= 0; --y) {
+    if (y + 1 < count) from_before(rows[y], rows[y + 1], whole);
+    scan(rows[y], other, whole, far, -1);
+    std::fill(rows[y] + width, rows[y] + whole, far);
   }
 }
 
-INPAINTX_CLONES void distances8(const bool* hole, uint8_t* dist, uint8_t* copy, int64_t h, int64_t w, int far) {
-  distances(hole, dist, copy, h, w, far);
+INPAINTX_CLONES void distances8(const bool* m, Rows<uint8_t>& r, uint8_t* o, int64_t n, int64_t w, uint8_t far) {
+  distances(m, r, o, n, w, far);
 }
-INPAINTX_CLONES void distances32(const bool* hole, int32_t* dist, int32_t* copy, int64_t h, int64_t w, int far) {
-  distances(hole, dist, copy, h, w, far);
+INPAINTX_CLONES void distances8(const float* m, Rows<uint8_t>& r, uint8_t* o, int64_t n, int64_t w, uint8_t far) {
+  distances(m, r, o, n, w, far);
+}
+
+// Past 8 bits the scan's steps would outgrow the margins; a plain recurrence does.
+template <typename mask_t>
+void distances32(const mask_t* mask, Rows<int32_t>& rows, int64_t count, int64_t width, int32_t far) {
+  for (int64_t y = 0; y < count; ++y) {
+    load(mask + y * width, rows[y], width, far);
+    if (y > 0) from_before(rows[y], rows[y - 1], padded(width));
+    for (int64_t x = 1; x < width; ++x) rows[y][x] = std::min(rows[y][x], rows[y][x - 1] + 1);
+    std::fill(rows[y] + width, rows[y] + padded(width), far);
+  }
+  for (int64_t y = count - 1; y >= 0; --y) {
+    if (y + 1 < count) from_before(rows[y], rows[y + 1], padded(width));
+    for (int64_t x = width - 2; x >= 0; --x) rows[y][x] = std::min(rows[y][x], rows[y][x + 1] + 1);
+    std::fill(rows[y] + width, rows[y] + padded(width), far);
+  }
 }
 
 INPAINTX_CLONES void look_up(const uint8_t* dist, const float* table, float* out, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) out[i] = table[dist[i]];
+  for (int64_t block = 0; block < count; block += kBlock) {
+    const int64_t end = std::min(block + kBlock, count);
+    uint8_t any = 0;
+#pragma omp simd reduction(| : any)
+    for (int64_t x = block; x < end; ++x) any |= dist[x];
+    if (any) {
+      for (int64_t x = block; x < end; ++x) out[x] = table[dist[x]];
+    } else {
+      for (int64_t x = block; x < end; ++x) out[x] = 1.0f;
+    }
+  }
 }
 
-// One row of a step of the improved map. rows[j] are the 2r+1 rows around it (null: outside the image); `column` is a
-// buffer of width + 2r floats whose first and last r stay 0.
-INPAINTX_CLONES void improved_row(const bool* hole, const float* const* rows, float* column, float* out, int64_t width,
-                                  int64_t radius, bool freeze) {
-  const int64_t size = 2 * radius + 1;
-  const float area = static_cast<float>(size * size);
-  float* inner = column + radius;
-  std::fill_n(inner, width, 0.0f);
-  for (int64_t j = 0; j < size; ++j) {
-    const float* row = rows[j];
-    if (!row) continue;
+// Planes of the improved map, with r zeros beyond each edge: outside the image counts as 0.
+class Plane {
+ public:
+  Plane(int64_t height, int64_t width, int64_t r) : stride(width + 2 * r), r_(r), data_((height + 2 * r) * stride) {}
+  float* operator[](int64_t row) { return data_.data() + (row + r_) * stride + r_; }
+  const int64_t stride;
+
+ private:
+  int64_t r_;
+  std::vector<float> data_;
+};
+
+// Columns [first, last) of one row of a step: sums down the window's columns, then along the row. `sums` has r floats
+// before its start.
+template <int fixed, typename mask_t>
+ALWAYS_INLINE void improved_row(const mask_t* mask, const float* now, int64_t stride, float* sums, float* out,
+                                int64_t first, int64_t last, int64_t radius, bool freeze) {
+  const int64_t r = fixed > 0 ? fixed : radius;
+  const float area = static_cast<float>((2 * r + 1) * (2 * r + 1));
 #pragma omp simd
-    for (int64_t x = 0; x < width; ++x) inner[x] += row[x];
+  for (int64_t x = first - r; x < last + r; ++x) {
+    float sum = now[x - r * stride];
+    for (int64_t j = 1 - r; j <= r; ++j) sum += now[x + j * stride];
+    sums[x] = sum;
   }
-  std::fill_n(out, width, 0.0f);
-  for (int64_t j = 0; j < size; ++j) {
 #pragma omp simd
-    for (int64_t x = 0; x < width; ++x) out[x] += column[x + j];
+  for (int64_t x = first; x < last; ++x) {
+    float sum = sums[x - r];
+    for (int64_t j = 1 - r; j <= r; ++j) sum += sums[x + j];
+    out[x] = improved_step(is_hole(mask[x]), now[x], sum, area, freeze);
   }
-  const float* now = rows[radius];
-#pragma omp simd
-  for (int64_t x = 0; x < width; ++x) out[x] = improved_step(hole[x], now[x], out[x], area, freeze);
+}
+
+template <typename mask_t>
+ALWAYS_INLINE void improved_row_of(const mask_t* mask, const float* now, int64_t stride, float* sums, float* out,
+                                   int64_t first, int64_t last, int64_t r, bool freeze) {
+  if (r == 1) return improved_row<1>(mask, now, stride, sums, out, first, last, r, freeze);
+  if (r == 2) return improved_row<2>(mask, now, stride, sums, out, first, last, r, freeze);
+  if (r == 3) return improved_row<3>(mask, now, stride, sums, out, first, last, r, freeze);
+  improved_row<0>(mask, now, stride, sums, out, first, last, r, freeze);
+}
+
+INPAINTX_CLONES void step_row(const bool* m, const float* now, int64_t stride, float* sums, float* out, int64_t first,
+                              int64_t last, int64_t r, bool freeze) {
+  improved_row_of(m, now, stride, sums, out, first, last, r, freeze);
+}
+INPAINTX_CLONES void step_row(const float* m, const float* now, int64_t stride, float* sums, float* out, int64_t first,
+                              int64_t last, int64_t r, bool freeze) {
+  improved_row_of(m, now, stride, sums, out, first, last, r, freeze);
 }
 
 }  // namespace
 
 // The rings of n dilations are a chessboard distance transform, so that the cost does not grow with n.
-void hard(const Map& m) {
+template <typename mask_t>
+void hard(const Map<mask_t>& m) {
   const int64_t pixels = m.height * m.width;
   const int64_t reach = std::min(m.n, std::max(m.height, m.width)) * m.radius;  // no distance exceeds the image
   std::vector<float> table(std::max<int64_t>(reach, 1) + 2);
@@ -111,47 +199,74 @@ void hard(const Map& m) {
   }
   const int far = static_cast<int>(table.size()) - 1;
   table[far] = static_cast<float>(std::pow(m.k, -static_cast<double>(m.n)));  // never reached: no known pixel at all
-  at::parallel_for(0, m.batch, 1, [&](int64_t begin, int64_t end) {
-    // 8-bit distances while far + step fits
-    std::vector<uint8_t> narrow(far < 128 ? pixels + m.width + 2 : 0);
-    std::vector<int32_t> wide(far < 128 ? 0 : pixels + m.width + 2);
-    for (int64_t b = begin; b < end; ++b) {
-      const bool* hole = m.hole + b * pixels;
-      float* out = m.map + b * pixels;
-      if (far < 128) {
-        distances8(hole, narrow.data(), narrow.data() + pixels, m.height, m.width, far);
-        look_up(narrow.data(), table.data(), out, pixels);
+  // few images: bands of rows, each computed with the `far` rows around it, beyond which no distance reaches
+  const int64_t bands = m.batch >= at::get_num_threads() ? 1 : std::max<int64_t>(1, m.height / (4 * far));
+  const int64_t band = (m.height + bands - 1) / std::max<int64_t>(bands, 1);
+  at::parallel_for(0, m.batch * bands, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t top = i % bands * band, bottom = std::min(top + band, m.height);
+      const int64_t first = std::max<int64_t>(0, top - far), last = std::min(bottom + far, m.height);
+      const mask_t* mask = m.mask + i / bands * pixels + first * m.width;
+      float* out = m.map + i / bands * pixels;
+      if (far < 128) {  // 8-bit distances while far + step fits
+        Rows<uint8_t> rows(last - first, m.width, far), other(1, m.width, far);
+        distances8(mask, rows, other[0], last - first, m.width, static_cast<uint8_t>(far));
+        for (int64_t y = top; y < bottom; ++y) look_up(rows[y - first], table.data(), out + y * m.width, m.width);
       } else {
-        distances32(hole, wide.data(), wide.data() + pixels, m.height, m.width, far);
-        for (int64_t i = 0; i < pixels; ++i) out[i] = table[wide[i]];
+        Rows<int32_t> rows(last - first, m.width, far);
+        distances32(mask, rows, last - first, m.width, far);
+        for (int64_t y = top; y < bottom; ++y) {
+          for (int64_t x = 0; x < m.width; ++x) out[y * m.width + x] = table[rows[y - first][x]];
+        }
       }
     }
   });
 }
 
-void improved(const Map& m) {
+// Only the rows and columns that the hole spans are worked on; the others stay 1.
+template <typename mask_t>
+void improved(const Map<mask_t>& m) {
   const int64_t pixels = m.height * m.width;
-  at::parallel_for(0, m.batch, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> other(pixels), column(m.width + 2 * m.radius);
-    std::vector<const float*> rows(2 * m.radius + 1);
-    for (int64_t b = begin; b < end; ++b) {
-      const bool* hole = m.hole + b * pixels;
-      float* now = m.map + b * pixels;
-      float* next = other.data();
-      for (int64_t i = 0; i < pixels; ++i) now[i] = hole[i] ? 0.0f : 1.0f;
-      for (int64_t step = 0; step < m.n; ++step) {
-        for (int64_t y = 0; y < m.height; ++y) {
-          for (int64_t j = 0; j < 2 * m.radius + 1; ++j) {
-            const int64_t at = y + j - m.radius;
-            rows[j] = at >= 0 && at < m.height ? now + at * m.width : nullptr;
-          }
-          improved_row(hole + y * m.width, rows.data(), column.data(), next + y * m.width, m.width, m.radius, m.freeze);
-        }
-        std::swap(now, next);
-      }
-      if (now != m.map + b * pixels) std::copy_n(now, pixels, m.map + b * pixels);
+  const auto image = [&](int64_t b) {
+    const mask_t* mask = m.mask + b * pixels;
+    Plane planes[2]{{m.height, m.width, m.radius}, {m.height, m.width, m.radius}};
+    std::vector<std::pair<int64_t, int64_t>> span(m.height);
+    for (int64_t y = 0; y < m.height; ++y) {
+      const mask_t* row = mask + y * m.width;
+      for (int64_t x = 0; x < m.width; ++x) planes[0][y][x] = planes[1][y][x] = is_hole(row[x]) ? 0.0f : 1.0f;
+      const auto hidden = [](mask_t v) { return is_hole(v); };
+      const auto first = std::find_if(row, row + m.width, hidden) - row;
+      const auto last =
+          std::find_if(std::make_reverse_iterator(row + m.width), std::make_reverse_iterator(row + first), hidden);
+      span[y] = {first, last.base() - row};
     }
-  });
+    for (int64_t step = 0; step < m.n; ++step) {
+      Plane &now = planes[step % 2], &next = planes[(step + 1) % 2];
+      at::parallel_for(0, m.height, std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(m.width, 1)),
+                       [&](int64_t begin, int64_t end) {
+                         std::vector<float> sums(m.width + 2 * m.radius);
+                         for (int64_t y = begin; y < end; ++y) {
+                           const auto [first, last] = span[y];
+                           if (first >= last) continue;
+                           step_row(mask + y * m.width, now[y], now.stride, sums.data() + m.radius, next[y], first,
+                                    last, m.radius, m.freeze);
+                         }
+                       });
+    }
+    for (int64_t y = 0; y < m.height; ++y) std::copy_n(planes[m.n % 2][y], m.width, m.map + b * pixels + y * m.width);
+  };
+  if (m.batch < at::get_num_threads()) {
+    for (int64_t b = 0; b < m.batch; ++b) image(b);  // its rows are shared among the threads
+  } else {
+    at::parallel_for(0, m.batch, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) image(b);
+    });
+  }
 }
+
+template void hard(const Map<bool>&);
+template void hard(const Map<float>&);
+template void improved(const Map<bool>&);
+template void improved(const Map<float>&);
 
 }  // namespace inpaintx::spd_map::cpu

@@ -8,23 +8,28 @@
 namespace inpaintx::spd_map::cuda {
 namespace {
 
-cudaStream_t stream_of(const Map& m) { return static_cast<cudaStream_t>(m.stream); }
+template <typename mask_t>
+cudaStream_t stream_of(const Map<mask_t>& m) {
+  return static_cast<cudaStream_t>(m.stream);
+}
 
 // Distance along the column to the nearest known pixel, at most far.
-__global__ void column_kernel(Map m, int32_t* column, int32_t far) {
+template <typename mask_t>
+__global__ void column_kernel(Map<mask_t> m, int32_t* column, int32_t far) {
   INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) {
     const int64_t y = i / m.width % m.height;
     int32_t distance = 0;
     for (; distance < far; ++distance) {
-      if (y >= distance && !m.hole[i - distance * m.width]) break;
-      if (y + distance < m.height && !m.hole[i + distance * m.width]) break;
+      if (y >= distance && !is_hole(m.mask[i - distance * m.width])) break;
+      if (y + distance < m.height && !is_hole(m.mask[i + distance * m.width])) break;
     }
     column[i] = distance;
   }
 }
 
 // The chessboard distance is the least over the row of max(horizontal, vertical distance).
-__global__ void row_kernel(Map m, const int32_t* column, int32_t far) {
+template <typename mask_t>
+__global__ void row_kernel(Map<mask_t> m, const int32_t* column, int32_t far) {
   INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) {
     const int64_t x = i % m.width;
     int32_t best = column[i];
@@ -37,27 +42,30 @@ __global__ void row_kernel(Map m, const int32_t* column, int32_t far) {
   }
 }
 
-__global__ void start_kernel(Map m, float* map) {
-  INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) map[i] = m.hole[i] ? 0.0f : 1.0f;
+template <typename mask_t>
+__global__ void start_kernel(Map<mask_t> m, float* map) {
+  INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) map[i] = is_hole(m.mask[i]) ? 0.0f : 1.0f;
 }
 
-__global__ void step_kernel(Map m, const float* now, float* next) {
+template <typename mask_t>
+__global__ void step_kernel(Map<mask_t> m, const float* now, float* next) {
   const float area = static_cast<float>((2 * m.radius + 1) * (2 * m.radius + 1));
   INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) {
     const int64_t x = i % m.width, y = i / m.width % m.height;
     float sum = 0;
-    if (m.hole[i]) {
+    if (is_hole(m.mask[i])) {
       for (int64_t v = max(-m.radius, -y); v <= min(m.radius, m.height - 1 - y); ++v) {
         for (int64_t u = max(-m.radius, -x); u <= min(m.radius, m.width - 1 - x); ++u) sum += now[i + v * m.width + u];
       }
     }
-    next[i] = improved_step(m.hole[i], now[i], sum, area, m.freeze);
+    next[i] = improved_step(is_hole(m.mask[i]), now[i], sum, area, m.freeze);
   }
 }
 
 }  // namespace
 
-void hard(const Map& m, int32_t* scratch) {
+template <typename mask_t>
+void hard(const Map<mask_t>& m, int32_t* scratch) {
   const int64_t total = m.batch * m.height * m.width;
   if (total == 0) return;
   const int64_t longest = m.height > m.width ? m.height : m.width;
@@ -68,7 +76,8 @@ void hard(const Map& m, int32_t* scratch) {
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
-void improved(const Map& m, float* scratch) {
+template <typename mask_t>
+void improved(const Map<mask_t>& m, float* scratch) {
   const int64_t total = m.batch * m.height * m.width;
   if (total == 0) return;
   // start in the buffer from which an even number of swaps ends in the map
@@ -82,5 +91,10 @@ void improved(const Map& m, float* scratch) {
     std::swap(now, next);
   }
 }
+
+template void hard(const Map<bool>&, int32_t*);
+template void hard(const Map<float>&, int32_t*);
+template void improved(const Map<bool>&, float*);
+template void improved(const Map<float>&, float*);
 
 }  // namespace inpaintx::spd_map::cuda

@@ -4,9 +4,11 @@
 
 namespace inpaintx::spd_map {
 
+// mask_t is bool or float, 1 = hole (above 0.5)
+template <typename mask_t>
 struct Map {
-  const bool* hole;  // [batch, height, width]
-  float* map;        // [batch, height, width]
+  const mask_t* mask;  // [batch, height, width]
+  float* map;          // [batch, height, width]
   int64_t batch, height, width;
   int64_t n, radius;
   double k;      // hard: ring i has the value k^-i
@@ -15,14 +17,18 @@ struct Map {
 };
 
 namespace cpu {
-void hard(const Map&);
-void improved(const Map&);
+template <typename mask_t>
+void hard(const Map<mask_t>&);
+template <typename mask_t>
+void improved(const Map<mask_t>&);
 }  // namespace cpu
 
 namespace cuda {
 // scratch: [batch, height, width] int32 (hard) or float (improved)
-void hard(const Map&, int32_t* scratch);
-void improved(const Map&, float* scratch);
+template <typename mask_t>
+void hard(const Map<mask_t>&, int32_t* scratch);
+template <typename mask_t>
+void improved(const Map<mask_t>&, float* scratch);
 }  // namespace cuda
 
 }  // namespace inpaintx::spd_map

@@ -7,6 +7,9 @@
 
 namespace inpaintx::spd_map {
 
+INPAINTX_HD bool is_hole(bool mask) { return mask; }
+INPAINTX_HD bool is_hole(float mask) { return mask > 0.5f; }
+
 // Ring of a hole pixel at chessboard distance d from the known region: dilation by a (2r+1)-window reaches it in
 // step ceil(d / r); what n steps do not reach counts as the last ring.
 INPAINTX_HD int64_t ring(int64_t distance, int64_t radius, int64_t n) {

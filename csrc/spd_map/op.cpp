@@ -22,31 +22,33 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
                     kernel_size);
   TORCH_CHECK_VALUE(k > 0, "spd_map: k must be positive, got ", k);
   const c10::DeviceGuard guard(mask.device());
-  const Tensor hole = (mask.scalar_type() == at::kBool ? mask : mask.gt(0.5)).contiguous();
-  Tensor out = at::empty(mask.sizes(), mask.options().dtype(at::kFloat));
-  spd_map::Map map{hole.const_data_ptr<bool>(),
-                   out.mutable_data_ptr<float>(),
-                   mask.size(0),
-                   mask.size(2),
-                   mask.size(3),
-                   n,
-                   kernel_size / 2,
-                   k,
-                   freeze,
-                   nullptr};
+  const bool ready = mask.scalar_type() == at::kBool || mask.scalar_type() == at::kFloat;
+  const Tensor readable = (ready ? mask : mask.gt(0.5)).contiguous();
+  const Tensor out = at::empty(mask.sizes(), mask.options().dtype(at::kFloat));
+  const auto run = [&](auto m) {
+    using mask_t = decltype(m);
+    spd_map::Map<mask_t> map{readable.const_data_ptr<mask_t>(),
+                             out.mutable_data_ptr<float>(),
+                             mask.size(0),
+                             mask.size(2),
+                             mask.size(3),
+                             n,
+                             kernel_size / 2,
+                             k,
+                             freeze,
+                             nullptr};
 #ifdef INPAINTX_WITH_CUDA
-  if (mask.is_cuda()) {
-    map.stream = current_stream(mask);
-    const Tensor scratch = at::empty(mask.sizes(), mask.options().dtype(improved ? at::kFloat : at::kInt));
-    if (improved) {
-      spd_map::cuda::improved(map, scratch.mutable_data_ptr<float>());
-    } else {
-      spd_map::cuda::hard(map, scratch.mutable_data_ptr<int32_t>());
+    if (mask.is_cuda()) {
+      map.stream = current_stream(mask);
+      const Tensor scratch = at::empty(mask.sizes(), mask.options().dtype(improved ? at::kFloat : at::kInt));
+      improved ? spd_map::cuda::improved(map, scratch.mutable_data_ptr<float>())
+               : spd_map::cuda::hard(map, scratch.mutable_data_ptr<int32_t>());
+      return;
     }
-    return out;
-  }
 #endif
-  improved ? spd_map::cpu::improved(map) : spd_map::cpu::hard(map);
+    improved ? spd_map::cpu::improved(map) : spd_map::cpu::hard(map);
+  };
+  readable.scalar_type() == at::kFloat ? run(float{}) : run(bool{});
   return out;
 }
 
