@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from conftest import optional
 
+from inpaintx.benchmark import optional
 from inpaintx.ops import hog
 
 cv2, skimage = optional("cv2"), optional("skimage.feature")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from conftest import optional
 
 import inpaintx
+from inpaintx.benchmark import optional
 from inpaintx.ops import poisson_blend
 
 cv2, pyamg, sparse, fpie = (optional(name) for name in ("cv2", "pyamg", "scipy.sparse", "fpie.process"))

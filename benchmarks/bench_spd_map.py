@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import optional
 
+from inpaintx.benchmark import optional
 from inpaintx.ops import spd_map
 
 cv2 = optional("cv2")

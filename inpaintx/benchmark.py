@@ -1,0 +1,141 @@
+"""A pytest plugin for benchmarks: ours and the peers interleaved in one process, and what they ran on in the JSON.
+
+``pytest_plugins = ["inpaintx.benchmark"]`` in a conftest.py brings the fixtures; they need pytest-benchmark. A goal is
+a ratio: ``versus(ours, peers, goal=...)`` runs each peer once before every round of ours, so that all see the same
+load, and records in ``extra_info`` the median of the round-by-round ratios ours / peer, and the goal beside it.
+"""
+
+import importlib
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+import inpaintx
+
+__all__ = ["optional", "threads", "versus"]
+
+ROUNDS = int(os.environ.get("INPAINTX_BENCH_ROUNDS", "20"))
+THREADS = [int(n) for n in os.environ.get("INPAINTX_BENCH_THREADS", "1,2").split(",")]
+
+
+def optional(module: str) -> ModuleType | None:
+    """A peer's module, or None where it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+def _timed(function: Callable[[], Any], sync: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    function()
+    sync()
+    return time.perf_counter() - started
+
+
+@pytest.fixture(params=THREADS, ids=lambda n: f"threads{n}")
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Number of threads of torch and of OpenCV."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    cv2 = optional("cv2")
+    if cv2:
+        cv2.setNumThreads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def versus(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Time ours against peers; the door by which a third party's method or op comes into the suite.
+
+    ``versus(ours, {"name": peer or None}, goal={"name": at_most}, rounds=20, size=pixels)``: callables without
+    arguments; None is a peer that is not installed. ``goal`` bounds the ratio ours / peer from above.
+    """
+
+    def run(
+        ours: Callable[[], Any],
+        peers: dict[str, Callable[[], Any] | None],
+        *,
+        goal: dict[str, float] | None = None,
+        rounds: int = ROUNDS,
+        size: int | None = None,
+        sync: Callable[[], Any] = lambda: None,
+        op: str | None = None,
+    ) -> None:
+        present = {name: peer for name, peer in peers.items() if peer}
+        times: dict[str, list[float]] = {name: [] for name in present}
+        for function in (ours, *present.values()):
+            function()
+            sync()
+
+        def interleave() -> None:
+            for name, peer in present.items():
+                times[name].append(_timed(peer, sync))
+
+        def target() -> None:
+            ours()
+            sync()
+
+        benchmark.pedantic(target, setup=interleave, rounds=rounds)
+        # under --benchmark-disable there are no statistics: the functions ran once, as a smoke test
+        own = list(benchmark.stats.stats.data) if benchmark.stats else []
+        info = benchmark.extra_info
+        info["op"] = op or request.node.path.stem.removeprefix("bench_")
+        info["size"] = size
+        info["threads"] = torch.get_num_threads()
+        info["missing"] = sorted(name for name, peer in peers.items() if not peer)
+        info["peers"] = {
+            name: {
+                "median": statistics.median(values),
+                "ratio": statistics.median(o / p for o, p in zip(own, values, strict=True)),
+                "goal": (goal or {}).get(name),
+            }
+            for name, values in times.items()
+            if own
+        }
+
+    return run
+
+
+def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
+    """Add what a ratio depends on to the JSON."""
+    machine_info["inpaintx"] = {
+        "version": inpaintx.__version__,
+        "build": inpaintx.build_info(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
+        "malloc": os.environ.get("GLIBC_TUNABLES", "default"),
+        "peers": {
+            name: getattr(optional(name), "__version__", None)
+            for name in ("cv2", "scipy", "skimage", "pyamg", "fpie", "numpy")
+        },
+    }
+
+
+def pytest_benchmark_update_commit_info(config: Any, commit_info: dict[str, Any]) -> None:
+    """Name the commit, and no folder or remote of the machine."""
+    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    commit_info["id"] = git.stdout.strip() or commit_info.get("id")
+    commit_info.pop("project", None)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name the peers that were left out."""
+    session = getattr(terminalreporter.config, "_benchmarksession", None)
+    missing = {name for seen in session.benchmarks for name in seen.extra_info.get("missing", ())} if session else set()
+    if missing:
+        terminalreporter.write_line(
+            f"peers left out (not installed, or not used at a size): {', '.join(sorted(missing))}"
+        )
