@@ -46,8 +46,8 @@ inline __attribute__((always_inline)) void magnitude_and_bin(const acc_t* down, 
 #pragma omp simd
     for (int64_t x = 0; x < width; ++x) {
       const bool fold = down[x] < 0 || (down[x] == 0 && right[x] < 0);
-      const acc_t v = c * down[x] - s * right[x];
-      bin[x] += fold ? v <= acc_t(0) : v >= acc_t(0);
+      const acc_t u = c * down[x], v = s * right[x];  // compared, not subtracted: a fused multiply-add would break ties
+      bin[x] += fold ? u <= v : u >= v;
     }
   }
 }

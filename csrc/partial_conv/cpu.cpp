@@ -137,7 +137,7 @@ void run(const ScaleGrad<scalar_t, acc_t>& a, Queue) {
         for (int64_t p = 0; p < im.pixels; ++p) {
           const acc_t g = static_cast<acc_t>(grad[p]);
           sum += ratio[p] > acc_t(0) ? g : acc_t(0);
-          out[p] = static_cast<scalar_t>(g * ratio[p]);
+          out[p] = ratio[p] > acc_t(0) ? static_cast<scalar_t>(g * ratio[p]) : scalar_t(0);
         }
         partial[plane] = sum;
       }
@@ -162,7 +162,7 @@ void run(const ScaleGrad<scalar_t, acc_t>& a, Queue) {
         for (int64_t c = 0; c < im.channels; ++c) {
           const acc_t g = static_cast<acc_t>(grad[c]);
           sum[c] += ratio > acc_t(0) ? g : acc_t(0);
-          out[c] = static_cast<scalar_t>(g * ratio);
+          out[c] = ratio > acc_t(0) ? static_cast<scalar_t>(g * ratio) : scalar_t(0);
         }
       }
     }

@@ -61,6 +61,7 @@ void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const Opti
 }
 
 at::MemoryFormat layout_of(const Tensor& x) {
+  if (x.is_contiguous()) return at::MemoryFormat::Contiguous;  // both, with one channel or one pixel
   const auto format = x.suggest_memory_format();
   return format == at::MemoryFormat::ChannelsLast ? format : at::MemoryFormat::Contiguous;
 }
@@ -164,7 +165,7 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
     return {y, new_mask, ratio};
   }
   y = at::conv2d(hide(x, mask, at::empty_like(x)), weight, {}, stride, padding, dilation);
-  y = y.contiguous(layout_of(y));
+  y = y.contiguous(layout_of(x));
   dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
     using scalar_t = decltype(scalar);
     using acc_t = decltype(accumulate);
@@ -202,9 +203,10 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
                                  {wanted[0], wanted[1], false});
   }
   if (wanted[0]) {
-    grad_x = grad_x.contiguous(layout_of(grad_x));
+    grad_x = grad_x.contiguous(layout_of(x_));
     hide(grad_x, mask, grad_x);
   }
+  if (wanted[1]) grad_weight = grad_weight.contiguous(layout_of(weight));
   if (wanted[2]) grad_bias = grad_bias.to(weight.scalar_type());
   return {grad_x, grad_weight, grad_bias};
 }

@@ -200,8 +200,8 @@ void hard(const Map<mask_t>& m) {
   const int far = static_cast<int>(table.size()) - 1;
   table[far] = static_cast<float>(std::pow(m.k, -static_cast<double>(m.n)));  // never reached: no known pixel at all
   // few images: bands of rows, each computed with the `far` rows around it, beyond which no distance reaches
-  const int64_t bands = m.batch >= at::get_num_threads() ? 1 : std::max<int64_t>(1, m.height / (4 * far));
-  const int64_t band = (m.height + bands - 1) / std::max<int64_t>(bands, 1);
+  const int64_t band = m.batch >= at::get_num_threads() ? std::max<int64_t>(m.height, 1) : std::max<int64_t>(1, 4 * far);
+  const int64_t bands = (m.height + band - 1) / band;
   at::parallel_for(0, m.batch * bands, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t top = i % bands * band, bottom = std::min(top + band, m.height);
