@@ -95,7 +95,8 @@ bench-compare: $(VENV)/.bench $(if $(RUN),,bench-quick)
 # The native tests under AddressSanitizer and UBSan.
 sanitize: $(VENV)/.test
 	INPAINTX_SANITIZE=1 FORCE_CUDA=0 $(PY) setup.py -q build --build-lib build/sanitize
-	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" PYTHONPATH=build/sanitize \
+	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" PYTHONPATH=$(CURDIR)/build/sanitize \
+	  TORCHINDUCTOR_FORCE_DISABLE_CACHES=1 INPAINTX_SANITIZE=1 \
 	  ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	  $(VENV)/bin/pytest tests/ops -m "not slow" -p no:cacheprovider $(PYTEST_ARGS)
 

@@ -85,6 +85,7 @@ def extension() -> Extension:
         cxx.append("-fopenmp")  # ATen's parallel_for is a header: it must see the OpenMP that torch was built with
     if SANITIZE:
         cxx += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g1"]
+        cxx += ["-fno-wrapv", "-D_GLIBCXX_ASSERTIONS"]  # Python's own flags would hide overflows
         link = ["-fsanitize=address,undefined"]
     args = {"cxx": cxx}
     kind = cpp_extension.CppExtension

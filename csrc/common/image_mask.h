@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/isfinite.h>
 #include <c10/util/Exception.h>
 
 namespace inpaintx::ops {
@@ -24,6 +25,12 @@ inline void check_image_mask(const char* op, const at::Tensor& image, const at::
 inline at::Tensor hole_of(const at::Tensor& image, const at::Tensor& mask) {
   const at::Tensor hole = mask.scalar_type() == at::kBool ? mask : mask.gt(0.5);
   return hole.expand({image.size(0), 1, image.size(2), image.size(3)}).contiguous();
+}
+
+// For ops whose search would go astray: a value that is no number is refused, but for those under the hole.
+inline void check_finite(const char* op, const char* name, const at::Tensor& x, const at::Tensor& hidden) {
+  TORCH_CHECK_VALUE(at::isfinite(x).logical_or_(hidden).all().item<bool>(), op, ": ", name,
+                    " has NaN or infinite values at known pixels; mark them as hole, or mend them first");
 }
 
 }  // namespace inpaintx::ops

@@ -27,6 +27,7 @@ Tensor efros_leung_native(const Tensor& image, const Tensor& mask, int64_t windo
   check_image_mask("efros_leung", image, mask);
   TORCH_CHECK_VALUE(window > 0 && window % 2 == 1, "efros_leung: window must be odd and positive, got ", window);
   const Tensor hole = hole_of(image, mask);
+  check_finite("efros_leung", "image", image, hole);
   return image.scalar_type() == at::kDouble ? compute<double>(image, hole, window, seed)
                                             : compute<float>(image, hole, window, seed);
 }

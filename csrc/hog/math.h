@@ -36,7 +36,8 @@ INPAINTX_HD int bin_of(acc_t down, acc_t right, const Edges<acc_t>& e, int bins)
   const bool fold = down < 0 || (down == 0 && right < 0);
   const acc_t y = fold ? -down : down, x = fold ? -right : right;
   int bin = 0;
-  for (int i = 1; i < bins; ++i) bin += e.cosine[i] * y - e.sine[i] * x >= acc_t(0);
+  // compared, not subtracted: a fused multiply-add would break the ties of 45 and 135 degrees
+  for (int i = 1; i < bins; ++i) bin += e.cosine[i] * y >= e.sine[i] * x;
   return bin;
 }
 

@@ -31,7 +31,7 @@ std::tuple<Tensor, Tensor> hog_native(const Tensor& x, int64_t cell, int64_t blo
   TORCH_CHECK_VALUE(cell > 0 && block > 0 && bins > 0 && bins <= hog::kMaxBins,
                     "hog: cell and block must be positive and bins 1 to ", hog::kMaxBins, ", got cell ", cell,
                     ", block ", block, ", bins ", bins);
-  TORCH_CHECK_VALUE(x.size(2) >= cell * block && x.size(3) >= cell * block, "hog: x must hold a block of ", block,
+  TORCH_CHECK_VALUE(x.size(2) / cell >= block && x.size(3) / cell >= block, "hog: x must hold a block of ", block,
                     " cells of ", cell, " pixels each way, got ", x.sizes());
   if (x.scalar_type() == at::kDouble) return compute<double>(x.contiguous(), cell, block, bins, clip);
   auto [cells, blocks] = compute<float>(x.to(at::kFloat).contiguous(), cell, block, bins, clip);

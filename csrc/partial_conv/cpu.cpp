@@ -12,6 +12,7 @@
 namespace inpaintx::partial_conv::cpu {
 namespace {
 
+constexpr int64_t kShort = 4096;     // terms of a sum in the accumulator's own precision
 constexpr int64_t kGrain = 1 << 15;  // elements below which a second thread costs more than it saves
 
 // Calls f(begin, end) over units of `size` elements each.
@@ -132,14 +133,18 @@ void run(const ScaleGrad<scalar_t, acc_t>& a, Queue) {
         const acc_t* ratio = a.ratio + plane / im.channels * im.pixels;
         const scalar_t* grad = a.grad + plane * im.pixels;
         scalar_t* out = a.out + plane * im.pixels;
-        acc_t sum = 0;
+        double total = 0;  // over short sums, so that large planes lose no digits
+        for (int64_t first = 0; first < im.pixels; first += kShort) {
+          acc_t sum = 0;
 #pragma omp simd reduction(+ : sum)
-        for (int64_t p = 0; p < im.pixels; ++p) {
-          const acc_t g = static_cast<acc_t>(grad[p]);
-          sum += ratio[p] > acc_t(0) ? g : acc_t(0);
-          out[p] = ratio[p] > acc_t(0) ? static_cast<scalar_t>(g * ratio[p]) : scalar_t(0);
+          for (int64_t p = first; p < std::min(first + kShort, im.pixels); ++p) {
+            const acc_t g = static_cast<acc_t>(grad[p]);
+            sum += ratio[p] > acc_t(0) ? g : acc_t(0);
+            out[p] = ratio[p] > acc_t(0) ? static_cast<scalar_t>(g * ratio[p]) : scalar_t(0);
+          }
+          total += static_cast<double>(sum);
         }
-        partial[plane] = sum;
+        partial[plane] = static_cast<acc_t>(total);
       }
     });
     if (!a.grad_bias) return;

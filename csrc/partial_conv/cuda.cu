@@ -64,7 +64,8 @@ template <typename scalar_t, typename acc_t>
 __global__ void scale_grad_kernel(ScaleGrad<scalar_t, acc_t> a, int64_t total) {
   INPAINTX_GRID_LOOP(i, total) {
     const Place p = place(a.image, i);
-    a.out[i] = static_cast<scalar_t>(static_cast<acc_t>(a.grad[i]) * a.ratio[p.batch * a.image.pixels + p.pixel]);
+    const acc_t ratio = a.ratio[p.batch * a.image.pixels + p.pixel];
+    a.out[i] = ratio > acc_t(0) ? static_cast<scalar_t>(static_cast<acc_t>(a.grad[i]) * ratio) : scalar_t(0);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <limits>
 #include <utility>
 
+#include "common/image_mask.h"
 #include "ops.h"
 #include "patchmatch/kernels.h"
 
@@ -42,8 +43,8 @@ void check(const Tensor& source, const Tensor& target, const Tensor& source_vali
   TORCH_CHECK_VALUE(iterations >= 0, "patchmatch: iterations must not be negative, got ", iterations);
   if (init) {
     const std::array<int64_t, 4> shape{b, target.size(2), target.size(3), 2};
-    TORCH_CHECK_VALUE(init->sizes() == at::IntArrayRef(shape) && at::isIntegralType(init->scalar_type(), false),
-                      "patchmatch: init must be an integer field of shape ", at::IntArrayRef(shape), ", got ",
+    TORCH_CHECK_VALUE(init->sizes() == at::IntArrayRef(shape) && init->scalar_type() == at::kInt,
+                      "patchmatch: init must be an int32 field of shape ", at::IntArrayRef(shape), ", got ",
                       init->scalar_type(), " ", init->sizes());
   }
   if (where) {
@@ -78,6 +79,7 @@ std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor&
   check(source, target, source_valid, patch, iterations, init, where);
   const int64_t b = target.size(0), h = target.size(2), w = target.size(3);
   const Tensor flags = source_valid.scalar_type() == at::kBool ? source_valid : source_valid.gt(0.5);
+  check_finite("patchmatch", "source", source, flags.logical_not());
   const Tensor valid = flags.expand({b, 1, source.size(2), source.size(3)}).contiguous();
   const Tensor wanted = where ? where->contiguous() : Tensor();
   const auto ints = target.options().dtype(at::kInt);

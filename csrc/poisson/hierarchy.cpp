@@ -110,6 +110,7 @@ void cut_rows(Level& level, const Cut& cut) {
 
 // The hole's box, a pixel wider where the photo has one: there it ends on known pixels, not on an edge of the photo.
 bool find_box(const uint8_t* mask, int64_t height, int64_t width, int64_t (&box)[4]) {
+  if (width == 0) return false;
   std::vector<int64_t> left(height), right(height);
   at::parallel_for(0, height, rows_per_task(width, 0.2), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "common/simd.h"
 #include "poisson/cycle.h"
@@ -162,7 +163,7 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
   const auto relative = [&](const std::vector<double>& now) {
     double most = 0;
     for (int c = 0; c < channels; ++c) {
-      if (start[c] > 0 || std::isnan(start[c])) most = std::max(now[c] / start[c], most);
+      if (start[c] > 0 && std::isfinite(start[c])) most = std::max(now[c] / start[c], most);
     }
     return most;
   };
@@ -181,6 +182,10 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
     outcome.residual = relative(now);
     if (!progress) break;
     before = now;
+  }
+  // a value at a rim that is no number spoils its own channel; the others are solved, and the outcome tells
+  for (const double s : start) {
+    if (!std::isfinite(s)) outcome.residual = std::numeric_limits<double>::quiet_NaN();
   }
   return outcome;
 }

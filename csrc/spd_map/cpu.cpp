@@ -192,7 +192,8 @@ INPAINTX_CLONES void step_row(const float* m, const float* now, int64_t stride, 
 template <typename mask_t>
 void hard(const Map<mask_t>& m) {
   const int64_t pixels = m.height * m.width;
-  const int64_t reach = std::min(m.n, std::max(m.height, m.width)) * m.radius;  // no distance exceeds the image
+  const int64_t longest = std::max(m.height, m.width);  // no distance exceeds it
+  const int64_t reach = std::min(std::min(m.n, longest) * std::min(m.radius, longest), longest);
   std::vector<float> table(std::max<int64_t>(reach, 1) + 2);
   for (size_t d = 0; d < table.size(); ++d) {
     table[d] = d == 0 ? 1.0f : static_cast<float>(std::pow(m.k, -static_cast<double>(ring(d, m.radius, m.n))));
@@ -200,7 +201,8 @@ void hard(const Map<mask_t>& m) {
   const int far = static_cast<int>(table.size()) - 1;
   table[far] = static_cast<float>(std::pow(m.k, -static_cast<double>(m.n)));  // never reached: no known pixel at all
   // few images: bands of rows, each computed with the `far` rows around it, beyond which no distance reaches
-  const int64_t band = m.batch >= at::get_num_threads() ? std::max<int64_t>(m.height, 1) : std::max<int64_t>(1, 4 * far);
+  const int64_t band =
+      m.batch >= at::get_num_threads() ? std::max<int64_t>(m.height, 1) : std::max<int64_t>(1, 4 * far);
   const int64_t bands = (m.height + band - 1) / band;
   at::parallel_for(0, m.batch * bands, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

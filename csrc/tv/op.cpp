@@ -27,6 +27,7 @@ Tensor tv_inpaint_native(const Tensor& image, const Tensor& mask, double tol, in
   TORCH_CHECK_VALUE(tol >= 0, "tv_inpaint: tol must not be negative, got ", tol);
   TORCH_CHECK_VALUE(max_iter >= 0, "tv_inpaint: max_iter must not be negative, got ", max_iter);
   const Tensor hole = hole_of(image, mask);
+  check_finite("tv_inpaint", "image", image, hole);
   return image.scalar_type() == at::kDouble ? compute<double>(image, hole, tol, max_iter)
                                             : compute<float>(image, hole, tol, max_iter);
 }

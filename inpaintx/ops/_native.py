@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import Tensor
 
-__all__ = ["ReferenceOpWarning", "runs_natively"]
+__all__ = ["ReferenceOpWarning", "one_device", "runs_natively"]
 
 # Ops that have CUDA kernels; they are used when the extension was built with CUDA.
 CUDA_OPS = frozenset({"partial_conv2d", "spd_map"})
@@ -18,6 +18,8 @@ class ReferenceOpWarning(UserWarning):
 
 def runs_natively(op: str, x: Tensor) -> bool:
     """Whether ``op`` has a kernel for the device of ``x``; if not, warn once for the op and device."""
+    if not hasattr(x, "device") or not hasattr(x.device, "type"):
+        raise TypeError(f"inpaintx.ops.{op} takes a torch.Tensor, got {type(x).__name__}")
     device = x.device.type
     if device in ("cpu", "meta") or (device == "cuda" and op in CUDA_OPS and _with_cuda()):
         return True
@@ -29,6 +31,13 @@ def runs_natively(op: str, x: Tensor) -> bool:
             stacklevel=3,
         )
     return False
+
+
+def one_device(op: str, x: Tensor, **others: Tensor | None) -> None:
+    """For fakes: the meta key would otherwise win over a real tensor's device, and return memory as it was found."""
+    for name, other in others.items():
+        if other is not None and other.device != x.device:
+            raise ValueError(f"{op}: {name} must be on the device of the others, {x.device}, got {other.device}")
 
 
 def _with_cuda() -> bool:

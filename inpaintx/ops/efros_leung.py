@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx import _C
-from inpaintx.ops._native import runs_natively
+from inpaintx.ops._native import one_device, runs_natively
 
 __all__ = ["EfrosLeung", "efros_leung", "efros_leung_ref"]
 
@@ -159,4 +159,5 @@ class EfrosLeung(nn.Module):
 
 @torch.library.register_fake("inpaintx::efros_leung")
 def _fake(image: Tensor, mask: Tensor, window: int, seed: int) -> Tensor:
+    one_device("efros_leung", image, mask=mask)
     return image.new_empty(image.shape)

@@ -1,5 +1,6 @@
 """Partial convolution: a convolution that sees known pixels only, and tells which outputs saw none."""
 
+import operator
 from typing import Any, Literal
 
 import torch
@@ -8,15 +9,22 @@ from torch import Tensor, nn
 from torch._prims_common import suggest_memory_format
 
 from inpaintx import _C
-from inpaintx.ops._native import runs_natively
+from inpaintx.ops._native import one_device, runs_natively
 
 __all__ = ["PartialConv2d", "partial_conv2d", "partial_conv2d_ref"]
 
 Scale = Literal["window", "sum"]
 
 
-def _pair(value: int | tuple[int, int] | list[int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+def _pair(value: Any, name: str) -> tuple[int, int]:
+    """One integer for both axes, or one for each."""
+    try:
+        pair = tuple(map(operator.index, value)) if isinstance(value, (tuple, list)) else (operator.index(value),) * 2
+    except TypeError:
+        pair = ()
+    if len(pair) != 2:
+        raise ValueError(f"partial_conv2d: {name} must be an integer or a pair of them, got {value!r}")
+    return pair
 
 
 def partial_conv2d(
@@ -73,7 +81,16 @@ def partial_conv2d(
     """
     if scale not in ("window", "sum"):
         raise ValueError(f"partial_conv2d: scale must be 'window' or 'sum', got {scale!r}")
-    args = (x, mask, weight, bias, _pair(stride), _pair(padding), _pair(dilation), scale == "sum")
+    args = (
+        x,
+        mask,
+        weight,
+        bias,
+        _pair(stride, "stride"),
+        _pair(padding, "padding"),
+        _pair(dilation, "dilation"),
+        scale == "sum",
+    )
     if torch.compiler.is_compiling():
         y, new_mask, _ = torch.ops.inpaintx.partial_conv2d(*args)
         return y, new_mask
@@ -103,7 +120,8 @@ def partial_conv2d_ref(
     seen = F.conv2d(known, window, None, stride, padding, dilation).round()
     factor = window.numel() if scale == "window" else mask.shape[1] / x.shape[1]
     ratio = torch.where(seen > 0, factor / seen.clamp(min=1), 0.0)
-    y = F.conv2d(shown, weight, None, stride, padding, dilation).to(dtype) * ratio
+    y = F.conv2d(shown, weight, None, stride, padding, dilation).to(dtype)
+    y = torch.where(ratio > 0, y * ratio, 0.0)
     if bias is not None:
         y = y + bias.to(dtype)[None, :, None, None] * (seen > 0)
     return y.to(x.dtype), (seen == 0).to(mask.dtype).expand(x.shape[0], -1, -1, -1)
@@ -138,7 +156,8 @@ class PartialConv2d(nn.Module):
         super().__init__()
         conv = nn.Conv2d(in_channels, out_channels, kernel_size, bias=bias)
         self.weight, self.bias = conv.weight, conv.bias
-        self.stride, self.padding, self.dilation = _pair(stride), _pair(padding), _pair(dilation)
+        self.stride, self.padding = _pair(stride, "stride"), _pair(padding, "padding")
+        self.dilation = _pair(dilation, "dilation")
         self.scale: Scale = scale
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,6 +200,7 @@ def _fake(
     dilation: list[int],
     scale_by_sum: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    one_device("partial_conv2d", x, mask=mask, weight=weight, bias=bias)
     y = F.conv2d(x, weight, None, stride, padding, dilation)
     acc = torch.float64 if x.dtype == torch.float64 else torch.float32
     ratio = y.new_empty((y.shape[0], 1, *y.shape[2:]), dtype=acc)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintx import _C
-from inpaintx.ops._native import runs_natively
+from inpaintx.ops._native import one_device, runs_natively
 
 __all__ = ["PatchMatch", "patchmatch", "patchmatch_ref"]
 
@@ -156,6 +156,7 @@ def _fake(
     init: Tensor | None = None,
     where: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
+    one_device("patchmatch", target, source=source, source_valid=source_valid, init=init, where=where)
     batch, _, height, width = target.shape
     return (
         target.new_empty((batch, height, width, 2), dtype=torch.int32),

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintx import _C
-from inpaintx.ops._native import runs_natively
+from inpaintx.ops._native import one_device, runs_natively
 
 __all__ = ["PoissonBlend", "PoissonSolver", "poisson_blend", "poisson_blend_ref"]
 
@@ -142,6 +142,7 @@ class PoissonBlend(nn.Module):
 @torch.library.register_fake("inpaintx::poisson_blend")
 def _fake(fill: Tensor, image: Tensor, mask: Tensor, tol: float = 1e-6, max_iter: int | None = None) -> Tensor:
     torch._check(fill.shape == image.shape, lambda: f"poisson_blend: fill must have the shape of image {image.shape}")
+    one_device("poisson_blend", image, fill=fill, mask=mask)
     return image.new_empty(image.shape)
 
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintx import _C
-from inpaintx.ops._native import runs_natively
+from inpaintx.ops._native import one_device, runs_natively
 
 __all__ = ["TVInpaint", "total_variation", "tv_inpaint", "tv_inpaint_ref"]
 
@@ -120,4 +120,5 @@ class TVInpaint(nn.Module):
 
 @torch.library.register_fake("inpaintx::tv_inpaint")
 def _fake(image: Tensor, mask: Tensor, tol: float, max_iter: int) -> Tensor:
+    one_device("tv_inpaint", image, mask=mask)
     return image.new_empty(image.shape)

@@ -1,12 +1,15 @@
 """Devices without kernels run the reference, and the library says so once."""
 
 import importlib
+import os
 import types
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
+import inpaintx
 from inpaintx import ops
 from inpaintx.ops import _native
 
@@ -28,6 +31,38 @@ def test_other_devices_are_warned_of_once(device):
         warnings.simplefilter("error")
         assert not _native.runs_natively("spd_map", on(device))
         assert _native.runs_natively("spd_map", on("cpu"))
+
+
+@pytest.mark.skipif(os.environ.get("INPAINTX_SANITIZE") != "1", reason="not the sanitizer run")
+def test_the_sanitizer_run_has_the_sanitized_build():
+    assert inpaintx.build_info()["sanitize"]
+
+
+def test_what_is_no_tensor_is_named():
+    with pytest.raises(TypeError, match=r"spd_map takes a torch.Tensor, got ndarray"):
+        ops.spd_map(np.zeros((1, 1, 4, 4)), 2)
+
+
+def test_meta_tensors_do_not_mix_with_real_ones():
+    image, mask = torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8, device="meta")
+    for call in (
+        lambda: ops.poisson_blend(image, image, mask),
+        lambda: ops.partial_conv2d(image, mask, torch.rand(2, 3, 3, 3)),
+        lambda: ops.tv_inpaint(image, mask),
+    ):
+        with pytest.raises(ValueError, match="device"):
+            call()
+
+
+@pytest.mark.parametrize("name", ["efros_leung", "tv_inpaint"])
+def test_searches_refuse_what_is_no_number(name):
+    image, mask = torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    mask[..., 6:9, 6:9] = 1
+    image[0, 0, 7, 7] = torch.nan  # hidden: no matter
+    assert torch.isfinite(getattr(ops, name)(image, mask)).all()
+    image[0, 0, 5, 5] = torch.inf
+    with pytest.raises(ValueError, match="NaN or infinite values at known pixels"):
+        getattr(ops, name)(image, mask)
 
 
 def test_cuda_is_native_where_it_was_built(monkeypatch):

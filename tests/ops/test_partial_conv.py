@@ -144,6 +144,24 @@ def test_gradients_equal_reference(dtype, device):
         agree(ours, theirs, dtype)
 
 
+def test_infinite_gradients_of_empty_windows_do_not_spread():
+    x, mask, weight, _ = case(1, 3, 2, (8, 8), (1, 1))
+    weight = weight.abs().requires_grad_()
+    y, new = partial_conv2d(x.abs(), mask, weight)
+    y.log().sum().backward()  # the gradient is infinite where y is 0
+    assert new.any()
+    assert torch.isfinite(weight.grad).all()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_bias_gradient_of_a_large_plane(layout):
+    x = torch.zeros(1, 1, 1024, 1024).contiguous(memory_format=layout)
+    bias = torch.zeros(2, requires_grad=True)
+    y, _ = partial_conv2d(x, torch.zeros_like(x), torch.zeros(2, 1, 1, 1), bias)
+    y.backward(torch.full_like(y, 0.1))
+    torch.testing.assert_close(bias.grad, torch.full((2,), 0.1 * 1024**2), rtol=1e-5, atol=0)
+
+
 def test_only_wanted_gradients():
     x, mask, weight, _ = case()
     weight.requires_grad_()
@@ -260,6 +278,28 @@ def test_compile_equals_eager():
     torch.testing.assert_close(b.grad, a.grad)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [24, 160])
+@pytest.mark.parametrize("which", ["x", "weight", "transposed"])
+def test_compile_keeps_layouts(which, side, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")
+    torch._dynamo.reset()
+    layer = PartialConv2d(6, 8, 3, padding=1)
+    x, mask, _, _ = case(2, 6, 8, (side, side))
+    if which == "weight":
+        layer = layer.to(memory_format=torch.channels_last)
+    x = {"x": x.to(memory_format=torch.channels_last), "weight": x, "transposed": x.transpose(2, 3)}[which]
+    results = []
+    for function in (layer, torch.compile(layer, fullgraph=True)):
+        leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
+        layer.zero_grad()
+        y, _ = function(leaf, mask)
+        y.sin().sum().backward()
+        results.append((y.detach(), leaf.grad, layer.weight.grad.clone()))
+    for eager, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, eager, atol=1e-4, rtol=1e-4)
+
+
 def test_autocast(device):
     x, mask, weight, bias = case(device=device)
     with torch.autocast(device, torch.bfloat16):
@@ -308,6 +348,9 @@ def test_pd_gan_state_dict():
         ({"bias": torch.rand(3)}, r"bias must have shape \[4\]"),
         ({"stride": 0}, "stride and dilation must be positive"),
         ({"padding": -1}, "padding not negative"),
+        ({"stride": (2, 2, 7)}, r"stride must be an integer or a pair of them, got \(2, 2, 7\)"),
+        ({"padding": "same"}, "padding must be an integer or a pair of them, got 'same'"),
+        ({"padding": 2**62}, r"must be below 2\^30"),
         ({"scale": "mean"}, "scale must be 'window' or 'sum', got 'mean'"),
     ],
 )

@@ -74,6 +74,16 @@ def test_unreached_interior_keeps_the_last_ring():
     assert not spd_map(torch.ones(1, 1, 5, 5), 4, kind="improved").any()
 
 
+@pytest.mark.parametrize("n", [1, 7, 60])
+def test_tall_images_go_by_bands(n, threads):
+    mask = torch.zeros(1, 1, 1003, 33)
+    mask[..., 3:990, 4:30] = 1
+    mask[..., 500, 6] = 0
+    for count in (1, 2, 7):
+        threads(count)
+        assert torch.allclose(spd_map(mask, n), spd_map_ref(mask, n))
+
+
 def test_more_steps_than_pixels():
     mask = torch.ones(2, 1, 1, 3)
     mask[1, ..., 0] = 0
