@@ -35,13 +35,15 @@ format: $(VENV)/.test
 	$(PY) -m ruff format .
 	$(VENV)/bin/clang-format -i $$(find csrc tests -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 
-# A new environment. An environment that already has a fitting torch lends it; else the CPU build is installed.
+# A new environment. An environment that already has a fitting torch (and no inpaintx of its own, which would hide this
+# one) lends it; else the CPU build is installed.
 $(VENV)/.torch:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo "inpaintx needs Python 3.10 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 2; }
 	@command -v c++ >/dev/null || { echo "inpaintx needs a C++ compiler: install g++ (Debian: apt install g++)"; exit 2; }
 	$(PYTHON) -m venv $(VENV) || { echo "no venv: install it (Debian: apt install python3-venv)"; exit 2; }
-	@if lender=$$($(PYTHON) -c 'import pathlib, torch; assert tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9); \
+	@if lender=$$($(PYTHON) -c 'import importlib.metadata as m, pathlib, sys; sys.path.pop(0); import torch; \
+	    assert not list(m.distributions(name="inpaintx")); assert tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9); \
 	    print(pathlib.Path(torch.__file__).parents[1])' 2>/dev/null); then \
 	  echo "taking torch from $$lender"; \
 	  echo "import site; site.addsitedir('$$lender')" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/lender.pth"; \

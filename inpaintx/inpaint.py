@@ -40,6 +40,8 @@ def pick_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise InpaintxError(f"unknown device {name!r}; expected auto, cpu or cuda:N") from None
+    if device.type == "meta":
+        raise InpaintxError("device 'meta' holds no values; expected auto, cpu or cuda:N")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InpaintxError(f"device {name!r} was asked for, but torch {torch.__version__} finds no CUDA device here")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
@@ -48,8 +50,9 @@ def pick_device(name: str = "auto") -> torch.device:
         )
     try:
         torch.empty(1, device=device)
-    except (RuntimeError, NotImplementedError) as error:
-        raise InpaintxError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # torch raises whatever the missing backend raises, over many lines
+        words = str(error).splitlines()[0][:120]
+        raise InpaintxError(f"device {name!r} cannot be used here ({words}); expected auto, cpu or cuda:N") from None
     return device
 
 
@@ -211,8 +214,8 @@ def inpaint(
     Parameters
     ----------
     image
-        Tensor ``[B,3,H,W]``, floating, RGB in [0,1]; or array ``[H,W,3]``, uint8, uint16 or floating in [0,1]; or
-        the path of a PNG, JPEG, WebP or TIFF file.
+        Tensor ``[B,3,H,W]``, floating, RGB in [0,1]; or array ``[H,W,3]``, ``[H,W]`` (grey) or ``[H,W,4]`` (alpha is
+        kept), uint8, uint16 or floating in [0,1]; or the path of a PNG, JPEG, WebP or TIFF file.
     mask
         1 = hole. Beside a tensor: tensor ``[B,1,H,W]`` (or ``[1,1,H,W]`` for all), any real dtype, above 0.5. Beside
         an array or a path: array ``[H,W]`` or ``[H,W,1]``, bool, integer or floating; or the path of a mask file in
@@ -289,8 +292,10 @@ def _array_and_hole(image: Any, mask: Any) -> tuple[Array, npt.NDArray[np.bool_]
         image = read_photo(image).pixels
     elif not isinstance(image, np.ndarray):
         raise InpaintxError(f"image must be a tensor, a NumPy array or a path, got {type(image).__name__}")
-    elif image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise InpaintxError(f"image must have shape [H,W,3] and not be empty, got {list(image.shape)}")
+    elif image.size == 0 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))):
+        raise InpaintxError(
+            f"image must have shape [H,W], [H,W,3] or [H,W,4] and not be empty, got {list(image.shape)}"
+        )
     if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
         raise InpaintxError(f"image must be uint8, uint16 or floating point in [0,1], got {image.dtype}")
     size = image.shape[:2]

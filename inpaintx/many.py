@@ -144,8 +144,8 @@ def find_jobs(photos: str, mask: str | None, out: str) -> tuple[list[Job], list[
         return [Job(source, None if mask is None else Path(mask), target)], []
     if out == "-":
         raise InpaintxError("only one photo can go to stdout; give a folder for the results of several")
-    if Path(out).exists() and not Path(out).is_dir():
-        raise InpaintxError(f"{out} is a file; the results of several photos need a folder")
+    if not Path(out).is_dir() and (Path(out).exists() or Path(out).suffix.lower() in FORMATS):
+        raise InpaintxError(f"{out} is a file, or named like one; the results of several photos need a folder")
     if source.is_dir():
         found = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in FORMATS)
     else:

@@ -1,5 +1,6 @@
 """The contract of a method, and the one place where a method is called."""
 
+import difflib
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -113,7 +114,7 @@ class Method:
             return type(base).model_validate({**base.model_dump(), **options})
         except ValueError as error:
             known = ", ".join(type(base).model_fields) or "none"
-            detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in getattr(error, "errors", list)())
+            detail = "; ".join(_in_words(e, base) for e in getattr(error, "errors", list)())
             raise InpaintxError(f"options of method {self.name!r}: {detail or error} (options: {known})") from None
 
     def build(self, config: BaseModel) -> nn.Module:
@@ -151,6 +152,15 @@ class Method:
     def is_trainable(cls) -> bool:
         """Whether the plugin defines :meth:`trainer`."""
         return cls.trainer is not Method.trainer
+
+
+def _in_words(error: dict[str, Any], config: BaseModel) -> str:
+    """One complaint of pydantic; an unknown name with the nearest one that there is."""
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] != "extra_forbidden":
+        return f"{name}: {error['msg']}"
+    near = difflib.get_close_matches(name, type(config).model_fields, n=1, cutoff=0.5)
+    return f"there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 @dataclass
@@ -214,7 +224,13 @@ def fill(
         raw = method.inpaint(net, x, m, generator=generator)
     if raw.shape != x.shape:
         raise InpaintxError(f"method {method.name!r} returned {list(raw.shape)} for an image of {list(x.shape)}")
-    raw = raw[:, :, :height, :width].clamp(0, 1).to(image.dtype)
+    raw = raw[:, :, :height, :width]
+    if not torch.isfinite(raw.masked_fill(~hole, 0)).all():
+        raise InpaintxError(
+            f"method {method.name!r} filled the hole with values that are not finite; if it is trained, its weights "
+            "are damaged, or it diverged"
+        )
+    raw = raw.clamp(0, 1).to(image.dtype)
     return Filled(torch.where(hole, raw, image.detach()), raw)
 
 

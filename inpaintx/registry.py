@@ -3,6 +3,7 @@
 import difflib
 import importlib.metadata
 import os
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,12 +74,13 @@ class Registry:
         try:
             module = entry_point.load()
             self.manager.register(module, name=entry_point.name)
+            _check_hooks(module)
             self.manager.check_pending()
             self._collect(plugin, module)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may fail in any way, SystemExit among them
-            plugin.error = f"{type(error).__name__}: {error}"
+            plugin.error = f"{type(error).__name__}: {error}{_where(error)}"
             plugin.methods = []
             for kind, table in (("method", self.methods), ("mask", self.masks), ("metric", self.metrics)):
                 for name in [n for (k, n), owner in self._owner.items() if k == kind and owner is plugin]:
@@ -90,6 +92,8 @@ class Registry:
         def method(cls: type[Method]) -> None:
             if not (isinstance(cls, type) and issubclass(cls, Method)):
                 raise TypeError(f"register() takes a subclass of inpaintx.Method, got {cls!r}")
+            if cls.inpaint is Method.inpaint:
+                raise TypeError(f"{cls.__qualname__} does not define inpaint()")
             for attribute in ("name", "paper"):
                 if not isinstance(getattr(cls, attribute, None), str):
                     raise TypeError(f"{cls.__qualname__}.{attribute} must be a string")
@@ -138,6 +142,26 @@ class Registry:
         if failed:
             hint += f" (plugins that failed to load: {', '.join(failed)}; see 'inpaintx plugins')"
         raise InpaintxError(f"unknown method {name!r}; {hint}")
+
+
+def _check_hooks(module: object) -> None:
+    """Catch the two slips that pluggy passes over or leaves unexplained: a misspelt hook, and a forgotten mark."""
+    hooks = [name for name in vars(hookspecs) if name.startswith("inpaintx_")]
+    for name, member in vars(module).items():
+        if not (name.startswith("inpaintx_") and callable(member)):
+            continue
+        if name not in hooks:
+            near = difflib.get_close_matches(name, hooks, n=1, cutoff=0)[0]
+            raise ValueError(f"there is no hook {name!r}; did you mean {near!r}? (hooks: {', '.join(hooks)})")
+        if not hasattr(member, f"{hookspecs.GROUP}_impl"):
+            raise ValueError(f"{name}() is not marked as a hook; write @inpaintx.hookimpl above it")
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the plugin's code that raised."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename not in (__file__, hookspecs.__file__)]
+    own = [f for f in frames if "importlib" not in f.filename and "pluggy" not in f.filename]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
 
 
 _registry: Registry | None = None

@@ -77,6 +77,13 @@ def test_another_torch_is_refused_before_the_library_is_loaded(tmp_path):
     assert "extension is not built" in done.stderr
 
 
+def test_every_package_is_shipped():
+    declared = set(re.findall(r'"((?:inpaintx|inpaintx_plugins)[\w.]*)",', (ROOT / "pyproject.toml").read_text()))
+    folders = {p.parent.relative_to(ROOT) for top in ("inpaintx", "plugins") for p in (ROOT / top).rglob("__init__.py")}
+    found = {".".join(f.parts).replace("plugins", "inpaintx_plugins") for f in folders}
+    assert found <= declared
+
+
 def test_build_info():
     info = inpaintx.build_info()
     assert info["torch"].split("+")[0].split(".")[:2] == torch.__version__.split("+")[0].split(".")[:2]

@@ -91,8 +91,25 @@ def test_a_misspelt_hook_is_an_error(plugin):
         register(Grey)
 
     registry = Registry([plugin("one", inpaintx_register_metods=inpaintx_register_metods), plugin("two")])
-    assert "inpaintx_register_metods" in registry.plugins[0].error
+    assert "no hook 'inpaintx_register_metods'; did you mean 'inpaintx_register_methods'" in registry.plugins[0].error
     assert registry.plugins[1].error is None
+
+
+def test_a_forgotten_mark_is_an_error(plugin):
+    def inpaintx_register_methods(register):
+        register(Grey)
+
+    registry = Registry([plugin("one", inpaintx_register_methods=inpaintx_register_methods)])
+    assert "write @inpaintx.hookimpl above it" in registry.plugins[0].error
+
+
+def test_where_a_plugin_raised_is_said(plugin):
+    @inpaintx.hookimpl
+    def inpaintx_register_methods(register):
+        raise RuntimeError("bad luck")
+
+    registry = Registry([plugin("one", inpaintx_register_methods=inpaintx_register_methods)])
+    assert f"bad luck ({__file__}:" in registry.plugins[0].error
 
 
 def test_a_duplicate_name_names_both(plugin):
@@ -108,7 +125,15 @@ def test_a_duplicate_entry_point_names_the_first(plugin):
     assert "plugin_a" in registry.plugins[1].error
 
 
-@pytest.mark.parametrize("thing", [Grey(), int, type("NoPaper", (inpaintx.Method,), {"name": "x"})])
+@pytest.mark.parametrize(
+    "thing",
+    [
+        Grey(),
+        int,
+        type("NoPaper", (Grey,), {"name": "x", "paper": None}),
+        type("Idle", (inpaintx.Method,), {"name": "x", "paper": ""}),
+    ],
+)
 def test_what_is_not_a_method_is_refused(plugin, thing):
     registry = Registry([plugin("one", **registers(thing))])
     assert registry.plugins[0].error.startswith("TypeError")

@@ -12,7 +12,7 @@
 namespace inpaintx::partial_conv::cpu {
 namespace {
 
-constexpr int64_t kShort = 4096;     // terms of a sum in the accumulator's own precision
+constexpr int64_t kShort = 1024;     // terms of a sum in the accumulator's own precision
 constexpr int64_t kGrain = 1 << 15;  // elements below which a second thread costs more than it saves
 
 // Calls f(begin, end) over units of `size` elements each.

@@ -1,6 +1,7 @@
 // patchmatch: schema, checks, allocation. No gradient.
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/clamp.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <torch/library.h>
@@ -43,8 +44,8 @@ void check(const Tensor& source, const Tensor& target, const Tensor& source_vali
   TORCH_CHECK_VALUE(iterations >= 0, "patchmatch: iterations must not be negative, got ", iterations);
   if (init) {
     const std::array<int64_t, 4> shape{b, target.size(2), target.size(3), 2};
-    TORCH_CHECK_VALUE(init->sizes() == at::IntArrayRef(shape) && init->scalar_type() == at::kInt,
-                      "patchmatch: init must be an int32 field of shape ", at::IntArrayRef(shape), ", got ",
+    TORCH_CHECK_VALUE(init->sizes() == at::IntArrayRef(shape) && at::isIntegralType(init->scalar_type(), false),
+                      "patchmatch: init must be an integer field of shape ", at::IntArrayRef(shape), ", got ",
                       init->scalar_type(), " ", init->sizes());
   }
   if (where) {
@@ -84,7 +85,8 @@ std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor&
   const Tensor wanted = where ? where->contiguous() : Tensor();
   const auto ints = target.options().dtype(at::kInt);
   Tensor nnf = at::empty({b, h, w, 2}, ints);
-  init ? nnf.copy_(*init) : nnf.fill_(-1);
+  // what int32 cannot hold is no candidate, instead of another pixel
+  init ? nnf.copy_(init->clamp(-1, std::numeric_limits<int32_t>::max())) : nnf.fill_(-1);
   Tensor cost = at::empty({b, h, w}, target.options().dtype(at::kFloat));
   const bool wide = source.scalar_type() == at::kDouble || target.scalar_type() == at::kDouble;
   const auto* valid_data = valid.const_data_ptr<bool>();

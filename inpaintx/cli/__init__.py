@@ -35,6 +35,9 @@ def run(arguments: list[str]) -> int:
     except InpaintxError as error:
         _say(str(error))
         return 2
+    except OSError as error:  # what no check foresaw: a folder without rights, a name too long
+        _say(f"{error.filename or 'a file'}: {error.strerror or error}")
+        return 2
     except KeyboardInterrupt:
         _say("stopped")
         return 130

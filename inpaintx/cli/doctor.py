@@ -16,7 +16,7 @@ from inpaintx.registry import registry
 
 __all__ = ["doctor", "examine"]
 
-PACKAGES = ("torch", "numpy", "pluggy", "pydantic", "typer", "rich", "safetensors")
+PACKAGES = ("torch", "numpy", "pluggy", "pydantic", "typer", "rich", "safetensors", "torchmetrics")
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="The same in JSON.")] = False) -> None:

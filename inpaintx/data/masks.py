@@ -162,7 +162,7 @@ def _fit(mask: Mask, name: str, size: tuple[int, int], resize: bool) -> Mask:
         turned = "; the photo was turned upright, the mask was not?" if mask.hole.shape == (width, height) else ""
         raise InpaintxError(
             f"{name} has {have} pixels and the photo {width} x {height}{turned}; give a mask of the photo's size, or "
-            "--resize-mask (resize=True)"
+            "--resize-mask"
         )
     cv2 = import_cv2()
     small = mask.hole.view(np.uint8) * np.uint8(255)

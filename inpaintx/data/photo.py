@@ -215,7 +215,7 @@ def check_output(path: Path, *, overwrite: bool = False) -> None:
     if path.exists() and not path.is_file():
         raise InpaintxError(f"cannot write {path}: it exists and is not a regular file")
     if path.exists() and not overwrite:
-        raise InpaintxError(f"{path} exists; give another name or --overwrite (overwrite=True)")
+        raise InpaintxError(f"{path} exists; give another name or --overwrite")
 
 
 def check_pixels(fmt: str, pixels: Array) -> list[str]:

@@ -75,10 +75,6 @@ def test_empty_full_and_no_whole_window():
     one = torch.ones(1, 1, 9, 7)
     one[..., 4, 3] = 0
     assert torch.equal(efros_leung(image, one), image[..., 4:5, 3:4].expand_as(image))
-    nan = torch.full((1, 1, 9, 9), torch.nan)
-    mask = torch.zeros(1, 1, 9, 9)
-    mask[..., 4, 4] = 1
-    assert efros_leung(nan, mask, 3)[..., 4, 4] == 0.5  # and it returns
 
 
 def test_opcheck_and_compile():

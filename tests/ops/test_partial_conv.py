@@ -159,7 +159,7 @@ def test_bias_gradient_of_a_large_plane(layout):
     bias = torch.zeros(2, requires_grad=True)
     y, _ = partial_conv2d(x, torch.zeros_like(x), torch.zeros(2, 1, 1, 1), bias)
     y.backward(torch.full_like(y, 0.1))
-    torch.testing.assert_close(bias.grad, torch.full((2,), 0.1 * 1024**2), rtol=1e-5, atol=0)
+    torch.testing.assert_close(bias.grad, torch.full((2,), 0.1 * 1024**2), rtol=5e-5, atol=0)
 
 
 def test_only_wanted_gradients():
