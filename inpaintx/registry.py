@@ -147,8 +147,9 @@ class Registry:
 def _check_hooks(module: object) -> None:
     """Catch the two slips that pluggy passes over or leaves unexplained: a misspelt hook, and a forgotten mark."""
     hooks = [name for name in vars(hookspecs) if name.startswith("inpaintx_")]
-    for name, member in vars(module).items():
-        if not (name.startswith("inpaintx_") and callable(member)):
+    for name in [n for n in vars(module) if n.startswith("inpaintx_")]:
+        member = getattr(module, name)
+        if not callable(member):
             continue
         if name not in hooks:
             near = difflib.get_close_matches(name, hooks, n=1, cutoff=0)[0]

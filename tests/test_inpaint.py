@@ -298,6 +298,38 @@ def test_poisson_blend_leaves_no_seam(method):
 # ---- what is refused ----
 
 
+@pytest.mark.parametrize("channels", [(), (3,), (4,)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_grey_and_alpha_arrays_keep_their_shape(channels, dtype):
+    top = np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else 1
+    image = (np.random.default_rng(0).random((20, 24, *channels)) * top).astype(dtype)
+    hole = np.zeros((20, 24), bool)
+    hole[5:9, 6:12] = True
+    out = inpaintx.inpaint(image, hole, method="mean")
+    assert out.shape == image.shape
+    assert out.dtype == dtype
+    assert (out[~hole] == image[~hole]).all()
+    assert (out[hole] != image[hole]).any()
+
+
+def test_a_fill_that_is_no_number_is_refused():
+    class Broken(Mean):
+        def inpaint(self, net, image, mask, *, generator=None):
+            return image / 0
+
+    image, mask = torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
+    mask[..., 2:4, 2:4] = 1
+    with pytest.raises(InpaintxError, match="values that are not finite"):
+        inpaintx.inpaint(image, mask, method=Broken())
+
+
+@pytest.mark.parametrize("device", ["meta", "xpu", "hpu", "mps", "nonsense"])
+def test_devices_that_cannot_be_used_are_refused_in_a_sentence(device):
+    with pytest.raises(InpaintxError, match="expected auto, cpu or cuda:N") as error:
+        pick_device(device)
+    assert len(str(error.value)) < 250
+
+
 @pytest.mark.parametrize(
     ("image", "mask", "words"),
     [
@@ -307,7 +339,7 @@ def test_poisson_blend_leaves_no_seam(method):
         (torch.full((1, 3, 900, 900), 7.0), torch.zeros(1, 1, 900, 900), r"\[0,1\]"),
         (torch.rand(1, 3, 8, 8) / 0, torch.zeros(1, 1, 8, 8), r"\[0,1\]"),
         (torch.rand(1, 3, 8, 8), np.zeros((8, 8)), "mask must be a tensor"),
-        (np.zeros((8, 8)), np.zeros((8, 8)), r"\[H,W,3\]"),
+        (np.zeros((8, 8, 2)), np.zeros((8, 8)), r"\[H,W,3\]"),
         (np.zeros((8, 8, 3)), np.zeros((9, 8)), r"mask must have shape \[H,W\] = \[8, 8\]"),
         (np.full((900, 900, 3), np.nan), np.zeros((900, 900)), r"\[0,1\]"),
         (np.zeros((8, 8, 3), np.int32), np.zeros((8, 8)), "int32"),
