@@ -305,7 +305,7 @@ def test_grey_and_alpha_arrays_keep_their_shape(channels, dtype):
     image = (np.random.default_rng(0).random((20, 24, *channels)) * top).astype(dtype)
     hole = np.zeros((20, 24), bool)
     hole[5:9, 6:12] = True
-    out = inpaintx.inpaint(image, hole, method="mean")
+    out = inpaintx.inpaint(image, hole, method=Mean())
     assert out.shape == image.shape
     assert out.dtype == dtype
     assert (out[~hole] == image[~hole]).all()
