@@ -132,6 +132,7 @@ def results(run_path):
     missing = sorted({m for b in benchmarks.values() for m in b["extra_info"].get("missing", ())})
     if missing:
         lines += [f"Left out, because not installed or not used at that size: {', '.join(missing)}.", ""]
+    RESULTS.mkdir(exist_ok=True)
     for op in sorted({op_of(b) for b in benchmarks.values()}):
         mine = {n: b for n, b in benchmarks.items() if op_of(b) == op}
         lines += [f"## {op}", ""]
