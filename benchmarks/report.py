@@ -141,6 +141,7 @@ def results(run_path):
             plot(op, mine, picture)
             lines += [f"![time against size](results/{picture.name})", ""]
         lines += [*table(mine), ""]
+    print("\n".join(lines))
     (HERE / "RESULTS.md").write_text("\n".join(lines))
     print(f"wrote {HERE / 'RESULTS.md'}: {sum(goals)} of {len(goals)} goals met")
     return 0
