@@ -19,7 +19,7 @@ from inpaintx.data.files import written_whole
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.method import Method
 
-__all__ = ["Loaded", "find", "load", "save", "sha256", "written_whole"]
+__all__ = ["Loaded", "find", "load", "save", "sha256"]
 
 
 @dataclass

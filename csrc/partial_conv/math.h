@@ -4,11 +4,9 @@
 #include <cstdint>
 
 #include "common/host_device.h"
+#include "common/mask.h"
 
 namespace inpaintx::partial_conv {
-
-INPAINTX_HD bool is_hole(bool mask) { return mask; }
-INPAINTX_HD bool is_hole(float mask) { return mask > 0.5f; }
 
 // The taps [first, last) of a window of `size` taps that lie inside an axis of `length` pixels.
 struct Taps {

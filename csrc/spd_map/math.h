@@ -4,11 +4,9 @@
 #include <cstdint>
 
 #include "common/host_device.h"
+#include "common/mask.h"
 
 namespace inpaintx::spd_map {
-
-INPAINTX_HD bool is_hole(bool mask) { return mask; }
-INPAINTX_HD bool is_hole(float mask) { return mask > 0.5f; }
 
 // Ring of a hole pixel at chessboard distance d from the known region: dilation by a (2r+1)-window reaches it in
 // step ceil(d / r); what n steps do not reach counts as the last ring.
