@@ -7,7 +7,7 @@ from inpaintx import ops, testing
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.hookspecs import hookimpl
 from inpaintx.inpaint import inpaint
-from inpaintx.method import Config, Method, Weights
+from inpaintx.method import Config, LearnedConfig, Method, Trainer, Weights
 from inpaintx.ops.poisson import PoissonSolver
 from inpaintx.registry import methods
 
@@ -15,8 +15,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Config",
     "InpaintxError",
+    "LearnedConfig",
     "Method",
     "PoissonSolver",
+    "Trainer",
     "UntrainedWarning",
     "Weights",
     "build_info",

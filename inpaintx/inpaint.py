@@ -117,7 +117,7 @@ class Painter:
 
     def plan(self, hole: npt.NDArray[np.bool_]) -> list[list[Crop]]:
         """Lay crops over a hole ``[H,W]`` as the method wants them."""
-        return crops.plan(hole, self.method.size, self.method.max_pixels)
+        return crops.plan(hole, self.method.side(self.loaded.config), self.method.max_pixels)
 
     def paint(self, work: "Sequence[tuple[Canvas, list[list[Crop]]]]", seed: int = 0) -> None:
         """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches."""

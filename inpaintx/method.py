@@ -2,22 +2,39 @@
 
 import difflib
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
+from inpaintx.trainer import Trainer
 
-__all__ = ["Config", "Method", "Trainer", "Weights", "fill"]
+__all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights", "fill"]
 
 
 class Config(BaseModel):
     """Base of a method's options: frozen, and an unknown name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LearnedConfig(Config):
+    """What every trained method's options have: the square that it works on, and how it is trained by default.
+
+    Parameters
+    ----------
+    size
+        Side in pixels of the images that the network is trained on, and of the crops that it fills.
+    batch, steps
+        Images of one update, and number of updates.
+    """
+
+    size: int = Field(256, ge=8)
+    batch: int = Field(8, ge=1)
+    steps: int = Field(100_000, ge=1)
 
 
 @dataclass(frozen=True)
@@ -46,19 +63,6 @@ class Weights:
     url: str = ""
 
 
-class Trainer(Protocol):
-    """What :meth:`Method.trainer` returns: it owns the optimisers and the order of updates."""
-
-    def step(self, batch: dict[str, Tensor]) -> dict[str, Any]:
-        """One update from ``{"image": [B,3,H,W], "mask": [B,1,H,W]}``; returns the loss terms by name."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that a resumed run needs besides the network's weights."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned."""
-
-
 class Configured(nn.Module):
     """The network of a method that has none: it only carries the options."""
 
@@ -77,10 +81,13 @@ class Method:
     Config, presets, weights
         Options (a frozen pydantic model), named sets of them, trained weights by tag.
     multiple
-        Height and width must be multiples of it: :func:`fill` pads by reflection (marked known) and crops.
+        Height and width must be multiples of it: :func:`fill` pads by reflection (marked known) and crops. Where it
+        follows from the options, override :meth:`multiple_of`.
     size
         Side in pixels of the square that the method wants, for which the main job resizes the crop around a
-        hole; None: any size.
+        hole; None: any size. A :class:`LearnedConfig` brings its own.
+    fixed
+        Whether the network takes squares of its size only: :func:`fill` brings other images to it and back.
     max_pixels
         Most pixels of one call, for a method of any size that is slow or hungry on large ones: the main job reduces
         larger crops. None: the main job's own limit (4 megapixels).
@@ -95,6 +102,7 @@ class Method:
     weights: ClassVar[dict[str, Weights]] = {}
     multiple: ClassVar[int] = 1
     size: ClassVar[int | None] = None
+    fixed: ClassVar[bool] = False
     max_pixels: ClassVar[int | None] = None
     trained: ClassVar[bool] = False
 
@@ -121,13 +129,31 @@ class Method:
         """Make the network for the options, with random weights; the default carries the options alone."""
         return Configured(config)
 
+    def network(self, config: BaseModel) -> nn.Module:
+        """Call :meth:`build`, and let the network carry its options as ``net.config``."""
+        net = self.build(config)
+        net.config = config  # type: ignore[assignment]
+        return net
+
+    def side(self, config: BaseModel) -> int | None:
+        """Side in pixels of the square that the method wants with these options; None: any size."""
+        return getattr(config, "size", self.size)
+
+    def multiple_of(self, config: BaseModel) -> int:
+        """What height and width must be multiples of with these options."""
+        return self.multiple
+
+    def needs(self, config: BaseModel) -> frozenset[str]:
+        """What its training needs in a batch beside image and mask: of ``{"skin", "foreground", "landmarks"}``."""
+        return frozenset()
+
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Fill the holes.
 
         Parameters
         ----------
         net
-            What :meth:`build` returned, in eval mode, on the image's device.
+            What :meth:`build` returned, in eval mode, on the image's device; its options are ``net.config``.
         image
             ``[B,3,H,W]`` float32 RGB in [0,1]. What lies under the hole must not matter.
         mask
@@ -145,7 +171,7 @@ class Method:
         raise NotImplementedError(f"method {self.name!r} does not define inpaint()")
 
     def trainer(self, net: nn.Module, config: BaseModel) -> Trainer:
-        """Make what trains the network; a method that is not trained does not define it."""
+        """Make what trains the network (:class:`Trainer`); a method that is not trained does not define it."""
         raise InpaintxError(f"method {self.name!r} has nothing to train")
 
     @classmethod
@@ -217,14 +243,7 @@ def fill(
         raise InpaintxError(
             f"known pixels of image must lie in [0,1], got values from {low.item():g} to {high.item():g}"
         )
-    height, width = image.shape[2:]
-    pad = (-width % method.multiple, -height % method.multiple)
-    x, m = _pad(shown, pad), F.pad(hole.float(), (0, pad[0], 0, pad[1]))
-    with torch.no_grad():
-        raw = method.inpaint(net, x, m, generator=generator)
-    if raw.shape != x.shape:
-        raise InpaintxError(f"method {method.name!r} returned {list(raw.shape)} for an image of {list(x.shape)}")
-    raw = raw[:, :, :height, :width]
+    raw = _run(method, net, shown, hole.float(), generator)
     if not torch.isfinite(raw.masked_fill(~hole, 0)).all():
         raise InpaintxError(
             f"method {method.name!r} filled the hole with values that are not finite; if it is trained, its weights "
@@ -232,6 +251,33 @@ def fill(
         )
     raw = raw.clamp(0, 1).to(image.dtype)
     return Filled(torch.where(hole, raw, image.detach()), raw)
+
+
+def _run(method: Method, net: nn.Module, shown: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Bring image and mask to a size that the network takes, fill, and come back."""
+    config: Any = getattr(net, "config", None)
+    height, width = shown.shape[2:]
+    side = method.side(config) if method.fixed else None
+    if side and (height, width) != (side, side):
+        small, hole = _to_square(shown, mask, side)
+        return F.interpolate(_run(method, net, small, hole, generator), (height, width), mode="bilinear")
+    multiple = method.multiple_of(config)
+    pad = (-width % multiple, -height % multiple)
+    x, m = _pad(shown, pad), F.pad(mask, (0, pad[0], 0, pad[1]))
+    with torch.no_grad():
+        raw = method.inpaint(net, x, m, generator=generator)
+    if raw.shape != x.shape:
+        raise InpaintxError(f"method {method.name!r} returned {list(raw.shape)} for an image of {list(x.shape)}")
+    return raw[:, :, :height, :width]
+
+
+def _to_square(shown: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Resize; known pixels are averaged among themselves, and a pixel is hole where less than half of it is known."""
+    size = (side, side)
+    known = F.interpolate(1 - mask, size, mode="bilinear", antialias=True)
+    small = F.interpolate(shown, size, mode="bilinear", antialias=True) / known.clamp_min(1e-6)
+    hole = known < 0.5
+    return small.clamp(0, 1).masked_fill(hole, 0), hole.float()
 
 
 def _pad(x: Tensor, pad: tuple[int, int]) -> Tensor:

@@ -38,8 +38,9 @@ class Case:
         self.config = method.config(PRESET if PRESET in method.presets else "default")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.net = method.build(self.config).to(self.device).eval()
-        self.side = max(method.multiple, -(-64 // method.multiple) * method.multiple)
+            self.net = method.network(self.config).to(self.device).eval()
+        multiple = method.multiple_of(self.config)
+        self.side = (method.fixed and method.side(self.config)) or -(-64 // multiple) * multiple
 
     def picture(self, height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
         """Smooth colours with noise, and a box and a stroke as hole, another for each image."""
@@ -53,6 +54,14 @@ class Case:
             mask[i, :, top : top + max(1, height // 4), left : left + max(1, width // 4)] = 1
             mask[i, :, -1, : width // 3] = 1
         return image.to(self.device), mask.to(self.device)
+
+    def batch(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """What a training step is given: image, mask and what the method needs beside them."""
+        size, half = image.shape[-1], torch.ones_like(mask)
+        half[..., : size // 4] = 0
+        points = torch.rand(len(image), 49, 2, generator=torch.Generator().manual_seed(self.seed)) * (size - 1)
+        extras = {"skin": half, "foreground": half, "landmarks": points.to(self.device)}
+        return {"image": image, "mask": mask, **{k: extras[k] for k in self.method.needs(self.config)}}
 
     def generator(self, seed: int | None = None) -> torch.Generator:
         """A fresh source of randomness."""
@@ -171,10 +180,10 @@ def training_step(case: Case) -> None:
     if not case.method.is_trainable():
         return
     image, mask = case.picture(case.side, case.side, 2)
-    net = case.method.build(case.config).to(case.device).train()
+    net = case.method.network(case.config).to(case.device).train()
     before = {k: v.clone() for k, v in net.state_dict().items()}
     trainer = case.method.trainer(net, case.config)
-    losses = trainer.step({"image": image, "mask": mask})
+    losses = trainer.step(case.batch(image, mask))
     assert losses, "step() returned no losses"
     for name, value in losses.items():
         assert bool(torch.isfinite(torch.as_tensor(value)).all()), f"loss {name!r} is not finite: {value}"

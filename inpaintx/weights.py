@@ -97,7 +97,7 @@ def load(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         config = _read(method, path, config, options or {}) if path else config
-        net = method.build(config)
+        net = method.network(config)
     if path:
         with safe_open(path, "pt") as file:
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a dict

@@ -1,0 +1,115 @@
+"""What trains a method's network: it owns the networks, their optimisers and the order of updates."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+__all__ = ["Trainer", "plain_update"]
+
+
+def plain_update(optimizer: Optimizer, loss: Tensor) -> None:
+    """One update in plain PyTorch: gradients of the optimiser's own parameters, and of nothing else."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward(  # type: ignore[no-untyped-call]
+        inputs=[p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    )
+    optimizer.step()
+
+
+class Trainer:
+    """Base of what :meth:`Method.trainer` returns; a method writes ``__init__`` and :meth:`step`.
+
+    Parameters
+    ----------
+    networks
+        Every module that has to be kept in a checkpoint; ``"net"`` is the method's own, which fills holes. Frozen
+        feature extractors do not belong here.
+    optimizers
+        By name. An update with one of them changes its own parameters only, so a generator's loss may pass through a
+        discriminator without leaving a gradient there.
+    schedulers
+        Learning rates by the number of steps.
+
+    Attributes
+    ----------
+    updater
+        Does one update from an optimiser and a loss. The training loop puts its own in (mixed precision, several
+        processes, gradient accumulation); alone, it is :func:`plain_update`.
+    steps
+        Steps done so far, over all sessions of a run; for schedules and stages.
+    frozen
+        What of the run rests on features that were not trained for it, e.g. ``{"vgg": "random"}``; written into the
+        run's metadata.
+
+    Examples
+    --------
+    >>> class Mine(Trainer):
+    ...     def __init__(self, net):
+    ...         super().__init__({"net": net}, {"net": torch.optim.Adam(net.parameters(), 2e-4)})
+    ...
+    ...     def step(self, batch):
+    ...         loss = (self.networks["net"](batch["image"], batch["mask"]) - batch["image"]).abs().mean()
+    ...         self.update("net", loss)
+    ...         return {"l1": loss}
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        schedulers: Mapping[str, LRScheduler] | None = None,
+        frozen: Mapping[str, str] | None = None,
+    ) -> None:
+        self.networks = dict(networks)
+        self.optimizers = dict(optimizers)
+        self.schedulers = dict(schedulers or {})
+        self.frozen = dict(frozen or {})
+        self.updater: Callable[[Optimizer, Tensor], None] = plain_update
+        self.steps = 0
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Update from one batch.
+
+        Parameters
+        ----------
+        batch
+            ``"image"`` ``[B,3,H,W]`` float32 in [0,1], ``"mask"`` ``[B,1,H,W]`` float32, 1 = hole, and what
+            :meth:`Method.needs` names: ``"skin"`` and ``"foreground"`` ``[B,1,H,W]`` float32, 1 = inside;
+            ``"landmarks"`` ``[B,N,2]`` float32, x and y in pixels of the image (centre of the first pixel = 0), NaN
+            where unknown.
+
+        Returns
+        -------
+        dict
+            The loss terms by name, each a scalar.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define step()")
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """Update the parameters of one optimiser from a loss that is a mean over the batch."""
+        self.updater(self.optimizers[name], loss)
+
+    def advance(self) -> None:
+        """Count a step and move the learning rates; the loop calls it after each step (gradients accumulated)."""
+        self.steps += 1
+        for scheduler in self.schedulers.values():
+            scheduler.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed run needs besides the weights of :attr:`networks`."""
+        return {
+            "steps": self.steps,
+            "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
+            "schedulers": {name: s.state_dict() for name, s in self.schedulers.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        self.steps = state["steps"]
+        for name, one in self.optimizers.items():
+            one.load_state_dict(state["optimizers"][name])
+        for name, schedule in self.schedulers.items():
+            schedule.load_state_dict(state["schedulers"][name])
