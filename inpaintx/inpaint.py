@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from inpaintx import crops
+from inpaintx.blend import Blend, guides
 from inpaintx.crops import ArrayCanvas, Box, Canvas, Crop, TensorCanvas
 from inpaintx.data.masks import hole_from_array, read_mask
 from inpaintx.data.photo import MAX_PIXELS, read_photo
@@ -22,7 +22,6 @@ from inpaintx.weights import load
 __all__ = ["DEFAULT_METHOD", "Painter", "check_seed", "inpaint", "pick_device"]
 
 Array = npt.NDArray[Any]
-Blend = Literal["none", "poisson"]
 DEFAULT_METHOD = "telea"
 
 
@@ -98,17 +97,17 @@ class Painter:
         weights: str | Path | None = None,
         seed: int = 0,
         device: str | torch.device = "auto",
-        blend: Blend = "none",
+        blend: Blend | None = None,
         batch_size: int = 8,
         options: dict[str, Any] | None = None,
     ) -> None:
         self.method = registry().method(method) if isinstance(method, str) else method
-        if blend not in ("none", "poisson"):
+        if blend not in (None, "none", "poisson"):
             raise InpaintxError(f"blend must be none or poisson, got {blend!r}")
         if batch_size < 1:
             raise InpaintxError(f"batch_size must be 1 or more, got {batch_size}")
         check_seed(seed)
-        self.preset, self.blend, self.batch_size = preset, blend, batch_size
+        self.preset, self.blend, self.batch_size = preset, blend or self.method.blend, batch_size
         config = self.method.config(preset, **(options or {}))
         self.device = pick_device(device) if isinstance(device, str) else device
         self.loaded = load(
@@ -150,14 +149,14 @@ class Painter:
         generator = torch.Generator(self.device).manual_seed(seed)
         images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
         del small
-        result = fill(self.method, self.loaded.net, images, holes, generator=generator)
-        guides = _guides(result.raw, images, holes) if self.blend == "poisson" else None
+        result = fill(self.method, self.loaded.net, images, holes, generator=generator, blend="none")
+        guided = guides(result.raw, images, holes) if self.blend == "poisson" else None
         del images, holes
         for i, (canvas, crop) in enumerate(tasks):
             size = (crop.box.height, crop.box.width)
             filled: Iterable[Tensor] = crops.stretch(result.image[i], size)
-            if guides is not None:
-                filled = _blended(crops.stretch(guides[i], size), canvas, crop.box, self.device)
+            if guided is not None:
+                filled = _blended(crops.stretch(guided[i], size), canvas, crop.box, self.device)
             canvas.put(crop, filled, crops.stretch(result.raw[i], size))
 
 
@@ -173,28 +172,6 @@ def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.de
         yield from poisson_blend(guides[None], torch.stack(planes)[None], hole[None, None].float())[0].clamp_(0, 1)
 
 
-def _guides(raw: Tensor, images: Tensor, holes: Tensor) -> Tensor:
-    """The pictures ``[B,3,h,w]`` whose gradients a blend takes, those across the rim among them.
-
-    That is the method's own output; but a method that hands back the known pixels as they are says nothing of the
-    gradients across the rim, and to take them would be to keep the seam: there its fill is continued over the rim (by
-    three pixels: as far as the interpolation reaches that brings a reduced fill back to full size).
-    """
-    copied = ((raw - images).abs() * ~holes).amax((1, 2, 3)) < 1 / 254
-    if not copied.any():
-        return raw
-    cross = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]], device=raw.device).expand(4, 1, 3, 3)
-    guide, inside = raw[copied], holes[copied].float()
-    for _ in range(3):
-        sums = F.conv2d(torch.cat([guide * inside, inside], 1), cross, padding=1, groups=4)
-        ring = (inside == 0) & (sums[:, 3:] > 0)
-        guide = torch.where(ring, sums[:, :3] / sums[:, 3:].clamp_min(1), guide)
-        inside = inside + ring
-    result = raw.clone()
-    result[copied] = guide
-    return result
-
-
 def inpaint(
     image: Any,
     mask: Any,
@@ -204,7 +181,7 @@ def inpaint(
     weights: str | Path | None = None,
     seed: int = 0,
     samples: int = 1,
-    blend: Blend = "none",
+    blend: Blend | None = None,
     device: str = "auto",
     raw: bool = False,
     **options: Any,
@@ -229,7 +206,8 @@ def inpaint(
     seed, samples
         Random seed, and how many fills to make; fill number k is made with ``seed + k``.
     blend
-        ``"poisson"``: join the fill to its rim without a seam (:func:`inpaintx.ops.poisson_blend`).
+        ``"poisson"``: join the fill to its rim without a seam (:func:`inpaintx.ops.poisson_blend`); ``"none"``: paste
+        it; None: what the method itself asks for (:attr:`Method.blend`).
     device
         ``"auto"`` (a tensor's own device; else CUDA where there is some), ``"cpu"`` or ``"cuda:N"``.
     raw

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from inpaintx.blend import Blend, guides
 from inpaintx.errors import InpaintxError
 from inpaintx.trainer import Trainer
 
@@ -93,6 +94,13 @@ class Method:
         larger crops. None: the main job's own limit (4 megapixels).
     trained
         Whether the method's fills need trained weights.
+    takes
+        Names of other methods whose weight files fit, because they work with the same network.
+    stored
+        The options that a weight file brings with it, and that a preset cannot change then; None: all. Name those
+        of the network where the others can be chosen anew at each fill.
+    blend
+        How the fill is joined to the photo unless the user says otherwise: pasted, or ``"poisson"``.
     """
 
     name: ClassVar[str]
@@ -105,6 +113,9 @@ class Method:
     fixed: ClassVar[bool] = False
     max_pixels: ClassVar[int | None] = None
     trained: ClassVar[bool] = False
+    takes: ClassVar[frozenset[str]] = frozenset()
+    stored: ClassVar[frozenset[str] | None] = None
+    blend: ClassVar[Blend] = "none"
 
     def config(self, preset: str = "default", **options: Any) -> BaseModel:
         """Make the options of a preset with some of them changed.
@@ -219,7 +230,13 @@ def check_image_mask(image: Tensor, mask: Tensor) -> None:
 
 
 def fill(
-    method: Method, net: nn.Module, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    method: Method,
+    net: nn.Module,
+    image: Tensor,
+    mask: Tensor,
+    *,
+    generator: torch.Generator | None = None,
+    blend: Blend | None = None,
 ) -> Filled:
     """Run a method by the rules of the house: hidden pixels set to 0, sizes made to fit, known pixels kept.
 
@@ -229,6 +246,8 @@ def fill(
         ``[B,3,H,W]``, any floating dtype, RGB in [0,1]; computed in float32, returned in its own dtype.
     mask
         ``[B,1,H,W]``, 1 = hole (above 0.5), any real dtype; ``[1,1,H,W]`` serves the whole batch.
+    blend
+        ``"poisson"``: the composite joins the photo without a seam; None: what the method asks for.
 
     Returns
     -------
@@ -249,8 +268,12 @@ def fill(
             f"method {method.name!r} filled the hole with values that are not finite; if it is trained, its weights "
             "are damaged, or it diverged"
         )
-    raw = raw.clamp(0, 1).to(image.dtype)
-    return Filled(torch.where(hole, raw, image.detach()), raw)
+    filled = raw = raw.clamp(0, 1)
+    if (blend or method.blend) == "poisson":
+        from inpaintx.ops import poisson_blend
+
+        filled = poisson_blend(guides(raw, shown, hole), shown, hole.float()).clamp_(0, 1)
+    return Filled(torch.where(hole, filled.to(image.dtype), image.detach()), raw.to(image.dtype))
 
 
 def _run(method: Method, net: nn.Module, shown: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -64,7 +64,8 @@ def load(
     Parameters
     ----------
     config
-        All options, for a network without weights; weights bring the options that they were made with.
+        All options, for a network without weights; weights bring the options that they were made with
+        (:attr:`Method.stored`: some of them).
     options
         Those that the user asked for: they hold beside weights as well.
     weights
@@ -132,11 +133,13 @@ def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]
         raise InpaintxError(
             f"weights {path} do not say which method they are of (no 'inpaintx.method' in their metadata)"
         )
-    if owner != method.name:
+    if owner != method.name and owner not in method.takes:
         raise InpaintxError(f"weights {path} are of method {owner!r}, not of {method.name!r}")
     try:
-        saved = type(config).model_validate_json(meta.get("inpaintx.config", "{}"))
-        return type(config).model_validate({**saved.model_dump(), **options})
+        saved = json.loads(meta.get("inpaintx.config", "{}"))
+        if method.stored is not None:
+            saved = {**config.model_dump(), **{k: v for k, v in saved.items() if k in method.stored}}
+        return type(config).model_validate({**type(config).model_validate(saved).model_dump(), **options})
     except ValueError as error:
         raise InpaintxError(
             f"weights {path} were made with options that method {method.name!r} does not have now: "

@@ -50,7 +50,9 @@ def inpaint(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One option of the method.")
     ] = None,
     weights: Annotated[str | None, typer.Option(metavar="TAG|PATH", help="Trained weights.")] = None,
-    blend: Annotated[Blend, typer.Option(help="Join the fill to its rim.")] = Blend.none,
+    blend: Annotated[
+        Blend | None, typer.Option(help="Paste the fill, or join it to its rim.", show_default="the method's own")
+    ] = None,
     mask_polarity: Annotated[Polarity, typer.Option(help="Which colour of the mask is the hole.")] = Polarity.white,
     mask_from_alpha: Annotated[
         bool, typer.Option("--mask-from-alpha", help="The photo's transparent pixels are the hole.")
@@ -80,7 +82,7 @@ def inpaint(
             weights=weights,
             seed=seed,
             device=device,
-            blend=blend.value,
+            blend=blend.value if blend else None,
             batch_size=batch_size,
             options=dict(map(_option, set_ or [])),
         )
