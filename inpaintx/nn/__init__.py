@@ -1,0 +1,1 @@
+"""What methods are built from: blocks, discriminators, losses and frozen feature extractors."""

@@ -1,0 +1,142 @@
+"""Frozen feature extractors: where their official weights come from, and what happens when they are missing."""
+
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from inpaintx.errors import InpaintxError
+from inpaintx.weights import sha256
+
+__all__ = ["OnMissing", "WeightFile", "find", "frozen", "he_init", "load_file_into"]
+
+OnMissing = Literal["error", "random", "skip"]
+Net = TypeVar("Net", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """An official weight file: its name, the first digits of its SHA-256, and where its makers keep it."""
+
+    name: str
+    sha256: str
+    url: str
+
+
+def find(file: WeightFile) -> Path | None:
+    """Look for a file in ``$INPAINTX_WEIGHTS`` and torch's hub cache; fetch it if ``$INPAINTX_DOWNLOAD`` is 1."""
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    folders = [Path(os.environ["INPAINTX_WEIGHTS"])] if os.environ.get("INPAINTX_WEIGHTS") else []
+    for folder in (*folders, cache):
+        if (folder / file.name).is_file():
+            return folder / file.name
+    if os.environ.get("INPAINTX_DOWNLOAD") != "1":
+        return None
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(file.url, str(cache / file.name), file.sha256, progress=False)
+    except (OSError, RuntimeError) as error:  # no connection; another file than was expected
+        raise InpaintxError(f"{file.name} could not be fetched from {file.url}: {error}") from None
+    return cache / file.name
+
+
+def frozen(
+    build: Callable[[], Net], file: WeightFile, on_missing: OnMissing = "error", *, path: str = "", seed: int = 0
+) -> tuple[Net | None, str]:
+    """Build a network with its official weights, frozen and in eval mode.
+
+    Parameters
+    ----------
+    build
+        Makes the network; its state dict has the official names (the file may hold more).
+    file
+        The official file, looked up by :func:`find` unless ``path`` is given.
+    on_missing
+        Where the file is not found: ``"error"``; ``"random"``: He initialisation from ``seed``; ``"skip"``: no
+        network, the term that needs it is dropped.
+    path
+        A weight file to take instead.
+
+    Returns
+    -------
+    net
+        The network, or None.
+    outcome
+        ``"official"``, ``"random"``, ``"skip"``, or ``"file:NAME@SHA"`` for a file that is not the official one: what
+        a run has to record (``Trainer.frozen``). Results from anything but official features are never compared
+        with a paper's numbers.
+
+    Raises
+    ------
+    InpaintxError
+        The file is missing and ``on_missing`` is ``"error"``; it cannot be read, or does not fit the network.
+    """
+    if path and not Path(path).is_file():
+        raise InpaintxError(f"no weight file {path}")
+    found = Path(path) if path else find(file)
+    if found is None and on_missing == "error":
+        raise InpaintxError(
+            f"{file.name} (SHA-256 {file.sha256}…) was found neither in INPAINTX_WEIGHTS nor in torch's hub cache. "
+            f"Fetch it from {file.url}, or set INPAINTX_DOWNLOAD=1 to have it fetched; or choose to train on random "
+            "features or without the term (on_missing 'random' or 'skip'), which the run will record"
+        )
+    if found is None and on_missing == "skip":
+        return None, "skip"
+    net = build()
+    if found is None:
+        he_init(net, seed)
+        outcome = "random"
+    else:
+        digest = sha256(found)
+        outcome = "official" if digest.startswith(file.sha256) else f"file:{found.name}@{digest[:8]}"
+        if outcome != "official" and not path:
+            raise InpaintxError(
+                f"{found} is damaged or another file: its SHA-256 begins with {digest[: len(file.sha256)]}, not with "
+                f"{file.sha256}"
+            )
+        load_file_into(net, found)
+    return net.eval().requires_grad_(False), outcome
+
+
+def load_file_into(net: nn.Module, path: Path) -> None:
+    """Load a ``.safetensors`` file or a state dict saved by torch; what the network has no place for is left out."""
+    try:
+        if path.suffix == ".safetensors":
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise InpaintxError(f"weight file {path} cannot be read: {error}") from None
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict):
+        raise InpaintxError(f"weight file {path} holds no state dict, but {type(state).__name__}")
+    given: dict[str, Tensor] = {key.removeprefix("module."): value for key, value in state.items()}
+    wanted = net.state_dict()
+    # files from before torch 0.4 count no batches
+    missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
+    unfit = [key for key in wanted if key in given and given[key].shape != wanted[key].shape]
+    if missing or unfit:
+        raise InpaintxError(
+            f"weight file {path} does not fit {type(net).__name__}: "
+            + "; ".join(
+                [f"{key} is missing" for key in missing[:3]] + [f"{key} has another shape" for key in unfit[:3]]
+            )
+        )
+    net.load_state_dict({**wanted, **{key: given[key] for key in wanted if key in given}})
+
+
+def he_init(net: nn.Module, seed: int) -> None:
+    """Draw convolutions and dense layers from He's distribution for ReLU, from a seed of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,98 @@
+"""VGG16 and VGG19 as feature extractors, with torchvision's names of weights."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from inpaintx.errors import InpaintxError
+from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
+
+__all__ = ["VGG", "load_vgg"]
+
+Depth = Literal[16, 19]
+CONVS: dict[Depth, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each of the five blocks
+WIDTHS = (64, 128, 256, 512, 512)
+_URL = "https://download.pytorch.org/models/"
+FILES: dict[Depth, WeightFile] = {
+    16: WeightFile("vgg16-397923af.pth", "397923af", _URL + "vgg16-397923af.pth"),
+    19: WeightFile("vgg19-dcbb9e9d.pth", "dcbb9e9d", _URL + "vgg19-dcbb9e9d.pth"),
+}
+
+
+class VGG(nn.Module):
+    """The convolutions of VGG up to the last layer that is asked for.
+
+    Parameters
+    ----------
+    depth
+        16 or 19.
+    taps
+        Names of the layers to return: ``"conv3_1"``, ``"relu3_1"``, ``"pool3"`` (block, convolution).
+    normalize
+        Whether images in [0,1] are brought to ImageNet's mean and deviation first, as the weights expect; PD-GAN and
+        EdgeConnect leave that out.
+
+    References
+    ----------
+    Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+
+    Examples
+    --------
+    >>> vgg = VGG(16, ["relu1_1", "pool2"])
+    >>> {name: list(f.shape) for name, f in vgg(torch.rand(1, 3, 32, 32)).items()}
+    {'relu1_1': [1, 64, 32, 32], 'pool2': [1, 128, 8, 8]}
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, depth: Depth, taps: Iterable[str], *, normalize: bool = True) -> None:
+        super().__init__()
+        names: list[str] = []
+        layers: list[nn.Module] = []
+        channels = 3
+        for block, (convs, width) in enumerate(zip(CONVS[depth], WIDTHS, strict=True), start=1):
+            for i in range(1, convs + 1):
+                names += [f"conv{block}_{i}", f"relu{block}_{i}"]
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+                channels = width
+            names.append(f"pool{block}")
+            layers.append(nn.MaxPool2d(2))
+        self.taps = list(taps)
+        unknown = sorted(set(self.taps) - set(names))
+        if unknown or not self.taps:
+            raise InpaintxError(f"VGG{depth} has no layers {unknown or 'asked for'}; it has: {', '.join(names)}")
+        last = max(names.index(tap) for tap in self.taps)
+        self.names = names[: last + 1]
+        self.features = nn.Sequential(*layers[: last + 1])
+        self.normalize = normalize
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """``[B,3,H,W]`` RGB in [0,1] to the features by name, in float32 also under autocast."""
+        with torch.autocast(image.device.type, enabled=False):
+            x = image.float()
+            if self.normalize:
+                x = (x - self.mean) / self.std
+            found = {}
+            for name, layer in zip(self.names, self.features, strict=True):
+                x = layer(x)
+                if name in self.taps:
+                    found[name] = x
+        return found
+
+    @torch.no_grad()
+    def target(self, image: Tensor) -> dict[str, Tensor]:
+        """Features of an image that a loss compares with: nothing is kept for a gradient."""
+        features: dict[str, Tensor] = self(image)
+        return features
+
+
+def load_vgg(
+    depth: Depth, taps: Iterable[str], on_missing: OnMissing = "error", *, normalize: bool = True, path: str = ""
+) -> tuple[VGG | None, str]:
+    """Make a frozen :class:`VGG` with the official weights; see :func:`inpaintx.nn.pretrained.frozen`."""
+    return frozen(lambda: VGG(depth, taps, normalize=normalize), FILES[depth], on_missing, path=path)
