@@ -1,6 +1,6 @@
 # Each target works on a fresh machine with Python >= 3.10, g++ and make; run again, it is quick to start.
 #   make demo     fill the two portraits that ship with the project, and name the pictures written
-#   make test     lint, types, all tests, and the CUDA compile check where nvcc is found
+#   make test     lint, types, all tests, the CUDA kernels emulated on the CPU, and compiled where nvcc is found
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -12,12 +12,12 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: demo test lint types format pytest cuda-check sanitize bench bench-quick bench-compare clean
+.PHONY: demo test lint types format pytest cuda-check cuda-emulate sanitize bench bench-quick bench-compare clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
 
-test: $(VENV)/.test lint types pytest cuda-check
+test: $(VENV)/.test lint types pytest cuda-emulate cuda-check
 
 pytest: $(VENV)/.test
 	$(PY) -m pytest $(PYTEST_ARGS)
@@ -72,6 +72,16 @@ ifeq ($(NVCC),)
 else
 	$(PY) csrc/cuda_check.py $(NVCC)
 endif
+
+# The CUDA kernels compiled as C++ and run thread by thread on the CPU, in both orders of threads, by the tests of the ops.
+EMULATED := PYTHONPATH=$(CURDIR)/build/emulated $(VENV)/bin/pytest -q -m "not slow and not gpu" -p no:cacheprovider \
+  --override-ini=addopts=--strict-markers $(addprefix tests/ops/test_,$(addsuffix .py,$(CUDA_OPS))) $(PYTEST_ARGS)
+CUDA_OPS := $(notdir $(patsubst %/,%,$(dir $(wildcard csrc/*/cuda.cu))))
+
+cuda-emulate: $(VENV)/.test
+	INPAINTX_EMULATE_CUDA=1 $(PY) setup.py -q build --build-lib build/emulated
+	$(EMULATED)
+	INPAINTX_EMULATE_ORDER=reverse $(EMULATED)
 
 # Speed against peers, ours and theirs interleaved: all (writes RESULTS.md), or a part in under three minutes.
 BENCH := -m pytest benchmarks --benchmark-only -q -o "addopts=" -o "python_files=bench_*.py" -p no:cacheprovider

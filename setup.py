@@ -2,7 +2,8 @@
 
 Environment: FORCE_CUDA=1|0 overrides the choice, TORCH_CUDA_ARCH_LIST names the architectures,
 MAX_JOBS the parallel compilers, INPAINTX_OPENCV=opencv-python-headless the cv2 to depend on,
-INPAINTX_SANITIZE=1 builds with AddressSanitizer and UBSan.
+INPAINTX_SANITIZE=1 builds with AddressSanitizer and UBSan, INPAINTX_EMULATE_CUDA=1 with the CUDA kernels compiled as
+C++ in place of the CPU's (for tests where there is no GPU; slow).
 """
 
 import json
@@ -71,7 +72,8 @@ def commit() -> str:
     return git.stdout.strip() or "unknown"
 
 
-CUDA = with_cuda()
+EMULATE = os.environ.get("INPAINTX_EMULATE_CUDA") == "1"
+CUDA = False if EMULATE else with_cuda()
 SANITIZE = os.environ.get("INPAINTX_SANITIZE") == "1"
 cap_jobs()
 
@@ -87,6 +89,15 @@ def extension() -> Extension:
         cxx += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g1"]
         cxx += ["-fno-wrapv", "-D_GLIBCXX_ASSERTIONS"]  # Python's own flags would hide overflows
         link = ["-fsanitize=address,undefined"]
+    include = [str(ROOT / "csrc")]
+    if EMULATE:
+        sys.path.insert(0, str(ROOT / "csrc" / "emulation"))
+        from translate import translate_all
+
+        written = translate_all(ROOT / "csrc", ROOT / "build" / "emulation")
+        sources += [str(p.relative_to(ROOT)) for p in written]
+        include.insert(0, str(ROOT / "csrc" / "emulation"))  # its cuda_runtime.h
+        cxx += ["-DINPAINTX_WITH_CUDA", "-DINPAINTX_EMULATE_CUDA"]
     args = {"cxx": cxx}
     kind = cpp_extension.CppExtension
     if CUDA:
@@ -95,9 +106,7 @@ def extension() -> Extension:
         sources += sorted(str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.cu"))
         args = {"cxx": [*cxx, "-DINPAINTX_WITH_CUDA"], "nvcc": ["-O3", "--expt-relaxed-constexpr"]}
         kind = cpp_extension.CUDAExtension
-    return kind(
-        "inpaintx._C", sources, include_dirs=[str(ROOT / "csrc")], extra_compile_args=args, extra_link_args=link
-    )
+    return kind("inpaintx._C", sources, include_dirs=include, extra_compile_args=args, extra_link_args=link)
 
 
 class BuildExtension(cpp_extension.BuildExtension):
@@ -105,7 +114,7 @@ class BuildExtension(cpp_extension.BuildExtension):
 
     def finalize_options(self):
         super().finalize_options()
-        kind = ("cuda" if CUDA else "cpu") + ("-sanitize" if SANITIZE else "")
+        kind = ("cuda" if CUDA else "cpu") + "-emulated" * EMULATE + "-sanitize" * SANITIZE
         self.build_temp = str(ROOT / "build" / f"torch-{torch.__version__}-{sys.implementation.cache_tag}-{kind}")
 
     def run(self):
@@ -118,6 +127,7 @@ class BuildExtension(cpp_extension.BuildExtension):
             "platform": platform.platform(),
             "commit": commit(),
             "sanitize": SANITIZE,
+            "emulated": EMULATE,
         }
         library = Path(self.get_ext_fullpath("inpaintx._C"))
         library.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,8 @@ import pytest
 import torch
 from toy_methods import folder, toys  # noqa: F401 - fixtures for every file
 
+import inpaintx
+
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request):
@@ -19,5 +21,7 @@ def threads():
 
 
 def pytest_terminal_summary(terminalreporter):
-    if not torch.cuda.is_available():
+    if inpaintx.build_info().get("emulated"):
+        terminalreporter.write_line("the CUDA kernels were run, emulated on the CPU")
+    elif not torch.cuda.is_available():
         terminalreporter.write_line("no CUDA device: the gpu tests were skipped, CUDA kernels were not run")

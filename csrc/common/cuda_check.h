@@ -28,7 +28,7 @@ inline unsigned blocks_for(int64_t elements, int threads = kThreads) {
 
 }  // namespace inpaintx
 
-#if defined(__CUDACC__)
+#if defined(__CUDACC__) || defined(INPAINTX_EMULATE_CUDA)
 // for (each i below n): all threads of the grid share the work, whatever its size
 #define INPAINTX_GRID_LOOP(i, n)                                                         \
   for (int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x; i < (n); \

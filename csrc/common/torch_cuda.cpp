@@ -1,6 +1,12 @@
 #include "common/torch_cuda.h"
 
-#ifdef INPAINTX_WITH_CUDA
+#if defined(INPAINTX_EMULATE_CUDA)
+namespace inpaintx {
+
+void* current_stream(const at::Tensor&) { return nullptr; }
+
+}  // namespace inpaintx
+#elif defined(INPAINTX_WITH_CUDA)
 #include <c10/cuda/CUDAStream.h>
 
 namespace inpaintx {

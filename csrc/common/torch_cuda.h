@@ -6,6 +6,15 @@
 
 namespace inpaintx {
 
+// Whether the kernels of cuda.cu serve this tensor. The emulation build sends every tensor there.
+inline bool on_cuda(const at::Tensor& tensor) {
+#if defined(INPAINTX_EMULATE_CUDA)
+  return true;
+#else
+  return tensor.is_cuda();
+#endif
+}
+
 // The current cudaStream_t of the tensor's device; defined in CUDA builds only.
 void* current_stream(const at::Tensor& tensor);
 

@@ -78,7 +78,7 @@ partial_conv::Image image_of(const Tensor& x) {
 template <typename Args>
 void launch(const Tensor& where, const Args& args) {
 #ifdef INPAINTX_WITH_CUDA
-  if (where.is_cuda()) return partial_conv::cuda::run(args, {current_stream(where)});
+  if (on_cuda(where)) return partial_conv::cuda::run(args, {current_stream(where)});
 #endif
   partial_conv::cpu::run(args, {});
 }
@@ -166,7 +166,7 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
 
   const Tensor b = bias ? bias->contiguous() : Tensor();
   Tensor y;
-  if (x.is_cpu() && partial_conv::tiles_pay(x, weight, window)) {
+  if (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window)) {
     y = at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
                   x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
     partial_conv::convolve_tiles(x, mask, weight, b, ratio, window, y);

@@ -38,7 +38,7 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
                              freeze,
                              nullptr};
 #ifdef INPAINTX_WITH_CUDA
-    if (mask.is_cuda()) {
+    if (on_cuda(mask)) {
       map.stream = current_stream(mask);
       const Tensor scratch = at::empty(mask.sizes(), mask.options().dtype(improved ? at::kFloat : at::kInt));
       improved ? spd_map::cuda::improved(map, scratch.mutable_data_ptr<float>())

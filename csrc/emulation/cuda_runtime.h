@@ -1,0 +1,164 @@
+// CUDA kernels on the CPU, for tests where there is no GPU: the sources of cuda.cu, compiled as C++ and run thread by
+// thread. Found instead of the toolkit's header by builds with INPAINTX_EMULATE_CUDA=1; see emulation/translate.py.
+// A thread of a block runs until a barrier; only then does the next one go on, so that the order of threads is known
+// and can be turned round (INPAINTX_EMULATE_ORDER=reverse): a result that depends on it is a race.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__
+#define __forceinline__ inline
+#define __restrict__
+#define __launch_bounds__(...)
+#define __shared__ static  // blocks run one after the other
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+  constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+struct float2 {
+  float x, y;
+};
+struct float3 {
+  float x, y, z;
+};
+struct float4 {
+  float x, y, z, w;
+};
+struct int2 {
+  int x, y;
+};
+struct int4 {
+  int x, y, z, w;
+};
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float3 make_float3(float x, float y, float z) { return {x, y, z}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline int2 make_int2(int x, int y) { return {x, y}; }
+inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
+
+using cudaStream_t = void*;
+enum cudaError_t { cudaSuccess, cudaErrorInvalidConfiguration };
+enum cudaMemcpyKind { cudaMemcpyDeviceToDevice };
+cudaError_t cudaGetLastError();
+const char* cudaGetErrorString(cudaError_t error);
+inline cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t) {
+  if (bytes) std::memset(at, value, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  if (bytes) std::memmove(to, from, bytes);
+  return cudaSuccess;
+}
+
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;  // of the thread that runs now
+constexpr int warpSize = 32;
+
+namespace inpaintx::emulate {
+
+struct Launch {
+  dim3 grid, block;
+  size_t shared = 0;
+  cudaStream_t stream = nullptr;
+};
+
+void run(const Launch& launch, const std::function<void()>& kernel);
+void* dynamic_shared();  // as much as the launch asked for
+enum class Barrier { warp, block };
+void wait(Barrier barrier);
+void* slot(unsigned lane);  // eight bytes of each thread of the warp, for shuffles
+
+template <typename Kernel, typename... Args>
+void launch(const Launch& config, Kernel kernel, Args... args) {
+  run(config, [&] { kernel(args...); });
+}
+
+template <typename T>
+T shuffle(T value, unsigned from) {
+  static_assert(sizeof(T) <= 8);
+  const unsigned lane = threadIdx.x % warpSize;
+  std::memcpy(slot(lane), &value, sizeof(T));
+  wait(Barrier::warp);
+  std::memcpy(&value, slot(from % warpSize), sizeof(T));
+  wait(Barrier::warp);
+  return value;
+}
+
+}  // namespace inpaintx::emulate
+
+inline void __syncthreads() { inpaintx::emulate::wait(inpaintx::emulate::Barrier::block); }
+inline void __syncwarp(unsigned = ~0u) { inpaintx::emulate::wait(inpaintx::emulate::Barrier::warp); }
+template <typename T>
+T __shfl_sync(unsigned, T value, int from) {
+  return inpaintx::emulate::shuffle(value, from);
+}
+template <typename T>
+T __shfl_xor_sync(unsigned, T value, int bits) {
+  return inpaintx::emulate::shuffle(value, threadIdx.x % warpSize ^ bits);
+}
+template <typename T>
+T __shfl_down_sync(unsigned, T value, unsigned by) {
+  const unsigned lane = threadIdx.x % warpSize;
+  return inpaintx::emulate::shuffle(value, lane + by < warpSize ? lane + by : lane);
+}
+template <typename T>
+T __shfl_up_sync(unsigned, T value, unsigned by) {
+  const unsigned lane = threadIdx.x % warpSize;
+  return inpaintx::emulate::shuffle(value, lane >= by ? lane - by : lane);
+}
+template <typename T>
+T __ldg(const T* at) {
+  return *at;
+}
+template <typename T>
+T atomicAdd(T* at, T value) {
+  const T before = *at;
+  *at += value;
+  return before;
+}
+template <typename T>
+T atomicMax(T* at, T value) {
+  const T before = *at;
+  *at = std::max(before, value);
+  return before;
+}
+template <typename T>
+T atomicMin(T* at, T value) {
+  const T before = *at;
+  *at = std::min(before, value);
+  return before;
+}
+
+using std::max;
+using std::min;
+// as CUDA has them: of two integer types, and of integer and floating point
+template <typename A, typename B>
+constexpr auto max(A a, B b) {
+  using T = std::common_type_t<A, B>;
+  return T(a) < T(b) ? T(b) : T(a);
+}
+template <typename A, typename B>
+constexpr auto min(A a, B b) {
+  using T = std::common_type_t<A, B>;
+  return T(b) < T(a) ? T(b) : T(a);
+}
+inline float __fdividef(float a, float b) { return a / b; }
+inline float __expf(float x) { return std::exp(x); }
+inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
+inline float __int_as_float(int x) {
+  float f;
+  std::memcpy(&f, &x, 4);
+  return f;
+}
+inline int __float_as_int(float x) {
+  int i;
+  std::memcpy(&i, &x, 4);
+  return i;
+}

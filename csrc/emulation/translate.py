@@ -1,0 +1,26 @@
+"""Turn CUDA sources into C++ that runs on the CPU: launches and dynamic shared memory (see cuda_runtime.h here)."""
+
+import re
+from pathlib import Path
+
+LAUNCH = re.compile(r"([A-Za-z_]\w*(?:<[\w\s,:]*>)?)<<<(.*?)>>>\(", re.DOTALL)
+SHARED = re.compile(r"extern __shared__ (?:__align__\(\d+\) )?([\w:]+) (\w+)\[\];")
+
+
+def translate(source: str) -> str:
+    """``kernel<<<grid, block>>>(args)`` becomes a call of ``emulate::launch``."""
+    source = LAUNCH.sub(r"::inpaintx::emulate::launch({\2}, [](auto... a) { \1(a...); }, ", source)
+    return SHARED.sub(r"\1* \2 = static_cast<\1*>(::inpaintx::emulate::dynamic_shared());", source)
+
+
+def translate_all(sources: Path, target: Path) -> list[Path]:
+    """Write ``<op>_cuda.cpp`` into ``target`` for each ``<op>/cuda.cu``; files that would not change are left alone."""
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for source in sorted(sources.rglob("*.cu")):
+        path = target / f"{source.parent.name}_{source.stem}.cpp"
+        text = f'#line 1 "{source}"\n{translate(source.read_text())}'
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+        written.append(path)
+    return written
