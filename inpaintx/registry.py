@@ -11,6 +11,7 @@ from typing import Any
 import pluggy
 
 from inpaintx import hookspecs
+from inpaintx.data.generators import GENERATORS
 from inpaintx.errors import InpaintxError
 from inpaintx.method import Method
 
@@ -42,6 +43,10 @@ class Registry:
         self.masks: dict[str, Callable[..., Any]] = {}
         self.metrics: dict[str, Callable[..., Any]] = {}
         self._owner: dict[tuple[str, str], Plugin] = {}
+        own = Plugin("inpaintx", "inpaintx.data.generators", "inpaintx", "itself")
+        for name, generator in GENERATORS.items():
+            self._claim("mask", name, own)
+            self.masks[name] = generator
         self.manager = pluggy.PluginManager(hookspecs.GROUP)
         self.manager.add_hookspecs(hookspecs)
         if entry_points is None:

@@ -51,7 +51,7 @@ def test_a_plugin_brings_its_method(plugin):
 def test_the_other_hooks(plugin):
     @inpaintx.hookimpl
     def inpaintx_register_masks(register):
-        register("box", len)
+        register("spot", len)
 
     @inpaintx.hookimpl
     def inpaintx_register_metrics(register):
@@ -59,7 +59,8 @@ def test_the_other_hooks(plugin):
 
     hooks = {"inpaintx_register_masks": inpaintx_register_masks, "inpaintx_register_metrics": inpaintx_register_metrics}
     registry = Registry([plugin("one", **hooks)])
-    assert registry.masks == {"box": len}
+    assert registry.masks["spot"] is len
+    assert {"centre", "strokes", "discard"} < set(registry.masks)
     assert registry.metrics == {"mae": abs}
 
 

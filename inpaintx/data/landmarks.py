@@ -1,0 +1,106 @@
+"""Landmarks: read from CSV files and from CelebA's lists, and mirrored with their image."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from inpaintx.errors import InpaintxError
+
+__all__ = ["MIRRORED", "Points", "mirrored", "read_celeba_landmarks", "read_landmarks"]
+
+Points = npt.NDArray[np.float32]
+
+# iBUG's 68 points, mirrored: jaw 0-16, brows 17-26, nose 27-30 and 31-35, eyes 36-47, outer lip 48-59, inner lip 60-67
+_IBUG = [
+    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
+    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
+    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1),
+]  # fmt: skip
+
+
+def _part(kept: list[int]) -> list[int]:
+    """Mirror order of a layout that keeps some of the 68 points."""
+    return [kept.index(_IBUG[point]) for point in kept]
+
+
+MIRRORED: dict[int, list[int]] = {
+    5: [1, 0, 2, 4, 3],  # eyes, nose, corners of the mouth, each from image left to right
+    49: _part([*range(17, 60), 61, 62, 63, 65, 66, 67]),
+    51: _part([*range(17, 68)]),
+    68: _IBUG,
+}
+"""Which point takes whose place in the mirror, by the number of points."""
+
+
+def mirrored(points: Points, size: int) -> Points:
+    """Mirror points ``[N,2]`` of an image of ``size`` left to right; those of the two sides change places.
+
+    Raises
+    ------
+    InpaintxError
+        N is no layout whose sides are known (see :data:`MIRRORED`).
+    """
+    if len(points) not in MIRRORED:
+        raise InpaintxError(f"cannot mirror {len(points)} landmarks: known layouts have {sorted(MIRRORED)} points")
+    swapped = points[MIRRORED[len(points)]].copy()
+    swapped[:, 0] = size - 1 - swapped[:, 0]
+    return swapped
+
+
+def read_landmarks(path: Path) -> dict[str, Points]:
+    """Read a CSV file: a header line, then ``name,x0,y0,x1,y1,...`` a line.
+
+    Coordinates are pixels of the image file, centre of the first pixel = 0; an empty cell or ``nan`` is unknown.
+
+    Raises
+    ------
+    InpaintxError
+        A line with another number of cells than the header, or with something that is no number; it is named.
+    """
+    points: dict[str, Points] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        if len(header) < 3 or len(header) % 2 == 0 or header[0].strip().lower() not in ("name", "file", "image"):
+            raise InpaintxError(
+                f"{path}: the first line must be name,x0,y0,x1,y1,... as a header; it has {len(header)} cells and "
+                f"begins {','.join(header[:3])!r}"
+            )
+        for line in rows:
+            if not line:
+                continue
+            if len(line) != len(header):
+                raise InpaintxError(f"{path}, line {rows.line_num}: {len(line)} cells, the header has {len(header)}")
+            try:
+                numbers = [float(cell) if cell.strip() else np.nan for cell in line[1:]]
+            except ValueError as error:
+                raise InpaintxError(f"{path}, line {rows.line_num}: {error}") from None
+            points[line[0].strip()] = np.array(numbers, np.float32).reshape(-1, 2)
+    return points
+
+
+def read_celeba_landmarks(path: Path) -> dict[str, Points]:
+    """Read CelebA's five points from its list (or the same as CSV): eyes, nose, corners of the mouth."""
+    points: dict[str, Points] = {}
+    for cells in read_table(path):
+        try:
+            numbers = [float(cell) for cell in cells[1:]]
+        except ValueError:
+            continue  # the header of the CSV
+        if len(numbers) != 10:
+            raise InpaintxError(f"{path}: expected a name and 10 numbers a line, got {' '.join(cells)!r}")
+        points[cells[0]] = np.array(numbers, np.float32).reshape(5, 2)
+    return points
+
+
+def read_table(path: Path) -> list[list[str]]:
+    """Read the lines that begin with a file's name, split at commas or blanks."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise InpaintxError(f"{path} cannot be read: {error.strerror or error}") from None
+    rows = [re.split(r"[,\s]+", line.strip()) for line in lines]
+    return [row for row in rows if len(row) > 1 and "." in row[0]]

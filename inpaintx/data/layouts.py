@@ -1,0 +1,250 @@
+"""How face sets lie on disk: which it is, its images, splits, identities and what else comes with them."""
+
+import hashlib
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from inpaintx.data.landmarks import Points, read_celeba_landmarks, read_landmarks, read_table
+from inpaintx.data.square import SUFFIXES
+from inpaintx.errors import InpaintxError
+
+__all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_split", "split_of_folder"]
+
+SPLITS = ("train", "val", "test")
+_FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+REGIONS = ("skin", "foreground", "masks")
+SKIN_PARTS = ("skin", "nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip")
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One image of a set: its name there, its file, and what the set says of it."""
+
+    name: str
+    image: Path
+    split: str | None = None
+    identity: str | None = None
+
+
+@dataclass
+class Layout:
+    """A set as found on disk.
+
+    Attributes
+    ----------
+    kind
+        ``"folder"``, ``"celeba"``, ``"celeba-hq"`` or ``"celebamask-hq"``.
+    faces
+        Its images, in a fixed order.
+    split_by
+        What the splits rest on, in words.
+    landmarks
+        Points by the name of an image, in pixels of its file.
+    regions
+        Files by region (``"skin"``, ``"foreground"``, ``"mask"``) and name of an image; their union counts.
+    empty
+        What an image without a file for a region has: ``"zeros"`` (the part is absent) or ``"ones"`` (nobody knows).
+    crop
+        Side of the middle square that is cut, in pixels; None: the shorter side.
+    """
+
+    kind: str
+    root: Path
+    faces: list[Face]
+    split_by: str | None = None
+    landmarks: dict[str, Points] = field(default_factory=dict)
+    regions: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
+    empty: str = "ones"
+    crop: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def find_layout(root: Path, wants: frozenset[str] = frozenset()) -> Layout:
+    """Find out how a set lies on disk, and list it.
+
+    Parameters
+    ----------
+    root
+        Its folder.
+    wants
+        Of ``"skin"``, ``"foreground"``, ``"landmarks"``, ``"mask"``: what is listed besides the images.
+
+    Raises
+    ------
+    InpaintxError
+        No such folder, or no set that is known; says what was looked for.
+    """
+    if not root.is_dir():
+        raise InpaintxError(f"data {root} {'is a file' if root.exists() else 'does not exist'}; expected a folder")
+    if (root / "img_align_celeba").is_dir():
+        return _celeba(root, wants)
+    if (root / "CelebA-HQ-img").is_dir():
+        return _celeba_hq(root, wants)
+    return _folder(root, wants)
+
+
+def hashed_split(key: str) -> str:
+    """A split by chance that never changes: 90 % train, 5 % val, 5 % test, by the SHA-256 of a name or identity."""
+    share = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+    return "train" if share < 0.9 else "val" if share < 0.95 else "test"
+
+
+def split_of_folder(name: str) -> str | None:
+    """The split that a folder's name stands for: train(ing), val(id(ation)), test."""
+    return _FOLDERS.get(name.lower())
+
+
+def _pictures(folder: Path, skip: frozenset[str] = frozenset()) -> list[str]:
+    """Paths of the pictures in and below a folder, relative to it, sorted; ``skip``: folders at its top left out."""
+    found = []
+    for here, folders, files in os.walk(folder):
+        above = Path(here).relative_to(folder).as_posix()
+        folders[:] = [f for f in folders if not f.startswith(".") and not (above == "." and f.lower() in skip)]
+        prefix = "" if above == "." else above + "/"
+        found += [prefix + f for f in files if f.lower().endswith(SUFFIXES) and not f.startswith(".")]
+    return sorted(found)
+
+
+def _folder(root: Path, wants: frozenset[str]) -> Layout:
+    """A plain folder; see :func:`inpaintx.data.sets.open_set` for its rules."""
+    images = root / "images" if (root / "images").is_dir() else root
+    inner = [p for p in sorted(images.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    sets = [p for p in inner if any(q.is_dir() and split_of_folder(q.name) for q in p.iterdir())]
+    names = _pictures(images, frozenset(REGIONS) if images is root else frozenset())
+    direct = any("/" not in name for name in names)
+    if len(sets) > 1 and not direct and not any(split_of_folder(p.name) for p in inner):
+        raise InpaintxError(
+            f"data {root} holds several sets ({', '.join(p.name for p in sets)}); name one of them: {sets[0]}"
+        )
+    if not names:
+        raise InpaintxError(
+            f"no face set in {root}. Looked for: img_align_celeba/ (CelebA), CelebA-HQ-img/ (CelebA-HQ, "
+            f"CelebAMask-HQ), images/, train/ val/ test/, or pictures ({', '.join(SUFFIXES)}) in it and below it"
+        )
+    faces = [Face(n, images / n, split_of_folder(n.split("/")[0]) if "/" in n else None) for n in names]
+    layout = Layout("folder", root, faces)
+    if any(face.split for face in faces):
+        layout.split_by = "its folders"
+    if "landmarks" in wants:
+        layout.landmarks = _csv_landmarks(layout)
+    for region in wants & {"skin", "foreground", "mask"}:
+        folder = root / ("masks" if region == "mask" else region)
+        if folder.is_dir():
+            layout.regions[region] = _beside(folder, names, layout)
+    return layout
+
+
+def _beside(folder: Path, names: list[str], layout: Layout) -> dict[str, list[Path]]:
+    """Files of a region by the image's name; the suffix may differ."""
+    files = {PurePosixPath(name).with_suffix("").as_posix(): folder / name for name in _pictures(folder)}
+    found = {}
+    for name in names:
+        path = files.get(PurePosixPath(name).with_suffix("").as_posix())
+        if path:
+            found[name] = [path]
+    if not found:
+        layout.notes.append(f"{folder} was left out: none of its files has the name of an image")
+    elif len(found) < len(names):
+        layout.notes.append(f"{folder.name}/ lacks {len(names) - len(found)} of {len(names)} images: ones there")
+    return found
+
+
+def _csv_landmarks(layout: Layout) -> dict[str, Points]:
+    """Landmarks of the CSV file at the set's root that names the most images."""
+    best: dict[str, Points] = {}
+    files = sorted(layout.root.glob("landmarks*.csv"))
+    count = Counter(PurePosixPath(face.name).name for face in layout.faces)
+    for path in files:
+        points = read_landmarks(path)
+        found = {}
+        for face in layout.faces:
+            last = PurePosixPath(face.name).name
+            row = points.get(face.name, points.get(last) if count[last] == 1 else None)
+            if row is not None:
+                found[face.name] = row
+        if len(found) > len(best):
+            best, chosen = found, path
+    if best:
+        some = "" if len(best) == len(layout.faces) else f", for {len(best)} of {len(layout.faces)} images"
+        rest = f"; left out: {', '.join(p.name for p in files if p != chosen)}" if len(files) > 1 else ""
+        layout.notes.append(f"landmarks from {chosen.name}: {len(next(iter(best.values())))} points{some}{rest}")
+    elif files:
+        layout.notes.append(f"{', '.join(p.name for p in files)}: none of the names is an image of this set")
+    return best
+
+
+def _list_of(root: Path, stem: str) -> Path | None:
+    """One of a set's lists, as text or as CSV, at its root or in a folder Anno or Eval."""
+    places = [root / folder / (stem + end) for folder in ("", "Anno", "Eval") for end in (".txt", ".csv")]
+    return next((path for path in places if path.is_file()), None)
+
+
+def _celeba(root: Path, wants: frozenset[str]) -> Layout:
+    folder = root / "img_align_celeba"
+    names = _pictures(folder)
+    if not names:
+        raise InpaintxError(f"{folder} holds no pictures; expected 202,599 files 000001.jpg ...")
+    partition, people = _list_of(root, "list_eval_partition"), _list_of(root, "identity_CelebA")
+    points = _list_of(root, "list_landmarks_align_celeba")
+    split_of = {row[0]: SPLITS[int(row[1])] for row in read_table(partition) if row[1] in "012"} if partition else {}
+    identity = {row[0]: row[1] for row in read_table(people)} if people else {}
+    faces = []
+    for name in names:
+        last = PurePosixPath(name).name
+        split = split_of.get(last)
+        if not partition and last in identity:
+            split = hashed_split(identity[last])
+        faces.append(Face(name, folder / name, split, identity.get(last)))
+    layout = Layout("celeba", root, faces, crop=160)
+    layout.split_by = partition.name if partition else "hash of the identity" if people else None
+    layout.notes.append("the middle 160 x 160 of each image is cut")
+    if "landmarks" in wants and points:
+        by_file = read_celeba_landmarks(points)
+        layout.landmarks = {n: by_file[p] for n in names if (p := PurePosixPath(n).name) in by_file}
+    return layout
+
+
+def _celeba_hq(root: Path, wants: frozenset[str]) -> Layout:
+    folder, parts = root / "CelebA-HQ-img", root / "CelebAMask-HQ-mask-anno"
+    names = sorted(_pictures(folder), key=lambda n: (len(PurePosixPath(n).stem), n))  # 2.jpg before 10.jpg
+    if not names:
+        raise InpaintxError(f"{folder} holds no pictures; expected 0.jpg to 29999.jpg")
+    origin = _list_of(root, "CelebA-HQ-to-CelebA-mapping")
+    partition, people = _list_of(root, "list_eval_partition"), _list_of(root, "identity_CelebA")
+    split_of, identity = {}, {}
+    if origin and (partition or people):
+        rows = [line.split() for line in origin.read_text().splitlines()]
+        source = {row[0]: row[2] for row in rows if len(row) == 3 and row[0].isdigit()}
+        by_file = {row[0]: SPLITS[int(row[1])] for row in read_table(partition) if row[1] in "012"} if partition else {}
+        person = {row[0]: row[1] for row in read_table(people)} if people else {}
+        for name in names:
+            file = source.get(PurePosixPath(name).stem, "")
+            if file in person:
+                identity[name] = person[file]
+                split_of[name] = hashed_split(person[file])
+            if file in by_file:
+                split_of[name] = by_file[file]
+    faces = [Face(n, folder / n, split_of.get(n), identity.get(n)) for n in names]
+    layout = Layout("celebamask-hq" if parts.is_dir() else "celeba-hq", root, faces, empty="zeros")
+    if split_of:
+        layout.split_by = f"{partition.name} of CelebA" if partition else "hash of the identity"
+    for region in wants & {"skin", "foreground"}:
+        if parts.is_dir():
+            layout.regions[region] = _parsing(parts, names, region)
+    return layout
+
+
+def _parsing(parts: Path, names: list[str], region: str) -> dict[str, list[Path]]:
+    """Files of CelebAMask-HQ that make up a region: ``{id // 2000}/{id:05d}_{part}.png``; absent parts have none."""
+    wanted = SKIN_PARTS if region == "skin" else (*SKIN_PARTS, "hair")
+    there = {path.name: set(os.listdir(path)) for path in parts.iterdir() if path.is_dir()}
+    found: dict[str, list[Path]] = {}
+    for name in names:
+        stem = PurePosixPath(name).stem
+        if stem.isdigit():
+            group = str(int(stem) // 2000)
+            files = [f"{int(stem):05d}_{part}.png" for part in wanted]
+            found[name] = [parts / group / file for file in files if file in there.get(group, ())]
+    return found
