@@ -1,16 +1,26 @@
 """Native ops: one file an op, with the public function, its Module, its shape rules and its slow reference."""
 
 from inpaintx.ops._native import ReferenceOpWarning
+from inpaintx.ops.attention import (
+    contextual_attention,
+    contextual_attention_ref,
+    self_attention,
+    self_attention_ref,
+)
+from inpaintx.ops.context_weight import boundary_weight, yeh_weight
 from inpaintx.ops.efros_leung import EfrosLeung, efros_leung, efros_leung_ref
 from inpaintx.ops.hog import HOG, HOGImage, hog, hog_image, hog_ref
 from inpaintx.ops.partial_conv import PartialConv2d, partial_conv2d, partial_conv2d_ref
 from inpaintx.ops.patchmatch import PatchMatch, patchmatch, patchmatch_ref
 from inpaintx.ops.poisson import PoissonBlend, PoissonSolver, poisson_blend, poisson_blend_ref
 from inpaintx.ops.spd_map import SPDMap, spd_map, spd_map_ref
+from inpaintx.ops.spd_norm import spd_norm, spd_norm_ref
+from inpaintx.ops.ssim import SSIM, ssim, ssim_ref
 from inpaintx.ops.tv import TVInpaint, tv_inpaint, tv_inpaint_ref
 
 __all__ = [
     "HOG",
+    "SSIM",
     "EfrosLeung",
     "HOGImage",
     "PartialConv2d",
@@ -20,6 +30,9 @@ __all__ = [
     "ReferenceOpWarning",
     "SPDMap",
     "TVInpaint",
+    "boundary_weight",
+    "contextual_attention",
+    "contextual_attention_ref",
     "efros_leung",
     "efros_leung_ref",
     "hog",
@@ -31,8 +44,15 @@ __all__ = [
     "patchmatch_ref",
     "poisson_blend",
     "poisson_blend_ref",
+    "self_attention",
+    "self_attention_ref",
     "spd_map",
     "spd_map_ref",
+    "spd_norm",
+    "spd_norm_ref",
+    "ssim",
+    "ssim_ref",
     "tv_inpaint",
     "tv_inpaint_ref",
+    "yeh_weight",
 ]
