@@ -1,10 +1,12 @@
 """How face sets lie on disk: which it is, its images, splits, identities and what else comes with them."""
 
 import hashlib
+import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from inpaintx.data.landmarks import Points, read_celeba_landmarks, read_landmarks, read_table
 from inpaintx.data.square import SUFFIXES
@@ -14,7 +16,8 @@ __all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_split", "split_of_
 
 SPLITS = ("train", "val", "test")
 _FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-REGIONS = ("skin", "foreground", "masks")
+RESERVED = frozenset({"skin", "foreground", "masks"})  # folders of a plain set that hold no images
+NEEDS_POINTS = frozenset({"landmarks", "skin", "foreground"})  # skin and foreground may be derived from them
 SKIN_PARTS = ("skin", "nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip")
 
 
@@ -46,6 +49,8 @@ class Layout:
         Files by region (``"skin"``, ``"foreground"``, ``"mask"``) and name of an image; their union counts.
     empty
         What an image without a file for a region has: ``"zeros"`` (the part is absent) or ``"ones"`` (nobody knows).
+    derived
+        Regions whose files were derived, not drawn or parsed (a prepared set tells).
     crop
         Side of the middle square that is cut, in pixels; None: the shorter side.
     """
@@ -57,6 +62,7 @@ class Layout:
     landmarks: dict[str, Points] = field(default_factory=dict)
     regions: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
     empty: str = "ones"
+    derived: frozenset[str] = frozenset()
     crop: int | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -112,7 +118,7 @@ def _folder(root: Path, wants: frozenset[str]) -> Layout:
     images = root / "images" if (root / "images").is_dir() else root
     inner = [p for p in sorted(images.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     sets = [p for p in inner if any(q.is_dir() and split_of_folder(q.name) for q in p.iterdir())]
-    names = _pictures(images, frozenset(REGIONS) if images is root else frozenset())
+    names = _pictures(images, RESERVED if images is root else frozenset())
     direct = any("/" not in name for name in names)
     if len(sets) > 1 and not direct and not any(split_of_folder(p.name) for p in inner):
         raise InpaintxError(
@@ -127,13 +133,26 @@ def _folder(root: Path, wants: frozenset[str]) -> Layout:
     layout = Layout("folder", root, faces)
     if any(face.split for face in faces):
         layout.split_by = "its folders"
-    if "landmarks" in wants:
+    if wants & NEEDS_POINTS:
         layout.landmarks = _csv_landmarks(layout)
+    layout.derived = frozenset(_prepared(root).get("derived", ()))
     for region in wants & {"skin", "foreground", "mask"}:
         folder = root / ("masks" if region == "mask" else region)
         if folder.is_dir():
             layout.regions[region] = _beside(folder, names, layout)
     return layout
+
+
+def _prepared(root: Path) -> dict[str, Any]:
+    """What ``inpaintx prepare`` wrote of a set that it made; empty for others."""
+    path = root / "prepared.json"
+    if not path.is_file():
+        return {}
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InpaintxError(f"{path} is damaged ({error}); prepare the set again") from None
+    return told if isinstance(told, dict) else {}
 
 
 def _beside(folder: Path, names: list[str], layout: Layout) -> dict[str, list[Path]]:
@@ -200,7 +219,7 @@ def _celeba(root: Path, wants: frozenset[str]) -> Layout:
     layout = Layout("celeba", root, faces, crop=160)
     layout.split_by = partition.name if partition else "hash of the identity" if people else None
     layout.notes.append("the middle 160 x 160 of each image is cut")
-    if "landmarks" in wants and points:
+    if wants & NEEDS_POINTS and points:
         by_file = read_celeba_landmarks(points)
         layout.landmarks = {n: by_file[p] for n in names if (p := PurePosixPath(n).name) in by_file}
     return layout

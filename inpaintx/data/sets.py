@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from inpaintx.data.derive import derive_regions
 from inpaintx.data.holes import SkippedFileWarning
-from inpaintx.data.landmarks import MIRRORED
+from inpaintx.data.landmarks import MIRRORED, anchors
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_split, split_of_folder
 from inpaintx.data.square import Frame, UnreadableFileError, read_region, read_square
 from inpaintx.errors import InpaintxError
@@ -131,7 +132,8 @@ class FaceSet:
         self._keep = len(faces) * size * size * 3 <= memory
         if self._keep:
             self.notes.append(f"decoded images are kept in memory (up to {len(faces) * size * size * 3 / 1e6:.0f} MB)")
-        self.points = self._find_landmarks() if "landmarks" in wants else {}
+        self._derived: dict[int, dict[str, npt.NDArray[np.uint8]]] = {}
+        self.points = self._find_landmarks() if wants - {"mask"} else {}
         self.count = len(next(iter(self.points.values()))) if self.points else 5
         self.sources = {want: self._source(want) for want in sorted(wants)}
         self.has = frozenset(want for want, source in self.sources.items() if source not in ("ones", "none"))
@@ -146,7 +148,7 @@ class FaceSet:
         points = {name: self._layout.landmarks[name] for name in self.names if name in self._layout.landmarks}
         if points and len({len(p) for p in points.values()}) > 1:
             raise InpaintxError(f"data {self._layout.root}: landmarks with different numbers of points")
-        if points and len(points) < len(self):
+        if points and len(points) < len(self) and "landmarks" in self.wants:
             self.notes.append(f"{len(self) - len(points)} of {len(self)} images have no landmarks: NaN there")
         return points
 
@@ -157,9 +159,20 @@ class FaceSet:
                 self.notes.append("the set has no landmarks: NaN for all")
             return "files" if self.points else "none"
         if self._layout.regions.get(want):
+            if want in self._layout.derived:
+                self.notes.append(f"{want}=derived: its files were derived from landmarks when the set was prepared")
+                return "derived"
             return "parsing" if self._layout.kind == "celebamask-hq" else "files"
         if want == "mask":
             raise InpaintxError(f"data {self._layout.root} has no masks of its own; expected masks/ beside the images")
+        able = sum(anchors(points) is not None for points in self.points.values())
+        if able:
+            rest = "" if able == len(self) else f"; ones for the {len(self) - able} images without"
+            self.notes.append(
+                f"{want}=derived: from landmarks and GrabCut, when an image is first read, then kept in memory{rest} "
+                "('inpaintx prepare' writes them to files once)"
+            )
+            return "derived"
         self.notes.append(f"{want}=ones: the set has neither {want} files nor landmarks to derive it from")
         return "ones"
 
@@ -219,19 +232,30 @@ class FaceSet:
             placed = np.full((self.count, 2), np.nan, np.float32) if points is None else frame.place(points, self.size)
             sample["landmarks"] = torch.from_numpy(placed)
         for region in self.wants - {"landmarks"}:
-            inside = self._region(region, index, frame)
+            inside = self._region(region, index, pixels, frame)
             sample[region] = torch.from_numpy(inside)[None].to(torch.float32)
         return sample
 
-    def _region(self, region: str, index: int, frame: Frame) -> npt.NDArray[np.bool_]:
-        if self.sources[region] == "ones":
-            return np.ones((self.size, self.size), bool)
+    def _region(self, region: str, index: int, pixels: npt.NDArray[np.uint8], frame: Frame) -> npt.NDArray[np.bool_]:
         name = self.names[index]
-        paths = self._layout.regions[region].get(name, [])
-        if not paths and self._layout.empty == "ones":
-            return np.ones((self.size, self.size), bool)
+        paths = self._layout.regions.get(region, {}).get(name)
         try:
-            return read_region(paths, frame, self.size)
+            if paths is not None:
+                return read_region(paths, frame, self.size)
         except UnreadableFileError as error:
             self.skip(name, str(error))
             raise
+        if self.sources[region] == "derived" and name in self.points:
+            return self._derive(region, index, pixels, frame)
+        fill = self._layout.empty == "ones" or self.sources[region] == "ones"
+        return np.full((self.size, self.size), fill)
+
+    def _derive(self, region: str, index: int, pixels: npt.NDArray[np.uint8], frame: Frame) -> npt.NDArray[np.bool_]:
+        """Skin or foreground from the landmarks; both are kept packed, one bit a pixel."""
+        if index not in self._derived:
+            regions = derive_regions(pixels, frame.place(self.points[self.names[index]], self.size))
+            self._derived[index] = {} if regions is None else {k: np.packbits(v) for k, v in regions._asdict().items()}
+        packed = self._derived[index].get(region)
+        if packed is None:
+            return np.ones((self.size, self.size), bool)
+        return np.unpackbits(packed, count=self.size**2).reshape(self.size, self.size).view(bool)
