@@ -5,6 +5,7 @@ from inpaintx._build import build_info  # first: it refuses a torch that the ext
 # isort: split
 from inpaintx import ops, testing
 from inpaintx.errors import InpaintxError, UntrainedWarning
+from inpaintx.evaluate import evaluate
 from inpaintx.hookspecs import hookimpl
 from inpaintx.inpaint import inpaint
 from inpaintx.method import Config, LearnedConfig, Method, Trainer, Weights
@@ -22,6 +23,7 @@ __all__ = [
     "UntrainedWarning",
     "Weights",
     "build_info",
+    "evaluate",
     "hookimpl",
     "inpaint",
     "methods",

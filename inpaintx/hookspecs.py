@@ -29,7 +29,11 @@ def inpaintx_register_masks(register: Callable[[str, Callable[..., Any]], None])
 
 @hookspec
 def inpaintx_register_metrics(register: Callable[[str, Callable[..., Any]], None]) -> None:
-    """Call ``register(name, metric)`` for each metric. Called once, when plugins are loaded."""
+    """Call ``register(name, metric)`` for each metric. Called once, when plugins are loaded.
+
+    ``metric(result, truth, mask)`` compares composites ``[B,3,H,W]`` with the truth, both RGB in [0,1]; ``mask``
+    ``[B,1,H,W]``, 1 = hole; it gives ``[B]``, one value an image.
+    """
 
 
 @hookspec

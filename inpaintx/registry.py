@@ -14,6 +14,7 @@ from inpaintx import hookspecs
 from inpaintx.data.generators import GENERATORS
 from inpaintx.errors import InpaintxError
 from inpaintx.method import Method
+from inpaintx.metrics import OWN
 
 __all__ = ["Plugin", "Registry", "methods", "registry"]
 
@@ -111,6 +112,8 @@ class Registry:
             self.masks[name] = generator
 
         def metric(name: str, function: Callable[..., Any]) -> None:
+            if name in OWN:
+                raise ValueError(f"metric {name!r} is inpaintx's own; give yours another name")
             self._claim("metric", name, plugin)
             self.metrics[name] = function
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli import demo, doctor, inpaint, plugins
+from inpaintx.cli import demo, doctor, evaluate, inpaint, plugins
 from inpaintx.errors import InpaintxError
 from inpaintx.registry import registry
 
@@ -55,7 +55,15 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for command in (inpaint.inpaint, demo.demo, plugins.methods, plugins.plugins, plugins.check, doctor.doctor):
+    for command in (
+        inpaint.inpaint,
+        evaluate.evaluate,
+        demo.demo,
+        plugins.methods,
+        plugins.plugins,
+        plugins.check,
+        doctor.doctor,
+    ):
         app.command()(command)
     _add_commands_of_plugins(app)
     for info in app.registered_commands:

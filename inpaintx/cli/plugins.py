@@ -9,7 +9,7 @@ import typer
 from inpaintx import weights
 from inpaintx.registry import registry
 
-__all__ = ["check", "method_rows", "methods", "plugin_rows", "plugins"]
+__all__ = ["check", "method_rows", "methods", "plugin_rows", "plugins", "print_table"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="The same in JSON.")]
 
@@ -20,7 +20,7 @@ def plugins(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    _table(
+    print_table(
         ["plugin", "package", "version", "gives", "error"],
         [[r["name"], r["package"], r["version"], ", ".join(r["methods"]), r["error"] or ""] for r in rows],
     )
@@ -32,7 +32,7 @@ def methods(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    _table(
+    print_table(
         ["method", "plugin", "package", "trainable", "weights", "paper"],
         [
             [
@@ -103,7 +103,8 @@ def _weights_words(row: dict[str, Any]) -> str:
     return ", ".join(f"{tag} ({'found' if path else 'not found'})" for tag, path in row["weights"].items())
 
 
-def _table(head: list[str], rows: list[list[str]]) -> None:
+def print_table(head: list[str], rows: list[list[str]]) -> None:
+    """Print a table of plain words."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -1,0 +1,136 @@
+"""``inpaintx evaluate``: methods compared on the same images with the same holes."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from inpaintx.cli.plugins import print_table
+from inpaintx.errors import InpaintxError
+
+__all__ = ["evaluate"]
+
+
+class Features(str, Enum):
+    """What LPIPS and FID do without official weights."""
+
+    skip = "skip"
+    random = "random"
+    error = "error"
+
+
+def evaluate(
+    data: Annotated[list[str], typer.Argument(help="A set of faces; with --merge the folders of the parts.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the result; it must not exist.")],
+    methods: Annotated[str, typer.Option("-m", "--methods", metavar="A,B,...", help="Names, or LABEL=NAME.")] = "",
+    masks: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Holes, once for each kind: bins:GENERATOR or a folder (by hole ratio), centre, discard, own, ...",
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
+    size: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 128,
+    baseline: Annotated[str | None, typer.Option(help="What differences are taken to [telea].")] = None,
+    samples: Annotated[int, typer.Option(metavar="K", help="Fills of each image.")] = 1,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="The first N images only.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL=TAG|PATH", help="Trained weights of a method.")
+    ] = None,
+    preset: Annotated[list[str] | None, typer.Option(metavar="LABEL=NAME", help="Preset of a method.")] = None,
+    features: Annotated[Features, typer.Option(help="LPIPS and FID without official weights.")] = Features.skip,
+    seed: Annotated[int, typer.Option(help="Of holes and draws.")] = 0,
+    batch: Annotated[int, typer.Option(help="Images that go through a method at once.")] = 16,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes that share the work.")] = 1,
+    part: Annotated[str, typer.Option(metavar="I/N", help="Do the I-th of N parts, for --merge.")] = "1/1",
+    merge: Annotated[bool, typer.Option("--merge", help="Put parts together.")] = False,
+    gallery: Annotated[bool, typer.Option(help="Write a picture of fills; it shows images of the set.")] = True,
+) -> None:
+    """Compare methods: figures with intervals, tables, a gallery and a plot. The same call resumes a stopped one."""
+    from inpaintx import evaluate as job
+    from inpaintx.evaluate import DEFAULT_MASKS, Evaluation
+    from inpaintx.evaluate import merge as put_together
+
+    result: Evaluation | None
+    if merge:
+        result = put_together(data, out, gallery=gallery)
+    else:
+        if len(data) > 1:
+            raise InpaintxError(f"one set of faces is evaluated at a time, got {', '.join(data)}; or is it --merge?")
+        with warnings.catch_warnings(), _bar() as progress:
+            warnings.simplefilter("ignore", UserWarning)  # it is in the notes
+            result = job(
+                data[0],
+                [name for name in methods.split(",") if name.strip()],
+                out,
+                masks=masks or DEFAULT_MASKS,
+                split=None if split == "all" else split,
+                size=size,
+                baseline=baseline,
+                samples=samples,
+                limit=limit,
+                weights=_by_label(weights, "--weights"),
+                presets=_by_label(preset, "--preset"),
+                features=features.value,
+                seed=seed,
+                batch=batch,
+                device=device,
+                workers=workers,
+                part=_part(part),
+                gallery=gallery,
+                progress=progress,
+            )
+    if result is None:
+        print(f"part {part} is in {out}; put the parts together with: inpaintx evaluate --merge PART... -o RESULT")
+        return
+    _print_table(result.result)
+    for name, what in result.result["files"].items():
+        print(f"{out / name}: {what}")
+
+
+def _by_label(given: list[str] | None, option: str) -> dict[str, str]:
+    table = {}
+    for text in given or ():
+        label, sign, value = text.partition("=")
+        if not (label and sign and value):
+            raise InpaintxError(f"{option} takes LABEL=VALUE, the label being a name in --methods; got {text!r}")
+        table[label] = value
+    return table
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, sign, parts = text.partition("/")
+    if not (sign and number.isdecimal() and parts.isdecimal()):
+        raise InpaintxError(f"--part takes I/N, as 2/3; got {text!r}")
+    return int(number), int(parts)
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    """Hole PSNR by kind of hole: what most people look at first."""
+    titles = {m["label"]: m["label"] + " (untrained)" * m["untrained"] for m in result["methods"]}
+    wanted = [r for r in result["table"] if (r["output"], r["region"], r["metric"]) == ("composite", "hole", "psnr")]
+    cells = {(r["method"], r["group"]): f"{r['estimate']['mean']:.2f}" for r in wanted}
+    groups = dict.fromkeys(r["group"] for r in wanted)
+    print_table(["hole PSNR, dB", *titles.values()], [[g, *(cells[m, g] for m in titles)] for g in groups])
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on stderr, if a person is looking."""
+    if not sys.stderr.isatty():
+        yield lambda done, total, what: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("images and holes", total=None)
+        yield lambda done, total, what: progress.update(task, completed=done, total=total, description=what)

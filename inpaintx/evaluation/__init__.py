@@ -1,0 +1,1 @@
+"""What ``inpaintx evaluate`` is made of: protocol, units of work, summary, report."""

@@ -1,0 +1,261 @@
+"""The work: batches filled and measured, each kept in a file of its own, so that a stopped evaluation goes on."""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from inpaintx import metrics
+from inpaintx.data.files import make_folder, written_whole
+from inpaintx.errors import InpaintxError
+from inpaintx.evaluation.contestants import Contestant, Record, Wanted
+from inpaintx.evaluation.features import Networks
+from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest
+from inpaintx.nn.pretrained import OnMissing
+from inpaintx.registry import registry
+
+__all__ = ["TRUTH", "Task", "environment", "unit_file", "units", "work"]
+
+TRUTH = "truth"  # what the truth's own features are kept under
+Unit = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process is to do: every ``parts``-th batch from number ``part`` (from 0), of every method."""
+
+    data: str
+    groups: list[Group]
+    protocol: Protocol
+    wanted: list[Wanted]
+    records: list[Record]
+    folder: Path
+    on_missing: OnMissing
+    device: str
+    threads: int
+    part: int = 0
+    parts: int = 1
+
+    def files(self) -> list[Path]:
+        """All files that the task is to leave behind."""
+        return [unit_file(self.folder, self.protocol, record, batch) for record, batch in units(self)]
+
+
+def units(task: Task) -> Iterator[tuple[Record | None, Batch]]:
+    """What a task consists of; None instead of a record: the truth's features, once an image."""
+    mine = [b for b in task.protocol.batches() if b.number % task.parts == task.part]
+    if any(name != "lpips" for name in task.protocol.features):
+        yield from ((None, batch) for batch in mine if batch.group == 0)
+    for record in task.records:
+        yield from ((record, batch) for batch in mine)
+
+
+def unit_file(folder: Path, protocol: Protocol, record: Record | None, batch: Batch) -> Path:
+    """Where a batch is kept: the folder's name holds the digest of all that its values depend on."""
+    text = protocol.digest + (record.model_dump_json() if record else "")
+    name = f"{record.label if record else TRUTH}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return folder / "units" / name / f"{batch.number:06d}.npz"
+
+
+def work(task: Task) -> Iterator[Path]:
+    """Do what is not done yet; yields each file that is there.
+
+    Raises
+    ------
+    InpaintxError
+        A method fails, an image is not the one that the protocol saw, or a file cannot be written.
+    """
+    torch.set_num_threads(task.threads)
+    device = torch.device(task.device)
+    bench = _Bench(task, device)
+    contestant: Contestant | None = None
+    for record, batch in units(task):
+        path = unit_file(task.folder, task.protocol, record, batch)
+        if not path.exists():
+            if record is not None and (contestant is None or contestant.record.label != record.label):
+                contestant = None  # gives the memory back before the next one takes some
+                wanted = next(w for w in task.wanted if w.label == record.label)
+                contestant = Contestant(wanted, task.protocol.size, task.protocol.seed, device)
+                bench.warm_up(contestant, batch)
+            unit = bench.features_of_truth(batch) if record is None else bench.measure(contestant, batch)
+            make_folder(path.parent)
+            with written_whole(path) as part, open(part, "wb") as file:
+                np.savez(file, **unit)  # type: ignore[arg-type]  # its stub takes allow_pickle for an array
+        yield path
+
+
+class _Bench:
+    """Images, holes and measures of one process."""
+
+    def __init__(self, task: Task, device: torch.device) -> None:
+        self.protocol, self.device = task.protocol, device
+        self.sources = Sources(
+            task.data,
+            task.protocol.split,
+            task.protocol.size,
+            task.protocol.seed,
+            task.groups,
+            foreground=task.protocol.foreground is not None,
+        )
+        self.networks = Networks(task.on_missing, device)
+        self.environment = json.dumps(environment(device), sort_keys=True)
+
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Images, masks and foregrounds of a batch, after a check that they are the protocol's."""
+        samples, holes = [], []
+        for number in range(batch.first, batch.last):
+            picture = self.protocol.pictures[number]
+            sample = self.sources.sample(picture.name)
+            hole = self.sources.hole(batch.group, number, sample)
+            expected = self.protocol.holes[batch.group][number].sha256
+            if digest(sample["image"].numpy()) != picture.sha256 or digest(np.packbits(hole)) != expected:
+                raise InpaintxError(
+                    f"the image or the mask of {picture.name} has changed since the evaluation began; its values "
+                    "would not belong together, so begin anew"
+                )
+            samples.append(sample)
+            holes.append(torch.from_numpy(hole)[None].float())
+        image = torch.stack([s["image"] for s in samples]).to(self.device)
+        mask = torch.stack(holes).to(self.device)
+        if self.protocol.foreground is None:
+            return image, mask, None
+        return image, mask, torch.stack([s["foreground"] for s in samples]).to(self.device)
+
+    def warm_up(self, contestant: Contestant, batch: Batch) -> None:
+        """A first fill, of one image: what a library does once does not count as the method's time."""
+        image, mask, _ = self.read(batch.model_copy(update={"last": batch.first + 1}))
+        with suppress(Exception):  # if it fails, the batch itself will, with words
+            contestant.fill(image, mask, torch.Generator(self.device).manual_seed(0))
+
+    def measure(self, contestant: Contestant | None, batch: Batch) -> Unit:
+        """Fill a batch and measure the fills."""
+        assert contestant is not None
+        image, mask, foreground = self.read(batch)
+        fills, seconds, peak = self._fill(contestant, batch, image, mask)
+        outputs: dict[str, list[dict[str, Tensor]]] = {"composite": [], "raw": []}
+        for filled in fills:
+            for output, result in (("composite", filled.image), ("raw", filled.raw)):
+                outputs[output].append(metrics.measure(result, image, mask, foreground))
+            outputs["composite"][-1] |= self._further(filled.image, image, mask)
+        unit: Unit = {
+            f"value/{output}/{key}": torch.stack([s[key] for s in samples]).mean(0).cpu().numpy()
+            for output, samples in outputs.items()
+            for key in samples[0]
+        }
+        if len(fills) > 1:
+            composites = torch.stack([f.image for f in fills])
+            unit["value/composite/hole/diversity"] = metrics.diversity(composites, mask).cpu().numpy()
+        unit |= self._features(fills[0].image, foreground)
+        unit["seconds"], unit["peak"] = np.array(seconds), np.array(peak)
+        unit["environment"] = np.array(self.environment)
+        shown = self.protocol.shown(batch.group) - batch.first
+        if 0 <= shown < len(image):
+            unit["picture"], unit["truth"] = (_pixels(p[shown]) for p in (fills[0].image, image))
+            unit["hole"] = mask[shown, 0].bool().cpu().numpy()
+        return unit
+
+    def _fill(
+        self, contestant: Contestant, batch: Batch, image: Tensor, mask: Tensor
+    ) -> tuple[list[Any], float, float]:
+        """The samples of a batch, the seconds that they took, and the peak of memory meanwhile in bytes."""
+        label, protocol = contestant.record.label, self.protocol
+        peak = _Peak(self.device)
+        fills, started = [], time.perf_counter()
+        for k in range(protocol.samples):
+            # a draw of its own for each batch and sample, whoever computes it
+            seed = int(np.random.SeedSequence([protocol.seed, batch.number, k]).generate_state(1, np.uint64)[0] >> 1)
+            generator = torch.Generator(self.device).manual_seed(seed)
+            try:
+                fills.append(contestant.fill(image, mask, generator))
+            except Exception as error:
+                names = [p.name for p in protocol.pictures[batch.first : batch.last]]
+                raise InpaintxError(
+                    f"method {label!r} failed on {protocol.groups[batch.group].name!r}, images {names[0]} to "
+                    f"{names[-1]}: {str(error).strip() or type(error).__name__}. What is done is kept; run again "
+                    "without it, or with a smaller batch"
+                ) from error
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return fills, time.perf_counter() - started, peak.read()
+
+    def _further(self, result: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """LPIPS where its weights are here, and the metrics of plugins."""
+        values: dict[str, Tensor] = {}
+        if self.networks.lpips is not None:
+            with torch.no_grad():
+                values["full/lpips"] = self.networks.lpips(result, truth).double()
+        for name in self.protocol.metrics:
+            try:
+                found = torch.as_tensor(registry().metrics[name](result, truth, mask)).double()
+            except Exception as error:
+                raise InpaintxError(f"metric {name!r} of a plugin failed: {type(error).__name__}: {error}") from error
+            if found.shape != (len(result),):
+                raise InpaintxError(
+                    f"metric {name!r} must give one value an image, [{len(result)}], got {list(found.shape)}"
+                )
+            values[f"full/{name}"] = found.to(result.device)
+        return values
+
+    def _features(self, image: Tensor, foreground: Tensor | None) -> Unit:
+        found = {"full": self.networks.features(image)}
+        if foreground is not None:
+            found["foreground"] = self.networks.features(image * foreground)
+        return {f"features/{region}": f.numpy() for region, f in found.items() if f is not None}
+
+    def features_of_truth(self, batch: Batch) -> Unit:
+        """What fills are compared with as a set."""
+        image, _, foreground = self.read(batch)
+        return self._features(image, foreground)
+
+
+class _Peak:
+    """Most memory in use since it was made: of the GPU's allocator, or of the whole process; NaN where unknown."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            with suppress(OSError):
+                Path("/proc/self/clear_refs").write_text("5")  # Linux: forgets the peak so far
+
+    def read(self) -> float:
+        """Bytes."""
+        if self.device.type == "cuda":
+            return float(torch.cuda.max_memory_allocated(self.device))
+        try:
+            lines = Path("/proc/self/status").read_text().splitlines()
+        except OSError:
+            return float("nan")
+        return next((float(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), float("nan"))
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions, and what it ran on; no name of a machine."""
+    import torchmetrics
+
+    from inpaintx.data.cv import import_cv2
+
+    return {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "torch": torch.__version__,
+        "torchmetrics": torchmetrics.__version__,
+        "numpy": np.__version__,
+        "cv2": import_cv2().__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _pixels(image: Tensor) -> npt.NDArray[np.uint8]:
+    return (image.permute(1, 2, 0) * 255).round().clamp(0, 255).byte().cpu().numpy()
