@@ -48,6 +48,8 @@ class Registry:
         for name, generator in GENERATORS.items():
             self._claim("mask", name, own)
             self.masks[name] = generator
+        for name in OWN:
+            self._claim("metric", name, Plugin("inpaintx", "inpaintx.metrics", "inpaintx", "itself"))
         self.manager = pluggy.PluginManager(hookspecs.GROUP)
         self.manager.add_hookspecs(hookspecs)
         if entry_points is None:
@@ -112,8 +114,6 @@ class Registry:
             self.masks[name] = generator
 
         def metric(name: str, function: Callable[..., Any]) -> None:
-            if name in OWN:
-                raise ValueError(f"metric {name!r} is inpaintx's own; give yours another name")
             self._claim("metric", name, plugin)
             self.metrics[name] = function
 

@@ -1,6 +1,7 @@
 """From measured batches to rows of a table."""
 
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,7 +93,7 @@ def collect(
         try:
             with np.load(path, allow_pickle=False) as file:
                 unit = dict(file)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise InpaintxError(f"{path} is damaged ({error}); delete it and run its part again") from None
         at = batch.group, slice(batch.first, batch.last)
         for key, value in unit.items():
