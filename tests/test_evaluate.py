@@ -202,7 +202,7 @@ def test_pictures_that_change_meanwhile_are_noticed(faces, monkeypatch):
     opened = inpaintx.evaluation.protocol.open_set
     forgetful = {"memory": 0}
     monkeypatch.setattr(inpaintx.evaluation.protocol, "open_set", lambda *a, **k: opened(*a, **k, **forgetful))
-    with pytest.raises(InpaintxError, match=r"e\.png has changed"):
+    with pytest.raises(InpaintxError, match=r"foreground of e\.png has changed"):
         evaluate(faces, ["dice"], "out", **SMALL)
 
 

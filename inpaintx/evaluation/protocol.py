@@ -29,6 +29,7 @@ __all__ = [
     "digest",
     "expand_masks",
     "freeze",
+    "picture_of",
 ]
 
 BINS = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
@@ -62,10 +63,14 @@ class Group(Frozen):
 
 
 class Picture(Frozen):
-    """An image of the list: its name in the set, and the SHA-256 (16 digits) of its pixels at the protocol's size."""
+    """An image of the list: its name in the set, and the SHA-256 (16 digits) of its pixels at the protocol's size.
+
+    ``foreground`` is that of its foreground, where the set has one.
+    """
 
     name: str
     sha256: str
+    foreground: str | None
 
 
 class Hole(Frozen):
@@ -310,7 +315,17 @@ def _readable(sources: Sources, notes: list[str]) -> Iterator[tuple[Picture, dic
             except InpaintxError as error:
                 notes.append(f"left out: {error}")
                 continue
-        yield Picture(name=name, sha256=digest(sample["image"].numpy())), sample
+        yield picture_of(sample), sample
+
+
+def picture_of(sample: dict[str, Any]) -> Picture:
+    """What the list says of a sample."""
+    inside = sample.get("foreground")
+    return Picture(
+        name=sample["name"],
+        sha256=digest(sample["image"].numpy()),
+        foreground=None if inside is None else digest(np.packbits(inside.numpy() > 0.5)),
+    )
 
 
 def digest(array: npt.NDArray[Any]) -> str:

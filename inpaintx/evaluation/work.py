@@ -20,7 +20,7 @@ from inpaintx.data.files import make_folder, written_whole
 from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.contestants import Contestant, Record, Wanted
 from inpaintx.evaluation.features import Networks
-from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest
+from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest, picture_of
 from inpaintx.nn.pretrained import OnMissing
 from inpaintx.registry import registry
 
@@ -118,10 +118,10 @@ class _Bench:
             sample = self.sources.sample(picture.name)
             hole = self.sources.hole(batch.group, number, sample)
             expected = self.protocol.holes[batch.group][number].sha256
-            if digest(sample["image"].numpy()) != picture.sha256 or digest(np.packbits(hole)) != expected:
+            if picture_of(sample) != picture or digest(np.packbits(hole)) != expected:
                 raise InpaintxError(
-                    f"the image or the mask of {picture.name} has changed since the evaluation began; its values "
-                    "would not belong together, so begin anew"
+                    f"the image, the mask or the foreground of {picture.name} has changed since the evaluation began; "
+                    "its values would not belong together, so begin anew"
                 )
             samples.append(sample)
             holes.append(torch.from_numpy(hole)[None].float())
