@@ -55,13 +55,13 @@ def test_the_other_hooks(plugin):
 
     @inpaintx.hookimpl
     def inpaintx_register_metrics(register):
-        register("mae", abs)
+        register("worst", abs)
 
     hooks = {"inpaintx_register_masks": inpaintx_register_masks, "inpaintx_register_metrics": inpaintx_register_metrics}
     registry = Registry([plugin("one", **hooks)])
     assert registry.masks["spot"] is len
     assert {"centre", "strokes", "discard"} < set(registry.masks)
-    assert registry.metrics == {"mae": abs}
+    assert registry.metrics == {"worst": abs}
 
 
 def test_a_plugin_that_fails_to_import_harms_no_other(plugin):
