@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: demo test lint types format pytest cuda-check cuda-emulate sanitize bench bench-quick bench-compare clean
+.PHONY: demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitize bench bench-quick bench-compare clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -73,15 +73,30 @@ else
 	$(PY) csrc/cuda_check.py $(NVCC)
 endif
 
-# The CUDA kernels compiled as C++ and run thread by thread on the CPU, in both orders of threads, by the tests of the ops.
+# The CUDA kernels compiled as C++ and run thread by thread on the CPU, in both orders of threads, by tests of the ops.
 EMULATED := PYTHONPATH=$(CURDIR)/build/emulated $(VENV)/bin/pytest -q -m "not slow and not gpu" -p no:cacheprovider \
-  --override-ini=addopts=--strict-markers $(addprefix tests/ops/test_,$(addsuffix .py,$(CUDA_OPS))) $(PYTEST_ARGS)
-CUDA_OPS := $(notdir $(patsubst %/,%,$(dir $(wildcard csrc/*/cuda.cu))))
+  --override-ini=addopts=--strict-markers $(EMULATED_TESTS:%=tests/ops/test_%.py) $(PYTEST_ARGS)
+EMULATED_TESTS := cuda partial_conv spd_map
 
 cuda-emulate: $(VENV)/.test
 	INPAINTX_EMULATE_CUDA=1 $(PY) setup.py -q build --build-lib build/emulated
 	$(EMULATED)
 	INPAINTX_EMULATE_ORDER=reverse $(EMULATED)
+
+# On a machine with a GPU: build for it, test, benchmark; writes build/bench-gpu.json (benchmarks/results/ is its place).
+gpu: $(VENV)/.bench
+	@$(PY) -c 'import torch; assert torch.cuda.is_available(), "make gpu: torch finds no CUDA device here"'
+	FORCE_CUDA=1 $(PIP) --no-build-isolation -e .
+	$(PY) -m pytest -m gpu $(PYTEST_ARGS)
+	mkdir -p build
+	$(PY) $(BENCH) -k bench_cuda --benchmark-json=build/bench-gpu.json
+
+# The GPU tests of the kernels under compute-sanitizer.
+gpu-sanitize: $(VENV)/.test
+	for tool in memcheck racecheck; do \
+	  compute-sanitizer --tool $$tool --error-exitcode 1 $(PY) -m pytest -q -m gpu tests/ops/test_cuda.py \
+	    -k "not graph and not streams" || exit 1; \
+	done
 
 # Speed against peers, ours and theirs interleaved: all (writes RESULTS.md), or a part in under three minutes.
 BENCH := -m pytest benchmarks --benchmark-only -q -o "addopts=" -o "python_files=bench_*.py" -p no:cacheprovider

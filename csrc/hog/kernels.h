@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "common/host_device.h"
+
 namespace inpaintx::hog {
 
 template <typename acc_t>
@@ -12,14 +14,21 @@ struct Hog {
   int64_t batch, channels, height, width;
   int64_t cell, block, bins;
   double clip;
+  acc_t* raw = nullptr;    // CUDA: [batch, cells_y, cells_x, bins] of scratch
+  void* stream = nullptr;  // CUDA's
 
-  int64_t cells_y() const { return height / cell; }
-  int64_t cells_x() const { return width / cell; }
-  int64_t blocks_y() const { return cells_y() - block + 1; }
-  int64_t blocks_x() const { return cells_x() - block + 1; }
+  INPAINTX_HD int64_t cells_y() const { return height / cell; }
+  INPAINTX_HD int64_t cells_x() const { return width / cell; }
+  INPAINTX_HD int64_t blocks_y() const { return cells_y() - block + 1; }
+  INPAINTX_HD int64_t blocks_x() const { return cells_x() - block + 1; }
 };
 
 namespace cpu {
+template <typename acc_t>
+void run(const Hog<acc_t>&);
+}
+
+namespace cuda {
 template <typename acc_t>
 void run(const Hog<acc_t>&);
 }

@@ -2,8 +2,10 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
+#include "common/torch_cuda.h"
 #include "hog/kernels.h"
 #include "hog/math.h"
 #include "ops.h"
@@ -21,6 +23,15 @@ std::tuple<Tensor, Tensor> compute(const Tensor& x, int64_t cell, int64_t block,
   Tensor blocks = at::empty({a.batch, a.blocks_y(), a.blocks_x(), block, block, bins}, x.options());
   a.cells = cells.mutable_data_ptr<acc_t>();
   a.blocks = blocks.mutable_data_ptr<acc_t>();
+#ifdef INPAINTX_WITH_CUDA
+  if (on_cuda(x)) {
+    const Tensor raw = at::empty_like(cells);
+    a.raw = raw.mutable_data_ptr<acc_t>();
+    a.stream = current_stream(x);
+    hog::cuda::run(a);
+    return {cells, blocks};
+  }
+#endif
   hog::cpu::run(a);
   return {cells, blocks};
 }
@@ -33,6 +44,7 @@ std::tuple<Tensor, Tensor> hog_native(const Tensor& x, int64_t cell, int64_t blo
                     ", block ", block, ", bins ", bins);
   TORCH_CHECK_VALUE(x.size(2) / cell >= block && x.size(3) / cell >= block, "hog: x must hold a block of ", block,
                     " cells of ", cell, " pixels each way, got ", x.sizes());
+  const c10::DeviceGuard guard(x.device());
   if (x.scalar_type() == at::kDouble) return compute<double>(x.contiguous(), cell, block, bins, clip);
   auto [cells, blocks] = compute<float>(x.to(at::kFloat).contiguous(), cell, block, bins, clip);
   return {cells.to(x.scalar_type()), blocks.to(x.scalar_type())};
@@ -55,6 +67,9 @@ TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def("hog(Tensor x, int cell, int block, int bins, float clip) -> (Tensor cells, Tensor blocks)");
 }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("hog", hog_native); }
+#ifdef INPAINTX_WITH_CUDA
+TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) { m.impl("hog", hog_native); }
+#endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("hog", hog_autograd); }
 
 }  // namespace inpaintx::ops

@@ -14,11 +14,22 @@ struct Search {
   float* cost;          // [batch, height, width]
   int64_t batch, channels, height, width, source_height, source_width;
   int64_t patch, iterations, seed;
+  bool* flags = nullptr;            // CUDA: [batch, source_height, source_width], true = candidate
+  const int64_t* counts = nullptr;  // CUDA: the same shape, candidates up to here within the image
+  void* stream = nullptr;           // CUDA's
 };
 
 namespace cpu {
 template <typename acc_t>
 void run(const Search<acc_t>&);
 }
+
+namespace cuda {
+template <typename acc_t>
+void find_candidates(const Search<acc_t>&);  // writes flags
+// other_nnf: as nnf; best: [batch, height, width]
+template <typename acc_t>
+void run(const Search<acc_t>&, int32_t* other_nnf, acc_t* best);
+}  // namespace cuda
 
 }  // namespace inpaintx::patchmatch

@@ -2,7 +2,9 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/clamp.h>
+#include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <torch/library.h>
 
@@ -11,6 +13,7 @@
 #include <utility>
 
 #include "common/image_mask.h"
+#include "common/torch_cuda.h"
 #include "ops.h"
 #include "patchmatch/kernels.h"
 
@@ -68,19 +71,46 @@ void compute(const Tensor& source, const Tensor& target, const bool* valid, cons
   const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a patch's row is one run of memory: channels last
   const Tensor s = source.to(type).permute({0, 2, 3, 1}).contiguous();
   const Tensor t = target.to(type).permute({0, 2, 3, 1}).contiguous();
-  patchmatch::cpu::run(patchmatch::Search<acc_t>{s.const_data_ptr<acc_t>(), t.const_data_ptr<acc_t>(), valid, where,
-                                                 nnf.mutable_data_ptr<int32_t>(), cost.mutable_data_ptr<float>(),
-                                                 t.size(0), t.size(3), t.size(1), t.size(2), s.size(1), s.size(2),
-                                                 patch, iterations, seed});
+  patchmatch::Search<acc_t> search{s.const_data_ptr<acc_t>(),
+                                   t.const_data_ptr<acc_t>(),
+                                   valid,
+                                   where,
+                                   nnf.mutable_data_ptr<int32_t>(),
+                                   cost.mutable_data_ptr<float>(),
+                                   t.size(0),
+                                   t.size(3),
+                                   t.size(1),
+                                   t.size(2),
+                                   s.size(1),
+                                   s.size(2),
+                                   patch,
+                                   iterations,
+                                   seed};
+#ifdef INPAINTX_WITH_CUDA
+  if (on_cuda(target)) {
+    search.stream = current_stream(target);
+    const Tensor flags = at::empty({s.size(0), s.size(1) * s.size(2)}, nnf.options().dtype(at::kBool));
+    search.flags = flags.mutable_data_ptr<bool>();
+    patchmatch::cuda::find_candidates(search);
+    const Tensor counts = flags.cumsum(1, at::kLong);
+    search.counts = counts.const_data_ptr<int64_t>();
+    Tensor other = at::empty_like(nnf), best = at::empty(cost.sizes(), t.options());
+    patchmatch::cuda::run(search, other.mutable_data_ptr<int32_t>(), best.mutable_data_ptr<acc_t>());
+    return;
+  }
+#endif
+  patchmatch::cpu::run(search);
 }
 
 std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor& target, const Tensor& source_valid,
                                              int64_t patch, int64_t iterations, int64_t seed,
                                              const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
   check(source, target, source_valid, patch, iterations, init, where);
+  const c10::DeviceGuard guard(target.device());
   const int64_t b = target.size(0), h = target.size(2), w = target.size(3);
   const Tensor flags = source_valid.scalar_type() == at::kBool ? source_valid : source_valid.gt(0.5);
-  check_finite("patchmatch", "source", source, flags.logical_not());
+  // on CUDA the check would wait for the device; there a NaN spoils the matches of its own surroundings
+  if (!source.is_cuda()) check_finite("patchmatch", "source", source, flags.logical_not());
   const Tensor valid = flags.expand({b, 1, source.size(2), source.size(3)}).contiguous();
   const Tensor wanted = where ? where->contiguous() : Tensor();
   const auto ints = target.options().dtype(at::kInt);
@@ -122,6 +152,9 @@ TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
       "Tensor? init=None, Tensor? where=None) -> (Tensor nnf, Tensor cost)");
 }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("patchmatch", patchmatch_native); }
+#ifdef INPAINTX_WITH_CUDA
+TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) { m.impl("patchmatch", patchmatch_native); }
+#endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("patchmatch", patchmatch_autograd); }
 
 }  // namespace inpaintx::ops

@@ -15,7 +15,7 @@ void bind_poisson(py::module_& m) {
 Parameters
 ----------
 mask : Tensor
-    ``[H,W]``, ``[1,1,H,W]`` or ``[B,1,H,W]`` on the CPU, 1 = hole (above 0.5), any real dtype or bool.
+    ``[H,W]``, ``[1,1,H,W]`` or ``[B,1,H,W]`` on the CPU or CUDA, 1 = hole (above 0.5), any real dtype or bool.
 
 Notes
 -----
@@ -30,5 +30,6 @@ The result is that of :func:`inpaintx.ops.poisson_blend`, bit for bit, without g
           "shape", [](const PoissonSolver& s) { return py::tuple(py::cast(s.shape())); },
           "Shape of the prepared mask, ``(B, 1, H, W)``.")
       .def_property_readonly("last", &PoissonSolver::last,
-                             "Cycles and relative residual of the latest solve, the largest of its images.");
+                             "Cycles and relative residual of the latest solve, the largest of its images; on CUDA the "
+                             "residual is not measured (NaN).");
 }

@@ -5,7 +5,9 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "common/torch_cuda.h"
 #include "poisson/batch.h"
+#include "poisson/device_batch.h"
 #include "poisson/poisson_solver.h"
 
 namespace inpaintx::ops {
@@ -14,14 +16,17 @@ namespace {
 using at::Tensor;
 using MaxIter = std::optional<int64_t>;
 
-// Solvers of a batch's masks, each made when its image's turn comes and dropped after it; one mask for all is made
-// once.
-poisson::SolverOf solvers(const char* op, const Tensor& mask, const Tensor& image, const Tensor& hole) {
+void check_mask(const char* op, const Tensor& mask, const Tensor& image) {
   TORCH_CHECK_VALUE(mask.dim() == 4 && mask.size(1) == 1 && (mask.size(0) == image.size(0) || mask.size(0) == 1) &&
                         mask.size(2) == image.size(2) && mask.size(3) == image.size(3),
                     op, ": mask must have shape [B,1,H,W] matching image ", image.sizes(), ", got ", mask.sizes());
   TORCH_CHECK_VALUE(mask.device() == image.device(), op, ": mask must be on the device of image, ", image.device(),
                     ", got ", mask.device());
+}
+
+// Solvers of a batch's masks, each made when its image's turn comes and dropped after it; one mask for all is made
+// once.
+poisson::SolverOf solvers(const Tensor& mask, const Tensor& hole) {
   const int64_t h = mask.size(2), w = mask.size(3);
   if (hole.numel() == 0) return {};
   const auto* data = reinterpret_cast<const uint8_t*>(hole.const_data_ptr<bool>());
@@ -32,29 +37,44 @@ poisson::SolverOf solvers(const char* op, const Tensor& mask, const Tensor& imag
   return [=](int64_t b) { return std::make_shared<const poisson::Solver>(data + b * h * w, h, w); };
 }
 
-Tensor poisson_blend_cpu(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol, MaxIter max_iter) {
+Tensor poisson_blend_native(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol, MaxIter max_iter) {
   constexpr const char* op = "poisson_blend";
   poisson::check_images(op, fill, image);
   TORCH_CHECK_VALUE(!mask.is_complex(), op, ": mask must be real or bool, got ", mask.scalar_type());
   const auto p = poisson::parameters(op, tol, max_iter);
+  check_mask(op, mask, image);
+  const c10::DeviceGuard guard(image.device());
   const Tensor hole = poisson::hole_bytes(mask);
+#ifdef INPAINTX_WITH_CUDA
+  if (on_cuda(image)) {
+    const bool wide = fill.scalar_type() == at::kDouble || image.scalar_type() == at::kDouble;
+    return poisson::DeviceBatch(hole, wide ? at::kDouble : at::kFloat).blend(fill, image, p);
+  }
+#endif
   poisson::Outcome outcome;
-  return poisson::blend_batch(solvers(op, mask, image, hole), fill, image, p, outcome);
+  return poisson::blend_batch(solvers(mask, hole), fill, image, p, outcome);
 }
 
-std::tuple<Tensor, Tensor> poisson_blend_backward_cpu(const Tensor& grad, const Tensor& mask, double tol,
-                                                      MaxIter max_iter) {
+std::tuple<Tensor, Tensor> poisson_blend_backward_native(const Tensor& grad, const Tensor& mask, double tol,
+                                                         MaxIter max_iter) {
   constexpr const char* op = "poisson_blend_backward";
   poisson::check_images(op, grad, grad);
   const auto p = poisson::parameters(op, tol, max_iter);
+  check_mask(op, mask, grad);
+  const c10::DeviceGuard guard(grad.device());
   const Tensor hole = poisson::hole_bytes(mask);
-  return poisson::adjoint_batch(solvers(op, mask, grad, hole), grad, p);
+#ifdef INPAINTX_WITH_CUDA
+  if (on_cuda(grad)) {
+    return poisson::DeviceBatch(hole, grad.scalar_type() == at::kDouble ? at::kDouble : at::kFloat).adjoint(grad, p);
+  }
+#endif
+  return poisson::adjoint_batch(solvers(mask, hole), grad, p);
 }
 
 std::tuple<Tensor, Tensor> backward_op(const Tensor& grad, const Tensor& mask, double tol, MaxIter max_iter) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("inpaintx::poisson_blend_backward", "")
-                             .typed<decltype(poisson_blend_backward_cpu)>();
+                             .typed<decltype(poisson_blend_backward_native)>();
   return op.call(grad, mask, tol, max_iter);
 }
 
@@ -97,7 +117,7 @@ Tensor poisson_blend_autocast(const Tensor& fill, const Tensor& image, const Ten
 Tensor poisson_blend(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol, MaxIter max_iter) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("inpaintx::poisson_blend", "")
-                             .typed<decltype(poisson_blend_cpu)>();
+                             .typed<decltype(poisson_blend_native)>();
   return op.call(fill, image, mask, tol, max_iter);
 }
 
@@ -106,9 +126,15 @@ TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def("poisson_blend_backward(Tensor grad, Tensor mask, float tol, int? max_iter) -> (Tensor, Tensor)");
 }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {
-  m.impl("poisson_blend", poisson_blend_cpu);
-  m.impl("poisson_blend_backward", poisson_blend_backward_cpu);
+  m.impl("poisson_blend", poisson_blend_native);
+  m.impl("poisson_blend_backward", poisson_blend_backward_native);
 }
+#ifdef INPAINTX_WITH_CUDA
+TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
+  m.impl("poisson_blend", poisson_blend_native);
+  m.impl("poisson_blend_backward", poisson_blend_backward_native);
+}
+#endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("poisson_blend", poisson_blend_autograd);
   m.impl("poisson_blend_backward", torch::autograd::autogradNotImplementedFallback());

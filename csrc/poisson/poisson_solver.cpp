@@ -1,5 +1,8 @@
 #include "poisson/poisson_solver.h"
 
+#include <cmath>
+
+#include "common/torch_cuda.h"
 #include "poisson/batch.h"
 
 namespace inpaintx {
@@ -9,14 +12,27 @@ constexpr const char* kName = "PoissonSolver";
 
 }  // namespace
 
-PoissonSolver::PoissonSolver(const at::Tensor& mask) {
+PoissonSolver::PoissonSolver(const at::Tensor& mask) : device_(mask.device()) {
   TORCH_CHECK_VALUE(mask.dim() == 2 || (mask.dim() == 4 && mask.size(1) == 1), kName,
                     ": mask must have shape [H,W], [1,1,H,W] or [B,1,H,W] (1 = hole), got ", mask.sizes());
-  TORCH_CHECK_VALUE(mask.is_cpu(), kName, ": mask must be on the CPU, got ", mask.device());
+#ifdef INPAINTX_WITH_CUDA
+  const bool known = mask.is_cpu() || mask.is_cuda();
+#else
+  const bool known = mask.is_cpu();
+#endif
+  TORCH_CHECK_VALUE(known, kName, ": mask must be on the CPU (or on CUDA, where that was built), got ", mask.device());
   TORCH_CHECK_VALUE(!mask.is_complex(), kName, ": mask must be real or bool, got ", mask.scalar_type());
   const int64_t batch = mask.dim() == 4 ? mask.size(0) : 1, h = mask.size(-2), w = mask.size(-1);
   shape_ = {batch, 1, h, w};
   const at::Tensor bytes = poisson::hole_bytes(mask);
+#ifdef INPAINTX_WITH_CUDA
+  if (on_cuda(mask)) {
+    const c10::DeviceGuard guard(device_);
+    hole_ = bytes.view(shape_);
+    single_ = std::make_unique<const poisson::DeviceBatch>(hole_, at::kFloat);
+    return;
+  }
+#endif
   for (int64_t b = 0; b < batch; ++b) {
     const auto* data = reinterpret_cast<const uint8_t*>(bytes.const_data_ptr<bool>()) + b * h * w;
     solvers_.push_back(std::make_unique<poisson::Solver>(data, h, w));
@@ -26,11 +42,23 @@ PoissonSolver::PoissonSolver(const at::Tensor& mask) {
 at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image, double tol,
                                 std::optional<int64_t> max_iter) {
   poisson::check_images(kName, fill, image);
-  TORCH_CHECK_VALUE(image.is_cpu(), kName, ": image must be on the CPU, got ", image.device());
+  TORCH_CHECK_VALUE(image.device() == device_, kName, ": image must be on the mask's device, ", device_, ", got ",
+                    image.device());
   TORCH_CHECK_VALUE(
       (shape_[0] == 1 || image.size(0) == shape_[0]) && image.size(2) == shape_[2] && image.size(3) == shape_[3], kName,
       ": image must fit the prepared mask ", at::IntArrayRef(shape_), ", got ", image.sizes());
   const auto p = poisson::parameters(kName, tol, max_iter);
+#ifdef INPAINTX_WITH_CUDA
+  if (on_cuda(image)) {
+    const c10::DeviceGuard guard(device_);
+    const bool wide = fill.scalar_type() == at::kDouble || image.scalar_type() == at::kDouble;
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (wide && !double_) double_ = std::make_unique<const poisson::DeviceBatch>(hole_, at::kDouble);
+    const poisson::DeviceBatch& batch = wide ? *double_ : *single_;
+    last_ = {static_cast<int>(batch.cycles(p)), std::nan("")};
+    return batch.blend(fill.detach(), image.detach(), p);
+  }
+#endif
   poisson::Outcome worst;
   const auto solver = [&](int64_t b) {
     const auto* one = solvers_[shape_[0] == 1 ? 0 : b].get();
@@ -45,6 +73,9 @@ at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image,
 size_t PoissonSolver::bytes() const {
   size_t sum = 0;
   for (const auto& solver : solvers_) sum += solver->bytes();
+#ifdef INPAINTX_WITH_CUDA
+  for (const auto* batch : {single_.get(), double_.get()}) sum += batch ? batch->bytes() : 0;
+#endif
   return sum;
 }
 

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "poisson/device_batch.h"
 #include "poisson/solver.h"
 
 namespace inpaintx::ops {
@@ -24,7 +25,7 @@ namespace inpaintx {
 
 class PoissonSolver {
  public:
-  // mask: [H,W], [1,1,H,W] or [B,1,H,W] on the CPU, above 0.5 = hole
+  // mask: [H,W], [1,1,H,W] or [B,1,H,W] on the CPU or CUDA, above 0.5 = hole
   explicit PoissonSolver(const at::Tensor& mask);
 
   // As ops::poisson_blend, without gradients; a solver of one mask takes any batch.
@@ -32,12 +33,16 @@ class PoissonSolver {
 
   size_t bytes() const;
   std::vector<int64_t> shape() const { return shape_; }
-  // Cycles and relative residual of the latest solve, the largest of its images.
+  // Cycles and relative residual of the latest solve, the largest of its images; on CUDA the residual is not measured
+  // (that would wait for the device) and NaN.
   std::tuple<int64_t, double> last() const;
 
  private:
   std::vector<int64_t> shape_;
-  std::vector<std::unique_ptr<poisson::Solver>> solvers_;
+  at::Device device_;
+  std::vector<std::unique_ptr<poisson::Solver>> solvers_;        // CPU: one a mask
+  std::unique_ptr<const poisson::DeviceBatch> single_, double_;  // CUDA: of all masks; double when it is asked for
+  at::Tensor hole_;
   mutable std::mutex mutex_;
   poisson::Outcome last_;
 };

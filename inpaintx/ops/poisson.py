@@ -52,7 +52,9 @@ def poisson_blend(
     The hole's rim is a Dirichlet condition, the photo's edge a Neumann condition: neighbours outside the photo are
     dropped. An image without any known pixel has no solution of its own and returns ``fill``. float16 and bfloat16
     are computed in float32. Gradients reach ``fill`` and ``image`` through the adjoint equation, solved to ``tol``.
-    The result does not depend on the number of threads, nor on the other images of the batch.
+    The result does not depend on the number of threads, nor on the other images of the batch. On CUDA the number of
+    cycles is fixed by ``tol`` and ``max_iter`` beforehand, each taken to divide the residual by four, so that nothing
+    waits for the device and a CUDA graph can capture the call; a photo with hardly a known pixel then ends less exact.
 
     References
     ----------

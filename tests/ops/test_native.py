@@ -69,7 +69,7 @@ def test_cuda_is_native_where_it_was_built(monkeypatch):
     monkeypatch.setattr(_native, "_with_cuda", lambda: True)
     assert _native.runs_natively("partial_conv2d", on("cuda"))
     with pytest.warns(ops.ReferenceOpWarning):
-        assert not _native.runs_natively("hog", on("cuda"))
+        assert not _native.runs_natively("tv_inpaint", on("cuda"))
 
 
 @pytest.mark.parametrize(

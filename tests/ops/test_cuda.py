@@ -1,0 +1,193 @@
+"""The CUDA kernels against the references: on a GPU (`pytest -m gpu`), or emulated on the CPU (`make cuda-emulate`)."""
+
+import pytest
+import torch
+
+import inpaintx
+from inpaintx import PoissonSolver
+from inpaintx.ops import (
+    hog,
+    hog_ref,
+    partial_conv2d,
+    patchmatch,
+    patchmatch_ref,
+    poisson_blend,
+    poisson_blend_ref,
+    spd_map,
+)
+
+EMULATED = bool(inpaintx.build_info().get("emulated"))
+pytestmark = [] if EMULATED else [pytest.mark.gpu]
+on_gpu = pytest.mark.skipif(EMULATED, reason="needs a GPU's streams and graphs")
+
+
+@pytest.fixture(scope="module")
+def cuda():
+    if EMULATED:
+        return "cpu"
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return "cuda"
+
+
+def draw(*shape, dtype=torch.float64, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def holes(kind, height, width):
+    mask = torch.zeros(1, 1, height, width)
+    if kind == "box":
+        mask[..., height // 8 : -height // 5, width // 6 :] = 1
+    elif kind == "noise":
+        mask = (draw(1, 1, height, width, seed=9) < 0.6).float()
+    elif kind == "strokes":
+        mask[..., ::5, :] = mask[..., 1::5, :] = mask[..., width // 2] = 1
+    elif kind == "full":
+        mask[:] = 1
+    elif kind == "pixel":
+        mask[..., height // 2, width // 2] = 1
+    elif kind == "all but one":
+        mask[:] = 1
+        mask[..., height // 3, width // 3] = 0
+    return mask
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("channels", "cell", "block", "bins"), [(1, 8, 2, 9), (3, 5, 3, 40), (4, 3, 1, 7)])
+def test_hog(channels, cell, block, bins, dtype, cuda):
+    x = draw(2, channels, 41, 52)
+    for blocks in (False, True):
+        got = hog(x.to(cuda, dtype), cell, block, bins, return_blocks=blocks).cpu().double()
+        want = hog_ref(x.to(dtype).double(), cell, block, bins, return_blocks=blocks)
+        torch.testing.assert_close(got, want, atol=1e-5 if dtype == torch.float32 else 1e-10, rtol=0)
+
+
+def test_patchmatch_costs_are_those_of_the_reference_within_five_percent(cuda):
+    coarse = draw(2, 3, 7, 8, dtype=torch.float32)
+    source = torch.nn.functional.interpolate(coarse, (40, 45), mode="bicubic")
+    target = source.roll((3, 5), (2, 3))[..., :30, :33].contiguous()
+    valid = torch.ones(2, 1, 40, 45)
+    valid[1, :, 10:20, 12:25] = 0
+    nnf, cost = (t.cpu() for t in patchmatch(source.to(cuda), target.to(cuda), valid.to(cuda), 5, 6, 3))
+    exact = patchmatch_ref(source, target, valid, 5)[1]
+    assert (cost >= exact - 1e-6).all()
+    assert cost.mean() <= 1.05 * exact.mean() + 1e-5
+    picked = valid[1, 0][nnf[1, ..., 0].long(), nnf[1, ..., 1].long()]
+    assert picked.all()
+
+
+def test_patchmatch_without_candidates_and_outside_where(cuda):
+    source, target = draw(2, 3, 12, 13, dtype=torch.float32), draw(2, 3, 9, 10, dtype=torch.float32, seed=1)
+    valid = torch.ones(2, 1, 12, 13)
+    valid[0] = 0
+    where = torch.zeros(2, 1, 9, 10, dtype=torch.bool)
+    where[..., 2:5, 3:8] = True
+    nnf, cost = patchmatch(source.to(cuda), target.to(cuda), valid.to(cuda), 3, 2, where=where.to(cuda))
+    assert torch.isinf(cost[0]).all()
+    assert torch.equal(torch.isfinite(cost[1].cpu()), where[1, 0])
+    assert (nnf[0] == -1).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["box", "noise", "strokes", "pixel", "none", "full", "all but one"])
+@pytest.mark.parametrize("size", [(21, 26), (1, 9), (40, 3)])
+def test_poisson_equals_reference(size, kind, dtype, cuda):
+    fill, image, mask = draw(1, 2, *size), draw(1, 2, *size, seed=1), holes(kind, *size)
+    got = poisson_blend(fill.to(cuda, dtype), image.to(cuda, dtype), mask.to(cuda), tol=1e-6).cpu()
+    want = poisson_blend_ref(fill, image, mask, tol=1e-13)
+    known = (mask == 0).expand_as(image)
+    assert torch.equal(got[known], image.to(dtype)[known])
+    # the number of cycles is fixed: with one known pixel in all they reach half a grey level, else far less
+    torch.testing.assert_close(got.double(), want, rtol=0, atol=0.5 / 255 if kind == "all but one" else 5e-5)
+
+
+def test_poisson_of_many_images_with_a_mask_each(cuda):
+    size = (33, 47)
+    masks = torch.cat([holes(kind, *size) for kind in ("box", "noise", "strokes")]).to(cuda)
+    fill, image = draw(3, 3, *size, dtype=torch.float32).to(cuda), draw(3, 3, *size, dtype=torch.float32).to(cuda)
+    together = poisson_blend(fill, image, masks)
+    for i in range(3):
+        one = slice(i, i + 1)
+        assert torch.equal(together[one], poisson_blend(fill[one], image[one], masks[one]))
+    shared = poisson_blend(fill, image, masks[:1])
+    assert torch.equal(shared[0], together[0])
+    assert torch.equal(PoissonSolver(masks).solve(fill, image), together)
+
+
+def test_poisson_gradients(cuda):
+    fill, image = draw(1, 1, 6, 7).to(cuda).requires_grad_(), draw(1, 1, 6, 7, seed=1).to(cuda).requires_grad_()
+    mask = holes("noise", 6, 7).to(cuda)
+    assert torch.autograd.gradcheck(lambda f, i: poisson_blend(f, i, mask, tol=1e-13), (fill, image), fast_mode=True)
+
+
+def test_poisson_cycles_are_counted(cuda):
+    solver = PoissonSolver(holes("box", 20, 20).to(cuda))
+    image = draw(1, 1, 20, 20, dtype=torch.float32).to(cuda)
+    coarse = solver.solve(image * 0, image, tol=1.0)
+    assert solver.last[0] == 0
+    assert torch.equal(coarse, torch.where(holes("box", 20, 20).to(cuda) > 0, image * 0, image))
+    solver.solve(image * 0, image, tol=1e-6, max_iter=3)
+    assert solver.last[0] == 3
+    assert torch.tensor(solver.last[1]).isnan()
+    assert solver.bytes > 0
+
+
+CALLS = {
+    "partial_conv2d": lambda x, m: partial_conv2d(x, m, torch.ones(4, 3, 3, 3, device=x.device, dtype=x.dtype))[0],
+    "spd_map": lambda x, m: spd_map(m, 5, 3),
+    "hog": lambda x, m: hog(x),
+    "poisson_blend": lambda x, m: poisson_blend(x, x.flip(3), m),
+}
+
+
+@on_gpu
+@pytest.mark.parametrize("name", CALLS)
+def test_graph_capture(name, cuda):
+    call = CALLS[name]
+    x, mask = draw(2, 3, 48, 48, dtype=torch.float32).to(cuda), holes("box", 48, 48).to(cuda).repeat(2, 1, 1, 1)
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            call(x, mask)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = call(x, mask)
+    x.copy_(draw(2, 3, 48, 48, dtype=torch.float32, seed=5))
+    graph.replay()
+    torch.cuda.synchronize()
+    torch.testing.assert_close(out, call(x, mask))
+
+
+@on_gpu
+@pytest.mark.parametrize("name", CALLS)
+def test_two_streams_at_once(name, cuda):
+    call = CALLS[name]
+    inputs = [
+        (draw(2, 3, 64, 64, dtype=torch.float32, seed=s).to(cuda), holes("noise", 64, 64).to(cuda)) for s in (1, 2)
+    ]
+    inputs = [(x, m.repeat(2, 1, 1, 1)) for x, m in inputs]
+    expected = [call(*i) for i in inputs]
+    torch.cuda.synchronize()
+    streams, got = [torch.cuda.Stream() for _ in inputs], [None, None]
+    for _ in range(20):
+        for k, stream in enumerate(streams):
+            with torch.cuda.stream(stream):
+                got[k] = call(*inputs[k])
+    torch.cuda.synchronize()
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
+
+
+@on_gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+@pytest.mark.parametrize("name", CALLS)
+def test_device_that_is_not_the_current_one(name):
+    x, mask = draw(2, 3, 48, 48, dtype=torch.float32).to("cuda:1"), holes("box", 48, 48).repeat(2, 1, 1, 1).to("cuda:1")
+    here = CALLS[name](x.to("cuda:0"), mask.to("cuda:0"))
+    torch.testing.assert_close(CALLS[name](x, mask).cpu(), here.cpu())
+
+
+@pytest.mark.parametrize("name", ["hog", "poisson_blend"])
+def test_same_bits_at_every_run(name, cuda):
+    x, mask = draw(2, 3, 40, 40, dtype=torch.float32).to(cuda), holes("noise", 40, 40).to(cuda).repeat(2, 1, 1, 1)
+    assert torch.equal(CALLS[name](x, mask), CALLS[name](x, mask))
