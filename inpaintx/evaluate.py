@@ -6,9 +6,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from inpaintx.data.files import make_folder
 from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.contestants import FLOOR, Contestant, Record, find_wanted
 from inpaintx.evaluation.features import Networks
+from inpaintx.evaluation.progress import Progress, bar, in_notebook
 from inpaintx.evaluation.protocol import DEFAULT_MASKS, Protocol, freeze
 from inpaintx.evaluation.report import as_json, markdown, write_all
 from inpaintx.evaluation.results import collect, make_rows
@@ -30,7 +33,6 @@ from inpaintx.registry import registry
 
 __all__ = ["DEFAULT_MASKS", "Evaluation", "Progress", "evaluate", "merge"]
 
-Progress = Callable[[int, int, str], None]
 PART = "part.json"
 
 
@@ -67,7 +69,9 @@ class Evaluation:
         raise InpaintxError(f"the result has no figure of {wanted}; there are: {there}")
 
     def _repr_markdown_(self) -> str:
-        return self.table
+        """What a notebook shows: the tables, and the pictures in them."""
+        shown = (f"![{p.stem}](data:image/png;base64,{b64encode(p.read_bytes()).decode()})" for p in self.pictures)
+        return "\n\n".join([self.table, *shown])
 
 
 def evaluate(
@@ -127,7 +131,7 @@ def evaluate(
     gallery
         Whether fills are shown side by side, in a picture that shows images of the set.
     progress
-        Called with batches done, all batches, and what is being done.
+        Called with batches done, all batches, and what is being done; None: a bar in a notebook, else nothing.
 
     Returns
     -------
@@ -177,9 +181,10 @@ def evaluate(
         replace(task, part=number - 1 + parts * i, parts=parts * workers, device=_device(device, where, i))
         for i in range(workers)
     ]
-    for done, total, what in _progress(shares):
-        if progress is not None:
-            progress(done, total, what)
+    with nullcontext(progress) if progress or not in_notebook() else bar() as told:
+        for state in _progress(shares):
+            if told is not None:
+                told(*state)
     head = {"protocol": protocol, "records": records, "baseline": chosen, "part": number, "parts": parts}
     if parts > 1:
         (unfinished / PART).write_text(_head_json(head))
@@ -259,6 +264,11 @@ def _progress(shares: list[Task]) -> Iterator[tuple[int, int, str]]:
                 time.sleep(0.5)
             for future in running:
                 future.result()
+        except BrokenProcessPool:
+            raise InpaintxError(
+                "a worker process died, most likely for want of memory; what is done is kept, so run the same again "
+                "with fewer workers"
+            ) from None
         except BaseException:
             for process in multiprocessing.active_children():
                 process.terminate()

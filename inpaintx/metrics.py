@@ -64,8 +64,10 @@ def _ssim(result: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """SSIM of each image ``[B]``, and its map ``[B,3,H,W]``: 11x11 Gaussian windows, sigma 1.5, by torchmetrics."""
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    found = structural_similarity_index_measure(  # in float32: torch's convolutions in float64 take 20 times as long
-        result.float(), truth.float(), data_range=1.0, reduction="none", return_full_image=True
+    # float64 would take 20 times as long on a CPU; on a GPU, float32 convolutions may be rounded to TF32
+    dtype = torch.float64 if result.is_cuda else torch.float32
+    found = structural_similarity_index_measure(
+        result.to(dtype), truth.to(dtype), data_range=1.0, reduction="none", return_full_image=True
     )
     return found[0].double(), found[1].double()
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
-from toy_methods import folder, toys  # noqa: F401 - fixtures for every file
+from small_evaluation import five_faces  # noqa: F401 - fixtures for every file
+from toy_methods import folder, toys  # noqa: F401
 
 import inpaintx
 

@@ -1,9 +1,6 @@
 """``inpaintx evaluate``: methods compared on the same images with the same holes."""
 
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,9 +51,12 @@ def evaluate(
     gallery: Annotated[bool, typer.Option(help="Write a picture of fills; it shows images of the set.")] = True,
 ) -> None:
     """Compare methods: figures with intervals, tables, a gallery and a plot. The same call resumes a stopped one."""
+    from rich.console import Console
+
     from inpaintx import evaluate as job
     from inpaintx.evaluate import DEFAULT_MASKS, Evaluation
     from inpaintx.evaluate import merge as put_together
+    from inpaintx.evaluation.progress import bar
 
     result: Evaluation | None
     if merge:
@@ -64,7 +64,7 @@ def evaluate(
     else:
         if len(data) > 1:
             raise InpaintxError(f"one set of faces is evaluated at a time, got {', '.join(data)}; or is it --merge?")
-        with warnings.catch_warnings(), _bar() as progress:
+        with warnings.catch_warnings(), bar(Console(stderr=True)) as progress:
             warnings.simplefilter("ignore", UserWarning)  # it is in the notes
             result = job(
                 data[0],
@@ -119,18 +119,3 @@ def _print_table(result: dict[str, Any]) -> None:
     cells = {(r["method"], r["group"]): f"{r['estimate']['mean']:.2f}" for r in wanted}
     groups = dict.fromkeys(r["group"] for r in wanted)
     print_table(["hole PSNR, dB", *titles.values()], [[g, *(cells[m, g] for m in titles)] for g in groups])
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on stderr, if a person is looking."""
-    if not sys.stderr.isatty():
-        yield lambda done, total, what: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("images and holes", total=None)
-        yield lambda done, total, what: progress.update(task, completed=done, total=total, description=what)

@@ -120,8 +120,8 @@ class _Bench:
             expected = self.protocol.holes[batch.group][number].sha256
             if picture_of(sample) != picture or digest(np.packbits(hole)) != expected:
                 raise InpaintxError(
-                    f"the image, the mask or the foreground of {picture.name} has changed since the evaluation began; "
-                    "its values would not belong together, so begin anew"
+                    f"the image, the mask or the foreground of {picture.name} has changed since the evaluation began, "
+                    "or is decoded otherwise on this machine: the values would not belong together; begin anew"
                 )
             samples.append(sample)
             holes.append(torch.from_numpy(hole)[None].float())
