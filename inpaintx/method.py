@@ -128,13 +128,7 @@ class Method:
         if preset not in self.presets and preset != "default":
             known = ", ".join(sorted({"default", *self.presets}))
             raise InpaintxError(f"method {self.name!r} has no preset {preset!r}; it has: {known}")
-        base = self.presets.get(preset) or self.Config()
-        try:
-            return type(base).model_validate({**base.model_dump(), **options})
-        except ValueError as error:
-            known = ", ".join(type(base).model_fields) or "none"
-            detail = "; ".join(_in_words(e, base) for e in getattr(error, "errors", list)())
-            raise InpaintxError(f"options of method {self.name!r}: {detail or error} (options: {known})") from None
+        return changed(self.presets.get(preset) or self.Config(), options, f"method {self.name!r}")
 
     def build(self, config: BaseModel) -> nn.Module:
         """Make the network for the options, with random weights; the default carries the options alone."""
@@ -189,6 +183,22 @@ class Method:
     def is_trainable(cls) -> bool:
         """Whether the plugin defines :meth:`trainer`."""
         return cls.trainer is not Method.trainer
+
+
+def changed(base: BaseModel, options: dict[str, Any], owner: str) -> BaseModel:
+    """Make a copy of options with some of them changed; ``owner`` names in errors whose options they are.
+
+    Raises
+    ------
+    InpaintxError
+        Unknown option (with the nearest that there is), or a value that does not fit.
+    """
+    try:
+        return type(base).model_validate({**base.model_dump(), **options})
+    except ValueError as error:
+        known = ", ".join(type(base).model_fields) or "none"
+        detail = "; ".join(_in_words(e, base) for e in getattr(error, "errors", list)())
+        raise InpaintxError(f"options of {owner}: {detail or error} (options: {known})") from None
 
 
 def _in_words(error: dict[str, Any], config: BaseModel) -> str:

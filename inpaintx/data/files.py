@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,9 @@ from pathlib import Path
 
 from inpaintx.errors import InpaintxError
 
-__all__ = ["make_folder", "read_whole", "written_whole"]
+__all__ = ["cannot_write", "folder_written_whole", "make_folder", "read_whole", "written_whole"]
+
+PART = ".part"  # ends the name of what is not written whole yet
 
 
 def read_whole(path: Path, what: str) -> bytes:
@@ -55,7 +58,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     part: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=PART, dir=path.parent)
         os.close(handle)
         part = Path(name)
         yield part
@@ -64,11 +67,54 @@ def written_whole(path: Path) -> Iterator[Path]:
         part.chmod(0o666 & ~mask)
         os.replace(part, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InpaintxError(f"no room on the disk to write {path}; nothing was written") from error
-        if error.errno == errno.ENOENT and not path.parent.exists():
-            raise InpaintxError(f"cannot write {path}: the folder {path.parent} does not exist") from error
-        raise InpaintxError(f"cannot write {path}: {error.strerror or error}") from error
+        raise cannot_write(path, error) from error
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path`` that gets its name at the end, or is removed on an error.
+
+    Its files are on the disk before it gets the name (fsync), so that not even a loss of power leaves half of it. A
+    process that is killed meanwhile leaves a folder whose name begins with a dot and ends in ``.part``.
+
+    Raises
+    ------
+    InpaintxError
+        As :func:`written_whole`.
+    """
+    part: Path | None = None
+    try:
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=PART, dir=path.parent))
+        yield part
+        for file in [*part.iterdir(), part]:
+            _sync(file)
+        mask = os.umask(0)
+        os.umask(mask)
+        part.chmod(0o777 & ~mask)
+        os.rename(part, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        if part is not None:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def cannot_write(path: Path, error: OSError) -> InpaintxError:
+    """Say in words why a file or folder could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return InpaintxError(f"no room on the disk to write {path}; nothing was written")
+    if error.errno == errno.ENOENT and not path.parent.exists():
+        return InpaintxError(f"cannot write {path}: the folder {path.parent} does not exist")
+    return InpaintxError(f"cannot write {path}: {error.strerror or error}")

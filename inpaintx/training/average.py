@@ -1,0 +1,38 @@
+"""The running average of a network's weights."""
+
+import copy
+
+import torch
+from torch import nn
+
+__all__ = ["Average"]
+
+
+class Average:
+    """Exponential moving average (EMA) of a network's parameters; buffers are the network's own.
+
+    Parameters
+    ----------
+    net
+        The network that is trained.
+    decay
+        Share of the old average that is kept at each update; less in the beginning, when it is
+        ``(1 + steps) / (10 + steps)``.
+
+    Attributes
+    ----------
+    net
+        A copy that carries the average, in eval mode.
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, steps: int) -> None:
+        """Take in the network's weights after ``steps`` steps."""
+        decay = min(self.decay, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(list(self.net.parameters()), list(net.parameters()), 1 - decay)
+        for own, new in zip(self.net.buffers(), net.buffers(), strict=True):
+            own.copy_(new)

@@ -1,0 +1,200 @@
+"""What a run is made of: the options of the loop beside those of the method, and the record of both."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from inpaintx.errors import InpaintxError
+from inpaintx.method import LearnedConfig, Method, changed
+
+__all__ = ["RECORD", "Metric", "Settings", "TrainConfig", "check_same", "read_record", "settle"]
+
+Metric = Literal["hole/psnr", "hole/ssim", "hole/mse", "hole/mae", "full/psnr", "full/ssim", "full/mse", "full/mae"]
+RECORD = "config.json"
+
+
+class TrainConfig(BaseModel):
+    """Options of the training loop; learning rates, losses, ``size``, ``batch`` and ``steps`` are the method's.
+
+    Parameters
+    ----------
+    seed
+        Of the first weights, of the order, flips and holes of the images, and of what the method draws.
+    split, val_split
+        Parts of the data that are trained on and validated on.
+    holes, val_holes
+        Where holes come from (see :func:`inpaintx.data.holes.open_holes`); ``val_holes`` empty: as ``holes``.
+    flip
+        Whether images are mirrored at random.
+    val_images
+        Images that are validated on, spread over the split; always the same ones with the same holes.
+    workers
+        Threads that read images ahead; 0: none.
+    precision
+        ``"32-true"``, or mixed precision: ``"bf16-mixed"``, ``"16-mixed"`` (GPU).
+    accumulate
+        Parts that a batch is cut into to save memory; the update follows the last.
+    ema
+        Decay of the running average of the network's weights, e.g. 0.999; 0: none.
+    clip
+        Largest norm of the gradient of an update; 0: no limit.
+    checkpoint_every, validate_every, log_every
+        Steps between two; 0: never. The last step has all three, but no validation if that is never.
+    best
+        The metric by which the best checkpoint is kept.
+    channels_last, compile
+        Memory format, and ``torch.compile`` of the networks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0, lt=2**63)
+    split: str = "train"
+    val_split: str = "val"
+    holes: str = "strokes"
+    val_holes: str = ""
+    flip: bool = True
+    val_images: int = Field(64, ge=1)
+    workers: int = Field(2, ge=0)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accumulate: int = Field(1, ge=1)
+    ema: float = Field(0.0, ge=0, lt=1)
+    clip: float = Field(0.0, ge=0)
+    checkpoint_every: int = Field(1000, ge=0)
+    validate_every: int = Field(1000, ge=0)
+    log_every: int = Field(50, ge=0)
+    best: Metric = "hole/psnr"
+    channels_last: bool = False
+    compile: bool = False
+
+
+# what may differ between a run and its resumption, because it changes no weight
+FREE = {"workers", "checkpoint_every", "log_every"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All options of a run, checked."""
+
+    method: Method
+    preset: str
+    config: LearnedConfig
+    train: TrainConfig
+
+    def record(self) -> dict[str, Any]:
+        """Plain values, for the run's record."""
+        return {
+            "method": self.method.name,
+            "preset": self.preset,
+            "config": self.config.model_dump(mode="json"),
+            "train": self.train.model_dump(mode="json"),
+        }
+
+
+def settle(
+    method: Method, preset: str | None, options: Mapping[str, Any], earlier: dict[str, Any] | None = None
+) -> Settings:
+    """Give each option to the method or to the loop, and check it.
+
+    Parameters
+    ----------
+    preset
+        None: the earlier run's, else ``"default"``.
+    options
+        By name; a name that method and loop both have is written ``method.NAME`` or ``run.NAME``.
+    earlier
+        The record of the run that is resumed: what is not given is taken from it, and what is given must agree, but
+        for more ``steps`` and for options that change no weight.
+
+    Raises
+    ------
+    InpaintxError
+        The method cannot be trained; an unknown option, or one that does not fit; a resumed run of other options.
+    """
+    if not method.is_trainable():
+        raise InpaintxError(f"method {method.name!r} has nothing to train")
+    base = method.config(preset or (earlier or {}).get("preset", "default"))
+    if not isinstance(base, LearnedConfig):
+        raise InpaintxError(
+            f"method {method.name!r} defines trainer(), but its Config does not derive from inpaintx.LearnedConfig"
+        )
+    own, loop = _divide(method, base, options)
+    train: BaseModel = TrainConfig()
+    if earlier is not None:
+        check_same("method", earlier["method"], method.name)
+        check_same("preset", earlier["preset"], preset or earlier["preset"])
+        base = changed(base, earlier["config"], f"method {method.name!r} as the run recorded them")
+        train = changed(train, earlier["train"], "the training loop as the run recorded them")
+    config = changed(base, own, f"method {method.name!r}")
+    settled = changed(train, loop, "the training loop")
+    assert isinstance(config, LearnedConfig) and isinstance(settled, TrainConfig)
+    if earlier is not None:
+        _check_continued(base, config)
+        _check_continued(train, settled)
+    if config.batch % settled.accumulate:
+        raise InpaintxError(f"batch={config.batch} cannot be cut into accumulate={settled.accumulate} equal parts")
+    return Settings(method, preset or (earlier or {}).get("preset", "default"), config, settled)
+
+
+def _divide(method: Method, config: BaseModel, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that are the method's, and those that are the loop's."""
+    own, loop = set(type(config).model_fields), set(TrainConfig.model_fields)
+    given: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+    for key, value in options.items():
+        owner, _, name = key.rpartition(".")
+        if owner == "method" or (not owner and name in own - loop):
+            given[0][name] = value
+        elif owner == "run" or (not owner and name in loop - own):
+            given[1][name] = value
+        elif not owner and name in own & loop:
+            raise InpaintxError(
+                f"method {method.name!r} and the training loop both have an option {name!r}; "
+                f"write method.{name} or run.{name}"
+            )
+        else:
+            near = difflib.get_close_matches(key, own | loop, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InpaintxError(
+                f"there is no option {key!r}{hint} (of method {method.name!r}: {', '.join(sorted(own))}; of the loop: "
+                f"{', '.join(sorted(loop))})"
+            )
+    return given
+
+
+def _check_continued(before: BaseModel, now: BaseModel) -> None:
+    for key, old in before:
+        new = getattr(now, key)
+        if key not in FREE and not (key == "steps" and new >= old):
+            check_same(key, old, new)
+
+
+def check_same(key: str, old: Any, new: Any) -> None:
+    """Refuse to go on with another value of ``key`` than the run was made with."""
+    if old != new:
+        hint = ": steps may only grow" if key == "steps" else ""
+        raise InpaintxError(f"the run was made with {key}={old} and cannot go on with {key}={new}{hint}")
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """Read the record of a run's folder.
+
+    Raises
+    ------
+    InpaintxError
+        The folder is not a run's.
+    """
+    path = run / RECORD
+    try:
+        record = json.loads(path.read_text())
+        if {"method", "preset", "config", "train"} <= record.keys():
+            return record
+    except FileNotFoundError:
+        raise InpaintxError(f"{run} is not the folder of a run: it has no {RECORD}") from None
+    except (OSError, ValueError, AttributeError):
+        pass
+    raise InpaintxError(f"{path} cannot be read as the record of a run")

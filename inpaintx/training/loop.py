@@ -1,0 +1,383 @@
+"""The training loop: ``inpaintx.train`` and ``inpaintx train``."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import inpaintx
+from inpaintx.data.files import make_folder, written_whole
+from inpaintx.data.holes import open_holes
+from inpaintx.data.sets import FaceSet, open_set
+from inpaintx.data.stream import batches
+from inpaintx.errors import InpaintxError
+from inpaintx.method import Method
+from inpaintx.registry import registry
+from inpaintx.training import checkpoint
+from inpaintx.training.average import Average
+from inpaintx.training.config import RECORD, Settings, check_same, read_record, settle
+from inpaintx.training.processes import hardware, start
+from inpaintx.training.update import Fault, Updater, broadcast, first_not_finite
+from inpaintx.training.validate import Validation, better
+from inpaintx.training.watch import Bar, Journal, Watcher
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["Trained", "train"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that came to its end: its folder, its steps, and the validation of the last and of the best checkpoint."""
+
+    run: Path
+    steps: int
+    last: dict[str, float]
+    best: dict[str, Any] | None
+
+
+def train(
+    method: str | Method,
+    data: str | Path,
+    out: str | Path,
+    *,
+    preset: str | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    devices: int = 1,
+    watch: Sequence[Watcher] | None = None,
+) -> Trained:
+    """Train a method's network.
+
+    Parameters
+    ----------
+    method
+        A registered name, or a :class:`Method`.
+    data
+        Folder of a set (see :func:`inpaintx.data.sets.open_set`).
+    out
+        Folder of the run, made here: ``config.json``, ``checkpoints/``, ``pictures/``, ``tensorboard/``.
+    preset
+        Named options of the method; default: ``"default"``, or that of the run that is resumed.
+    steps, seed
+        Short for the options of these names.
+    options
+        Options of the method's Config and of :class:`inpaintx.training.config.TrainConfig` by name.
+    resume
+        Go on from the run's last checkpoint, with the same data order and random states; on the CPU the weights
+        become those of a run that was never stopped, to the last bit. A run that is not there yet begins.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+    devices
+        GPUs, or processes on the CPU, on this machine; under ``torchrun`` or ``fabric run`` these decide.
+    watch
+        Are told what happens. Default: a :class:`Bar` in a notebook, else nobody.
+
+    Returns
+    -------
+    Trained
+        What came of it.
+
+    Raises
+    ------
+    InpaintxError
+        Bad input; a loss or gradient that is not finite; a disk that is full; data that has gone.
+
+    Examples
+    --------
+    >>> inpaintx.train("pconv", "faces/", "run", preset="tiny", steps=500)  # doctest: +SKIP
+    >>> inpaintx.train("pconv", "faces/", "run", steps=1000, resume=True)  # doctest: +SKIP
+    """
+    method = registry().method(method) if isinstance(method, str) else method
+    out = Path(out)
+    short = {key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None}
+    if out.exists() and not resume:
+        raise InpaintxError(f"{out} exists; resume the run in it (--resume), or give another folder")
+    earlier = read_record(out) if (out / RECORD).exists() or (resume and out.exists()) else None
+    settings = settle(method, preset, {**(options or {}), **short}, earlier)
+    fabric = start(device, devices, settings.train.precision)
+    if watch is None:
+        watch = [Bar()] if _in_notebook() else []
+    return _Run(fabric, settings, Path(data), out).go(watch if fabric.is_global_zero else [], earlier)
+
+
+class _Run:
+    """One session of a run."""
+
+    def __init__(self, fabric: Fabric, settings: Settings, data: Path, out: Path) -> None:
+        self.fabric, self.out = fabric, out
+        self.method, self.config, self.options = settings.method, settings.config, settings.train
+        size, options = self.config.size, self.options
+        self.faces = open_set(data, size=size, split=options.split, wants=self.method.needs(self.config))
+        self.holes = open_holes(options.holes, size=size)
+        self.validation = self._open_validation(data) if options.validate_every else None
+        self._seed(0, 0, rank=0)
+        net = self.method.network(self.config).to(fabric.device).train()
+        self.trainer = self.method.trainer(net, self.config)
+        for part in [*self.trainer.networks.values(), *vars(self.trainer).values()]:
+            if isinstance(part, nn.Module):  # discriminators, and feature extractors that it holds
+                part.to(fabric.device, memory_format=torch.channels_last if options.channels_last else None)
+        self.updater = Updater(
+            fabric, self.trainer.networks, self.trainer.optimizers, options.clip, options.accumulate
+        )
+        self.trainer.updater = self.updater
+        self.average = Average(net, options.ema) if options.ema else None
+        self.net = self.average.net if self.average else net
+        self.metrics: dict[str, float] = {}
+        self.best: dict[str, Any] | None = None
+        self.record = {
+            "inpaintx": inpaintx.__version__,
+            "torch": torch.__version__,
+            **settings.record(),
+            "data": _describe(data, self.faces),
+            "frozen": self.trainer.frozen,
+            "processes": fabric.world_size,
+            "hardware": hardware(fabric),
+            "mean_colour": self.validation.floor if self.validation else {},
+        }
+
+    def _open_validation(self, data: Path) -> Validation:
+        size, options = self.config.size, self.options
+        try:
+            faces = open_set(data, size=size, split=options.val_split)
+        except InpaintxError as error:
+            hint = "validate on another part (val_split=...), or never (validate_every=0)"
+            raise InpaintxError(f"{error}; {hint}") from None
+        return Validation(faces, open_holes(options.val_holes or options.holes, size=size), options.val_images)
+
+    def go(self, watchers: Sequence[Watcher], earlier: dict[str, Any] | None) -> Trained:
+        """Train to the last step."""
+        first = self._continue(earlier) if earlier else 0
+        self.fabric.barrier()
+        with ExitStack() as stack:
+            self.watchers = [stack.enter_context(watcher) for watcher in watchers]
+            if self.fabric.is_global_zero:
+                self._begin_folder()
+                self.watchers.append(stack.enter_context(Journal(self.out, first)))
+            self._tell("begin", first, self.config.steps)
+            for note in self._notes(first):
+                self._tell("note", note)
+            if first < self.config.steps:
+                stream = batches(
+                    self.faces,
+                    self.holes,
+                    batch=self.config.batch,
+                    seed=self.options.seed,
+                    start=first,
+                    rank=self.fabric.global_rank,
+                    world=self.fabric.world_size,
+                    workers=self.options.workers,
+                    flip=self.options.flip,
+                )
+                self._train(first, stack.enter_context(closing(stream)))
+        return Trained(self.out, self.trainer.steps, self.metrics, self.best)
+
+    def _continue(self, earlier: dict[str, Any]) -> int:
+        """Load the last checkpoint, if there is one yet; the steps that it has behind it."""
+        for key in ("fingerprint", "sources"):
+            check_same(f"data {key}", earlier["data"][key], self.record["data"][key])
+        for key in ("frozen", "processes"):
+            check_same(key, earlier[key], self.record[key])
+        found = checkpoint.checkpoints(self.out)
+        if not found:
+            return 0
+        networks, state = checkpoint.read(found[-1], list(self._networks()))
+        for name, network in self._networks().items():
+            network.load_state_dict(networks[name])
+        self.trainer.load_state_dict(state["trainer"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        record = found[-1].record()
+        self.metrics, self.best = record["metrics"], record["best"]
+        return found[-1].step
+
+    def _begin_folder(self) -> None:
+        make_folder(self.out / "checkpoints")
+        checkpoint.clean(self.out)
+        with written_whole(self.out / RECORD) as part:
+            part.write_text(json.dumps(self.record, indent=1) + "\n")
+
+    def _networks(self) -> dict[str, nn.Module]:
+        """What a checkpoint keeps."""
+        return {**self.trainer.networks, **({"ema": self.average.net} if self.average else {})}
+
+    def _train(self, first: int, stream: Iterator[dict[str, Any]]) -> None:
+        """Train from step ``first`` on."""
+        broadcast(self.fabric, self.trainer.networks)
+        if self.options.compile:
+            for network in self.trainer.networks.values():
+                network.compile()
+        meter = _Meter(self.fabric, self.config.batch)
+        for step in range(first + 1, self.config.steps + 1):
+            begun = time.perf_counter()
+            batch = next(stream)
+            meter.waited += time.perf_counter() - begun
+            meter.add(self._step(step, batch))
+            self._tell("step", step)
+            last = step == self.config.steps
+            if last or _due(step, self.options.log_every):
+                self._tell("log", step, *meter.read())
+            improved = (last or _due(step, self.options.validate_every)) and self._validate(step)
+            if last or improved or _due(step, self.options.checkpoint_every):
+                self._save(step)
+
+    def _step(self, step: int, batch: dict[str, Any]) -> list[dict[str, Tensor]]:
+        """One step on one batch; the loss terms of each part of it."""
+        count, size = self.options.accumulate, self.config.batch // self.options.accumulate
+        terms: list[dict[str, Tensor]] = []
+        for number in range(count):
+            part = {key: value[number * size : (number + 1) * size] for key, value in batch.items()}
+            self._seed(step, number, self.fabric.global_rank)
+            self.updater.begin(number)
+            with self.fabric.autocast():
+                found = self.trainer.step({key: self._placed(value) for key, value in part.items()})
+            terms.append({name: value.detach() for name, value in found.items()})
+        if self.updater.fault:
+            raise InpaintxError(self._words(step, self.updater.fault, terms, batch["name"]))
+        self.trainer.advance()
+        if self.average:
+            self.average.update(self.trainer.networks["net"], step)
+        return terms
+
+    def _placed(self, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        if self.options.channels_last and value.dim() == 4:
+            value = value.contiguous(memory_format=torch.channels_last)
+        return value.to(self.fabric.device)
+
+    def _words(self, step: int, fault: Fault, terms: list[dict[str, Tensor]], names: list[str]) -> str:
+        """Say at what a run stopped: the loss term or the parameter, and the files."""
+        bad = [(number, name) for number, part in enumerate(terms) for name, x in part.items() if not x.isfinite()]
+        if bad:
+            number, name = bad[0]
+            what = f"loss term {name!r} is {float(terms[number][name])}"
+            size = len(names) // len(terms)
+            names = names[number * size : (number + 1) * size]
+        elif fault.parameter:
+            what = f"the gradient of {fault.parameter} is not finite"
+        elif fault.here:
+            what = f"the loss of optimiser {fault.optimizer!r} is not finite"
+        else:
+            return f"step {step}: the loss of another process is not finite; the run has stopped"
+        saved = checkpoint.checkpoints(self.out)
+        kept = f"the checkpoint of step {saved[-1].step} is kept" if saved else "there is no checkpoint yet"
+        return f"step {step}: {what}; the batch: {', '.join(names)}; the run has stopped, {kept}"
+
+    def _validate(self, step: int) -> bool:
+        """Validate, in the first process; whether the result is the best so far."""
+        broadcast(self.fabric, self.trainer.networks)
+        if self.validation is None or not self.fabric.is_global_zero:
+            return self.fabric.broadcast(False)
+        self.metrics, picture = self.validation(self.method, self.net, self.fabric.device)
+        value = self.metrics[self.options.best]
+        improved = better(self.options.best, value, self.best["value"] if self.best else None)
+        if improved:
+            self.best = {"step": step, "metric": self.options.best, "value": value}
+        self._tell("validated", step, self.metrics, improved)
+        self._tell("picture", step, picture)
+        return self.fabric.broadcast(improved)
+
+    def _save(self, step: int) -> None:
+        """Write a checkpoint, in the first process, and remove old ones."""
+        broadcast(self.fabric, self.trainer.networks)
+        if self.fabric.is_global_zero:
+            networks = self._networks()
+            bad = first_not_finite(networks)
+            if bad:
+                raise InpaintxError(f"step {step}: {bad} is not finite; the run has stopped, no checkpoint is written")
+            state = {"trainer": self.trainer.state_dict(), "precision": self.fabric.strategy.precision.state_dict()}
+            record = {**self.record, "step": step, "metrics": self.metrics, "best": self.best}
+            checkpoint.write(self.out, step, {n: x.state_dict() for n, x in networks.items()}, state, record)
+            checkpoint.keep(self.out, self.best["step"] if self.best else None)
+        self.fabric.barrier()
+
+    def _seed(self, step: int, part: int, rank: int) -> None:
+        """Set all global generators to a state that follows from the seed and the place in the run."""
+        value = int(np.random.SeedSequence((self.options.seed, step, part, rank)).generate_state(1, np.uint64)[0])
+        random.seed(value)
+        np.random.seed(value % 2**32)
+        torch.manual_seed(value)
+
+    def _tell(self, event: str, *values: Any) -> None:
+        for watcher in self.watchers:
+            getattr(watcher, event)(*values)
+
+    def _notes(self, first: int) -> Iterator[str]:
+        yield f"method {self.method.name}, on {self.record['hardware']}"
+        yield from [*self.faces.notes, *self.holes.notes]
+        for name, outcome in self.trainer.frozen.items():
+            loud = "" if outcome == "official" else ": results are not comparable with published ones"
+            yield f"features: {name}={outcome}{loud}"
+        if self.validation:
+            floor = "  ".join(f"{name} {value:.4g}" for name, value in self.validation.floor.items())
+            yield f"validation on {len(self.validation.image)} images; mean colour as fill: {floor}"
+        if first >= self.config.steps:
+            yield f"the run has all its {first} steps; give more to go on"
+        elif first:
+            yield f"resumed after step {first}"
+
+
+class _Meter:
+    """Loss terms and speed since it was last read."""
+
+    def __init__(self, fabric: Fabric, batch: int) -> None:
+        self.fabric, self.images = fabric, batch * fabric.world_size
+        self.reset()
+
+    def reset(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: Counter[str] = Counter()
+        self.steps, self.waited, self.begun = 0, 0.0, time.perf_counter()
+
+    def add(self, parts: list[dict[str, Tensor]]) -> None:
+        """Take in the loss terms of a step."""
+        self.steps += 1
+        for terms in parts:
+            for name, value in terms.items():
+                self.sums[name] = self.sums.get(name, 0) + value.float()
+                self.counts[name] += 1
+
+    def read(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Means of the loss terms (of this process), and the speed."""
+        losses = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
+        seconds = time.perf_counter() - self.begun
+        speed = {"images_per_second": self.steps * self.images / seconds, "waiting": self.waited / seconds}
+        self.reset()
+        return losses, speed
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+def _describe(data: Path, faces: FaceSet) -> dict[str, Any]:
+    return {
+        "name": data.resolve().name,
+        "layout": faces.layout,
+        "images": len(faces),
+        "fingerprint": faces.fingerprint,
+        "sources": faces.sources,
+        "notes": faces.notes,
+    }
+
+
+def _in_notebook() -> bool:
+    """Whether this is Jupyter, where a progress bar is wanted without asking."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"

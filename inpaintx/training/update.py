@@ -1,0 +1,144 @@
+"""One update of any optimiser: mixed precision, several processes, parts of a batch, and a stop at NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from inpaintx.errors import InpaintxError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["Fault", "Updater", "broadcast", "first_not_finite"]
+
+MOST_SKIPPED = 30  # float16: more updates than this in a row cannot be the loss scale's search for its value
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why updates stopped: the loss of an optimiser (of this process or another), or a parameter's gradient."""
+
+    optimizer: str
+    parameter: str | None
+    here: bool
+
+
+class Updater:
+    """What :attr:`Trainer.updater` becomes in a run.
+
+    An update is: gradients of the optimiser's own parameters (and no other), their mean over the processes, a check
+    that they are finite, the limit on their norm, the optimiser's step. Networks are not wrapped, so that any order
+    of updates works. After a loss or gradient that is not finite nothing is changed any more, and :attr:`fault` says
+    why.
+
+    Parameters
+    ----------
+    fabric
+        Devices, precision and processes.
+    networks, optimizers
+        The trainer's.
+    clip
+        Largest norm of an update's gradient; 0: no limit.
+    parts
+        Parts that a batch comes in. Gradients add up over them and the step follows the last; where updates follow
+        each other in a step, the later ones see the earlier ones' effect in the last part only.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        clip: float = 0.0,
+        parts: int = 1,
+    ) -> None:
+        self.fabric, self.networks, self.clip, self.parts = fabric, networks, clip, parts
+        self.names = {id(optimizer): name for name, optimizer in optimizers.items()}
+        self.fault: Fault | None = None
+        self.part = 0
+        self.done: set[str] = set()
+        self.skipped = 0
+
+    def begin(self, part: int) -> None:
+        """Announce the part of the batch that comes next."""
+        self.part = part
+        self.done.clear()
+
+    def __call__(self, optimizer: Optimizer, loss: Tensor) -> None:
+        """Update an optimiser's parameters from a loss."""
+        if self.fault:
+            return
+        name = self.names[id(optimizer)]
+        if name in self.done and self.parts > 1:
+            raise InpaintxError(f"accumulate must be 1: the method updates {name!r} more than once in a step")
+        self.done.add(name)
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+        if self.part == 0:
+            optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.fabric.device.type, enabled=False):
+            self.fabric.backward(loss / self.parts if self.parts > 1 else loss, inputs=parameters)
+            if self.part == self.parts - 1:
+                self._finish(optimizer, name, parameters, loss.detach().float())
+
+    def _finish(self, optimizer: Optimizer, name: str, parameters: list[nn.Parameter], own_loss: Tensor) -> None:
+        loss = self._average(parameters, own_loss) if self.fabric.world_size > 1 else own_loss
+        precision = self.fabric.strategy.precision
+        precision.unscale_gradients(optimizer)
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if not torch.isfinite(loss):
+            self.fault = Fault(name, None, here=not torch.isfinite(own_loss))
+            return
+        if torch.isfinite(norm):
+            self.skipped = 0
+            if self.clip:
+                nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
+        elif getattr(precision, "scaler", None) and self.skipped < MOST_SKIPPED:
+            self.skipped += 1  # the scaler leaves this step out and lowers its scale
+        else:
+            self.fault = Fault(name, self._worst(parameters), here=True)
+            return
+        self.fabric.strategy.optimizer_step(optimizer)  # type: ignore[arg-type]
+
+    def _average(self, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
+        """Mean of gradients and loss over the processes; a parameter without gradient in any of them keeps none."""
+        there = torch.tensor([p.grad is not None for p in parameters], device=loss.device, dtype=torch.float32)
+        pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten().float() for p in parameters]
+        flat: Tensor = self.fabric.all_reduce(torch.cat([*pieces, there, loss.view(1)]))  # type: ignore[assignment]
+        sizes = [p.numel() for p in parameters]
+        *means, there, loss = flat.split([*sizes, len(parameters), 1])
+        for parameter, mean, some in zip(parameters, means, there.tolist(), strict=True):
+            if some:
+                parameter.grad = mean.view_as(parameter).to(parameter.dtype)
+        return loss[0]
+
+    def _worst(self, parameters: list[nn.Parameter]) -> str:
+        """Name of the first parameter whose gradient is not finite."""
+        bad = {id(p) for p in parameters if p.grad is not None and not bool(torch.isfinite(p.grad).all())}
+        for name, network in self.networks.items():
+            for parameter, tensor in network.named_parameters():
+                if id(tensor) in bad:
+                    return f"{name}.{parameter}"
+        return "a parameter outside the trainer's networks"
+
+
+def broadcast(fabric: Fabric, networks: Mapping[str, nn.Module]) -> None:
+    """Give all processes the weights and buffers of the first."""
+    if fabric.world_size > 1:
+        for network in networks.values():
+            for tensor in network.state_dict().values():
+                torch.distributed.broadcast(tensor, 0)
+
+
+def first_not_finite(networks: Mapping[str, nn.Module]) -> str | None:
+    """Name of the first weight or buffer that is NaN or infinite."""
+    for name, network in networks.items():
+        for key, tensor in network.state_dict().items():
+            if not bool(torch.isfinite(tensor).all()):
+                return f"{name}.{key}"
+    return None

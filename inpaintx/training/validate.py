@@ -1,0 +1,87 @@
+"""Validation on fixed images with fixed holes: metrics in the hole, and a picture of fills."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from inpaintx.method import Method, fill
+from inpaintx.metrics import measure
+from inpaintx.sheet import Cell, contact_sheet
+
+__all__ = ["Validation", "better"]
+
+SHOWN = 4
+AT_ONCE = 8
+Pixels = npt.NDArray[Any]
+
+
+def better(metric: str, new: float, old: float | None) -> bool:
+    """Whether a metric's new value is better than the best so far."""
+    more_is_better = metric.endswith(("psnr", "ssim"))
+    return old is None or (new > old if more_is_better else new < old)
+
+
+def mean_colour(image: Tensor, mask: Tensor) -> Tensor:
+    """Fill with the mean of the known pixels, each image its own: the floor that training has to leave."""
+    known = 1 - mask
+    mean = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp_min(1)
+    return torch.where(mask > 0, mean, image)
+
+
+class Validation:
+    """Images and holes that stay the same, and what a method makes of them.
+
+    Parameters
+    ----------
+    faces
+        A set; of its images ``count`` are taken, spread evenly.
+    holes
+        Gives the hole of each image by its number.
+    """
+
+    def __init__(self, faces: Sequence[Any], holes: Callable[[tuple[int, ...]], Any], count: int) -> None:
+        chosen = [int(i) for i in np.linspace(0, len(faces) - 1, min(count, len(faces)))]
+        self.image = torch.stack([torch.as_tensor(faces[i]["image"]) for i in chosen])
+        masks = np.stack([holes((0, 0, number)) for number in range(len(chosen))])
+        self.mask = torch.from_numpy(masks).unsqueeze(1).float()
+        floor = measure(mean_colour(self.image, self.mask), self.image, self.mask)
+        self.floor = {name: float(values.mean()) for name, values in floor.items()}
+
+    def __call__(self, method: Method, net: nn.Module, device: torch.device) -> tuple[dict[str, float], Pixels]:
+        """Fill every hole.
+
+        Returns
+        -------
+        dict
+            Means over the images of :func:`inpaintx.metrics.measure` on the composites.
+        ndarray
+            ``[H,W,3]`` uint8: hole, fill, composite and truth of the first few.
+        """
+        modes = {module: module.training for module in net.modules()}
+        net.eval()
+        found: dict[str, list[Tensor]] = {}
+        rows: list[list[Cell]] = []
+        for first in range(0, len(self.image), AT_ONCE):
+            image, mask = (x[first : first + AT_ONCE].to(device) for x in (self.image, self.mask))
+            generator = torch.Generator(device).manual_seed(first)
+            filled = fill(method, net, image, mask, generator=generator)
+            each = measure(filled.image, image, mask)
+            for name, values in each.items():
+                found.setdefault(name, []).append(values.cpu())
+            for i in range(min(SHOWN - len(rows), len(image))):
+                caption = f"{float(each['hole/psnr'][i]):.1f} dB"
+                rows.append(_row(image[i], mask[i], filled.raw[i], filled.image[i], caption))
+        for module, mode in modes.items():
+            module.training = mode
+        return {name: float(torch.cat(values).mean()) for name, values in found.items()}, contact_sheet(rows, tile=160)
+
+
+def _row(image: Tensor, mask: Tensor, raw: Tensor, whole: Tensor, caption: str) -> list[Cell]:
+    hole = torch.where(mask > 0, torch.tensor([[[0.9]], [[0.15]], [[0.35]]], device=image.device), image)
+    captions = (["hole"], ["fill"], ["composite", caption], ["truth"])
+    pictures = (x.permute(1, 2, 0).cpu().numpy() for x in (hole, raw, whole, image))
+    return [Cell(picture, words) for picture, words in zip(pictures, captions, strict=True)]
