@@ -139,12 +139,14 @@ setup(
     cmdclass={"build_ext": BuildExtension},
     install_requires=[
         f"torch=={TORCH_MINOR[0]}.{TORCH_MINOR[1]}.*",  # the ABI that the extension was compiled against
+        "lightning-fabric>=2.5",
         "numpy",
         os.environ.get("INPAINTX_OPENCV", "opencv-python"),  # opencv-python-headless is the same cv2 without libGL
         "pluggy>=1.5",
         "pydantic>=2.7",
         "rich>=13",
         "safetensors>=0.4",
+        "tensorboard>=2.14",
         "torchmetrics>=1.4",
         "typer>=0.12",
     ],

@@ -11,6 +11,8 @@ from inpaintx.inpaint import inpaint
 from inpaintx.method import Config, LearnedConfig, Method, Trainer, Weights
 from inpaintx.ops.poisson import PoissonSolver
 from inpaintx.registry import methods
+from inpaintx.training.export import export
+from inpaintx.training.loop import train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,9 +26,11 @@ __all__ = [
     "Weights",
     "build_info",
     "evaluate",
+    "export",
     "hookimpl",
     "inpaint",
     "methods",
     "ops",
     "testing",
+    "train",
 ]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from inpaintx.data.files import written_whole
@@ -147,9 +147,10 @@ def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]
         ) from None
 
 
-def save(path: Path, method: Method, config: BaseModel, net: nn.Module, **metadata: str) -> None:
-    """Write a network's weights with its method, options and ``metadata``; whole or not at all."""
+def save(path: Path, method: Method, config: BaseModel, net: nn.Module, **metadata: Any) -> None:
+    """Write a network's weights with its method, options and ``metadata`` (text, or JSON); whole or not at all."""
     meta = {"inpaintx.method": method.name, "inpaintx.config": config.model_dump_json(), **metadata}
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     with written_whole(path) as part:
-        save_file(state, part, {key: v if isinstance(v, str) else json.dumps(v) for key, v in meta.items()})
+        words = {key: v if isinstance(v, str) else json.dumps(v) for key, v in meta.items()}
+        part.write_bytes(safetensors.torch.save(state, words))  # save_file would hide what the disk says

@@ -18,7 +18,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.inpaint import Painter
 from inpaintx.many import Failure, Reading, Report, find_jobs, inpaint_many, names_several
 
-__all__ = ["inpaint"]
+__all__ = ["inpaint", "option", "warnings_as_words"]
 
 
 class Blend(str, Enum):
@@ -75,7 +75,7 @@ def inpaint(
     jobs, failures = find_jobs(photo, mask, out)
     reports: list[Report] = []
     quiet_cv2()
-    with _warnings_as_words(None if as_json else "stderr") as warned:
+    with warnings_as_words(None if as_json else "stderr") as warned:
         painter = Painter(
             method,
             preset=preset,
@@ -84,7 +84,7 @@ def inpaint(
             device=device,
             blend=blend.value if blend else None,
             batch_size=batch_size,
-            options=dict(map(_option, set_ or [])),
+            options=dict(map(option, set_ or [])),
         )
         if several:
             make_folder(out)
@@ -131,7 +131,7 @@ def _check_arguments(mask: str | None, out: str, mask_from_alpha: bool) -> None:
         raise InpaintxError("a picture is not written to the terminal; redirect it: -o - > result.png")
 
 
-def _option(text: str) -> tuple[str, Any]:
+def option(text: str) -> tuple[str, Any]:
     """Read ``key=value``; lists and tables are JSON, the rest is left for the method's Config to read."""
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
@@ -175,7 +175,7 @@ def _print(stream: str | None, words: str) -> None:
 
 
 @contextmanager
-def _warnings_as_words(stream: str | None) -> Iterator[list[str]]:
+def warnings_as_words(stream: str | None) -> Iterator[list[str]]:
     """Say each warning once, as a sentence instead of a line of code; collect them for the report."""
     said: list[str] = []
 

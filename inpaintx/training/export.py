@@ -1,0 +1,121 @@
+"""``inpaintx export``: what inference needs of a run, in one file that says where it comes from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from inpaintx import weights
+from inpaintx.errors import InpaintxError
+from inpaintx.method import Method
+from inpaintx.registry import registry
+from inpaintx.training import checkpoint
+from inpaintx.training.config import read_record
+
+__all__ = ["Exported", "Which", "export"]
+
+Which = Literal["best", "last"]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file of weights: where it lies, its SHA-256, and the metadata in it."""
+
+    path: Path
+    sha256: str
+    metadata: dict[str, Any]
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    which: Which = "best",
+    half: bool = False,
+    average: bool = True,
+    licence: str = "not stated",
+    method: Method | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a run's network as weights that ``inpaintx inpaint --weights`` takes.
+
+    Parameters
+    ----------
+    run
+        Folder of a run.
+    out
+        The file, ``*.safetensors``.
+    which
+        The checkpoint with the best validation (the last where there was none), or the last.
+    half
+        Whether numbers are stored in float16; they are read back as float32.
+    average
+        Whether the running average is taken where the run has one.
+    licence
+        Terms of the weights, in words.
+    method
+        Default: the registered one that the run names.
+    overwrite
+        Whether a file that exists is replaced.
+
+    Raises
+    ------
+    InpaintxError
+        Not a run, no checkpoint yet, a damaged one, weights that float16 cannot hold, a file in the way.
+    """
+    run, out = Path(run), Path(out)
+    if out.suffix != ".safetensors":
+        raise InpaintxError(f"weights are written as .safetensors, got {out}")
+    if out.exists() and not overwrite:
+        raise InpaintxError(f"{out} exists; give another name, or overwrite it (--overwrite)")
+    read_record(run)
+    found = checkpoint.checkpoints(run)
+    if not found:
+        raise InpaintxError(f"run {run} has no checkpoint yet")
+    best = found[-1].record()["best"] or {}
+    chosen = next((c for c in found if which == "best" and c.step == best.get("step")), found[-1])
+    record = chosen.record()
+    method = method or registry().method(record["method"])
+    config = method.config(record["preset"], **record["config"])
+    averaged = average and record["train"]["ema"] > 0
+    net = method.network(config)
+    try:
+        net.load_state_dict(checkpoint.read_network(chosen, "ema" if averaged else "net"))
+    except RuntimeError as error:
+        raise InpaintxError(
+            f"checkpoint {chosen.folder} does not fit method {method.name!r} as it is now: "
+            f"{str(error).splitlines()[-1].strip()}"
+        ) from None
+    if half:
+        largest = max((float(x.abs().max()) for x in net.state_dict().values() if x.is_floating_point()), default=0.0)
+        if largest > torch.finfo(torch.float16).max:
+            raise InpaintxError(f"float16 cannot hold the weights: the largest is {largest:g}")
+        net = net.half()
+    metadata = _metadata(record, averaged, half, licence)
+    weights.save(out, method, config, net, **metadata)
+    return Exported(out, weights.sha256(out), metadata)
+
+
+def _metadata(record: dict[str, Any], averaged: bool, half: bool, licence: str) -> dict[str, Any]:
+    """Where weights come from; nothing of the machine but what it is in general words."""
+    data, train = record["data"], record["train"]
+    return {
+        "preset": record["preset"],
+        "steps": str(record["step"]),
+        "seed": str(train["seed"]),
+        "data": f"{data['name']} ({data['layout']}, {data['images']} images of split {train['split']!r})",
+        "holes": train["holes"],
+        "validation": {
+            "split": train["val_split"],
+            "holes": train["val_holes"] or train["holes"],
+            "metrics": record["metrics"],
+            "mean_colour": record["mean_colour"],
+        },
+        "frozen": record["frozen"],
+        "training": {**train, "processes": record["processes"]},
+        "hardware": record["hardware"],
+        "weights": ("running average" if averaged else "last step's") + (", float16" if half else ", float32"),
+        "licence": licence,
+        "versions": f"inpaintx {record['inpaintx']}, torch {record['torch']}",
+    }
