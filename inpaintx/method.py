@@ -2,7 +2,7 @@
 
 import difflib
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,8 @@ from inpaintx.errors import InpaintxError
 from inpaintx.trainer import Trainer
 
 __all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights", "fill"]
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 class Config(BaseModel):
@@ -185,7 +187,7 @@ class Method:
         return cls.trainer is not Method.trainer
 
 
-def changed(base: BaseModel, options: dict[str, Any], owner: str) -> BaseModel:
+def changed(base: Options, options: dict[str, Any], owner: str) -> Options:
     """Make a copy of options with some of them changed; ``owner`` names in errors whose options they are.
 
     Raises

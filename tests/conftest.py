@@ -2,6 +2,7 @@ import pytest
 import torch
 from small_evaluation import five_faces  # noqa: F401 - fixtures for every file
 from toy_methods import folder, toys  # noqa: F401
+from toy_training import toy, toy_faces  # noqa: F401
 
 import inpaintx
 

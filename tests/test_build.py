@@ -117,8 +117,9 @@ def test_the_example_plugin_is_listed(fresh):
     assert row["error"] is None
 
 
-def test_the_example_plugin_keeps_the_contract(fresh):
-    done = fresh("check", "mean_colour")
+@pytest.mark.parametrize("method", ["mean_colour", "small_unet"])
+def test_the_example_plugin_keeps_the_contract(fresh, method):
+    done = fresh("check", method)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

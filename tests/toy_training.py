@@ -8,11 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from face_sets import plain
-from toy_methods import FakeEntryPoint
 from torch import nn
+from toy_methods import FakeEntryPoint
 
 import inpaintx.registry
 from inpaintx import LearnedConfig, Method, Trainer, hookimpl
+from inpaintx.training.checkpoint import checkpoints, read
 
 NAMES = [f"{split}/{i:02}.png" for split, count in (("train", 10), ("val", 4)) for i in range(count)]
 
@@ -25,6 +26,7 @@ class ToyConfig(LearnedConfig):
     dropout: float = 0.3
     noise: bool = True
     norm: bool = True
+    critic: bool = True
     twice: bool = False
     bad_at: int = 0
     bad: str = "loss"
@@ -62,10 +64,13 @@ class ToyTrainer(Trainer):
             os.kill(os.getpid(), signal.SIGKILL)
         out = net(image, mask)
         out = out + 0.05 * torch.randn_like(out) if self.config.noise else out
+        l1 = (out - image).abs().mean()
+        if not self.config.critic:
+            self.update("net", l1)
+            return {"l1": l1}
         for _ in range(1 + self.config.twice):
             wrong = F.relu(1 - critic(image)).mean() + F.relu(1 + critic(out.detach())).mean()
             self.update("critic", wrong)
-        l1 = (out - image).abs().mean()
         adv = -critic(out).mean()
         if self.steps + 1 == self.config.bad_at:
             adv = self.spoilt(adv)
@@ -75,12 +80,15 @@ class ToyTrainer(Trainer):
     def spoilt(self, adv):
         if self.config.bad == "loss":
             return adv * torch.nan
-        weight = self.networks["net"].last.weight
         if self.config.bad == "gradient":
+            weight = self.networks["net"].last.weight
             return adv + (weight - weight.detach()).sqrt().sum()  # 0, and its gradient is infinite
-        with torch.no_grad():
-            weight.fill_(torch.inf)  # no loss of this step sees it
         return adv
+
+    def advance(self):
+        super().advance()
+        if self.steps == self.config.bad_at and self.config.bad == "weight":  # no loss of this step sees it
+            nn.init.constant_(self.networks["net"].last.weight, torch.inf)
 
 
 class Toy(Method):
@@ -110,5 +118,23 @@ def toy(monkeypatch):
 
 
 @pytest.fixture
-def faces(tmp_path):
+def toy_faces(tmp_path):
     return plain(tmp_path / "faces", NAMES, 16)
+
+
+def weights(run, step=None):
+    """All tensors of a run's checkpoint (the last), networks and optimisers."""
+    chosen = next(c for c in checkpoints(run)[::-1] if step in (None, c.step))
+    networks, state = read(chosen, [p.stem for p in chosen.folder.glob("*.safetensors")])
+    found = {f"{name}.{key}": tensor for name, tensors in networks.items() for key, tensor in tensors.items()}
+    for name, optimizer in state["trainer"]["optimizers"].items():
+        for number, slots in optimizer["state"].items():
+            found |= {f"{name}.{number}.{slot}": tensor for slot, tensor in slots.items()}
+    return found
+
+
+def differing(run, other):
+    """Names of the tensors that are not equal to the last bit."""
+    first, second = weights(run), weights(other)
+    assert first.keys() == second.keys()
+    return [key for key in first if not torch.equal(first[key], second[key])]

@@ -26,7 +26,9 @@ def train(
     preset: Annotated[str | None, typer.Option(help="Named options of the method.", show_default="default")] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One option of the method or of the loop; an unknown one lists all."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="One option of the method or of the loop; an unknown one lists all."
+        ),
     ] = None,
     steps: Annotated[int | None, typer.Option(metavar="N", help="The same as --set steps=N.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", help="The same as --set seed=S.")] = None,
@@ -39,7 +41,7 @@ def train(
     from inpaintx.training.watch import Bar
 
     with warnings_as_words("stdout"):
-        done = job(
+        job(
             method,
             data,
             out,
@@ -52,9 +54,6 @@ def train(
             devices=devices,
             watch=[Bar()],
         )
-        best = done.best
-        words = f"; the best {best['metric']} is {best['value']:.4g}, at step {best['step']}" if best else ""
-        print(f"{done.run}: {done.steps} steps{words}", flush=True)
 
 
 def export(

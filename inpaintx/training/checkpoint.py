@@ -10,7 +10,8 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from torch import Tensor
 from inpaintx.data.files import PART, folder_written_whole
 from inpaintx.errors import InpaintxError
 
-__all__ = ["Checkpoint", "checkpoints", "clean", "keep", "read", "read_network", "write"]
+__all__ = ["Checkpoint", "checkpoints", "clean", "fitting", "keep", "read", "read_network", "write"]
 
 State = Mapping[str, Tensor]
 
@@ -107,6 +108,18 @@ def read_network(checkpoint: Checkpoint, name: str) -> dict[str, Tensor]:
         return safetensors.torch.load_file(checkpoint.folder / f"{name}.safetensors")
     except (safetensors.SafetensorError, OSError) as error:
         raise _damaged(checkpoint.folder, error) from None
+
+
+@contextmanager
+def fitting(checkpoint: Checkpoint, method: str) -> Iterator[None]:
+    """Say in words, while a checkpoint's content is loaded, that it does not fit the method's networks any more."""
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError) as error:
+        words = (str(error).strip().splitlines() or [""])[-1].strip()
+        raise InpaintxError(
+            f"checkpoint {checkpoint.folder} does not fit method {method!r} as it is now ({words})"
+        ) from None
 
 
 def _damaged(folder: Path, error: Exception) -> InpaintxError:

@@ -28,7 +28,8 @@ class TrainConfig(BaseModel):
     split, val_split
         Parts of the data that are trained on and validated on.
     holes, val_holes
-        Where holes come from (see :func:`inpaintx.data.holes.open_holes`); ``val_holes`` empty: as ``holes``.
+        Where holes come from (see :func:`inpaintx.data.holes.open_holes`); ``"own"``: the masks that the set itself
+        has; ``val_holes`` empty: as ``holes``.
     flip
         Whether images are mirrored at random.
     val_images
@@ -124,7 +125,7 @@ def settle(
             f"method {method.name!r} defines trainer(), but its Config does not derive from inpaintx.LearnedConfig"
         )
     own, loop = _divide(method, base, options)
-    train: BaseModel = TrainConfig()
+    train = TrainConfig.model_validate({})
     if earlier is not None:
         check_same("method", earlier["method"], method.name)
         check_same("preset", earlier["preset"], preset or earlier["preset"])
@@ -132,7 +133,6 @@ def settle(
         train = changed(train, earlier["train"], "the training loop as the run recorded them")
     config = changed(base, own, f"method {method.name!r}")
     settled = changed(train, loop, "the training loop")
-    assert isinstance(config, LearnedConfig) and isinstance(settled, TrainConfig)
     if earlier is not None:
         _check_continued(base, config)
         _check_continued(train, settled)

@@ -80,13 +80,9 @@ def export(
     config = method.config(record["preset"], **record["config"])
     averaged = average and record["train"]["ema"] > 0
     net = method.network(config)
-    try:
-        net.load_state_dict(checkpoint.read_network(chosen, "ema" if averaged else "net"))
-    except RuntimeError as error:
-        raise InpaintxError(
-            f"checkpoint {chosen.folder} does not fit method {method.name!r} as it is now: "
-            f"{str(error).splitlines()[-1].strip()}"
-        ) from None
+    state = checkpoint.read_network(chosen, "ema" if averaged else "net")
+    with checkpoint.fitting(chosen, method.name):
+        net.load_state_dict(state)
     if half:
         largest = max((float(x.abs().max()) for x in net.state_dict().values() if x.is_floating_point()), default=0.0)
         if largest > torch.finfo(torch.float16).max:

@@ -6,7 +6,6 @@ import json
 import random
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 import inpaintx
 from inpaintx.data.files import make_folder, written_whole
-from inpaintx.data.holes import open_holes
+from inpaintx.data.holes import Holes, open_holes
 from inpaintx.data.sets import FaceSet, open_set
 from inpaintx.data.stream import batches
 from inpaintx.errors import InpaintxError
@@ -29,9 +28,9 @@ from inpaintx.training import checkpoint
 from inpaintx.training.average import Average
 from inpaintx.training.config import RECORD, Settings, check_same, read_record, settle
 from inpaintx.training.processes import hardware, start
-from inpaintx.training.update import Fault, Updater, broadcast, first_not_finite
+from inpaintx.training.update import Updater, broadcast, first_not_finite
 from inpaintx.training.validate import Validation, better
-from inpaintx.training.watch import Bar, Journal, Watcher
+from inpaintx.training.watch import Bar, Journal, Meter, Watcher
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -109,7 +108,8 @@ def train(
     short = {key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None}
     if out.exists() and not resume:
         raise InpaintxError(f"{out} exists; resume the run in it (--resume), or give another folder")
-    earlier = read_record(out) if (out / RECORD).exists() or (resume and out.exists()) else None
+    there = out.exists() and any(not path.name.startswith(".") for path in out.iterdir())
+    earlier = read_record(out) if there else None
     settings = settle(method, preset, {**(options or {}), **short}, earlier)
     fabric = start(device, devices, settings.train.precision)
     if watch is None:
@@ -123,19 +123,18 @@ class _Run:
     def __init__(self, fabric: Fabric, settings: Settings, data: Path, out: Path) -> None:
         self.fabric, self.out = fabric, out
         self.method, self.config, self.options = settings.method, settings.config, settings.train
-        size, options = self.config.size, self.options
-        self.faces = open_set(data, size=size, split=options.split, wants=self.method.needs(self.config))
-        self.holes = open_holes(options.holes, size=size)
+        options = self.options
+        self.faces, self.holes = self._open(data, options.split, options.holes, self.method.needs(self.config))
         self.validation = self._open_validation(data) if options.validate_every else None
         self._seed(0, 0, rank=0)
         net = self.method.network(self.config).to(fabric.device).train()
         self.trainer = self.method.trainer(net, self.config)
         for part in [*self.trainer.networks.values(), *vars(self.trainer).values()]:
             if isinstance(part, nn.Module):  # discriminators, and feature extractors that it holds
-                part.to(fabric.device, memory_format=torch.channels_last if options.channels_last else None)
-        self.updater = Updater(
-            fabric, self.trainer.networks, self.trainer.optimizers, options.clip, options.accumulate
-        )
+                part.to(fabric.device)
+                if options.channels_last:
+                    part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.updater = Updater(fabric, self.trainer.networks, self.trainer.optimizers, options.clip, options.accumulate)
         self.trainer.updater = self.updater
         self.average = Average(net, options.ema) if options.ema else None
         self.net = self.average.net if self.average else net
@@ -152,14 +151,20 @@ class _Run:
             "mean_colour": self.validation.floor if self.validation else {},
         }
 
+    def _open(self, data: Path, split: str, holes: str, wants: frozenset[str]) -> tuple[FaceSet, Holes | None]:
+        """A part of the data, and its holes; None: those that the set itself has."""
+        own = frozenset({"mask"}) if holes == "own" else frozenset()
+        faces = open_set(data, size=self.config.size, split=split, wants=wants | own)
+        return faces, None if own else open_holes(holes, size=self.config.size)
+
     def _open_validation(self, data: Path) -> Validation:
-        size, options = self.config.size, self.options
+        options = self.options
         try:
-            faces = open_set(data, size=size, split=options.val_split)
+            faces, holes = self._open(data, options.val_split, options.val_holes or options.holes, frozenset())
         except InpaintxError as error:
             hint = "validate on another part (val_split=...), or never (validate_every=0)"
             raise InpaintxError(f"{error}; {hint}") from None
-        return Validation(faces, open_holes(options.val_holes or options.holes, size=size), options.val_images)
+        return Validation(faces, holes, options.val_images)
 
     def go(self, watchers: Sequence[Watcher], earlier: dict[str, Any] | None) -> Trained:
         """Train to the last step."""
@@ -174,7 +179,7 @@ class _Run:
             for note in self._notes(first):
                 self._tell("note", note)
             if first < self.config.steps:
-                stream = batches(
+                stream: Any = batches(
                     self.faces,
                     self.holes,
                     batch=self.config.batch,
@@ -186,31 +191,37 @@ class _Run:
                     flip=self.options.flip,
                 )
                 self._train(first, stack.enter_context(closing(stream)))
+            best = self.best
+            words = f"; the best {best['metric']} is {best['value']:.4g}, at step {best['step']}" if best else ""
+            self._tell("note", f"{self.out}: {self.trainer.steps} steps{words}")
         return Trained(self.out, self.trainer.steps, self.metrics, self.best)
 
     def _continue(self, earlier: dict[str, Any]) -> int:
         """Load the last checkpoint, if there is one yet; the steps that it has behind it."""
-        for key in ("fingerprint", "sources"):
+        for key in ("images", "fingerprint", "sources"):
             check_same(f"data {key}", earlier["data"][key], self.record["data"][key])
         for key in ("frozen", "processes"):
             check_same(key, earlier[key], self.record[key])
         found = checkpoint.checkpoints(self.out)
         if not found:
             return 0
-        networks, state = checkpoint.read(found[-1], list(self._networks()))
-        for name, network in self._networks().items():
-            network.load_state_dict(networks[name])
-        self.trainer.load_state_dict(state["trainer"])
+        last = found[-1]
+        networks, state = checkpoint.read(last, list(self._networks()))
+        with checkpoint.fitting(last, self.method.name):
+            for name, network in self._networks().items():
+                network.load_state_dict(networks[name])
+            self.trainer.load_state_dict(state["trainer"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
-        record = found[-1].record()
+        record = last.record()
         self.metrics, self.best = record["metrics"], record["best"]
-        return found[-1].step
+        return last.step
 
     def _begin_folder(self) -> None:
-        make_folder(self.out / "checkpoints")
-        checkpoint.clean(self.out)
+        make_folder(self.out)
         with written_whole(self.out / RECORD) as part:
             part.write_text(json.dumps(self.record, indent=1) + "\n")
+        make_folder(self.out / "checkpoints")
+        checkpoint.clean(self.out)
 
     def _networks(self) -> dict[str, nn.Module]:
         """What a checkpoint keeps."""
@@ -222,7 +233,7 @@ class _Run:
         if self.options.compile:
             for network in self.trainer.networks.values():
                 network.compile()
-        meter = _Meter(self.fabric, self.config.batch)
+        meter = Meter(self.config.batch * self.fabric.world_size)
         for step in range(first + 1, self.config.steps + 1):
             begun = time.perf_counter()
             batch = next(stream)
@@ -248,7 +259,10 @@ class _Run:
                 found = self.trainer.step({key: self._placed(value) for key, value in part.items()})
             terms.append({name: value.detach() for name, value in found.items()})
         if self.updater.fault:
-            raise InpaintxError(self._words(step, self.updater.fault, terms, batch["name"]))
+            saved = checkpoint.checkpoints(self.out)
+            kept = f"the checkpoint of step {saved[-1].step} is kept" if saved else "there is no checkpoint yet"
+            what = self.updater.fault.words(terms, batch["name"])
+            raise InpaintxError(f"step {step}: {what}; the run has stopped, {kept}")
         self.trainer.advance()
         if self.average:
             self.average.update(self.trainer.networks["net"], step)
@@ -260,24 +274,6 @@ class _Run:
         if self.options.channels_last and value.dim() == 4:
             value = value.contiguous(memory_format=torch.channels_last)
         return value.to(self.fabric.device)
-
-    def _words(self, step: int, fault: Fault, terms: list[dict[str, Tensor]], names: list[str]) -> str:
-        """Say at what a run stopped: the loss term or the parameter, and the files."""
-        bad = [(number, name) for number, part in enumerate(terms) for name, x in part.items() if not x.isfinite()]
-        if bad:
-            number, name = bad[0]
-            what = f"loss term {name!r} is {float(terms[number][name])}"
-            size = len(names) // len(terms)
-            names = names[number * size : (number + 1) * size]
-        elif fault.parameter:
-            what = f"the gradient of {fault.parameter} is not finite"
-        elif fault.here:
-            what = f"the loss of optimiser {fault.optimizer!r} is not finite"
-        else:
-            return f"step {step}: the loss of another process is not finite; the run has stopped"
-        saved = checkpoint.checkpoints(self.out)
-        kept = f"the checkpoint of step {saved[-1].step} is kept" if saved else "there is no checkpoint yet"
-        return f"step {step}: {what}; the batch: {', '.join(names)}; the run has stopped, {kept}"
 
     def _validate(self, step: int) -> bool:
         """Validate, in the first process; whether the result is the best so far."""
@@ -319,47 +315,21 @@ class _Run:
             getattr(watcher, event)(*values)
 
     def _notes(self, first: int) -> Iterator[str]:
-        yield f"method {self.method.name}, on {self.record['hardware']}"
-        yield from [*self.faces.notes, *self.holes.notes]
+        size = sum(p.numel() for p in self.net.parameters())
+        where = self.record["hardware"]
+        yield f"method {self.method.name}, preset {self.record['preset']}, {size:,} parameters, on {where}"
+        yield from self.faces.notes
+        yield from self.holes.notes if self.holes else []
         for name, outcome in self.trainer.frozen.items():
             loud = "" if outcome == "official" else ": results are not comparable with published ones"
             yield f"features: {name}={outcome}{loud}"
         if self.validation:
-            floor = "  ".join(f"{name} {value:.4g}" for name, value in self.validation.floor.items())
-            yield f"validation on {len(self.validation.image)} images; mean colour as fill: {floor}"
+            floor = self.validation.floor["hole/psnr"]
+            yield f"validation on {len(self.validation.image)} images; filled with the mean colour: {floor:.2f} dB"
         if first >= self.config.steps:
             yield f"the run has all its {first} steps; give more to go on"
         elif first:
             yield f"resumed after step {first}"
-
-
-class _Meter:
-    """Loss terms and speed since it was last read."""
-
-    def __init__(self, fabric: Fabric, batch: int) -> None:
-        self.fabric, self.images = fabric, batch * fabric.world_size
-        self.reset()
-
-    def reset(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.counts: Counter[str] = Counter()
-        self.steps, self.waited, self.begun = 0, 0.0, time.perf_counter()
-
-    def add(self, parts: list[dict[str, Tensor]]) -> None:
-        """Take in the loss terms of a step."""
-        self.steps += 1
-        for terms in parts:
-            for name, value in terms.items():
-                self.sums[name] = self.sums.get(name, 0) + value.float()
-                self.counts[name] += 1
-
-    def read(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Means of the loss terms (of this process), and the speed."""
-        losses = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
-        seconds = time.perf_counter() - self.begun
-        speed = {"images_per_second": self.steps * self.images / seconds, "waiting": self.waited / seconds}
-        self.reset()
-        return losses, speed
 
 
 def _due(step: int, every: int) -> bool:

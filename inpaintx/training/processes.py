@@ -71,5 +71,6 @@ def hardware(fabric: Fabric) -> str:
     """What a run computes on, in general words."""
     if fabric.device.type == "cuda":
         return f"{fabric.world_size} x {torch.cuda.get_device_name(fabric.device)}"
-    each = f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    each = f"CPU, {threads} thread{'s' * (threads > 1)}"
     return each if fabric.world_size == 1 else f"{fabric.world_size} processes, each {each}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,27 @@ class Fault:
     optimizer: str
     parameter: str | None
     here: bool
+
+    def words(self, terms: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> str:
+        """Name the loss term, or else the parameter, and the images.
+
+        Parameters
+        ----------
+        terms
+            The step's loss terms, for each part of the batch.
+        names
+            The batch's images.
+        """
+        size = len(names) // len(terms)
+        for number, part in enumerate(terms):
+            for name, value in part.items():
+                if not value.isfinite():
+                    own = names[number * size : (number + 1) * size]
+                    return f"loss term {name!r} is {float(value)}; the batch: {', '.join(own)}"
+        if not self.here:
+            return f"the loss of optimiser {self.optimizer!r} is not finite in another process"
+        what = f"the gradient of {self.parameter}" if self.parameter else f"the loss of optimiser {self.optimizer!r}"
+        return f"{what} is not finite; the batch: {', '.join(names)}"
 
 
 class Updater:
@@ -103,7 +124,7 @@ class Updater:
         else:
             self.fault = Fault(name, self._worst(parameters), here=True)
             return
-        self.fabric.strategy.optimizer_step(optimizer)  # type: ignore[arg-type]
+        self.fabric.strategy.optimizer_step(optimizer)
 
     def _average(self, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
         """Mean of gradients and loss over the processes; a parameter without gradient in any of them keeps none."""
@@ -111,7 +132,7 @@ class Updater:
         pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten().float() for p in parameters]
         flat: Tensor = self.fabric.all_reduce(torch.cat([*pieces, there, loss.view(1)]))  # type: ignore[assignment]
         sizes = [p.numel() for p in parameters]
-        *means, there, loss = flat.split([*sizes, len(parameters), 1])
+        *means, there, loss = torch.split(flat, [*sizes, len(parameters), 1])
         for parameter, mean, some in zip(parameters, means, there.tolist(), strict=True):
             if some:
                 parameter.grad = mean.view_as(parameter).to(parameter.dtype)

@@ -1,7 +1,7 @@
 """Validation on fixed images with fixed holes: metrics in the hole, and a picture of fills."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,13 @@ def mean_colour(image: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask > 0, mean, image)
 
 
+class Samples(Protocol):
+    """A set of samples by number."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
+
+
 class Validation:
     """Images and holes that stay the same, and what a method makes of them.
 
@@ -40,14 +47,18 @@ class Validation:
     faces
         A set; of its images ``count`` are taken, spread evenly.
     holes
-        Gives the hole of each image by its number.
+        Gives the hole of each image by its number; None: the samples' own ``"mask"``.
     """
 
-    def __init__(self, faces: Sequence[Any], holes: Callable[[tuple[int, ...]], Any], count: int) -> None:
+    def __init__(self, faces: Samples, holes: Callable[[tuple[int, ...]], Any] | None, count: int) -> None:
         chosen = [int(i) for i in np.linspace(0, len(faces) - 1, min(count, len(faces)))]
-        self.image = torch.stack([torch.as_tensor(faces[i]["image"]) for i in chosen])
-        masks = np.stack([holes((0, 0, number)) for number in range(len(chosen))])
-        self.mask = torch.from_numpy(masks).unsqueeze(1).float()
+        samples = [faces[i] for i in chosen]
+        self.image = torch.stack([sample["image"] for sample in samples])
+        if holes is None:
+            self.mask = torch.stack([sample["mask"] for sample in samples])
+        else:
+            masks = [torch.from_numpy(holes((0, 0, number))) for number in range(len(chosen))]
+            self.mask = torch.stack(masks).unsqueeze(1).float()
         floor = measure(mean_colour(self.image, self.mask), self.image, self.mask)
         self.floor = {name: float(values.mean()) for name, values in floor.items()}
 

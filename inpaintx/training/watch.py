@@ -1,17 +1,20 @@
 """What is seen of a run while it goes: a bar or plain lines, pictures in a notebook, TensorBoard and PNG files."""
 
+import importlib.util
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
+from torch import Tensor
 from typing_extensions import Self
 
-from inpaintx.data.photo import encode
 from inpaintx.data.files import make_folder, written_whole
+from inpaintx.data.photo import encode
 
-__all__ = ["Bar", "Journal", "Watcher"]
+__all__ = ["Bar", "Journal", "Meter", "Watcher"]
 
 Pixels = npt.NDArray[Any]
 
@@ -64,7 +67,7 @@ class Journal(Watcher):
         self.pictures = run / "pictures"
         make_folder(self.pictures)
         purge = step + 1 if step else None
-        self.writer: Any = SummaryWriter(str(run / "tensorboard"), purge_step=purge)  # type: ignore[no-untyped-call]
+        self.writer: Any = SummaryWriter(str(run / "tensorboard"), purge_step=purge)
 
     def __exit__(self, *error: object) -> None:
         self.writer.close()
@@ -102,7 +105,8 @@ class Bar(Watcher):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.console = console or Console(highlight=False, soft_wrap=True)
-        self.live = self.console.is_terminal or self.console.is_jupyter
+        widgets = self.console.is_jupyter and importlib.util.find_spec("ipywidgets")  # without them rich draws no bar
+        self.live = bool(self.console.is_terminal or widgets)
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[words]}"), TimeRemainingColumn())
         self.progress = Progress(*columns, console=self.console, disable=not self.live)
         self.task = self.progress.add_task("", words="", visible=False)
@@ -145,12 +149,42 @@ class Bar(Watcher):
 
     def validated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
         """Print the metrics."""
-        words = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        words = "  ".join(f"{name} {metrics[name]:.4g}" for name in ("hole/psnr", "hole/ssim", "hole/mae"))
         self.note(f"step {step}/{self.steps}  validation: {words}{'  (the best so far)' * best}")
 
     def picture(self, step: int, pixels: Pixels) -> None:
         """Show the picture in a notebook."""
         if self.console.is_jupyter:
-            from IPython.display import Image, display
+            from IPython.display import Image, display  # type: ignore[import-not-found]
 
             display(Image(encode(pixels, "PNG", None)[0]))
+
+
+class Meter:
+    """Loss terms and speed since it was last read; ``images`` are those of a step, over all processes."""
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.sums: dict[str, Tensor] = {}
+        self.counts: Counter[str] = Counter()
+        self.steps, self.waited, self.begun = 0, 0.0, time.perf_counter()
+
+    def add(self, parts: list[dict[str, Tensor]]) -> None:
+        """Take in the loss terms of a step."""
+        self.steps += 1
+        for terms in parts:
+            for name, value in terms.items():
+                self.sums[name] = self.sums.get(name, 0) + value.float()
+                self.counts[name] += 1
+
+    def read(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Means of the loss terms (of this process), and the speed."""
+        losses = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
+        seconds = time.perf_counter() - self.begun
+        speed = {"images_per_second": self.steps * self.images / seconds, "waiting": self.waited / seconds}
+        self.reset()
+        return losses, speed

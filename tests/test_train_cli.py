@@ -1,0 +1,123 @@
+"""``inpaintx train`` and ``inpaintx export`` as a user calls them."""
+
+import json
+
+import numpy as np
+import pytest
+from face_sets import plain
+from safetensors import safe_open
+from safetensors.torch import load_file
+from toy_methods import box
+from toy_training import weights
+
+from inpaintx.cli import run
+from inpaintx.data.photo import read_photo, write_photo
+from inpaintx.weights import sha256
+
+pytestmark = pytest.mark.usefixtures("toy")
+COMMON = ["--device", "cpu", "--set", "val_images=2", "--set", "workers=0"]
+
+
+def train(faces, out, *more):
+    return run(["train", "toy", str(faces), "-o", str(out), *COMMON, *map(str, more)])
+
+
+@pytest.fixture
+def done(toy_faces, tmp_path, capsys):
+    more = ["--preset", "tiny", "--set", "ema=0.5", "--set", "checkpoint_every=2", "--set", "run.seed=3"]
+    assert train(toy_faces, tmp_path / "run", *more) == 0
+    return tmp_path / "run"
+
+
+def test_train_says_what_it_does(done, capsys):
+    record = json.loads((done / "config.json").read_text())
+    assert record["preset"] == "tiny"
+    assert record["config"]["steps"] == 4
+    assert record["train"]["seed"] == 3
+    assert (done / "checkpoints" / "step-00000004" / "state.pt").is_file()
+
+
+def test_train_words(toy_faces, tmp_path, capsys):
+    assert train(toy_faces, tmp_path / "run", "--steps", 2) == 0
+    words = capsys.readouterr().out
+    assert "vgg=random: results are not comparable" in words
+    assert "step 2/2" in words
+    assert "images/s" in words
+    assert "2 steps; the best hole/psnr is" in words
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ([], "exists; resume the run in it (--resume)"),
+        (["--resume", "--set", "lr=1"], "was made with lr=0.01 and cannot go on with lr=1.0"),
+        (["--resume", "--set", "lr"], "--set takes KEY=VALUE"),
+        (["--resume", "--device", "cuda:99"], "cuda:99"),
+    ],
+)
+def test_bad_input_is_one_sentence(done, toy_faces, capsys, more, words):
+    capsys.readouterr()
+    assert train(toy_faces, done, *more) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+
+
+def test_no_such_data(tmp_path, capsys):
+    assert train(tmp_path / "nothing", tmp_path / "run") == 2
+    assert str(tmp_path / "nothing") in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def export(*arguments):
+    return run(["export", *map(str, arguments)])
+
+
+def test_export_and_inpaint(done, tmp_path, capsys):
+    out = tmp_path / "w.safetensors"
+    assert export(done, "-o", out, "--which", "last", "--licence", "research only") == 0
+    said = capsys.readouterr().out
+    assert f"SHA-256 {sha256(out)}" in said
+    with safe_open(out, "pt") as file:
+        metadata = file.metadata()
+    assert metadata["inpaintx.method"] == "toy"
+    assert json.loads(metadata["inpaintx.config"])["batch"] == 4
+    expected = {"preset": "tiny", "steps": "4", "seed": "3", "licence": "research only"}
+    assert {key: metadata[key] for key in expected} == expected
+    assert metadata["data"] == "faces (folder, 10 images of split 'train')"
+    assert metadata["hardware"].startswith("CPU, ")
+    assert json.loads(metadata["frozen"]) == {"vgg": "random"}
+    assert json.loads(metadata["validation"])["metrics"]["hole/psnr"] > 0
+    assert str(tmp_path) not in str(metadata)
+    averaged = {k[4:]: v for k, v in weights(done).items() if k.startswith("ema.")}
+    assert all(bool((load_file(out)[key] == value).all()) for key, value in averaged.items())
+
+    photo = plain(tmp_path / "photos", ["p.png"], 40) / "p.png"
+    hole = box(40, 40)
+    write_photo(tmp_path / "m.png", np.where(hole, 255, 0).astype(np.uint8))
+    command = ["inpaint", photo, tmp_path / "m.png", "-o", tmp_path / "o.png", "-m", "toy", "--weights", out]
+    assert run(list(map(str, command))) == 0
+    before, after = read_photo(photo).pixels, read_photo(tmp_path / "o.png").pixels
+    assert (before[~hole] == after[~hole]).all()
+    assert (before[hole] != after[hole]).any()
+
+
+def test_export_of_the_last_weights_in_half_the_room(done, tmp_path):
+    assert export(done, "-o", tmp_path / "h.safetensors", "--half", "--no-average", "--which", "last") == 0
+    stored, whole = load_file(tmp_path / "h.safetensors"), weights(done)
+    assert str(stored["last.weight"].dtype) == "torch.float16"
+    assert bool((stored["last.weight"] == whole["net.last.weight"].half()).all())
+
+
+def test_export_refuses(done, tmp_path, capsys):
+    out = tmp_path / "w.safetensors"
+    out.write_text("mine")
+    assert export(done, "-o", out) == 2
+    assert out.read_text() == "mine"
+    assert "exists" in capsys.readouterr().err
+    assert export(done, "-o", tmp_path / "w.pt") == 2
+    assert ".safetensors" in capsys.readouterr().err
+    assert export(tmp_path, "-o", tmp_path / "x.safetensors") == 2
+    assert "not the folder of a run" in capsys.readouterr().err
+    assert export(done, "-o", tmp_path / "none" / "x.safetensors") == 2
+    assert "does not exist" in capsys.readouterr().err

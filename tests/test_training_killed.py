@@ -1,0 +1,83 @@
+"""A run that is killed at any moment and resumed ends with the weights of one that was not, to the last bit."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_training import run, steps_kept
+from toy_training import differing, weights
+
+STEPS = 9
+KILLED = """
+import os, signal, sys
+import torch
+from test_training import run
+from inpaintx.training import checkpoint
+
+faces, out, moment, number = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+options = {"checkpoint_every": 2, "ema": 0.9, "workers": 2}
+if moment == "write":  # the networks' files are there already, the rest is not
+    save, calls = torch.save, []
+    def killed(*arguments):
+        calls.append(1)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(*arguments)
+    checkpoint.torch.save = killed
+else:
+    options["kill_at"] = number
+run(faces, out, steps=9, **options)
+"""
+
+
+def python(script, *arguments, launcher=()):
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path, "INPAINTX_LOAD_PLUGINS": ""}
+    command = [sys.executable, *launcher, script] if launcher else [sys.executable, "-c", script]
+    return subprocess.run([*command, *map(str, arguments)], env=env, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("moment", ["step", "write"])
+def test_killed_and_resumed(toy_faces, tmp_path, moment):
+    number = random.SystemRandom().randint(1, STEPS if moment == "step" else STEPS // 2 + 1)
+    out = tmp_path / "killed"
+    done = python(KILLED, toy_faces, out, moment, number)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    last = 2 * ((number - 1) // 2) if moment == "step" else 2 * (number - 1)
+    assert steps_kept(out) == [step for step in (last - 2, last) if step > 0]
+    assert bool(list((out / "checkpoints").glob(".*.part"))) == (moment == "write")
+    options = {"checkpoint_every": 2, "ema": 0.9}
+    if moment == "step":  # the kill is an option of the toy: take it out of the record
+        record = out / "config.json"
+        record.write_text(record.read_text().replace(f'"kill_at": {number}', '"kill_at": 0'))
+    run(toy_faces, out, steps=STEPS, resume=True, **options)
+    run(toy_faces, tmp_path / "whole", steps=STEPS, **options)
+    assert not differing(out, tmp_path / "whole"), f"killed at {moment} {number}"
+    assert not list((out / "checkpoints").glob(".*.part"))
+
+
+TWO = """
+import sys
+from test_training import run
+
+if __name__ == "__main__":
+    faces, out = sys.argv[1:]
+    run(faces, out, batch=2, norm=False, noise=False, dropout=0, steps=5, validate_every=5, clip=0.5)
+"""
+
+
+def test_two_processes_equal_one_with_the_doubled_batch(toy_faces, tmp_path):
+    (tmp_path / "two.py").write_text(TWO)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = python(tmp_path / "two.py", toy_faces, tmp_path / "two", launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    run(toy_faces, tmp_path / "one", batch=4, norm=False, noise=False, dropout=0, steps=5, clip=0.5)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for key, tensor in one.items():
+        torch.testing.assert_close(two[key], tensor, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,121 @@
+"""Updates, validation and what is shown, each by itself."""
+
+import io
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+from torch import nn
+from toy_training import Toy, ToyConfig
+
+from inpaintx import Config, InpaintxError
+from inpaintx.training.config import settle
+from inpaintx.training.update import Updater
+from inpaintx.training.validate import Validation, better
+from inpaintx.training.watch import Bar
+
+
+@pytest.fixture(scope="module")
+def fabric():
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def pair(lr=1.0):
+    networks = {"net": nn.Linear(3, 3, bias=False), "critic": nn.Linear(3, 1, bias=False)}
+    return networks, {name: torch.optim.SGD(x.parameters(), lr) for name, x in networks.items()}
+
+
+def test_an_update_changes_its_own_parameters_only(fabric):
+    networks, optimizers = pair()
+    before = {name: x.weight.detach().clone() for name, x in networks.items()}
+    updater = Updater(fabric, networks, optimizers)
+    x = torch.ones(2, 3)
+    updater(optimizers["net"], networks["critic"](networks["net"](x)).sum())
+    assert torch.equal(networks["critic"].weight, before["critic"])
+    assert networks["critic"].weight.grad is None
+    expected = before["net"] - 2 * before["critic"].T @ torch.ones(1, 3)
+    torch.testing.assert_close(networks["net"].weight.detach(), expected)
+
+
+@pytest.mark.parametrize(("clip", "moved"), [(0.5, 0.5), (100.0, 3.0)])
+def test_the_limit_on_the_norm(fabric, clip, moved):
+    networks, optimizers = pair()
+    before = networks["net"].weight.detach().clone()
+    updater = Updater(fabric, networks, optimizers, clip=clip)
+    updater(optimizers["net"], networks["net"](torch.ones(1, 3)).sum())  # nine gradients of 1
+    assert float((networks["net"].weight.detach() - before).norm()) == pytest.approx(moved, rel=1e-4)
+
+
+def test_nothing_is_updated_after_a_fault(fabric):
+    networks, optimizers = pair()
+    before = networks["net"].weight.detach().clone()
+    updater = Updater(fabric, networks, optimizers)
+    updater(optimizers["critic"], networks["critic"](torch.full((1, 3), torch.inf)).sum())
+    updater(optimizers["net"], networks["net"](torch.ones(1, 3)).sum())
+    assert updater.fault.optimizer == "critic"
+    assert torch.equal(networks["net"].weight, before)
+
+
+def test_validation_knows_its_figures_and_leaves_the_network_as_it_was():
+    truth = torch.zeros(3, 3, 16, 16)
+    mask = torch.zeros(16, 16, dtype=torch.bool)
+    mask[4:8, 4:8] = True
+    validation = Validation([{"image": x} for x in truth], lambda key: mask.numpy(), 3)
+    assert validation.floor["hole/mae"] == 0
+
+    class Grey(Toy):
+        def inpaint(self, net, image, mask, *, generator=None):
+            assert not net.training
+            return torch.full_like(image, 0.1)
+
+    net = Toy().network(ToyConfig()).train()
+    net.norm.eval()
+    metrics, picture = validation(Grey(), net, torch.device("cpu"))
+    assert metrics["hole/mae"] == pytest.approx(25.5, rel=1e-5)
+    assert metrics["hole/psnr"] == pytest.approx(20, rel=1e-5)
+    assert metrics["full/mae"] == pytest.approx(25.5 / 16, rel=1e-5)
+    assert picture.shape[2] == 3
+    assert (net.training, net.norm.training, net.first.training) == (True, False, True)
+
+
+def test_better():
+    assert better("hole/psnr", 2, None)
+    assert better("hole/psnr", 2, 1)
+    assert better("hole/mae", 1, 2)
+    assert not better("hole/ssim", 1, 1)
+
+
+def told(console):
+    with Bar(console) as bar:
+        bar.note("a [note]")
+        bar.begin(10, 20)
+        for step in range(11, 16):
+            bar.step(step)
+        bar.log(15, {"l1": 0.25}, {"images_per_second": 12.0, "waiting": 0.5})
+        bar.validated(15, {"hole/psnr": 20.5, "hole/ssim": 0.9, "hole/mae": 3.0}, True)
+    return console.file.getvalue()
+
+
+def test_plain_lines_without_a_terminal():
+    words = told(Console(file=io.StringIO(), force_terminal=False, width=200))
+    first, second, third = words.splitlines()
+    assert first == "a [note]"
+    assert second.startswith("step 15/20  l1 0.25  12.0 images/s (50% waiting for data)")
+    assert third == "step 15/20  validation: hole/psnr 20.5  hole/ssim 0.9  hole/mae 3  (the best so far)"
+
+
+def test_a_bar_in_a_terminal():
+    words = told(Console(file=io.StringIO(), force_terminal=True, highlight=False, width=200))
+    assert "15/20" in words
+    assert "12.0 images/s" in words
+    assert "validation: hole/psnr 20.5" in words
+
+
+def test_an_option_of_the_method_that_is_no_learned_config():
+    class Odd(Toy):
+        Config = Config
+        presets = {}  # noqa: RUF012
+
+    with pytest.raises(InpaintxError, match=r"does not derive from inpaintx\.LearnedConfig"):
+        settle(Odd(), None, {})
