@@ -161,6 +161,7 @@ def test_what_cannot_be_trained(toy_faces, tmp_path):
     with pytest.raises(InpaintxError, match="'telea' has nothing to train"):
         inpaintx.train("telea", toy_faces, tmp_path / "run")
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(InpaintxError, match=r"not the folder of a run: it has no config\.json"):
         run(toy_faces, tmp_path / "mine", resume=True)
 

@@ -1,6 +1,7 @@
 """Updates, validation and what is shown, each by itself."""
 
 import io
+import resource
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from toy_training import Toy, ToyConfig
 
 from inpaintx import Config, InpaintxError
 from inpaintx.training.config import settle
+from inpaintx.training.processes import keep_freed_memory
 from inpaintx.training.update import Updater
 from inpaintx.training.validate import Validation, better
 from inpaintx.training.watch import Bar
@@ -55,6 +57,15 @@ def test_nothing_is_updated_after_a_fault(fabric):
     updater(optimizers["net"], networks["net"](torch.ones(1, 3)).sum())
     assert updater.fault.optimizer == "critic"
     assert torch.equal(networks["net"].weight, before)
+
+
+def test_freed_memory_is_kept():
+    if not keep_freed_memory():
+        pytest.skip("no glibc, or its settings are in the environment")
+    torch.zeros(2**24).fill_(1)  # 64 MB
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.zeros(2**24).fill_(1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 2**26 // 4096 // 4
 
 
 def test_validation_knows_its_figures_and_leaves_the_network_as_it_was():

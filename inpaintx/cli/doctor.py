@@ -16,7 +16,18 @@ from inpaintx.registry import registry
 
 __all__ = ["doctor", "examine"]
 
-PACKAGES = ("torch", "numpy", "pluggy", "pydantic", "typer", "rich", "safetensors", "torchmetrics")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pluggy",
+    "pydantic",
+    "typer",
+    "rich",
+    "safetensors",
+    "torchmetrics",
+    "lightning-fabric",
+    "tensorboard",
+)
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="The same in JSON.")] = False) -> None:

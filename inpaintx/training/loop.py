@@ -100,8 +100,8 @@ def train(
 
     Examples
     --------
-    >>> inpaintx.train("pconv", "faces/", "run", preset="tiny", steps=500)  # doctest: +SKIP
-    >>> inpaintx.train("pconv", "faces/", "run", steps=1000, resume=True)  # doctest: +SKIP
+    >>> inpaintx.train("small_unet", "faces/", "run", preset="tiny", steps=500)  # doctest: +SKIP
+    >>> inpaintx.train("small_unet", "faces/", "run", steps=1000, resume=True)  # doctest: +SKIP
     """
     method = registry().method(method) if isinstance(method, str) else method
     out = Path(out)

