@@ -62,10 +62,12 @@ def test_nothing_is_updated_after_a_fault(fabric):
 def test_freed_memory_is_kept():
     if not keep_freed_memory():
         pytest.skip("no glibc, or its settings are in the environment")
-    torch.zeros(2**24).fill_(1)  # 64 MB
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.zeros(2**24).fill_(1)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 2**26 // 4096 // 4
+    faults = []
+    for _ in range(6):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.empty(2**24).fill_(1)  # 64 MB: 16,384 pages
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    assert min(faults) < 1000
 
 
 def test_validation_knows_its_figures_and_leaves_the_network_as_it_was():
