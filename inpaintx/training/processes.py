@@ -67,7 +67,8 @@ def start(device: str, devices: int, precision: str) -> Fabric:
                 strategy="ddp" if devices * nodes > 1 else "auto",
                 precision=precision,  # type: ignore[arg-type]
             )
-            fabric.launch()
+            if os.environ.get("LT_CLI_USED") != "1":  # 'fabric run' has launched
+                fabric.launch()
     except (ValueError, RuntimeError) as error:
         raise InpaintxError(f"{devices} x {chosen.type} cannot be used: {str(error).splitlines()[0]}") from error
     return fabric
