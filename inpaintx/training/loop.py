@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -113,7 +112,8 @@ def train(
     settings = settle(method, preset, {**(options or {}), **short}, earlier)
     fabric = start(device, devices, settings.train.precision)
     if watch is None:
-        watch = [Bar()] if _in_notebook() else []
+        bar = Bar()
+        watch = [bar] if bar.console.is_jupyter else []
     return _Run(fabric, settings, Path(data), out).go(watch if fabric.is_global_zero else [], earlier)
 
 
@@ -345,9 +345,3 @@ def _describe(data: Path, faces: FaceSet) -> dict[str, Any]:
         "sources": faces.sources,
         "notes": faces.notes,
     }
-
-
-def _in_notebook() -> bool:
-    """Whether this is Jupyter, where a progress bar is wanted without asking."""
-    shell = sys.modules.get("IPython")
-    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
