@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli import demo, doctor, evaluate, inpaint, plugins, train
+from inpaintx.cli import demo, doctor, evaluate, inpaint, plugins, prepare, train
 from inpaintx.errors import InpaintxError
 from inpaintx.registry import registry
 
@@ -57,6 +57,7 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     for command in (
         inpaint.inpaint,
+        prepare.prepare,
         train.train,
         train.export,
         evaluate.evaluate,

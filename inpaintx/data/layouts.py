@@ -6,14 +6,15 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from inpaintx.data.landmarks import Points, read_celeba_landmarks, read_landmarks, read_table
 from inpaintx.data.square import SUFFIXES
 from inpaintx.errors import InpaintxError
 
-__all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_split", "split_of_folder"]
+__all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_split", "read_prepared", "split_of_folder"]
 
+T = TypeVar("T")
 SPLITS = ("train", "val", "test")
 _FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 RESERVED = frozenset({"skin", "foreground", "masks"})  # folders of a plain set that hold no images
@@ -129,13 +130,15 @@ def _folder(root: Path, wants: frozenset[str]) -> Layout:
             f"no face set in {root}. Looked for: img_align_celeba/ (CelebA), CelebA-HQ-img/ (CelebA-HQ, "
             f"CelebAMask-HQ), images/, train/ val/ test/, or pictures ({', '.join(SUFFIXES)}) in it and below it"
         )
-    faces = [Face(n, images / n, split_of_folder(n.split("/")[0]) if "/" in n else None) for n in names]
+    people = _by_name(_identities(root), names)
+    split_of = {n: split_of_folder(n.split("/")[0]) if "/" in n else None for n in names}
+    faces = [Face(n, images / n, split_of[n], people.get(n)) for n in names]
     layout = Layout("folder", root, faces)
     if any(face.split for face in faces):
         layout.split_by = "its folders"
     if wants & NEEDS_POINTS:
         layout.landmarks = _csv_landmarks(layout)
-    layout.derived = frozenset(_prepared(root).get("derived", ()))
+    layout.derived = frozenset(read_prepared(root).get("derived", ()))
     for region in wants & {"skin", "foreground", "mask"}:
         folder = root / ("masks" if region == "mask" else region)
         if folder.is_dir():
@@ -143,7 +146,7 @@ def _folder(root: Path, wants: frozenset[str]) -> Layout:
     return layout
 
 
-def _prepared(root: Path) -> dict[str, Any]:
+def read_prepared(root: Path) -> dict[str, Any]:
     """What ``inpaintx prepare`` wrote of a set that it made; empty for others."""
     path = root / "prepared.json"
     if not path.is_file():
@@ -170,19 +173,32 @@ def _beside(folder: Path, names: list[str], layout: Layout) -> dict[str, list[Pa
     return found
 
 
+def _identities(root: Path) -> dict[str, str]:
+    """Who is on which image, from ``identities.csv`` (a header, then ``name,identity``)."""
+    path = root / "identities.csv"
+    rows = read_table(path) if path.is_file() else []
+    return {row[0]: row[1] for row in rows if len(row) == 2}
+
+
+def _by_name(told: dict[str, T], names: list[str]) -> dict[str, T]:
+    """What a list tells of each image: by its name in the set, or by the file's name alone where that is unique."""
+    count = Counter(PurePosixPath(name).name for name in names)
+    found = {}
+    for name in names:
+        last = PurePosixPath(name).name
+        if name in told:
+            found[name] = told[name]
+        elif last in told and count[last] == 1:
+            found[name] = told[last]
+    return found
+
+
 def _csv_landmarks(layout: Layout) -> dict[str, Points]:
     """Landmarks of the CSV file at the set's root that names the most images."""
     best: dict[str, Points] = {}
     files = sorted(layout.root.glob("landmarks*.csv"))
-    count = Counter(PurePosixPath(face.name).name for face in layout.faces)
     for path in files:
-        points = read_landmarks(path)
-        found = {}
-        for face in layout.faces:
-            last = PurePosixPath(face.name).name
-            row = points.get(face.name, points.get(last) if count[last] == 1 else None)
-            if row is not None:
-                found[face.name] = row
+        found = _by_name(read_landmarks(path), [face.name for face in layout.faces])
         if len(found) > len(best):
             best, chosen = found, path
     if best:

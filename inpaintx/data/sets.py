@@ -40,7 +40,8 @@ def open_set(
         ``CelebAMask-HQ-mask-anno/``), or a plain folder: pictures in it and below it, or in ``images/``; in folders
         ``train/ val/ test/`` where it has splits; beside them ``skin/``, ``foreground/`` (white = inside) and
         ``masks/`` (white = hole) with the images' names, and ``landmarks*.csv`` (``name,x0,y0,x1,y1,...``; pixels of
-        the image file, centre of the first pixel = 0). A plain folder's split folder may be named itself.
+        the image file, centre of the first pixel = 0; a name alone is enough where it is unique), and
+        ``identities.csv`` (``name,identity``). A plain folder's split folder may be named itself.
     size
         Side S of the samples.
     split

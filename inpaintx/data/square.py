@@ -13,7 +13,7 @@ from inpaintx.data.header import read_header
 from inpaintx.data.photo import MAX_PIXELS
 from inpaintx.errors import InpaintxError
 
-__all__ = ["SUFFIXES", "Frame", "UnreadableFileError", "read_grey", "read_region", "read_square"]
+__all__ = ["SUFFIXES", "Frame", "UnreadableFileError", "read_grey", "read_picture", "read_region", "read_square"]
 
 Array = npt.NDArray[Any]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
@@ -88,6 +88,13 @@ def read_square(path: Path, size: int, crop: int | None = None) -> tuple[Array, 
         planes = F.interpolate(planes, size=(size, size), mode="bilinear", antialias=True)
         cut = np.ascontiguousarray(planes[0].permute(1, 2, 0).numpy())
     return cut, frame
+
+
+def read_picture(path: Path) -> Array:
+    """Read a whole picture, ``[H,W,3]`` uint8 RGB, upright; errors as of :func:`read_square`."""
+    cv2 = import_cv2()
+    data, _, _ = _load(path, "image")
+    return np.asarray(cv2.cvtColor(_decode(cv2, data, cv2.IMREAD_COLOR, path, "image"), cv2.COLOR_BGR2RGB))
 
 
 def read_grey(path: Path, what: str) -> Array:

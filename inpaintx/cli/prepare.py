@@ -1,0 +1,85 @@
+"""``inpaintx prepare``: a face set cut, aligned, resized and split, once."""
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from inpaintx.data.cv import quiet_cv2
+from inpaintx.data.prepare import Prepared
+from inpaintx.data.prepare import prepare as make
+
+__all__ = ["prepare"]
+
+
+class Crop(str, Enum):
+    """How faces are cut."""
+
+    auto = "auto"
+    centre = "centre"
+
+
+class SplitBy(str, Enum):
+    """What decides the split of an image."""
+
+    auto = "auto"
+    identity = "identity"
+    name = "name"
+
+
+def prepare(
+    source: Annotated[str, typer.Argument(help="A face set: CelebA, CelebA-HQ, CelebAMask-HQ or a plain folder.")],
+    out: Annotated[str, typer.Option("-o", "--out", help="The folder to make; interrupted, run again: it goes on.")],
+    size: Annotated[int, typer.Option(metavar="S", help="Side of the images.")] = 256,
+    crop: Annotated[
+        Crop, typer.Option(help="auto: by landmarks, else by YuNet's if given, else the middle; centre: the middle.")
+    ] = Crop.auto,
+    yunet: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Model file of OpenCV's face detector YuNet (.onnx).")
+    ] = None,
+    split: Annotated[
+        SplitBy, typer.Option(help="auto: the set's own, else by a hash of the identity, else of the name.")
+    ] = SplitBy.auto,
+    no_regions: Annotated[
+        bool, typer.Option("--no-regions", help="Write no skin and foreground (derived where the set has none).")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads; default: all cores.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Make a set anew that was prepared there.")] = False,
+) -> None:
+    """Cut, align, resize and split a face set into a folder for training."""
+    quiet_cv2()
+    columns = (TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("preparing", total=None)
+        done = make(
+            source,
+            out,
+            size=size,
+            crop=crop.value,
+            yunet=yunet,
+            split_by=split.value,
+            regions=not no_regions,
+            overwrite=overwrite,
+            workers=workers,
+            progress=lambda count, total: bar.update(task, completed=count, total=total),
+        )
+    _say(done)
+
+
+def _say(done: Prepared) -> None:
+    told = done.summary
+    splits = ", ".join(f"{name} {count}" for name, count in told["splits"].items())
+    print(f"{done.out}: {told['faces']} faces of {told['settings']['size']} x {told['settings']['size']} ({splits})")
+    print(f"split by {told['settings']['split_by']}")
+    crops = ", ".join(f"{way} {count}" for way, count in told["crops"].items())
+    print(f"cut by: {crops}; {told['outside']:.1%} of the squares lay outside the pictures and were mirrored in")
+    for region, count in told["derived"].items():
+        print(f"{region}=derived for {count} faces (landmarks and GrabCut)")
+    if done.done_before:
+        print(f"{done.done_before} faces were there from an earlier call")
+    for note in done.notes:
+        print(note)
+    for name, reason in told["skipped"].items():
+        print(f"skipped {name}: {reason}")

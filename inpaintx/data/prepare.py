@@ -1,0 +1,344 @@
+"""A face set made ready for training: cut, resized, split, with its regions and landmarks, in one plain folder."""
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+
+from inpaintx.data.align import Cut, YuNet, cut_by_points, cut_middle
+from inpaintx.data.derive import derive_regions
+from inpaintx.data.files import make_folder, written_whole
+from inpaintx.data.landmarks import Points
+from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_split, read_prepared
+from inpaintx.data.photo import encode
+from inpaintx.data.square import UnreadableFileError, read_grey, read_picture
+from inpaintx.errors import InpaintxError
+
+__all__ = ["Prepared", "prepare"]
+
+Crop = Literal["auto", "centre"]
+SplitBy = Literal["auto", "identity", "name"]
+REGIONS = ("skin", "foreground")
+JOURNAL = "faces.jsonl"
+SUMMARY = "prepared.json"
+
+
+@dataclass
+class Prepared:
+    """What :func:`prepare` did.
+
+    Attributes
+    ----------
+    out
+        The folder; a plain one for :func:`inpaintx.data.sets.open_set`.
+    summary
+        What ``prepared.json`` holds.
+    done_before
+        Faces that an earlier, interrupted call had finished.
+    """
+
+    out: Path
+    summary: dict[str, Any]
+    done_before: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def prepare(
+    source: str | Path,
+    out: str | Path,
+    *,
+    size: int,
+    crop: Crop = "auto",
+    yunet: str | Path | None = None,
+    split_by: SplitBy = "auto",
+    regions: bool = True,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Cut, align, resize and split a face set into a plain folder, once.
+
+    Parameters
+    ----------
+    source
+        A set that :func:`inpaintx.data.sets.open_set` opens.
+    out
+        A folder: ``train/ val/ test/`` with JPEG files (quality 97, colours not subsampled), ``skin/`` and
+        ``foreground/`` with PNG files, ``landmarks.csv``, ``faces.jsonl`` (a line a face: source, split, identity, how
+        it was cut) and ``prepared.json`` (everything else). A call that was interrupted goes on where it stood.
+    size
+        Side of the images.
+    crop
+        ``"auto"``: by the set's landmarks, else by YuNet's if ``yunet`` is given, else the middle square, a face at a
+        time; ``"centre"``: the middle square of each.
+    yunet
+        Model file of OpenCV's face detector.
+    split_by
+        ``"auto"``: the set's own splits, else a hash of the identity, else of the name; or one of the latter two.
+    regions
+        Whether skin and foreground are written: the set's own, else derived from landmarks, else none.
+    overwrite
+        Make a set anew that lies in ``out`` already; the files of the old one are removed.
+    workers
+        Threads; default: the cores of this process.
+    progress
+        Called with the number of faces done and of all.
+
+    Raises
+    ------
+    InpaintxError
+        ``out`` holds something else, or a set prepared with other settings; no face could be read; no such source.
+    """
+    if size < 8:
+        raise InpaintxError(f"the size of prepared images must be at least 8, got {size}")
+    out = Path(out)
+    layout = find_layout(Path(source), frozenset({"landmarks", *(REGIONS if regions else ())}))
+    if out.resolve().is_relative_to(Path(source).resolve()):
+        raise InpaintxError(f"{out} lies in the source {source}; prepare into another folder")
+    detector = YuNet(Path(yunet)) if yunet is not None and crop == "auto" else None
+    splits, split_note = _splits(layout, split_by)
+    names = _names(layout, splits)
+    settings = {
+        "source": str(Path(source).resolve()),
+        "layout": layout.kind,
+        "images": len(layout.faces),
+        "size": size,
+        "crop": crop,
+        "yunet": Path(yunet).name if yunet is not None else None,
+        "split_by": split_note,
+        "regions": regions,
+    }
+    journal = _open_folder(out, settings, overwrite)
+    result = Prepared(out, {}, len(journal), list(layout.notes))
+    todo = [(face, names[face.name]) for face in layout.faces if names[face.name] not in journal]
+    maker = _Maker(layout, out, size, crop, detector, regions)
+    skipped: dict[str, str] = {}
+    for path in sorted({(out / part / name).parent for _, name in todo for part in ("", *REGIONS)}):
+        if regions or path.relative_to(out).parts[0] not in REGIONS:
+            make_folder(path)
+    with (out / JOURNAL).open("a", encoding="utf-8") as lines:
+        for face, name, record in _in_order(maker, todo, workers):
+            if isinstance(record, str):
+                skipped[face.name] = record
+            else:
+                record = {"name": name, "source": face.name, "split": splits[face.name], **record}
+                if face.identity is not None:
+                    record["identity"] = face.identity
+                lines.write(json.dumps(record) + "\n")
+                lines.flush()
+                journal[name] = record
+            if progress:
+                progress(len(journal) + len(skipped), len(layout.faces))
+    if not journal:
+        raise InpaintxError(
+            f"none of the {len(layout.faces)} images of {source} can be read: {next(iter(skipped.values()))}"
+        )
+    _write_landmarks(out, [journal[name] for name in names.values() if name in journal])
+    result.summary = _summary(settings, journal, skipped)
+    _write_json(out / SUMMARY, result.summary)
+    return result
+
+
+def _splits(layout: Layout, wanted: SplitBy) -> tuple[dict[str, str], str]:
+    """The split of every image, and what it rests on."""
+    people = any(face.identity is not None for face in layout.faces)
+    if wanted == "identity" and not people:
+        raise InpaintxError(
+            f"{layout.root} tells no identities (looked for identity_CelebA.txt, or identities.csv with name,identity)"
+        )
+    if wanted == "auto" and layout.split_by is not None and all(face.split for face in layout.faces):
+        return {face.name: str(face.split) for face in layout.faces}, layout.split_by
+    if wanted != "name" and people:
+        return {f.name: hashed_split(f.identity or f.name) for f in layout.faces}, "hash of the identity"
+    return {face.name: hashed_split(face.name) for face in layout.faces}, "hash of the name"
+
+
+def _names(layout: Layout, splits: dict[str, str]) -> dict[str, str]:
+    """The name of each image in the prepared folder: ``<split>/<path without the old split folder>.jpg``."""
+    names: dict[str, str] = {}
+    for face in layout.faces:
+        path = PurePosixPath(face.name)
+        if layout.split_by == "its folders" and face.split:
+            path = PurePosixPath(*path.parts[1:])
+        names[face.name] = f"{splits[face.name]}/{path.with_suffix('.jpg')}"
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        both = [name for name, new in names.items() if new == twice[0]]
+        raise InpaintxError(f"{' and '.join(both)} of {layout.root} would both become {twice[0]}; rename one")
+    return names
+
+
+def _open_folder(out: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, dict[str, Any]]:
+    """Make the folder or go on in it; returns the faces that are finished, by name."""
+    if out.exists() and not out.is_dir():
+        raise InpaintxError(f"{out} is a file; expected a folder to prepare into")
+    summary = out / SUMMARY
+    if summary.is_file():
+        told = read_prepared(out)
+        if overwrite:
+            _remove(out)
+        elif told.get("settings") != settings:
+            old = told.get("settings", {})
+            changed = [f"{k}: {old.get(k)!r}, now {v!r}" for k, v in settings.items() if old.get(k) != v]
+            raise InpaintxError(
+                f"{out} was prepared with other settings ({'; '.join(changed)}); give another folder or --overwrite"
+            )
+        else:
+            return {name: record for name, record in _journal(out).items() if (out / name).is_file()}
+    elif out.is_dir() and any(out.iterdir()):
+        raise InpaintxError(f"{out} is not empty and holds no {SUMMARY}; give another folder (nothing was written)")
+    make_folder(out)
+    _write_json(summary, {"settings": settings, "complete": False})
+    return {}
+
+
+def _journal(out: Path) -> dict[str, dict[str, Any]]:
+    """Finished faces by name; a last line that was cut off by an interruption does not count and is taken away."""
+    path = out / JOURNAL
+    if not path.is_file():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        with written_whole(path) as part:
+            part.write_text(whole, encoding="utf-8")
+    try:
+        records = [json.loads(line) for line in whole.splitlines()]
+    except ValueError as error:
+        raise InpaintxError(f"{path} is damaged ({error}); prepare again with --overwrite") from None
+    return {record["name"]: record for record in records}
+
+
+def _remove(out: Path) -> None:
+    """Take away the files of an older preparation, and nothing else."""
+    for name in _journal(out):
+        (out / name).unlink(missing_ok=True)
+        for region in REGIONS:
+            (out / region / name).with_suffix(".png").unlink(missing_ok=True)
+    for name in (JOURNAL, "landmarks.csv", SUMMARY):
+        (out / name).unlink(missing_ok=True)
+
+
+class _Maker:
+    """Makes one face; several threads may."""
+
+    def __init__(self, layout: Layout, out: Path, size: int, crop: Crop, detector: YuNet | None, regions: bool) -> None:
+        self.layout, self.out, self.size = layout, out, size
+        self.crop, self.detector, self.regions = crop, detector, regions
+
+    def __call__(self, face: Face, name: str) -> dict[str, Any] | str:
+        """Write a face's files; returns its record, or why it cannot be read."""
+        try:
+            picture = read_picture(face.image)
+            own = {region: self._own(region, face, picture) for region in REGIONS} if self.regions else {}
+        except UnreadableFileError as error:
+            return str(error)
+        height, width = picture.shape[:2]
+        points, cut, way = self._place(face, picture)
+        pixels = cut.image(picture, self.size)
+        placed = None if points is None else cut.place(points, self.size)
+        record: dict[str, Any] = {
+            "crop": way,
+            "square": [round(float(v), 3) for v in cut],
+            "outside": round(cut.outside(width, height), 4),
+        }
+        if placed is not None:
+            record["landmarks"] = [[None if np.isnan(v) else round(float(v), 2) for v in point] for point in placed]
+        files = {self.out / name: encode(pixels, "JPEG")[0]}
+        found = {r: cut.region(inside, (width, height), self.size) for r, inside in own.items() if inside is not None}
+        missing = [region for region in own if region not in found]
+        if missing and placed is not None and (derived := derive_regions(pixels, placed)) is not None:
+            found |= {region: getattr(derived, region) for region in missing}
+            record["derived"] = missing
+        for region, inside in found.items():
+            files[(self.out / region / name).with_suffix(".png")] = encode(
+                inside.view(np.uint8) * np.uint8(255), "PNG"
+            )[0]
+        for path, data in files.items():
+            with written_whole(path) as part:
+                part.write_bytes(data)
+        return record
+
+    def _own(self, region: str, face: Face, picture: Any) -> Any:
+        """The set's own region, ``[H,W]`` bool, or None."""
+        paths = self.layout.regions.get(region, {}).get(face.name)
+        if paths is None:
+            return None
+        parts = [read_grey(path, region) > 127 for path in paths]
+        if not parts:
+            return np.zeros(picture.shape[:2], bool)  # the set says that nothing belongs
+        height, width = parts[0].shape
+        same = all(part.shape == (height, width) for part in parts)
+        if not same or abs(width * picture.shape[0] - height * picture.shape[1]) > max(picture.shape):
+            raise UnreadableFileError(
+                f"{region} files of {face.image} have other proportions than the image: {paths[0]}"
+            )
+        return np.logical_or.reduce(parts)
+
+    def _place(self, face: Face, picture: Any) -> tuple[Points | None, Cut, str]:
+        """Landmarks if any, the square, and how it was found."""
+        points, way = self.layout.landmarks.get(face.name), "landmarks"
+        if points is None and self.detector is not None:
+            points, way = self.detector(picture), "yunet"
+        cut = cut_by_points(points) if points is not None and self.crop == "auto" else None
+        if cut is None:
+            cut, way = cut_middle(picture.shape[1], picture.shape[0], self.layout.crop), "centre"
+        return points, cut, way
+
+
+def _in_order(
+    maker: _Maker, todo: list[tuple[Face, str]], workers: int | None
+) -> Iterator[tuple[Face, str, dict[str, Any] | str]]:
+    """Make faces in several threads and give them in the order of the list; few wait in memory."""
+    count = workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(count, "inpaintx-prepare")
+    coming: list[Future[dict[str, Any] | str]] = []
+    try:
+        for at, (face, name) in enumerate(todo):
+            while len(coming) - at < 2 * count and len(coming) < len(todo):
+                coming.append(pool.submit(maker, *todo[len(coming)]))
+            yield face, name, coming[at].result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _write_landmarks(out: Path, records: list[dict[str, Any]]) -> None:
+    """``landmarks.csv`` of the faces that have them; the count that most of them have."""
+    counts = Counter(len(r["landmarks"]) for r in records if "landmarks" in r)
+    if not counts:
+        return
+    count = counts.most_common(1)[0][0]
+    with written_whole(out / "landmarks.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["name", *(f"{axis}{i}" for i in range(count) for axis in "xy")])
+        for record in records:
+            if len(record.get("landmarks", ())) == count:
+                rows.writerow([record["name"], *("" if v is None else v for p in record["landmarks"] for v in p)])
+
+
+def _summary(settings: dict[str, Any], journal: dict[str, dict[str, Any]], skipped: dict[str, str]) -> dict[str, Any]:
+    records = list(journal.values())
+    derived = Counter(region for record in records for region in record.get("derived", ()))
+    splits = Counter(record["split"] for record in records)
+    return {
+        "settings": settings,
+        "complete": True,
+        "faces": len(records),
+        "splits": {split: splits[split] for split in SPLITS},
+        "crops": dict(sorted(Counter(record["crop"] for record in records).items())),
+        "derived": dict(sorted(derived.items())),
+        "outside": round(float(np.mean([record["outside"] for record in records])), 4),
+        "skipped": skipped,
+    }
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    with written_whole(path) as part:
+        part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
