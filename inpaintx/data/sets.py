@@ -17,7 +17,7 @@ from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_spli
 from inpaintx.data.square import Frame, UnreadableFileError, read_region, read_square
 from inpaintx.errors import InpaintxError
 
-__all__ = ["FaceSet", "open_set"]
+__all__ = ["FaceSet", "as_batch", "open_set"]
 
 WANTS = frozenset({"skin", "foreground", "landmarks", "mask"})
 
@@ -222,19 +222,20 @@ class FaceSet:
         UnreadableFileError
             Its image, or a mask file of it, is damaged.
         """
+        sample = as_batch([self.read(index)])
+        return {key: value[0] for key, value in sample.items()}
+
+    def read(self, index: int) -> dict[str, Any]:
+        """Read a sample as :func:`as_batch` takes it: image ``[S,S,3]`` uint8, regions ``[S,S]`` bool, points, name."""
         pixels, frame = self.pixels(index)
         name = self.names[index]
-        sample: dict[str, Any] = {
-            "image": torch.from_numpy(pixels).permute(2, 0, 1).to(torch.float32).div_(255),
-            "name": name,
-        }
+        sample: dict[str, Any] = {"image": pixels, "name": name}
         if "landmarks" in self.wants:
             points = self.points.get(name)
             placed = np.full((self.count, 2), np.nan, np.float32) if points is None else frame.place(points, self.size)
-            sample["landmarks"] = torch.from_numpy(placed)
-        for region in self.wants - {"landmarks"}:
-            inside = self._region(region, index, pixels, frame)
-            sample[region] = torch.from_numpy(inside)[None].to(torch.float32)
+            sample["landmarks"] = placed
+        for region in sorted(self.wants - {"landmarks"}):
+            sample[region] = self._region(region, index, pixels, frame)
         return sample
 
     def _region(self, region: str, index: int, pixels: npt.NDArray[np.uint8], frame: Frame) -> npt.NDArray[np.bool_]:
@@ -260,3 +261,26 @@ class FaceSet:
         if packed is None:
             return np.ones((self.size, self.size), bool)
         return np.unpackbits(packed, count=self.size**2).reshape(self.size, self.size).view(bool)
+
+
+def as_batch(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """Join samples of :meth:`FaceSet.read` to float32 tensors; names stay a list.
+
+    NumPy does the work: torch would share it among threads of its own, which starve when several readers and a
+    training step want the same cores.
+    """
+    batch: dict[str, Any] = {}
+    for key in samples[0]:
+        values = [sample[key] for sample in samples]
+        if key == "name":
+            batch[key] = values
+        elif key == "image":
+            planes = np.empty((len(values), 3, *values[0].shape[:2]), np.float32)
+            for plane, pixels in zip(planes, values, strict=True):
+                np.divide(pixels.transpose(2, 0, 1), np.float32(255), out=plane)
+            batch[key] = torch.from_numpy(planes)
+        elif key == "landmarks":
+            batch[key] = torch.from_numpy(np.stack(values))
+        else:
+            batch[key] = torch.from_numpy(np.stack(values)[:, None].astype(np.float32))
+    return batch

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from inpaintx.data.holes import Holes
 from inpaintx.data.landmarks import mirrored
-from inpaintx.data.sets import FaceSet
+from inpaintx.data.sets import FaceSet, as_batch
 from inpaintx.data.square import UnreadableFileError
 from inpaintx.errors import InpaintxError
 
@@ -86,7 +85,7 @@ def batches(
 def _stream(maker: "_Maker", batch: int, start: int, rank: int, world: int, workers: int) -> Iterator[dict[str, Any]]:
     def make(step: int) -> dict[str, Any]:
         first = (step * world + rank) * batch
-        return _collate([maker(n) for n in range(first, first + batch)])
+        return as_batch([maker(n) for n in range(first, first + batch)])
 
     if workers == 0:
         yield from map(make, itertools.count(start))
@@ -117,7 +116,7 @@ class _Maker:
         if self.flip and np.random.default_rng([self.seed, 1, n]).random() < 0.5:
             sample = _mirrored(sample, self.faces.size)
         if self.holes is not None:
-            sample["mask"] = torch.from_numpy(self.holes((self.seed, n)))[None].to(torch.float32)
+            sample["mask"] = self.holes((self.seed, n))
         return sample
 
     def _read(self, n: int) -> dict[str, Any]:
@@ -125,7 +124,7 @@ class _Maker:
         order = self.order(epoch)
         for later in range(len(order)):
             try:
-                return self.faces[int(order[(at + later) % len(order)])]
+                return self.faces.read(int(order[(at + later) % len(order)]))
             except UnreadableFileError as error:
                 last = error
         raise InpaintxError(f"none of the {len(order)} images can be read; the last one: {last}")
@@ -136,15 +135,7 @@ def _mirrored(sample: dict[str, Any], size: int) -> dict[str, Any]:
     turned = {}
     for key, value in sample.items():
         if key == "landmarks":
-            known = not bool(torch.isnan(value).all())
-            turned[key] = torch.from_numpy(mirrored(value.numpy(), size)) if known else value
+            turned[key] = value if bool(np.isnan(value).all()) else mirrored(value, size)
         else:
-            turned[key] = value.flip(-1) if isinstance(value, torch.Tensor) else value
+            turned[key] = value if key == "name" else value[:, ::-1]
     return turned
-
-
-def _collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        key: [s[key] for s in samples] if key == "name" else torch.stack([s[key] for s in samples])
-        for key in samples[0]
-    }
