@@ -257,7 +257,7 @@ def test_no_room_on_the_disk(folder, capfd, monkeypatch):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_no_room_behind_stdout(folder):
     process = cli_process(folder, "inpaint", "p.png", "m.png", "-o", "-", stdout=open("/dev/full", "wb"))  # noqa: SIM115
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 2
     assert "No space left on device" in err
     assert "Traceback" not in err
@@ -309,7 +309,7 @@ def cli_process(folder: Path, *arguments: str, **options) -> "subprocess.Popen[s
     (info / "entry_points.txt").write_text("[inpaintx]\ntoys = toy_methods\n")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", folder / "site")))}
     env["INPAINTX_LOAD_PLUGINS"] = "toys"
-    code = "from inpaintx.cli import main; main()"
+    code = "from inpaintx.cli import main; open('site/ready', 'w').close(); main()"
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
     return subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=folder, env=env, **options)
 
@@ -328,9 +328,12 @@ def test_process_is_stopped_by_ctrl_c(folder):
     process = cli_process(
         folder, "inpaint", "large.png", "large-mask.png", "-o", "out.png", "--samples", "500", "-m", "dice"
     )
-    time.sleep(4)
+    while not (folder / "site" / "ready").exists():  # imports take long on a busy machine
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 130
     assert err == "inpaintx: stopped\n"
     assert not list(folder.glob("out*"))

@@ -156,7 +156,7 @@ def _markdown(result: dict[str, Any]) -> Iterator[str]:
             for m in methods
         ),
     )
-    devices = sorted({f"{e['device']}, {e['threads']} threads, torch {e['torch']}" for e in result["environments"]})
+    devices = sorted({f"{e['device']} (threads: {e['threads']}, torch {e['torch']})" for e in result["environments"]})
     yield (
         f"\nMeasured on {'; '.join(devices)}, the fill alone, in batches of {protocol['batch']}. Peak memory: of the "
         "GPU's allocator, or on a CPU of the whole process, libraries included."
