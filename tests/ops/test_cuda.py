@@ -140,6 +140,17 @@ CALLS = {
 }
 
 
+@pytest.mark.skipif(not EMULATED, reason="the emulation checks launches without running them")
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(("batch", "side"), [(1, 8192), (256, 256)])
+def test_launch_configurations_of_large_inputs(name, batch, side, monkeypatch):
+    if name == "partial_conv2d" and side == 8192:
+        pytest.skip("its convolution is not ours, and would run")
+    monkeypatch.setenv("INPAINTX_EMULATE_DRY", "1")
+    x, mask = torch.empty(batch, 3, side, side), torch.empty(batch, 1, side, side)
+    CALLS[name](x, mask)  # an invalid configuration raises
+
+
 @on_gpu
 @pytest.mark.parametrize("name", CALLS)
 def test_graph_capture(name, cuda):
