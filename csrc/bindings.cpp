@@ -53,6 +53,8 @@ PYBIND11_MODULE(_C, m) {
       release);
   m.def("spd_map", &inpaintx::ops::spd_map, release);
   m.def("hog", &inpaintx::ops::hog, release);
+  m.def("ssim", &inpaintx::ops::ssim, release);
+  m.def("spd_norm", &inpaintx::ops::spd_norm, release);
   m.def("patchmatch", &inpaintx::ops::patchmatch, release);
   m.def("tv_inpaint", &inpaintx::ops::tv_inpaint, release);
   m.def("efros_leung", &inpaintx::ops::efros_leung, release);

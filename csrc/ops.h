@@ -21,6 +21,14 @@ at::Tensor spd_map(const at::Tensor& mask, int64_t n, int64_t kernel_size, bool 
 // x [B,C,H,W] -> cells [B,Cy,Cx,bins] and blocks [B,By,Bx,block,block,bins]
 std::tuple<at::Tensor, at::Tensor> hog(const at::Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip);
 
+// x, y [B,C,H,W], weight [B|1,1,H,W] -> [B], the mean over pixels and channels
+at::Tensor ssim(const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& weight, int64_t window,
+                double sigma, double data_range);
+
+// x, gamma, beta [B,C,H,W], probability [B,1,H,W] -> [B,C,H,W]
+at::Tensor spd_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, const at::Tensor& probability,
+                    double eps);
+
 // source [B,C,Hs,Ws], target [B,C,H,W], source_valid [B|1,1,Hs,Ws] with 1 = usable, init [B,H,W,2], where [B,1,H,W]
 // bool
 // -> nnf [B,H,W,2] int32 (row, column), cost [B,H,W] float32

@@ -8,7 +8,7 @@ from torch import Tensor
 __all__ = ["ReferenceOpWarning", "one_device", "runs_natively"]
 
 # Ops that have CUDA kernels; they are used when the extension was built with CUDA.
-CUDA_OPS = frozenset({"hog", "partial_conv2d", "patchmatch", "poisson_blend", "spd_map"})
+CUDA_OPS = frozenset({"hog", "partial_conv2d", "patchmatch", "poisson_blend", "spd_map", "spd_norm", "ssim"})
 _warned: set[tuple[str, str]] = set()
 
 

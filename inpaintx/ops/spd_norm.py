@@ -2,6 +2,10 @@
 
 import torch
 from torch import Tensor
+from torch._prims_common import suggest_memory_format
+
+from inpaintx import _C
+from inpaintx.ops._native import one_device, runs_natively
 
 __all__ = ["spd_norm", "spd_norm_ref"]
 
@@ -47,8 +51,13 @@ def spd_norm(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: f
     >>> bool(y.mean(1).abs().max() < 1e-5), bool((y.var(1) - 1).abs().max() < 1e-2)
     (True, True)
     """
-    _check(x, gamma, beta, probability, eps)
-    return spd_norm_ref(x, gamma, beta, probability, eps)
+    if torch.compiler.is_compiling():
+        compiled: Tensor = torch.ops.inpaintx.spd_norm(x, gamma, beta, probability, eps)[0]
+        return compiled
+    if not runs_natively("spd_norm", x):
+        return spd_norm_ref(x, gamma, beta, probability, eps)
+    result: Tensor = _C.spd_norm(x, gamma, beta, probability, eps)
+    return result
 
 
 def spd_norm_ref(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: float = 1e-5) -> Tensor:
@@ -59,20 +68,30 @@ def spd_norm_ref(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, ep
     return (normal * (1 + p * gamma.to(dtype)) + p * beta.to(dtype)).to(x.dtype)
 
 
-def _check(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: float) -> None:
-    if x.dim() != 4 or x.shape[1] < 2 or not x.is_floating_point():
-        raise ValueError(f"spd_norm: x must be floating point [B,C,H,W] with C >= 2, got {x.dtype} {list(x.shape)}")
-    for name, other in (("gamma", gamma), ("beta", beta)):
-        if other.shape != x.shape or other.dtype != x.dtype or other.device != x.device:
-            raise ValueError(
-                f"spd_norm: {name} must have shape, dtype and device of x, {list(x.shape)} {x.dtype} {x.device}, "
-                f"got {list(other.shape)} {other.dtype} {other.device}"
-            )
-    expected = [x.shape[0], 1, *x.shape[2:]]
-    if list(probability.shape) != expected or not probability.is_floating_point() or probability.device != x.device:
-        raise ValueError(
-            f"spd_norm: probability must be floating point {expected} on {x.device}, "
-            f"got {probability.dtype} {list(probability.shape)} on {probability.device}"
-        )
-    if not eps > 0:
-        raise ValueError(f"spd_norm: eps must be positive, got {eps}")
+def _like(x: Tensor) -> Tensor:
+    """As ``like`` in csrc/spd_norm/op.cpp."""
+    last = not x.is_contiguous() and suggest_memory_format(x) == torch.channels_last
+    return torch.empty_like(x, memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+@torch.library.register_fake("inpaintx::spd_norm")
+def _fake(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    one_device("spd_norm", x, gamma=gamma, beta=beta, probability=probability)
+    wide = torch.float64 if x.dtype == torch.float64 else torch.float32
+    mean = x.new_empty((x.shape[0], 1, *x.shape[2:]), dtype=wide)
+    return _like(x), mean, torch.empty_like(mean)
+
+
+@torch.library.register_fake("inpaintx::spd_norm_backward")
+def _fake_backward(
+    grad: Tensor,
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor | None,
+    probability: Tensor,
+    mean: Tensor,
+    rstd: Tensor,
+    wanted: list[bool],
+) -> tuple[Tensor | None, ...]:
+    by_probability = probability.new_empty(probability.shape) if wanted[3] else None
+    return (*(_like(x) if want else None for want in wanted[:3]), by_probability)

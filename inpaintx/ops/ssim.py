@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inpaintx import _C
+from inpaintx.ops._native import one_device, runs_natively
+
 __all__ = ["SSIM", "ssim", "ssim_ref"]
 
 Mode = Literal["window", "global"]
@@ -70,9 +73,17 @@ def ssim(
     >>> ssim(x, x)
     tensor([1., 1.])
     """
-    _check(x, y, weight, mode, window, sigma, data_range)
-    with torch.autocast(x.device.type, enabled=False):
+    if mode not in ("window", "global"):
+        raise ValueError(f"ssim: mode must be 'window' or 'global', got {mode!r}")
+    if mode == "global":
+        return _whole(x, y, weight, data_range)
+    if torch.compiler.is_compiling():
+        compiled: Tensor = torch.ops.inpaintx.ssim(x, y, weight, window, sigma, data_range)[0]
+        return compiled
+    if not runs_natively("ssim", x):
         return ssim_ref(x, y, weight, mode, window, sigma, data_range)
+    result: Tensor = _C.ssim(x, y, weight, window, sigma, data_range)
+    return result
 
 
 def ssim_ref(
@@ -85,36 +96,50 @@ def ssim_ref(
     data_range: float = 1.0,
 ) -> Tensor:
     """Slow reference of :func:`ssim` in plain PyTorch, on any device."""
+    if mode == "global":
+        return _whole(x, y, weight, data_range)
+    with torch.autocast(x.device.type, enabled=False):
+        x, y, w = _visible(x, y, weight)
+        at = torch.arange(window, dtype=torch.float64) - window // 2
+        g = torch.exp(-(at**2) / (2 * sigma**2))
+        g = (g / g.sum()).to(x)
+        if w is None:
+            return _similarity([_blur(m, g) for m in _moments(x, y)], data_range).mean((1, 2, 3))
+        seen = _blur(w, g)
+        counts = seen >= LEAST_WEIGHT
+        seen = torch.where(counts, seen, 1.0)
+        values = _similarity([_blur(w * m, g) / seen for m in _moments(x, y)], data_range).mean(1, keepdim=True)
+        rim = window // 2
+        inner = w[:, :, rim : w.shape[2] - rim, rim : w.shape[3] - rim] * counts
+        total = inner.sum((1, 2, 3))
+        return torch.where(total > 0, (inner * values).sum((1, 2, 3)) / torch.where(total > 0, total, 1.0), 1.0)
+
+
+def _whole(x: Tensor, y: Tensor, weight: Tensor | None, data_range: float) -> Tensor:
+    """The mode ``"global"``: one pass over each channel, which needs no kernel."""
+    if x.dim() != 4 or x.numel() == 0 or not x.is_floating_point():
+        raise ValueError(f"ssim: x must be floating point [B,C,H,W] and not empty, got {x.dtype} {list(x.shape)}")
+    if y.shape != x.shape or y.dtype != x.dtype:
+        raise ValueError(
+            f"ssim: y must have shape and dtype of x, {list(x.shape)} {x.dtype}, got {list(y.shape)} {y.dtype}"
+        )
+    if weight is not None and list(weight.shape) not in ([n, 1, *x.shape[2:]] for n in (1, x.shape[0])):
+        raise ValueError(f"ssim: weight must have shape {[x.shape[0], 1, *x.shape[2:]]}, got {list(weight.shape)}")
+    x, y, w = _visible(x, y, weight)
+    w = torch.ones_like(x[:, :1]) if w is None else w.expand(x.shape[0], -1, -1, -1)
+    total = w.sum((2, 3), keepdim=True)
+    means = [(w * m).sum((2, 3), keepdim=True) / torch.where(total > 0, total, 1.0) for m in _moments(x, y)]
+    return torch.where(total.flatten() > 0, _similarity(means, data_range).mean((1, 2, 3)), 1.0)
+
+
+def _visible(x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Everything in the dtype that is computed in; 0 where the weight is 0."""
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     x, y = x.to(dtype), y.to(dtype)
-    w = None if weight is None else weight.detach().to(dtype)
-    if w is not None:
-        seen = w > 0
-        x, y = torch.where(seen, x, 0.0), torch.where(seen, y, 0.0)
-    if mode == "global":
-        whole = torch.ones((), dtype=dtype, device=x.device) if w is None else w
-        total = whole.expand_as(x).sum((2, 3), keepdim=True)
-        means = [(whole * m).sum((2, 3), keepdim=True) / total.clamp(min=1e-30) for m in _moments(x, y)]
-        value = _similarity(means, data_range).mean((1, 2, 3))
-        return torch.where((total > 0).all(1).flatten(), value, 1.0)
-    g = gaussian(window, sigma).to(x)
-    if w is None:
-        return _similarity([_blur(m, g) for m in _moments(x, y)], data_range).mean((1, 2, 3))
-    seen_weight = _blur(w, g)
-    counts = seen_weight >= LEAST_WEIGHT
-    safe = torch.where(counts, seen_weight, 1.0)
-    values = _similarity([_blur(w * m, g) / safe for m in _moments(x, y)], data_range).mean(1, keepdim=True)
-    rim = window // 2
-    inner = w[:, :, rim : w.shape[2] - rim, rim : w.shape[3] - rim] * counts
-    total = inner.sum((1, 2, 3))
-    return torch.where(total > 0, (inner * values).sum((1, 2, 3)) / torch.where(total > 0, total, 1.0), 1.0)
-
-
-def gaussian(window: int, sigma: float) -> Tensor:
-    """``[window]`` float64: a Gaussian that sums to 1."""
-    at = torch.arange(window, dtype=torch.float64) - window // 2
-    g = torch.exp(-(at**2) / (2 * sigma**2))
-    return g / g.sum()
+    if weight is None:
+        return x, y, None
+    weight = weight.detach().to(dtype)
+    return torch.where(weight > 0, x, 0.0), torch.where(weight > 0, y, 0.0), weight
 
 
 def _moments(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -136,31 +161,6 @@ def _blur(x: Tensor, g: Tensor) -> Tensor:
     return F.conv2d(rows, g.view(1, 1, -1, 1).expand(channels, -1, -1, -1), groups=channels)
 
 
-def _check(
-    x: Tensor, y: Tensor, weight: Tensor | None, mode: str, window: int, sigma: float, data_range: float
-) -> None:
-    if x.dim() != 4 or x.numel() == 0 or not x.is_floating_point():
-        raise ValueError(f"ssim: x must be floating point [B,C,H,W] and not empty, got {x.dtype} {list(x.shape)}")
-    if y.shape != x.shape or y.dtype != x.dtype or y.device != x.device:
-        raise ValueError(
-            f"ssim: y must have shape, dtype and device of x, {list(x.shape)} {x.dtype} {x.device}, "
-            f"got {list(y.shape)} {y.dtype} {y.device}"
-        )
-    if weight is not None:
-        fits = weight.dim() == 4 and weight.shape[0] in (1, x.shape[0]) and weight.shape[1] == 1
-        if not fits or weight.shape[2:] != x.shape[2:] or weight.is_complex():
-            expected = [x.shape[0], 1, *x.shape[2:]]
-            raise ValueError(f"ssim: weight must be real {expected}, got {weight.dtype} {list(weight.shape)}")
-    if mode not in ("window", "global"):
-        raise ValueError(f"ssim: mode must be 'window' or 'global', got {mode!r}")
-    if window < 1 or window % 2 == 0:
-        raise ValueError(f"ssim: window must be odd and positive, got {window}")
-    if mode == "window" and min(x.shape[2:]) < window:
-        raise ValueError(f"ssim: x must be at least as large as the window, {window} pixels, got {list(x.shape)}")
-    if sigma <= 0 or data_range <= 0:
-        raise ValueError(f"ssim: sigma and data_range must be positive, got {sigma} and {data_range}")
-
-
 class SSIM(nn.Module):
     """Module of :func:`ssim` with fixed options."""
 
@@ -176,3 +176,27 @@ class SSIM(nn.Module):
     def extra_repr(self) -> str:
         """Options, for printing."""
         return f"mode={self.mode!r}, window={self.window}, sigma={self.sigma:g}, data_range={self.data_range:g}"
+
+
+@torch.library.register_fake("inpaintx::ssim")
+def _fake(
+    x: Tensor, y: Tensor, weight: Tensor | None, window: int, sigma: float, data_range: float
+) -> tuple[Tensor, Tensor]:
+    one_device("ssim", x, y=y, weight=weight)
+    value = x.new_empty(x.shape[0], dtype=torch.float64 if x.dtype == torch.float64 else torch.float32)
+    return value, torch.empty_like(value)
+
+
+@torch.library.register_fake("inpaintx::ssim_backward")
+def _fake_backward(
+    grad: Tensor,
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor | None,
+    total: Tensor,
+    window: int,
+    sigma: float,
+    data_range: float,
+    wanted: list[bool],
+) -> tuple[Tensor | None, Tensor | None]:
+    return x.new_empty(x.shape) if wanted[0] else None, y.new_empty(y.shape) if wanted[1] else None

@@ -49,6 +49,8 @@ def test_meta_tensors_do_not_mix_with_real_ones():
         lambda: ops.poisson_blend(image, image, mask),
         lambda: ops.partial_conv2d(image, mask, torch.rand(2, 3, 3, 3)),
         lambda: ops.tv_inpaint(image, mask),
+        lambda: ops.ssim(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16, device="meta")),
+        lambda: ops.spd_norm(image, image, image, mask),
     ):
         with pytest.raises(ValueError, match="device"):
             call()
@@ -82,6 +84,8 @@ def test_cuda_is_native_where_it_was_built(monkeypatch):
         ("spd_map", "spd_map"),
         ("tv", "tv_inpaint"),
         ("efros_leung", "efros_leung"),
+        ("ssim", "ssim"),
+        ("spd_norm", "spd_norm"),
     ],
 )
 def test_the_public_function_takes_the_reference_there(module, name, monkeypatch):
@@ -97,6 +101,8 @@ def test_the_public_function_takes_the_reference_there(module, name, monkeypatch
         "spd_map": (mask, 3),
         "tv": (image, mask),
         "efros_leung": (image, mask, 5),
+        "ssim": (image, image),
+        "spd_norm": (image, image, image, mask),
     }[module]
     called, reference = [], getattr(home, f"{name}_ref")
     monkeypatch.setattr(home, "runs_natively", lambda op, x: False)

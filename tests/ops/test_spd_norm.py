@@ -97,6 +97,12 @@ def test_strides_and_batch_equals_singles(layout, device):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_layout_stays(layout):
+    y, *grads = with_gradients(spd_norm, case(layout=layout))
+    assert all(t.is_contiguous(memory_format=layout) for t in (y, *grads[:3]))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_thread_count_changes_nothing(layout, threads):
     inputs = case(2, 20, (40, 50), layout=layout)
     results = []
@@ -116,6 +122,46 @@ def test_only_wanted_gradients():
         spd_norm(*leaves).square().sum().backward()
         spd_norm_ref(*leaves[:i], ref, *leaves[i + 1 :]).square().sum().backward()
         torch.testing.assert_close(leaves[i].grad, ref.grad, atol=1e-4, rtol=1e-4)
+
+
+def test_beta_is_kept_for_the_probability_alone():
+    x, gamma, beta, p = case()
+    for wanted in (True, False):
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: kept.append(t.data_ptr()) or t, lambda t: t):
+            spd_norm(x, gamma, beta, p if wanted else p.detach())
+        assert x.data_ptr() in kept
+        assert (beta.data_ptr() in kept) == wanted
+
+
+def test_second_derivative_is_refused_in_words():
+    x, gamma, beta, p = case()
+    (grad,) = torch.autograd.grad(spd_norm(x, gamma, beta, p).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="not implemented"):
+        grad.sum().backward()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("soft", [True, False])
+def test_opcheck(layout, soft, device):
+    x, gamma, beta, p = case(size=(4, 3), device=device, layout=layout)
+    args = (x, gamma, beta, p if soft else p.detach(), 1e-5)
+    torch.library.opcheck(torch.ops.inpaintx.spd_norm.default, args)
+    y, mean, rstd = torch.ops.inpaintx.spd_norm(*(a.detach() if isinstance(a, torch.Tensor) else a for a in args))
+    x, gamma, beta, p = (t.detach() for t in (x, gamma, beta, p))
+    backward = (y, x, gamma, beta if soft else None, p, mean, rstd, [True, False, True, soft])
+    checks = ("test_schema", "test_faketensor")
+    torch.library.opcheck(torch.ops.inpaintx.spd_norm_backward.default, backward, test_utils=checks)
+
+
+def test_autocast(device):
+    x, gamma, beta, p = case(device=device)
+    with torch.autocast(device, torch.bfloat16):
+        y = spd_norm(x, gamma.bfloat16(), beta, p)
+    assert y.dtype == torch.bfloat16
+    assert torch.equal(y, spd_norm(x.bfloat16(), gamma.bfloat16(), beta.bfloat16(), p))
+    y.float().sum().backward()
+    assert x.grad.dtype == torch.float32
 
 
 @pytest.mark.slow

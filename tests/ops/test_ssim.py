@@ -193,6 +193,26 @@ def test_thread_count_changes_nothing(threads):
         assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
 
 
+def test_second_derivative_is_refused_in_words():
+    x, y, _ = case()
+    (grad,) = torch.autograd.grad(ssim(x.requires_grad_(), y).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="not implemented"):
+        grad.sum().backward()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_opcheck(weighted, device):
+    x, y, weight = case(2, 2, (13, 12), device=device)
+    args = (x.requires_grad_(), y.requires_grad_(), weight if weighted else None, 11, 1.5, 1.0)
+    torch.library.opcheck(torch.ops.inpaintx.ssim.default, args)
+    x, y = x.detach(), y.detach()
+    value, total = torch.ops.inpaintx.ssim(x, y, *args[2:])
+    checks = ("test_schema", "test_faketensor")
+    for wanted in ([True, True], [False, True]):
+        backward = (torch.ones_like(value), x, y, args[2], total, *args[3:], wanted)
+        torch.library.opcheck(torch.ops.inpaintx.ssim_backward.default, backward, test_utils=checks)
+
+
 def test_autocast(device):
     x, y, weight = case(device=device)
     with torch.autocast(device, torch.bfloat16):

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+
+namespace inpaintx::spd_norm {
+
+struct Shape {
+  int64_t batch, channels, pixels;
+  bool channels_last;  // of every image below
+};
+
+// [batch, channels, pixels] in the layout of the shape; a half of a wider tensor's channels is such an image too.
+template <typename scalar_t>
+struct Image {
+  scalar_t* data;
+  int64_t batch, line;  // steps in memory: to the next image, and to the next channel (channels_last: pixel)
+};
+
+// acc_t is float for the half types. mean and rstd are [batch, pixels] as probability is.
+template <typename scalar_t, typename acc_t>
+struct Forward {
+  Shape shape;
+  Image<const scalar_t> x, gamma, beta;
+  const acc_t* probability;
+  acc_t eps;
+  Image<scalar_t> y;
+  acc_t *mean, *rstd;
+};
+
+// Gradients whose data is null are not wanted; beta is read for grad_probability alone.
+template <typename scalar_t, typename acc_t>
+struct Backward {
+  Shape shape;
+  Image<const scalar_t> grad, x, gamma, beta;
+  const acc_t *probability, *mean, *rstd;
+  Image<scalar_t> grad_x, grad_gamma, grad_beta;
+  acc_t* grad_probability;
+};
+
+// The device's stream in CUDA, nothing on the CPU.
+struct Queue {
+  void* stream = nullptr;
+};
+
+namespace cpu {
+template <typename scalar_t, typename acc_t>
+void run(const Forward<scalar_t, acc_t>&, Queue);
+template <typename scalar_t, typename acc_t>
+void run(const Backward<scalar_t, acc_t>&, Queue);
+}  // namespace cpu
+
+namespace cuda {
+template <typename scalar_t, typename acc_t>
+void run(const Forward<scalar_t, acc_t>&, Queue);
+template <typename scalar_t, typename acc_t>
+void run(const Backward<scalar_t, acc_t>&, Queue);
+}  // namespace cuda
+
+}  // namespace inpaintx::spd_norm

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+
+namespace inpaintx::ssim {
+
+template <typename acc_t>
+struct Images {
+  const acc_t* x;  // [batch, channels, height, width]
+  const acc_t* y;
+  const acc_t* weight;    // [weight_batch, height, width], or null: all pixels count alike
+  const acc_t* gaussian;  // [window], sums to 1, on the device
+  int64_t batch, channels, height, width, weight_batch, window;
+  acc_t c1, c2;
+
+  int64_t out_height() const { return height - window + 1; }
+  int64_t out_width() const { return width - window + 1; }
+};
+
+// value [batch] = mean similarity, 1 where no window counts; total [batch] = weight of the windows that count.
+template <typename acc_t>
+struct Forward {
+  Images<acc_t> images;
+  acc_t *value, *total;
+};
+
+// scale [batch] = the value's gradient / (channels * total), 0 where no window counts; grad_y may be null.
+template <typename acc_t>
+struct Backward {
+  Images<acc_t> images;
+  const acc_t* scale;
+  acc_t *grad_x, *grad_y;
+};
+
+namespace cpu {
+template <typename acc_t>
+void run(const Forward<acc_t>&);
+template <typename acc_t>
+void run(const Backward<acc_t>&);
+}  // namespace cpu
+
+namespace cuda {
+// Values at one go for a whole batch need maps on the device; their sizes in elements:
+// rows [5, batch, channels, height, out_width], slopes [4, batch, channels, out_height, out_width],
+// spread [4, batch, channels, out_height, width].
+template <typename acc_t>
+struct Maps {
+  acc_t *rows, *slopes, *spread;
+};
+
+// Writes the weighted similarity of every window, [batch, channels, out_height, out_width], and the weights of those
+// that count, [batch, out_height, out_width]; forward.value and forward.total point at them.
+template <typename acc_t>
+void run(const Forward<acc_t>&, const Maps<acc_t>&, void* stream);
+template <typename acc_t>
+void run(const Backward<acc_t>&, const Maps<acc_t>&, void* stream);
+}  // namespace cuda
+
+}  // namespace inpaintx::ssim

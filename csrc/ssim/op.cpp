@@ -1,0 +1,262 @@
+// ssim: schema, checks, allocation, autograd, autocast. The weight never receives a gradient.
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/where.h>
+#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <ATen/autocast_mode.h>
+
+#include <cmath>
+#include <vector>
+
+#include "common/torch_cuda.h"
+#include "ops.h"
+#include "ssim/kernels.h"
+
+namespace inpaintx::ops {
+namespace {
+
+using at::Tensor;
+using OptionalTensor = std::optional<Tensor>;
+using Pair = std::tuple<Tensor, Tensor>;
+
+void check(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+           double data_range) {
+  TORCH_CHECK_VALUE(x.dim() == 4 && x.numel() > 0, "ssim: x must have shape [B,C,H,W] and not be empty, got ",
+                    x.sizes());
+  TORCH_CHECK_VALUE(at::isFloatingType(x.scalar_type()), "ssim: x must be floating point, got ", x.scalar_type());
+  TORCH_CHECK_VALUE(y.sizes() == x.sizes() && y.scalar_type() == x.scalar_type() && y.device() == x.device(),
+                    "ssim: y must have shape, dtype and device of x, ", x.sizes(), " ", x.scalar_type(), " ",
+                    x.device(), ", got ", y.sizes(), " ", y.scalar_type(), " ", y.device());
+  TORCH_CHECK_VALUE(!weight || (weight->dim() == 4 && (weight->size(0) == x.size(0) || weight->size(0) == 1) &&
+                                weight->size(1) == 1 && weight->size(2) == x.size(2) && weight->size(3) == x.size(3) &&
+                                !weight->is_complex() && weight->device() == x.device()),
+                    "ssim: weight must be real [", x.size(0), ",1,", x.size(2), ",", x.size(3), "] on ", x.device(),
+                    ", got ", weight ? weight->sizes() : at::IntArrayRef{}, " ",
+                    weight ? weight->scalar_type() : x.scalar_type());
+  TORCH_CHECK_VALUE(window > 0 && window % 2 == 1, "ssim: window must be odd and positive, got ", window);
+  TORCH_CHECK_VALUE(x.size(2) >= window && x.size(3) >= window, "ssim: x must be at least as large as the window, ",
+                    window, " pixels, got ", x.sizes());
+  TORCH_CHECK_VALUE(sigma > 0 && data_range > 0, "ssim: sigma and data_range must be positive, got ", sigma, " and ",
+                    data_range);
+}
+
+// The inputs as the kernels want them, and the memory that they stand in.
+template <typename acc_t>
+struct Prepared {
+  Tensor x, y, weight, gaussian;
+  ssim::Images<acc_t> images;
+
+  Prepared(const Tensor& x_, const Tensor& y_, const OptionalTensor& weight_, int64_t window, double sigma,
+           double data_range) {
+    const auto dtype = c10::CppTypeToScalarType<acc_t>::value;
+    x = x_.to(dtype).contiguous();
+    y = y_.to(dtype).contiguous();
+    if (weight_) weight = weight_->to(dtype).contiguous();
+    std::vector<double> g(window);
+    double sum = 0;
+    for (int64_t k = 0; k < window; ++k) {
+      const auto at = static_cast<double>(k - window / 2);
+      sum += g[k] = std::exp(-at * at / (2 * sigma * sigma));
+    }
+    gaussian = at::empty({window}, at::TensorOptions(dtype));
+    for (int64_t k = 0; k < window; ++k) gaussian.mutable_data_ptr<acc_t>()[k] = static_cast<acc_t>(g[k] / sum);
+    gaussian = gaussian.to(x.device());
+    const double c1 = 0.01 * data_range, c2 = 0.03 * data_range;
+    images = {x.const_data_ptr<acc_t>(),
+              y.const_data_ptr<acc_t>(),
+              weight_ ? weight.const_data_ptr<acc_t>() : nullptr,
+              gaussian.const_data_ptr<acc_t>(),
+              x.size(0),
+              x.size(1),
+              x.size(2),
+              x.size(3),
+              weight_ ? weight.size(0) : 0,
+              window,
+              static_cast<acc_t>(c1 * c1),
+              static_cast<acc_t>(c2 * c2)};
+  }
+};
+
+#ifdef INPAINTX_WITH_CUDA
+// Work memory of the CUDA kernels; what `backward` alone needs is empty without it.
+template <typename acc_t>
+struct Scratch {
+  Tensor rows, slopes, spread;
+
+  Scratch(const Prepared<acc_t>& p, bool backward) {
+    const auto& a = p.images;
+    const auto options = p.x.options();
+    rows = at::empty({5, a.batch, a.channels, a.height, a.out_width()}, options);
+    if (!backward) return;
+    slopes = at::empty({4, a.batch, a.channels, a.out_height(), a.out_width()}, options);
+    spread = at::empty({4, a.batch, a.channels, a.out_height(), a.width}, options);
+  }
+  ssim::cuda::Maps<acc_t> maps() const {
+    const auto data = [](const Tensor& t) { return t.defined() ? t.mutable_data_ptr<acc_t>() : nullptr; };
+    return {data(rows), data(slopes), data(spread)};
+  }
+};
+
+template <typename acc_t>
+Pair forward_cuda(const Prepared<acc_t>& p) {
+  const auto& a = p.images;
+  const Tensor map = at::empty({a.batch, a.channels, a.out_height(), a.out_width()}, p.x.options());
+  const Tensor counted = at::empty({a.batch, a.out_height(), a.out_width()}, p.x.options());
+  const Scratch<acc_t> scratch(p, false);
+  ssim::cuda::run(ssim::Forward<acc_t>{a, map.mutable_data_ptr<acc_t>(), counted.mutable_data_ptr<acc_t>()},
+                  scratch.maps(), current_stream(p.x));
+  const Tensor total = counted.sum({1, 2}), some = total.gt(0);
+  const Tensor value = map.sum({1, 2, 3}).div(total.mul(static_cast<double>(a.channels)));
+  return {at::where(some, value, at::scalar_tensor(1, value.options())), total};
+}
+#endif
+
+template <typename acc_t>
+Pair forward(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+             double data_range) {
+  const Prepared<acc_t> p(x, y, weight, window, sigma, data_range);
+#ifdef INPAINTX_WITH_CUDA
+  if (on_cuda(x)) return forward_cuda(p);
+#endif
+  const Tensor value = at::empty({x.size(0)}, p.x.options()), total = at::empty_like(value);
+  ssim::cpu::run(ssim::Forward<acc_t>{p.images, value.mutable_data_ptr<acc_t>(), total.mutable_data_ptr<acc_t>()});
+  return {value, total};
+}
+
+Pair ssim_native(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+                 double data_range) {
+  check(x, y, weight, window, sigma, data_range);
+  const c10::DeviceGuard guard(x.device());
+  return (x.scalar_type() == at::kDouble ? forward<double> : forward<float>)(x, y, weight, window, sigma, data_range);
+}
+
+template <typename acc_t>
+Pair backward(const Tensor& scale, const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window,
+              double sigma, double data_range, bool both) {
+  const Prepared<acc_t> p(x, y, weight, window, sigma, data_range);
+  const Tensor grad_x = at::empty_like(p.x), grad_y = both ? at::empty_like(p.y) : Tensor();
+  const ssim::Backward<acc_t> args{p.images, scale.const_data_ptr<acc_t>(), grad_x.mutable_data_ptr<acc_t>(),
+                                   both ? grad_y.mutable_data_ptr<acc_t>() : nullptr};
+#ifdef INPAINTX_WITH_CUDA
+  if (on_cuda(x)) {
+    const Scratch<acc_t> scratch(p, true);
+    ssim::cuda::run(args, scratch.maps(), current_stream(x));
+    return {grad_x.to(x.scalar_type()), both ? grad_y.to(y.scalar_type()) : Tensor()};
+  }
+#endif
+  ssim::cpu::run(args);
+  return {grad_x.to(x.scalar_type()), both ? grad_y.to(y.scalar_type()) : Tensor()};
+}
+
+Pair ssim_backward_native(const Tensor& grad, const Tensor& x, const Tensor& y, const OptionalTensor& weight,
+                          const Tensor& total, int64_t window, double sigma, double data_range,
+                          std::array<bool, 2> wanted) {
+  check(x, y, weight, window, sigma, data_range);
+  const c10::DeviceGuard guard(x.device());
+  const Tensor share = grad.div(total.mul(static_cast<double>(x.size(1))));
+  const Tensor scale = at::where(total.gt(0), share, at::scalar_tensor(0, share.options())).contiguous();
+  const auto run = x.scalar_type() == at::kDouble ? backward<double> : backward<float>;
+  // the formula is the same with x and y exchanged: the first is the one that wants a gradient
+  if (wanted[0]) return run(scale, x, y, weight, window, sigma, data_range, wanted[1]);
+  if (!wanted[1]) return {};
+  return {Tensor(), std::get<0>(run(scale, y, x, weight, window, sigma, data_range, false))};
+}
+
+Pair forward_op(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+                double data_range) {
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::ssim", "").typed<decltype(ssim_native)>();
+  return op.call(x, y, weight, window, sigma, data_range);
+}
+
+Pair backward_op(const Tensor& grad, const Tensor& x, const Tensor& y, const OptionalTensor& weight,
+                 const Tensor& total, int64_t window, double sigma, double data_range, std::array<bool, 2> wanted) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("inpaintx::ssim_backward", "")
+                             .typed<decltype(ssim_backward_native)>();
+  return op.call(grad, x, y, weight, total, window, sigma, data_range, wanted);
+}
+
+class SsimFunction : public torch::autograd::Function<SsimFunction> {
+ public:
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& y,
+                                                const OptionalTensor& weight, int64_t window, double sigma,
+                                                double data_range) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    auto [value, total] = forward_op(x, y, weight, window, sigma, data_range);
+    ctx->save_for_backward({x, y, weight.value_or(Tensor()), total});
+    ctx->mark_non_differentiable({total});
+    ctx->set_materialize_grads(false);
+    ctx->saved_data["window"] = window;
+    ctx->saved_data["sigma"] = sigma;
+    ctx->saved_data["data_range"] = data_range;
+    return {value, total};
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    torch::autograd::variable_list result(6);
+    if (!grads[0].defined()) return result;
+    const auto saved = ctx->get_saved_variables();
+    const OptionalTensor weight = saved[2].defined() ? OptionalTensor(saved[2]) : std::nullopt;
+    std::tie(result[0], result[1]) =
+        backward_op(grads[0], saved[0], saved[1], weight, saved[3], ctx->saved_data["window"].toInt(),
+                    ctx->saved_data["sigma"].toDouble(), ctx->saved_data["data_range"].toDouble(),
+                    {ctx->needs_input_grad(0), ctx->needs_input_grad(1)});
+    return result;
+  }
+};
+
+Pair ssim_autograd(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+                   double data_range) {
+  const auto out = SsimFunction::apply(x, y, weight, window, sigma, data_range);
+  return {out[0], out[1]};
+}
+
+template <c10::DeviceType device>
+Pair ssim_autocast(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+                   double data_range) {
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
+      at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  return forward_op(at::autocast::cached_cast(at::kFloat, x, device), at::autocast::cached_cast(at::kFloat, y, device),
+                    weight, window, sigma, data_range);
+}
+
+}  // namespace
+
+Tensor ssim(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+            double data_range) {
+  return std::get<0>(forward_op(x, y, weight, window, sigma, data_range));
+}
+
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def(
+      "ssim(Tensor x, Tensor y, Tensor? weight, int window, float sigma, float data_range) "
+      "-> (Tensor value, Tensor total)");
+  m.def(
+      "ssim_backward(Tensor grad, Tensor x, Tensor y, Tensor? weight, Tensor total, int window, float sigma, "
+      "float data_range, bool[2] wanted) -> (Tensor, Tensor)");
+}
+TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {
+  m.impl("ssim", ssim_native);
+  m.impl("ssim_backward", ssim_backward_native);
+}
+#ifdef INPAINTX_WITH_CUDA
+TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
+  m.impl("ssim", ssim_native);
+  m.impl("ssim_backward", ssim_backward_native);
+}
+#endif
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
+  m.impl("ssim", ssim_autograd);
+  m.impl("ssim_backward", torch::autograd::autogradNotImplementedFallback());
+}
+TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("ssim", ssim_autocast<c10::DeviceType::CPU>); }
+TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) { m.impl("ssim", ssim_autocast<c10::DeviceType::CUDA>); }
+
+}  // namespace inpaintx::ops
