@@ -35,7 +35,7 @@ class Layer(nn.Module):
 
 
 def peak(step):
-    """Bytes that ``step`` holds at most, over what there was; None under --benchmark-disable's one run too."""
+    """Bytes that ``step`` allocates at most over what there was."""
     step()
     with torch.profiler.profile(profile_memory=True) as profile:
         step()

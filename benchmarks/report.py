@@ -68,6 +68,8 @@ def table(benchmarks):
             own += f" ({info['overhead_us']:+.1f} µs a call)"
         if "max_error_levels" in info:
             own += f" (error {info['max_error_levels']:.2f} levels)"
+        if "memory" in info:
+            own += f" (memory {info['memory']['ours'] / info['memory']['plain']:.2f} of plain)"
         for peer, seen in info.get("peers", {}).items() or {"–": None}.items():
             if seen is None:
                 yield f"| {name} | {own} | – | – | – | – | |"

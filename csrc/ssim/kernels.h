@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "common/host_device.h"
+
 namespace inpaintx::ssim {
 
 template <typename acc_t>
@@ -13,8 +15,8 @@ struct Images {
   int64_t batch, channels, height, width, weight_batch, window;
   acc_t c1, c2;
 
-  int64_t out_height() const { return height - window + 1; }
-  int64_t out_width() const { return width - window + 1; }
+  INPAINTX_HD int64_t out_height() const { return height - window + 1; }
+  INPAINTX_HD int64_t out_width() const { return width - window + 1; }
 };
 
 // value [batch] = mean similarity, 1 where no window counts; total [batch] = weight of the windows that count.
