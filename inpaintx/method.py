@@ -35,9 +35,9 @@ class LearnedConfig(Config):
         Images of one update, and number of updates.
     """
 
-    size: int = Field(256, ge=8)
-    batch: int = Field(8, ge=1)
-    steps: int = Field(100_000, ge=1)
+    size: int = Field(default=256, ge=8)
+    batch: int = Field(default=8, ge=1)
+    steps: int = Field(default=100_000, ge=1)
 
 
 @dataclass(frozen=True)

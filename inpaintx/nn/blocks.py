@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from inpaintx.ops import PartialConv2d
+from inpaintx.ops import PartialConv2d, self_attention
 
 __all__ = [
     "DilatedResidual",
@@ -143,9 +143,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B,C,H,W]`` to the same shape."""
-        q, k, v = (conv(x).flatten(2).transpose(1, 2) for conv in (self.query, self.key, self.value))
-        gathered = F.scaled_dot_product_attention(q, k, v, scale=1.0)
-        return x + self.gamma * gathered.transpose(1, 2).reshape(x.shape)
+        q, k, v = (conv(x).flatten(2) for conv in (self.query, self.key, self.value))
+        return x + self.gamma * self_attention(q, k, v).view_as(x)
 
 
 def icnr_(weight: Tensor, factor: int = 2, std: float | None = None) -> Tensor:

@@ -1,12 +1,18 @@
 """FAN: a network that finds the landmarks of a face, one heatmap each; weights have the names of face-alignment."""
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from inpaintx.data.files import written_whole
+from inpaintx.errors import InpaintxError
 from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
 
-__all__ = ["FAN", "heatmap_loss", "landmarks_of", "load_fan", "target_heatmaps"]
+__all__ = ["FAN", "heatmap_loss", "landmarks_of", "load_fan", "save_fan", "target_heatmaps"]
 
 FILE = WeightFile(
     "2DFAN4-11f355bf06.pth.tar",
@@ -14,6 +20,7 @@ FILE = WeightFile(
     "https://www.adrianbulat.com/downloads/python-fan/2DFAN4-11f355bf06.pth.tar",
 )
 DEPTH = 4
+SIZES = ("stacks", "points", "width", "size")
 
 
 class Block(nn.Module):
@@ -57,8 +64,8 @@ class FAN(nn.Module):
 
     Parameters
     ----------
-    stacks, points, width
-        Hourglasses, landmarks, channels: 4, 68, 256 in the released 2DFAN4.
+    stacks, points, width, size
+        Hourglasses, landmarks, channels, side of the images: 4, 68, 256, 256 in the released 2DFAN4.
 
     References
     ----------
@@ -71,9 +78,9 @@ class FAN(nn.Module):
     [[1, 49, 16, 16]]
     """
 
-    def __init__(self, stacks: int = 4, points: int = 68, width: int = 256) -> None:
+    def __init__(self, stacks: int = 4, points: int = 68, width: int = 256, size: int = 256) -> None:
         super().__init__()
-        self.stacks = stacks
+        self.stacks, self.points, self.width, self.size = stacks, points, width, size
         self.conv1, self.bn1 = nn.Conv2d(3, width // 4, 7, 2, 3), nn.BatchNorm2d(width // 4)
         self.conv2, self.conv3 = Block(width // 4, width // 2), Block(width // 2, width // 2)
         self.conv4 = Block(width // 2, width)
@@ -102,11 +109,43 @@ class FAN(nn.Module):
         return maps
 
 
-def load_fan(
-    on_missing: OnMissing = "error", *, path: str = "", stacks: int = 4, points: int = 68, width: int = 256
-) -> tuple[FAN | None, str]:
-    """Make a frozen :class:`FAN` with the official weights; see :func:`inpaintx.nn.pretrained.frozen`."""
-    return frozen(lambda: FAN(stacks, points, width), FILE, on_missing, path=path)
+def save_fan(path: Path, fan: FAN, trained_on: str, **more: str) -> None:
+    """Write a FAN of one's own, with its sizes, what it was trained on, and what ``more`` there is to say."""
+    meta = {"inpaintx.fan": trained_on, **{key: str(getattr(fan, key)) for key in SIZES}, **more}
+    state = {key: value.detach().cpu().contiguous() for key, value in fan.state_dict().items()}
+    with written_whole(path) as part:
+        save_file(state, part, meta)
+
+
+def load_fan(on_missing: OnMissing = "error", *, path: str = "") -> tuple[FAN | None, str]:
+    """Make a frozen :class:`FAN`, and say where its weights came from.
+
+    Parameters
+    ----------
+    on_missing
+        See :func:`inpaintx.nn.pretrained.frozen`.
+    path
+        A file of :func:`save_fan`, or the official one under another name.
+
+    Returns
+    -------
+    fan, outcome
+        The outcome of a FAN of one's own is ``"set:NAME"``, the set that it was trained on.
+    """
+    meta = _metadata(path) if path.endswith(".safetensors") else {}
+    if "inpaintx.fan" not in meta:
+        return frozen(FAN, FILE, on_missing, path=path)
+    sizes = {key: int(meta[key]) for key in SIZES}
+    fan, _ = frozen(lambda: FAN(**sizes), FILE, path=path)
+    return fan, f"set:{meta['inpaintx.fan']}"
+
+
+def _metadata(path: str) -> dict[str, str]:
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise InpaintxError(f"weight file {path} cannot be read: {error}") from None
 
 
 def target_heatmaps(landmarks: Tensor, size: int, side: int, sigma: float = 1.0) -> Tensor:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
 from inpaintx.weights import sha256
 
-__all__ = ["OnMissing", "WeightFile", "find", "frozen", "he_init", "load_file_into"]
+__all__ = ["OnMissing", "WeightFile", "find", "frozen", "he_init", "load_file_into", "read_state"]
 
 OnMissing = Literal["error", "random", "skip"]
 Net = TypeVar("Net", bound=nn.Module)
@@ -104,21 +105,40 @@ def frozen(
     return net.eval().requires_grad_(False), outcome
 
 
-def load_file_into(net: nn.Module, path: Path) -> None:
-    """Load a ``.safetensors`` file or a state dict saved by torch; what the network has no place for is left out."""
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read the state dict of a ``.safetensors`` file or of one saved by torch, without running code from it.
+
+    A state dict under ``"state_dict"``, ``"model"`` or ``"net"`` is unwrapped, ``"module."`` before names is dropped.
+
+    Raises
+    ------
+    InpaintxError
+        The file cannot be read, or holds something else.
+    """
     try:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         raise InpaintxError(f"weight file {path} cannot be read: {error}") from None
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict):
-        raise InpaintxError(f"weight file {path} holds no state dict, but {type(state).__name__}")
-    given: dict[str, Tensor] = {key.removeprefix("module."): value for key, value in state.items()}
-    wanted = net.state_dict()
+    for key in ("state_dict", "model", "net"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InpaintxError(f"weight file {path} holds no state dict")
+    return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def load_file_into(net: nn.Module, path: Path) -> None:
+    """Load a weight file (:func:`read_state`); what the network has no place for is left out.
+
+    Raises
+    ------
+    InpaintxError
+        The file cannot be read, a weight is missing or has another shape.
+    """
+    given, wanted = read_state(path), net.state_dict()
     # files from before torch 0.4 count no batches
     missing = [key for key in wanted if key not in given and not key.endswith("num_batches_tracked")]
     unfit = [key for key in wanted if key in given and given[key].shape != wanted[key].shape]

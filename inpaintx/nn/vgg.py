@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
+from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen, he_init
 
-__all__ = ["VGG", "load_vgg"]
+__all__ = ["VGG", "Features", "load_vgg"]
 
 Depth = Literal[16, 19]
+Features = Literal["error", "random", "skip", "small"]
 CONVS: dict[Depth, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each of the five blocks
-WIDTHS = (64, 128, 256, 512, 512)
+TIMES = (1, 2, 4, 8, 8)  # their channels, in units of the first block's
 _URL = "https://download.pytorch.org/models/"
 FILES: dict[Depth, WeightFile] = {
     16: WeightFile("vgg16-397923af.pth", "397923af", _URL + "vgg16-397923af.pth"),
@@ -33,6 +34,8 @@ class VGG(nn.Module):
     normalize
         Whether images in [0,1] are brought to ImageNet's mean and deviation first, as the weights expect; PD-GAN and
         EdgeConnect leave that out.
+    width
+        Channels of the first block; the official weights have 64.
 
     References
     ----------
@@ -48,16 +51,16 @@ class VGG(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, depth: Depth, taps: Iterable[str], *, normalize: bool = True) -> None:
+    def __init__(self, depth: Depth, taps: Iterable[str], *, normalize: bool = True, width: int = 64) -> None:
         super().__init__()
         names: list[str] = []
         layers: list[nn.Module] = []
         channels = 3
-        for block, (convs, width) in enumerate(zip(CONVS[depth], WIDTHS, strict=True), start=1):
+        for block, (convs, times) in enumerate(zip(CONVS[depth], TIMES, strict=True), start=1):
             for i in range(1, convs + 1):
                 names += [f"conv{block}_{i}", f"relu{block}_{i}"]
-                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-                channels = width
+                layers += [nn.Conv2d(channels, times * width, 3, padding=1), nn.ReLU()]
+                channels = times * width
             names.append(f"pool{block}")
             layers.append(nn.MaxPool2d(2))
         self.taps = list(taps)
@@ -92,7 +95,22 @@ class VGG(nn.Module):
 
 
 def load_vgg(
-    depth: Depth, taps: Iterable[str], on_missing: OnMissing = "error", *, normalize: bool = True, path: str = ""
+    depth: Depth, taps: Iterable[str], features: Features = "error", *, normalize: bool = True, path: str = ""
 ) -> tuple[VGG | None, str]:
-    """Make a frozen :class:`VGG` with the official weights; see :func:`inpaintx.nn.pretrained.frozen`."""
+    """Make a frozen :class:`VGG`, and say where its weights came from.
+
+    Parameters
+    ----------
+    features
+        The official weights; and without them ``"error"``, ``"random"`` or ``"skip"``, as
+        :func:`inpaintx.nn.pretrained.frozen` has it. ``"small"``: random weights of a quarter of the width, a
+        sixteenth of the time, for trials on a CPU.
+    depth, taps, normalize, path
+        See :class:`VGG` and :func:`inpaintx.nn.pretrained.frozen`.
+    """
+    if features == "small" and not path:
+        small = VGG(depth, taps, normalize=normalize, width=16)
+        he_init(small, 0)
+        return small.eval().requires_grad_(False), "random, a quarter of the width"
+    on_missing: OnMissing = "error" if features == "small" else features
     return frozen(lambda: VGG(depth, taps, normalize=normalize), FILES[depth], on_missing, path=path)

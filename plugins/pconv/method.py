@@ -1,0 +1,96 @@
+"""The method: options, presets, and how a hole is filled."""
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from inpaintx import LearnedConfig, Method, Trainer
+from inpaintx.errors import InpaintxError
+from inpaintx.nn.vgg import Features
+
+from .network import PConvUNet
+from .prior import PriorNet
+
+__all__ = ["PConv", "PConvConfig", "build"]
+
+
+class PConvConfig(LearnedConfig):
+    """Network, losses and training."""
+
+    arch: Literal["unet", "prior"] = Field(default="unet", description="Liu's U-Net, or PD-GAN's prior network")
+    width: int = Field(default=64, ge=4, multiple_of=4, description="channels of the first layer")
+    levels: int = Field(default=7, ge=2, le=8, description="halvings")
+    scale: Literal["window", "sum"] = Field(default="window", description="of the partial convolutions")
+    steps: int = Field(default=1_000_000, ge=1)
+    lr: float = Field(default=2e-4, gt=0)
+    finetune_steps: int = Field(
+        default=500_000, ge=0, description="the last so many steps: finetune_lr, encoder statistics frozen"
+    )
+    finetune_lr: float = Field(default=5e-5, gt=0)
+    fade: bool = Field(default=False, description="constant rate for a sixth of the steps, then linearly to 0")
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    valid: float = Field(default=1.0, ge=0, description="weight of the L1 of known pixels")
+    hole: float = Field(default=6.0, ge=0, description="weight of the L1 of hidden pixels")
+    perceptual: float = Field(default=0.05, ge=0)
+    style: float = Field(default=120.0, ge=0)
+    tv: float = Field(default=0.1, ge=0)
+    vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
+    vgg_normalize: bool = Field(default=True, description="whether VGG is given images as it was trained on")
+
+
+PRIOR = PConvConfig(arch="prior", levels=6, batch=8, steps=105_000, lr=1e-3, fade=True, finetune_steps=0, beta1=0.0)
+
+
+def build(config: PConvConfig) -> PConvUNet | PriorNet:
+    """Make the network of the options."""
+    make = PConvUNet if config.arch == "unet" else PriorNet
+    if config.size % 2**config.levels:
+        raise InpaintxError(
+            f"pconv with levels={config.levels} needs a size that {2**config.levels} divides, got {config.size}"
+        )
+    return make(config.width, config.levels, config.scale)
+
+
+class PConv(Method):
+    """Liu et al.: a U-Net whose convolutions see known pixels only.
+
+    Notes
+    -----
+    Departures are listed in the plugin's README.
+
+    References
+    ----------
+    Liu et al., "Image Inpainting for Irregular Holes Using Partial Convolutions", ECCV 2018.
+    """
+
+    name = "pconv"
+    paper = "https://arxiv.org/abs/1804.07723"
+    trained = True
+    Config = PConvConfig
+    presets: ClassVar[dict[str, BaseModel]] = {
+        "default": PConvConfig(),
+        "paper": PConvConfig(batch=16, vgg="error"),
+        "prior": PRIOR,
+        "prior_paper": PRIOR.model_copy(update={"scale": "sum", "vgg": "error", "vgg_normalize": False}),
+        "tiny": PConvConfig(size=64, width=16, levels=5, batch=8, steps=800, lr=2e-3, finetune_steps=100, vgg="skip"),
+    }
+
+    def multiple_of(self, config: Any) -> int:
+        """Halvings; the prior's instance norms need two pixels at the bottom."""
+        return 2 ** (config.levels + (config.arch == "prior"))
+
+    def build(self, config: Any) -> nn.Module:
+        """Make the network."""
+        return build(config)
+
+    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """One pass; the U-Net's last layer has no bounds, so it is clamped."""
+        return net.from_net(net(net.to_net(image), mask)).clamp(0, 1)
+
+    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+        """Five losses, then fine-tuning with frozen encoder statistics."""
+        from .trainer import PConvTrainer
+
+        return PConvTrainer(net, config)

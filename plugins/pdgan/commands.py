@@ -1,0 +1,62 @@
+"""``inpaintx import-pdgan`` and ``inpaintx train-fan``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inpaintx import weights
+from inpaintx.nn.pretrained import read_state
+
+from .method import PDGAN
+from .official import load_official
+
+__all__ = ["import_pdgan", "train_fan"]
+
+
+def import_pdgan(
+    encoder: Annotated[Path, typer.Argument(help="…_net_EN.pth")],
+    decoder: Annotated[Path, typer.Argument(help="…_net_DE.pth")],
+    generator: Annotated[Path, typer.Argument(help="…_net_PDGAN.pth")],
+    out: Annotated[Path, typer.Option(help="Weight file to write (.safetensors).")],
+) -> None:
+    """Bring PD-GAN's published weights into inpaintx's format."""
+    method = PDGAN()
+    config = method.config("paper")
+    net = method.network(config)
+    files = (encoder, decoder, generator)
+    load_official(net, *(read_state(file) for file in files))  # type: ignore[arg-type]
+    weights.save(out, method, config, net, trained_on=f"imported from {', '.join(f.name for f in files)}")
+    typer.echo(f"wrote {out}")
+
+
+def train_fan(
+    data: Annotated[Path, typer.Argument(help="A set of faces with landmarks.")],
+    out: Annotated[Path, typer.Option(help="Weight file to write (.safetensors), for pdgan's fan_path.")],
+    size: Annotated[int, typer.Option(min=64, help="Side of the images that it sees, a multiple of 64.")] = 128,
+    width: Annotated[int, typer.Option(min=8)] = 64,
+    steps: Annotated[int, typer.Option(min=1)] = 3000,
+    batch: Annotated[int, typer.Option(min=1)] = 16,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: Annotated[str, typer.Option()] = "auto",
+) -> None:
+    """Fit a small FAN on a set's own landmarks."""
+    from inpaintx.inpaint import pick_device
+
+    from .fit_fan import fit_fan
+
+    def report(step: int, loss: float) -> None:
+        typer.echo(f"step {step}: loss {loss:.3f}")
+
+    error = fit_fan(
+        data,
+        out,
+        size=size,
+        width=width,
+        steps=steps,
+        batch=batch,
+        seed=seed,
+        device=pick_device(device),
+        report=report,
+    )
+    typer.echo(f"wrote {out}; error on faces that it has not seen: {100 * error:.2f} % of the landmarks' box")

@@ -1,0 +1,127 @@
+"""The method: options, presets, and how a hole is filled."""
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from inpaintx import LearnedConfig, Method, Trainer
+from inpaintx.errors import InpaintxError
+from inpaintx.nn.pretrained import OnMissing
+from inpaintx.nn.vgg import Features
+
+from ..pconv.prior import PriorNet
+from .network import Generator, PDGANNet
+
+__all__ = ["PDGAN", "PDGANConfig"]
+
+
+class PDGANConfig(LearnedConfig):
+    """Networks, losses and training; the face paper's changes are ``map``, ``upsample``, ``alpha`` and ``beta``."""
+
+    width: int = Field(default=64, ge=4, multiple_of=4, description="channels of generator, prior and discriminator")
+    z: int = Field(default=256, ge=1, description="length of the random vector")
+    map: Literal["hard", "improved"] = "hard"
+    upsample: Literal["deconv", "pixelshuffle"] = "deconv"
+    floor: bool = Field(default=False, description="keep the improved map above e^-n")
+    mask_resize: Literal["nearest", "area"] = "nearest"
+    scale: Literal["window", "sum"] = Field(default="window", description="of the prior's partial convolutions")
+    prior: str = Field(default="", description="weights of pconv with arch=prior; without, it is trained first")
+    prior_steps: int = Field(default=105_000, ge=0, description="first steps that train the prior if it is not given")
+    prior_lr: float = Field(default=1e-3, gt=0)
+    steps: int = Field(default=210_000, ge=1)
+    lr: float = Field(default=1e-3, gt=0, description="half of it for the generator, twice it for the discriminator")
+    perceptual: float = Field(default=10.0, ge=0)
+    feature_matching: float = Field(default=10.0, ge=0)
+    tv: float = Field(default=0.1, ge=0)
+    diversity: float = Field(default=1.0, ge=0)
+    diversity_eps: float = Field(default=1e-2, gt=0)
+    alpha: float = Field(default=0.0, ge=0, description="weight of the L1 inside the skin")
+    beta: float = Field(default=0.0, ge=0, description="weight of the landmark heatmaps' loss")
+    vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
+    vgg_normalize: bool = Field(default=True, description="whether VGG is given images as it was trained on")
+    fan: OnMissing = Field(default="skip", description="what to do without FAN's official weights")
+    fan_path: str = Field(default="", description="a FAN fitted by `inpaintx train-fan`")
+
+
+OFFICIAL = PDGANConfig(scale="sum", diversity_eps=1e-5, vgg="error", vgg_normalize=False, fan="error")
+IMPROVED = {"map": "improved", "upsample": "pixelshuffle", "z": 128}
+
+
+def _row(**changes: Any) -> PDGANConfig:
+    """A row of the face paper's table."""
+    return OFFICIAL.model_copy(update={**IMPROVED, **changes})
+
+
+FULL = PDGANConfig(map="improved", upsample="pixelshuffle", z=128, alpha=0.5, beta=10.0)
+TINY = {
+    "size": 64,
+    "width": 8,
+    "z": 32,
+    "steps": 1300,
+    "prior_steps": 300,
+    "prior_lr": 2e-3,
+    "beta": 0.0,
+    "vgg": "small",
+}
+
+
+class PDGAN(Method):
+    """PD-GAN and its improvement for faces.
+
+    Notes
+    -----
+    Departures are listed in the plugin's README.
+
+    References
+    ----------
+    Liu et al., "PD-GAN: Probabilistic Diverse GAN for Image Inpainting", CVPR 2021; ``map="improved"``, ``upsample``,
+    ``alpha`` and ``beta``: Shi, Wang and Zhang, "Probabilistic Diverse GAN Based Human Face Inpainting".
+    """
+
+    name = "pdgan"
+    paper = "https://arxiv.org/abs/2105.02201"
+    trained = True
+    fixed = True
+    Config = PDGANConfig
+    presets: ClassVar[dict[str, BaseModel]] = {
+        "default": FULL,
+        "paper": OFFICIAL,
+        "fan_only": _row(beta=10.0),
+        "mask_only": _row(alpha=0.5),
+        "full": _row(alpha=0.5, beta=10.0),
+        "tiny": FULL.model_copy(update=TINY),
+    }
+
+    def needs(self, config: Any) -> frozenset[str]:
+        """The skin, where its loss counts; heatmaps are FAN's own."""
+        return frozenset({"skin"} if config.alpha else ())
+
+    def build(self, config: Any) -> nn.Module:
+        """Make prior and generator."""
+        levels = config.size.bit_length() - 3
+        if config.size != 4 << levels or not 2 <= levels <= 6:
+            raise InpaintxError(f"pdgan's size must be 16, 32, 64, 128 or 256, got {config.size}")
+        prior = PriorNet(config.width, levels, config.scale)
+        generator = Generator(
+            config.size,
+            config.width,
+            config.z,
+            kind=config.map,
+            upsample=config.upsample,
+            floor=config.floor,
+            resize=config.mask_resize,
+        )
+        return PDGANNet(prior, generator)
+
+    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw one vector a call, for all images of the batch."""
+        z = torch.randn(1, net.generator.z, generator=generator, device=image.device).expand(len(image), -1)
+        return (net(z, 2 * image - 1, mask) + 1) / 2
+
+    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+        """The prior first, unless it is given; then generator and discriminator in turn."""
+        from .trainer import PDGANTrainer
+
+        return PDGANTrainer(net, config)

@@ -1,0 +1,177 @@
+"""Training of PD-GAN: the prior, then generator against discriminator."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from inpaintx import weights
+from inpaintx.errors import InpaintxError
+from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.discriminators import MultiScale, PatchGAN
+from inpaintx.nn.fan import heatmap_loss, load_fan
+from inpaintx.nn.losses import (
+    discriminator_loss,
+    feature_matching_loss,
+    generator_loss,
+    l1_loss,
+    perceptual_loss,
+    tv_loss,
+)
+from inpaintx.nn.vgg import load_vgg
+from inpaintx.trainer import Trainer
+
+from ..pconv.method import PConv
+from ..pconv.trainer import PConvLoss, faded
+from .method import PDGANConfig
+
+__all__ = ["PDGANTrainer", "discriminator", "diversity_loss"]
+
+TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+
+
+def discriminator(width: int) -> MultiScale:
+    """Two PatchGANs on the mask, three times, and the image."""
+    return MultiScale(*(PatchGAN(6, width, "spectral_instance", padding=2) for _ in range(2)))
+
+
+def diversity_loss(a: Tensor, b: Tensor, eps: float) -> Tensor:
+    """1 / (mean |a - b| + eps), of features of two fills for one hole; at most 1/eps. Equation 8 of PD-GAN."""
+    return 1 / (l1_loss(a, b) + eps)
+
+
+def doubled(x: Tensor) -> Tensor:
+    """One copy for each of the two samples."""
+    return torch.cat([x, x])
+
+
+class PDGANTrainer(Trainer):
+    """Two fills A and B for each image; every term but diversity is summed over both."""
+
+    def __init__(self, net: Any, config: PDGANConfig) -> None:
+        self.config = config
+        self.device = next(net.parameters()).device
+        self.prior_steps = 0 if config.prior else config.prior_steps
+        if config.prior:
+            _load_prior(net.prior, config)
+        critic = discriminator(config.width).to(self.device)
+        init_weights(critic)
+        adam = torch.optim.Adam
+        optimizers = {
+            "generator": adam(net.generator.parameters(), config.lr / 2, (0.0, 0.9)),
+            "discriminator": adam(critic.parameters(), config.lr * 2, (0.0, 0.9)),
+        }
+        length = max(1, config.steps - self.prior_steps)
+        schedulers = {name: LambdaLR(o, lambda step: faded(step / length)) for name, o in optimizers.items()}
+        self.prior_loss: PConvLoss | None = None
+        if self.prior_steps:
+            optimizers["prior"] = adam(net.prior.parameters(), config.prior_lr, (0.0, 0.999))
+            schedulers["prior"] = LambdaLR(optimizers["prior"], lambda step: faded(step / self.prior_steps))
+            self.prior_loss = PConvLoss(_prior_config(config)).to(self.device)
+        self.vgg, vgg = load_vgg(16, TAPS, config.vgg, normalize=config.vgg_normalize)
+        frozen = {"vgg": vgg, "prior": f"file {Path(config.prior).name}" if config.prior else "trained in this run"}
+        self.fan = None
+        if config.beta:
+            self.fan, frozen["fan"] = load_fan(config.fan, path=config.fan_path)
+        for frozen_net in (self.vgg, self.fan):
+            if frozen_net is not None:
+                frozen_net.to(self.device)
+        super().__init__({"net": net, "discriminator": critic}, optimizers, schedulers, frozen)
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Update from one batch."""
+        image, mask = 2 * batch["image"] - 1, (batch["mask"] > 0.5).float()
+        if self.steps < self.prior_steps:
+            terms = self._train_prior(image, mask)
+        else:
+            terms = self._train_gan(image, mask, batch.get("skin"))
+        return {name: term.detach() for name, term in terms.items()}
+
+    def advance(self) -> None:
+        """Count a step; the learning rates of the other stage stand still."""
+        names = ("prior",) if self.steps < self.prior_steps else ("generator", "discriminator")
+        self.steps += 1
+        for name in names:
+            self.schedulers[name].step()
+
+    def _train_prior(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        net: Any = self.networks["net"]
+        assert self.prior_loss is not None
+        terms = self.prior_loss(net.prior, net.prior(image, mask), image, mask)
+        self.update("prior", torch.stack(list(terms.values())).sum())
+        return {f"prior_{name}": term for name, term in terms.items()}
+
+    def _train_gan(self, image: Tensor, mask: Tensor, skin: Tensor | None) -> dict[str, Tensor]:
+        net: Any = self.networks["net"]
+        critic: Any = self.networks["discriminator"]
+        with torch.no_grad():
+            prior = net.prior(image, mask)
+        z = torch.randn(2 * len(image), net.generator.z, device=image.device)
+        fake = net.generator(z, prior, mask)
+        shown, fake_shown = (torch.cat([m.expand_as(x), x], 1) for m, x in ((mask, image), (doubled(mask), fake)))
+        real_logits, fake_logits = ([layers[-1] for layers in critic(x)] for x in (shown, fake_shown.detach()))
+        d_loss = 2 * discriminator_loss(real_logits, fake_logits, "hinge")
+        self.update("discriminator", d_loss)
+
+        with torch.no_grad():
+            real_layers = [[doubled(layer) for layer in layers] for layers in critic(shown)]
+        fake_layers = critic(fake_shown)
+        terms = {
+            "gan": 2 * generator_loss([layers[-1] for layers in fake_layers], "hinge"),
+            "feature_matching": 2 * self.config.feature_matching * feature_matching_loss(real_layers, fake_layers),
+            **self._image_terms(fake, image, mask, skin),
+        }
+        self.update("generator", torch.stack(list(terms.values())).sum())
+        return {**terms, "discriminator": d_loss}
+
+    def _image_terms(self, fake: Tensor, image: Tensor, mask: Tensor, skin: Tensor | None) -> dict[str, Tensor]:
+        """Terms that compare the two fills, A then B in ``fake``, with the image and with each other."""
+        c, fake = self.config, fake.float()
+        truth, hole = doubled(image), doubled(mask)
+        terms = {"tv": 2 * c.tv * tv_loss(torch.where(hole > 0.5, fake, truth), hole)}
+        if self.vgg is not None:
+            target = {name: doubled(f) for name, f in self.vgg.target(self._for_vgg(image)).items()}
+            found = self.vgg(self._for_vgg(fake))
+            terms["perceptual"] = 2 * c.perceptual * perceptual_loss(found, target, TAPS)
+            a, b = self.vgg(self._for_vgg(fake * hole))["relu4_1"].chunk(2)
+            terms["diversity"] = c.diversity * diversity_loss(a, b, c.diversity_eps)
+        if c.alpha and skin is not None:
+            terms["skin"] = 2 * c.alpha * l1_loss(fake, truth, doubled(skin))
+        if self.fan is not None:
+            with torch.no_grad():
+                heat = self._heatmaps(image)
+            terms["heatmap"] = 2 * c.beta * heatmap_loss(self._heatmaps(fake), doubled(heat))
+        return terms
+
+    def _for_vgg(self, x: Tensor) -> Tensor:
+        return (x + 1) / 2 if self.config.vgg_normalize else x
+
+    def _heatmaps(self, x: Tensor) -> Tensor:
+        """The last hourglass's maps of the whole image, brought to FAN's size."""
+        assert self.fan is not None
+        size = self.fan.size
+        with torch.autocast(x.device.type, enabled=False):
+            maps: list[Tensor] = self.fan(F.interpolate((x.float() + 1) / 2, (size, size), mode="bilinear"))
+        return maps[-1]
+
+
+def _prior_config(config: PDGANConfig) -> Any:
+    """pconv's options for the prior's losses."""
+    return PConv().config("prior", vgg=config.vgg, vgg_normalize=config.vgg_normalize, width=config.width)
+
+
+def _load_prior(prior: nn.Module, config: PDGANConfig) -> None:
+    """Take the weights of a pconv run."""
+    levels = config.size.bit_length() - 3
+    own = PConv().config("prior", size=config.size, width=config.width, levels=levels, scale=config.scale)
+    loaded = weights.load(PConv(), own, config.prior, torch.device("cpu"))
+    for name in ("arch", "width", "levels", "scale"):
+        got, wanted = getattr(loaded.config, name), getattr(own, name)
+        if got != wanted:
+            raise InpaintxError(
+                f"prior {config.prior} was trained with {name}={got}; these options need {name}={wanted}"
+            )
+    prior.load_state_dict(loaded.net.state_dict())

@@ -1,0 +1,319 @@
+"""Plugin pdgan: sizes, the acceptance lines that need no training, losses, published state dicts."""
+
+import math
+
+import pytest
+import torch
+from inpaintx_plugins.pconv import PConv
+from inpaintx_plugins.pdgan import PDGAN, load_official
+from inpaintx_plugins.pdgan.network import UNITS, Generator, SPDNorm
+from inpaintx_plugins.pdgan.official import discriminator_state
+from inpaintx_plugins.pdgan.trainer import discriminator, diversity_loss
+from test_pconv import official_prior
+from torch import nn
+
+from inpaintx import InpaintxError, inpaint, weights
+from inpaintx.nn.fan import FAN, save_fan
+from inpaintx.ops import spd_map
+from inpaintx.testing import run_rules
+
+TINY = {"size": 32, "width": 4, "prior_steps": 0, "steps": 10, "batch": 2}
+
+
+def make(preset="tiny", **options):
+    method = PDGAN()
+    config = method.config(preset, **{**TINY, "vgg": "small", "vgg_normalize": True, **options})
+    torch.manual_seed(0)
+    net = method.network(config).train()
+    return net, method.trainer(net, config)
+
+
+def batch(size=32, count=2):
+    torch.manual_seed(3)
+    mask = torch.zeros(count, 1, size, size)
+    mask[..., 8:24, 8:24] = 1
+    skin = torch.zeros(count, 1, size, size)
+    skin[..., :16, :] = 1
+    return {"image": torch.rand(count, 3, size, size), "mask": mask, "skin": skin}
+
+
+def test_contract():
+    assert not [r for r in run_rules(PDGAN()) if r.error]
+
+
+@pytest.mark.parametrize(("preset", "expected"), [("paper", 186_007_171), ("full", 254_836_099)])
+def test_parameter_counts(preset, expected):
+    with torch.device("meta"):
+        net = PDGAN().network(PDGAN().config(preset))
+    assert sum(p.numel() for p in net.generator.parameters()) == expected
+
+
+def test_discriminator_has_as_many_parameters_as_the_paper_s():
+    with torch.device("meta"):
+        assert sum(p.numel() for p in discriminator(64).parameters()) == 5_533_826
+
+
+def test_rows_of_the_table_are_presets():
+    rows = {name: PDGAN().config(name) for name in ("paper", "fan_only", "mask_only", "full")}
+    assert {n: (c.alpha, c.beta) for n, c in rows.items()} == {
+        "paper": (0, 0),
+        "fan_only": (0, 10),
+        "mask_only": (0.5, 0),
+        "full": (0.5, 10),
+    }
+    assert (rows["paper"].map, rows["paper"].upsample, rows["paper"].z) == ("hard", "deconv", 256)
+    assert {(c.map, c.upsample, c.z) for n, c in rows.items() if n != "paper"} == {("improved", "pixelshuffle", 128)}
+    assert "prior_paper" in PConv.presets
+
+
+def test_without_probability_the_prior_has_no_say():
+    """3.2 (b)."""
+    norm = SPDNorm(6, 8)
+    x, zero = torch.randn(2, 6, 5, 5), torch.zeros(2, 1, 5, 5)
+    y = norm(x, torch.rand(2, 3, 5, 5), zero)
+    torch.testing.assert_close(y, norm(x, torch.rand(2, 3, 5, 5), zero))
+    torch.testing.assert_close(y, (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True) + 1e-5).sqrt())
+    assert not torch.allclose(y, norm(x, torch.rand(2, 3, 5, 5), zero + 1))
+
+
+def test_map_for_each_channel_equals_one_for_all_where_it_is_the_same():
+    norm = SPDNorm(6, 8)
+    x, prior, p = torch.randn(2, 6, 5, 5), torch.rand(2, 3, 5, 5), torch.rand(2, 1, 5, 5)
+    torch.testing.assert_close(norm(x, prior, p.expand(-1, 6, -1, -1)), norm(x, prior, p))
+
+
+def centre_hole(size=64):
+    mask = torch.zeros(1, 1, size, size)
+    mask[..., size // 4 : -size // 4, size // 4 : -size // 4] = 1
+    return mask
+
+
+def levels(p, mask):
+    return len(p[mask > 0].unique())
+
+
+@pytest.mark.parametrize("unit", range(len(UNITS)))
+def test_levels_of_the_maps(unit):
+    """3.2 (d) and 3.3 (a): the hard map has at most n levels in the hole; the improved one over five times as many."""
+    _, n, window = UNITS[unit]
+    mask = torch.nn.functional.interpolate(_strokes(), (4 << unit, 4 << unit))
+    hard, improved = (spd_map(mask, n, window, kind=kind) for kind in ("hard", "improved"))
+    assert levels(hard, mask) <= n
+    if 4 << unit >= 32:
+        assert levels(improved, mask) > 5 * levels(hard, mask)
+
+
+def _strokes():
+    """A hole of discs and bars at 256x256."""
+    y, x = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+    hole = ((x - 90) ** 2 + (y - 150) ** 2 < 70**2) | ((x + y > 280) & (x + y < 330)) | (abs(y - 40) < 14)
+    return hole[None, None].float()
+
+
+def test_improved_map_falls_from_a_straight_rim_and_begins_higher():
+    """3.3 (a) and (b)."""
+    mask = torch.zeros(1, 1, 41, 41)
+    mask[..., 20:] = 1
+    for _, n, window in UNITS:
+        improved, hard = (spd_map(mask, n, window, kind=kind)[0, 0, 20, 20:] for kind in ("improved", "hard"))
+        assert (improved.diff() <= 0).all()
+        assert 1 - improved[0] < 1 - hard[0] == pytest.approx(1 - math.exp(-1))
+
+
+def test_upsampling_without_checkerboard():
+    """3.3 (c): in the generator, as it is initialised."""
+    for upsample, smooth in (("pixelshuffle", True), ("deconv", False)):
+        up = Generator(32, 4, 8, upsample=upsample).units[0].up
+        flat = torch.full((1, 64, 8, 8), 0.7)
+        ripple = float(up(flat)[..., 4:-4, 4:-4].std((2, 3)).max())
+        assert (ripple < 1e-6) == smooth
+
+
+def test_floor_and_area_are_options():
+    block = Generator(32, 4, 8, kind="improved", floor=True).units[0].block
+    full = torch.ones(1, 1, 16, 16)
+    assert float(block.probability(full).min()) == pytest.approx(math.exp(-2))
+    thin = torch.zeros(1, 1, 32, 32)
+    thin[..., 0] = 1  # the nearest pixel sees it at every size; it is half of a pixel at most
+    nets = [Generator(32, 4, 8, resize=resize).eval() for resize in ("nearest", "area")]
+    nets[1].load_state_dict(nets[0].state_dict())
+    z, prior = torch.randn(1, 8), torch.rand(1, 3, 32, 32)
+    assert not torch.equal(nets[0](z, prior, thin), nets[1](z, prior, thin))
+
+
+def test_several_vectors_for_each_image():
+    net = Generator(32, 4, 8).eval()
+    z, prior, mask = torch.randn(4, 8), torch.rand(2, 3, 32, 32), batch()["mask"]
+    together = net(z, prior, mask)
+    torch.testing.assert_close(together[2:], net(z[2:], prior, mask), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together[1:2], net(z[1:2], prior[1:], mask[1:]), rtol=1e-4, atol=1e-5)
+
+
+def test_two_samples_differ_in_the_hole_alone():
+    net, _ = make()
+    one = batch()
+    nn.init.normal_(net.generator.last.weight, 0, 1)  # at the start the fills hardly differ
+    fills = [PDGAN().inpaint(net.eval(), **_shown(one), generator=torch.Generator().manual_seed(i)) for i in (1, 2)]
+    assert float((fills[0] - fills[1]).abs().mean()) > 1e-3
+    a = inpaint(one["image"], one["mask"], method="pdgan", preset="tiny", size=32, width=4, seed=0, samples=2)
+    assert len(a) == 2
+    assert not torch.equal(a[0], a[1])
+    known = (one["mask"] == 0).expand_as(one["image"])
+    assert torch.equal(a[0][known], one["image"][known])
+    assert torch.equal(a[1][known], one["image"][known])
+
+
+def _shown(one):
+    return {"image": one["image"] * (1 - one["mask"]), "mask": one["mask"]}
+
+
+def test_terms_of_each_row(tmp_path):
+    save_fan(tmp_path / "fan.safetensors", FAN(1, 5, 16, 64), "toys")
+    always = {"gan", "feature_matching", "tv", "perceptual", "diversity", "discriminator"}
+    for row, extra in (("paper", set()), ("mask_only", {"skin"}), ("full", {"skin", "heatmap"})):
+        net, trainer = make(row, fan_path=str(tmp_path / "fan.safetensors"))
+        before = {k: v.clone() for k, v in net.state_dict().items()}
+        losses = trainer.step(batch())
+        assert set(losses) == always | extra
+        assert all(torch.isfinite(v) for v in losses.values())
+        moved = {k.split(".")[0] for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
+        assert moved == {"generator"}  # the prior stays as it is
+        assert trainer.frozen["vgg"] == "random, a quarter of the width"
+        if "heatmap" in extra:
+            assert trainer.frozen["fan"] == "set:toys"
+
+
+def test_skin_loss_has_no_gradient_outside_the_skin():
+    """3.3 (d)."""
+    _, trainer = make("mask_only", vgg="skip")
+    one = batch()
+    fake = torch.rand(4, 3, 32, 32, requires_grad=True)
+    trainer._image_terms(fake, 2 * one["image"] - 1, one["mask"], one["skin"])["skin"].backward()
+    assert (fake.grad[:, :, 16:] == 0).all()
+    assert (fake.grad[:, :, :16] != 0).all()
+    expected = (
+        0.5 * 2 * float(((fake - (2 * one["image"] - 1).repeat(2, 1, 1, 1)).abs()[:, :, :16]).detach().mean()) / 2
+    )
+    again = trainer._image_terms(fake.detach(), 2 * one["image"] - 1, one["mask"], one["skin"])["skin"]
+    assert float(again) == pytest.approx(expected, rel=1e-4)
+
+
+def test_heatmap_gradient_reaches_the_generator_and_not_fan(tmp_path):
+    save_fan(tmp_path / "fan.safetensors", FAN(1, 5, 16, 64), "toys")
+    _, trainer = make("fan_only", vgg="skip", fan_path=str(tmp_path / "fan.safetensors"))
+    one = batch()
+    fake = torch.rand(4, 3, 32, 32, requires_grad=True)
+    image = 2 * one["image"] - 1
+    trainer._image_terms(fake, image, one["mask"], None)["heatmap"].backward()
+    assert fake.grad.abs().sum() > 0
+    assert all(p.grad is None for p in trainer.fan.parameters())
+    same = trainer._image_terms(image.repeat(2, 1, 1, 1), image, one["mask"], None)["heatmap"]
+    assert float(same) == pytest.approx(0, abs=1e-6)
+
+
+def test_missing_fan_is_dropped_and_said_or_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("INPAINTX_WEIGHTS", raising=False)
+    monkeypatch.delenv("INPAINTX_DOWNLOAD", raising=False)
+    _, trainer = make("tiny", beta=10.0)
+    assert trainer.frozen["fan"] == "skip"
+    assert "heatmap" not in trainer.step(batch())
+    with pytest.raises(InpaintxError, match="2DFAN4"):
+        make("fan_only")
+
+
+def test_diversity_loss_is_bounded():
+    a = torch.rand(3, 4)
+    assert float(diversity_loss(a, a, 1e-2)) == pytest.approx(100)
+    assert float(diversity_loss(a, a + 1, 1e-2)) == pytest.approx(1 / 1.01, rel=1e-4)
+
+
+def test_prior_is_trained_first_then_left_alone():
+    net, trainer = make(prior_steps=1)
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    losses = trainer.step(batch())
+    trainer.advance()
+    assert set(losses) == {f"prior_{n}" for n in ("valid", "hole", "tv", "perceptual", "style")}
+    moved = {k.split(".")[0] for k, v in net.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved == {"prior"}
+    rate = trainer.optimizers["generator"].param_groups[0]["lr"]
+    assert rate == pytest.approx(trainer.config.lr / 2)
+    prior = {k: v.clone() for k, v in net.prior.state_dict().items()}
+    assert "gan" in trainer.step(batch())
+    assert all(torch.equal(v, prior[k]) for k, v in net.prior.state_dict().items())
+
+
+def test_prior_from_a_run_of_pconv(tmp_path):
+    method = PConv()
+    config = method.config("tiny", arch="prior", width=4, levels=3, size=32)
+    weights.save(tmp_path / "prior.safetensors", method, config, prior := method.network(config))
+    net, trainer = make(prior=str(tmp_path / "prior.safetensors"))
+    assert torch.equal(net.prior.encoder[1].conv.weight, prior.encoder[1].conv.weight)
+    assert trainer.frozen["prior"] == "file prior.safetensors"
+    with pytest.raises(InpaintxError, match="width=4; these options need width=8"):
+        make(prior=str(tmp_path / "prior.safetensors"), width=8)
+
+
+def official_generator(net):
+    """State dict of ``SPDNormGenerator`` by its names and shapes, drawn at random: those of ``net``, turned round."""
+    state = {"fc.weight": net.first.weight, "fc.bias": net.first.bias}
+    for i, unit in enumerate(net.units):
+        place, block = f"generated.{i}", unit.block
+        for name in ("conv_0", "conv_1", "conv_s"):
+            conv = getattr(block, name)
+            original = conv.parametrizations.weight.original
+            state[f"{place}.block.{name}.weight_orig"] = original
+            state[f"{place}.block.{name}.weight_u"] = original[:, 0, 0, 0]
+            state[f"{place}.block.{name}.weight_v"] = original[0].flatten()
+            if conv.bias is not None:
+                state[f"{place}.block.{name}.bias"] = conv.bias
+        for name in ("norm_0", "norm_1", "norm_s"):
+            norm = getattr(block, name)
+            for official, ours in (("mlp_activate.0", norm.shared), ("mlp_gamma", norm.gamma), ("mlp_beta", norm.beta)):
+                state |= {f"{place}.block.{name}.{official}.{k}": v for k, v in ours.state_dict().items()}
+        for official, ours in (("conv_to_f", block.prior_features), ("attention", block.attention)):
+            state |= {f"{place}.block.{official}.{k}": v for k, v in ours.state_dict().items()}
+        state[f"{place}.block.v"] = torch.zeros(1)
+        state[f"{place}.block.mask_conv.mask_conv.weight"] = torch.ones(1, 1, block.window, block.window)
+        state |= {f"{place}.up.{k}": v for k, v in unit.up.state_dict().items()}
+    state |= {f"conv_img.{k}": v for k, v in net.last.state_dict().items()}
+    return {k: torch.randn(v.shape) for k, v in state.items()}
+
+
+def test_official_state_dicts_load():
+    method = PDGAN()
+    net = method.network(method.config("paper", width=4))
+    generator = official_generator(net.generator)
+    encoder, decoder = official_prior(4, 6)
+    load_official(net, encoder, decoder, generator)
+    ours = net.generator
+    assert torch.equal(ours.units[5].block.norm_1.gamma.bias, generator["generated.5.block.norm_1.mlp_gamma.bias"])
+    original = ours.units[2].block.conv_0.parametrizations.weight.original
+    assert torch.equal(original, generator["generated.2.block.conv_0.weight_orig"])
+    assert torch.equal(ours.last.weight, generator["conv_img.weight"])
+    assert net.prior.encoder[0].conv.scale == "sum"
+    with pytest.raises(InpaintxError, match="generator does not fit"):
+        load_official(net, encoder, decoder, {**generator, "fc.weight": torch.zeros(2, 2)})
+
+
+def test_official_discriminator_loads():
+    ours = discriminator(4)
+    state = {}
+    for d, net in enumerate(ours.discriminators):
+        for i, layer in enumerate(net.layers):
+            place = f"discriminator_{d}.model{i}.0" + (".0" if 0 < i < 4 else "")
+            if 0 < i < 4:
+                original = layer[0].parametrizations.weight.original
+                state[f"{place}.weight_orig"] = torch.randn(original.shape)
+                state[f"{place}.weight_u"] = torch.randn(original.shape[0])
+                state[f"{place}.weight_v"] = torch.randn(original[0].numel())
+            else:
+                state |= {f"{place}.{k}": torch.randn(v.shape) for k, v in layer[0].state_dict().items()}
+    ours.load_state_dict(discriminator_state(state))
+    assert torch.equal(ours.discriminators[1].layers[4][0].bias, state["discriminator_1.model4.0.bias"])
+
+
+def test_sizes():
+    for size in (48, 512):
+        with pytest.raises(InpaintxError, match=f"must be 16, 32, 64, 128 or 256, got {size}"):
+            PDGAN().network(PDGAN().config("tiny", size=size))
