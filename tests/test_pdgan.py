@@ -120,6 +120,7 @@ def test_improved_map_falls_from_a_straight_rim_and_begins_higher():
         assert 1 - improved[0] < 1 - hard[0] == pytest.approx(1 - math.exp(-1))
 
 
+@torch.no_grad()
 def test_upsampling_without_checkerboard():
     """3.3 (c): in the generator, as it is initialised."""
     for upsample, smooth in (("pixelshuffle", True), ("deconv", False)):

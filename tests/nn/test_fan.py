@@ -44,7 +44,7 @@ def test_heatmap_loss_sums_over_a_map_and_skips_unknown():
     maps[0, 1] += 5
     maps.requires_grad_()
     loss = fan.heatmap_loss(maps, target)
-    assert float(loss) == pytest.approx(4)
+    assert loss.item() == pytest.approx(4)
     loss.backward()
     assert (maps.grad[0, 1] == 0).all()
 
