@@ -1,0 +1,89 @@
+"""The method: options, presets, and how a hole is filled."""
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from inpaintx import LearnedConfig, Method, Trainer
+from inpaintx.nn.vgg import Features
+
+from .network import ForegroundNet
+
+__all__ = ["Foreground", "ForegroundConfig", "network_input"]
+
+
+class ForegroundConfig(LearnedConfig):
+    """Network, losses and training."""
+
+    width: int = Field(default=64, ge=4, description="channels of the first layer")
+    guided: bool = Field(default=True, description="losses weighted by the foreground; false: every pixel counts")
+    losses: Literal["repaired", "literal"] = Field(default="repaired", description="see the plugin's README")
+    corrupted: float = Field(default=1.0, ge=0, description="weight of the L1 to the masked input (eq. 1)")
+    foreground: float = Field(default=10.0, ge=0, description="weight of the loss to the true foreground (eq. 2)")
+    perceptual: float = Field(default=0.1, ge=0, description="weight of the features' loss (eq. 3)")
+    adversarial: float = Field(default=1e-3, ge=0)
+    background: float = Field(default=0.1, ge=0, description="weight of the L1 of holes outside the foreground")
+    batch: int = Field(default=5, ge=1)
+    steps: int = Field(default=540_000, ge=1)
+    lr: float = Field(default=1e-4, gt=0)
+    critic_lr: float = Field(default=1e-4, gt=0)
+    critic_width: int = Field(default=64, ge=4)
+    penalty: float = Field(default=10.0, ge=0, description="weight of the critic's gradient penalty")
+    critic_norm: bool = Field(default=False, description="batch norm in the critic")
+    vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
+
+
+PAPER = ForegroundConfig(losses="literal", background=0.0, critic_lr=1e-12, penalty=0.0, critic_norm=True, vgg="error")
+
+
+class Foreground(Method):
+    """Jam et al.: a mask of skin and hair weighs the losses; it never enters the network.
+
+    Notes
+    -----
+    Departures are listed in the plugin's README.
+
+    References
+    ----------
+    Jam et al., "Foreground-guided Facial Inpainting with Fidelity Preservation", CAIP 2021.
+    """
+
+    name = "foreground"
+    paper = "https://arxiv.org/abs/2105.03342"
+    trained = True
+    Config = ForegroundConfig
+    presets: ClassVar[dict[str, BaseModel]] = {
+        "default": ForegroundConfig(),
+        "paper": PAPER,
+        "unguided": ForegroundConfig(guided=False),
+        "tiny": ForegroundConfig(size=64, width=16, batch=8, steps=800, lr=2e-3, critic_width=16, vgg="skip"),
+    }
+
+    def multiple_of(self, config: Any) -> int:
+        """Four halvings."""
+        return 16
+
+    def needs(self, config: Any) -> frozenset[str]:
+        """The foreground, unless every pixel counts."""
+        return frozenset({"foreground"}) if config.guided else frozenset()
+
+    def build(self, config: Any) -> nn.Module:
+        """Make the network."""
+        return ForegroundNet(config.width)
+
+    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """One pass."""
+        return (net(network_input(image, mask), (mask > 0.5).to(image.dtype)) + 1) / 2
+
+    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+        """Weighted losses and a Wasserstein critic."""
+        from .trainer import ForegroundTrainer
+
+        return ForegroundTrainer(net, config)
+
+
+def network_input(image: Tensor, mask: Tensor) -> Tensor:
+    """The image in [-1,1], 0 (grey) in its hole."""
+    return (2 * image - 1).masked_fill(mask > 0.5, 0.0)

@@ -1,0 +1,105 @@
+"""Training: losses over the foreground, and a critic."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.discriminators import Critic
+from inpaintx.nn.losses import discriminator_loss, generator_loss, gradient_penalty, l1_loss
+from inpaintx.nn.vgg import load_vgg
+from inpaintx.trainer import Trainer
+
+from .method import ForegroundConfig, network_input
+
+__all__ = ["ForegroundTrainer", "foreground_losses"]
+
+TAP = "relu3_3"
+
+
+def foreground_losses(
+    config: ForegroundConfig, output: Tensor, image: Tensor, mask: Tensor, foreground: Tensor
+) -> dict[str, Tensor]:
+    """The terms in pixels, weighted.
+
+    Parameters
+    ----------
+    output, image
+        ``[B,3,H,W]`` in [-1,1]: the network's and the true one.
+    mask, foreground
+        ``[B,1,H,W]``, 1 = hole and 1 = skin or hair.
+
+    Notes
+    -----
+    "literal" is as printed: the known and the hidden part are held against the *masked input*, and the second norm is
+    not squared before it is divided by the number of elements (times the batch, as the images' own mean).
+    "repaired" leaves the hole out of the first term and squares the second.
+    """
+    given = image.masked_fill(mask > 0.5, 0.0)
+    elements = image[0].numel()
+    outside = (1 - foreground) * mask
+    if config.losses == "literal":
+        corrupted = l1_loss(given, output, foreground)
+        true = ((foreground * (image - output)).flatten(1).norm(dim=1) / elements).mean()
+    else:
+        corrupted = l1_loss(given, output, foreground * (1 - mask))
+        true = (foreground * (image - output) ** 2).mean()
+    return {
+        "corrupted": config.corrupted * corrupted,
+        "foreground": config.foreground * true,
+        "background": config.background * l1_loss(image, output, outside),
+    }
+
+
+class ForegroundTrainer(Trainer):
+    """The critic first, then the network."""
+
+    def __init__(self, net: nn.Module, config: ForegroundConfig) -> None:
+        self.config = config
+        w = config.critic_width
+        critic = Critic(
+            config.size, (w, 2 * w, 4 * w, 8 * w), kernel_size=3, batch_norm=config.critic_norm, dropout=0.25
+        )
+        init_weights(critic)
+        device = next(net.parameters()).device
+        self.vgg, outcome = load_vgg(16, [TAP], config.vgg)
+        if self.vgg is not None:
+            self.vgg.to(device)
+        optimizers = {
+            "net": torch.optim.Adam(net.parameters(), config.lr),
+            "critic": torch.optim.Adam(critic.to(device).parameters(), config.critic_lr),
+        }
+        super().__init__({"net": net, "critic": critic}, optimizers, frozen={"vgg": outcome})
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Update from one batch."""
+        c, net, critic = self.config, self.networks["net"], self.networks["critic"]
+        image, mask = 2 * batch["image"] - 1, batch["mask"]
+        foreground = batch["foreground"] if c.guided else torch.ones_like(mask)
+        output = net(network_input(batch["image"], mask), mask)
+        composite = torch.where(mask > 0.5, output, image)
+        critic_loss = discriminator_loss(critic(image), critic(composite.detach()), "wgan")
+        if c.penalty:
+            critic_loss = critic_loss + c.penalty * gradient_penalty(critic, image, composite)
+        self.update("critic", critic_loss)
+        terms = foreground_losses(c, output, image, mask, foreground)
+        if self.vgg is not None:
+            terms["perceptual"] = c.perceptual * self._perceptual(composite, image, mask, foreground)
+        terms["adversarial"] = c.adversarial * generator_loss(critic(composite), "wgan")
+        self.update("net", torch.stack(list(terms.values())).sum())
+        return {"critic": critic_loss.detach(), **{name: term.detach() for name, term in terms.items()}}
+
+    def _perceptual(self, composite: Tensor, image: Tensor, mask: Tensor, foreground: Tensor) -> Tensor:
+        """Eq. 3: as printed against the masked input and not squared, or against the true image and squared."""
+        assert self.vgg is not None
+        literal = self.config.losses == "literal"
+        target = image.masked_fill(mask > 0.5, 0.0) if literal else image
+        want = self.vgg.target((target + 1) / 2)[TAP]
+        have = self.vgg((composite + 1) / 2)[TAP]
+        weight = F.interpolate(foreground, have.shape[2:], mode="area")
+        difference = weight * (have - want)
+        if literal:
+            return (difference.flatten(1).norm(dim=1) / difference[0].numel()).mean()
+        return (weight * (have - want) ** 2).mean()

@@ -1,0 +1,15 @@
+"""Two stages: complete the map of oriented gradients, then paint with it as guidance."""
+
+from collections.abc import Callable
+
+from inpaintx import Method, hookimpl
+
+from .method import HOGGuided, HOGGuidedConfig
+
+__all__ = ["HOGGuided", "HOGGuidedConfig", "inpaintx_register_methods"]
+
+
+@hookimpl
+def inpaintx_register_methods(register: Callable[[type[Method]], None]) -> None:
+    """Register the method."""
+    register(HOGGuided)

@@ -1,0 +1,81 @@
+"""The method: options, presets, and how a hole is filled."""
+
+import math
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, Field
+from torch import Tensor, nn
+
+from inpaintx import LearnedConfig, Method, Trainer
+from inpaintx.nn.vgg import Features
+
+from .network import HOGGuidedNet
+
+__all__ = ["HOGGuided", "HOGGuidedConfig"]
+
+
+class HOGGuidedConfig(LearnedConfig):
+    """Networks, losses and training; the last two stages take what ``shape_steps`` leaves of ``steps``."""
+
+    width: int = Field(default=64, ge=4, description="channels of the generators' first layer")
+    blocks: int = Field(default=8, ge=1, description="residual blocks of a generator")
+    cell: int = Field(default=8, ge=2, description="side of a cell of the gradients' map, in pixels")
+    bins: int = Field(default=0, ge=0, le=32, description="0: the map as it is drawn; else the descriptor's bins")
+    discriminator_width: int = Field(default=64, ge=4)
+    losses: Literal["paper", "edgeconnect"] = Field(default="paper", description="see the plugin's README")
+    steps: int = Field(default=300_000, ge=3)
+    shape_steps: int = Field(default=100_000, ge=1, description="steps of the first stage, of the map alone")
+    true_guidance_steps: int = Field(default=100_000, ge=0, description="steps of painting with the true map, after it")
+    lr: float = Field(default=1e-4, gt=0)
+    discriminator_lr: float = Field(default=1e-5, gt=0)
+    adversarial: float = Field(default=0.1, ge=0, description="of the second stage")
+    perceptual: float = Field(default=0.1, ge=0)
+    style: float = Field(default=250.0, ge=0)
+    vgg: Features = Field(default="random", description="what to do without VGG's official weights")
+
+
+class HOGGuided(Method):
+    """Salem: EdgeConnect with histograms of oriented gradients in place of edges.
+
+    Notes
+    -----
+    Departures are listed in the plugin's README.
+
+    References
+    ----------
+    Salem, "A Novel Face Inpainting Approach Based on Guided Deep Learning"; Nazeri et al., "EdgeConnect: Generative Image Inpainting with Adversarial Edge Learning", 2019; Dalal and Triggs,
+    "Histograms of Oriented Gradients for Human Detection", CVPR 2005.
+    """
+
+    name = "hog_guided"
+    paper = "https://arxiv.org/abs/1901.00212"
+    trained = True
+    Config = HOGGuidedConfig
+    presets: ClassVar[dict[str, BaseModel]] = {
+        "default": HOGGuidedConfig(),
+        "paper": HOGGuidedConfig(vgg="error"),
+        "edgeconnect": HOGGuidedConfig(losses="edgeconnect"),
+        "tiny": HOGGuidedConfig(
+            size=64, width=16, blocks=3, cell=4, discriminator_width=16, batch=8, steps=1200, shape_steps=500,
+            true_guidance_steps=350, lr=1e-3, discriminator_lr=1e-4, vgg="skip",
+        ),
+    }  # fmt: skip
+
+    def multiple_of(self, config: Any) -> int:
+        """Whole cells, two halvings, and at the bottom more pixels than the dilation reflects over."""
+        return math.lcm(config.cell, 16)
+
+    def build(self, config: Any) -> nn.Module:
+        """Make both generators."""
+        return HOGGuidedNet(config.width, config.blocks, config.cell, config.bins)
+
+    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Both stages; ``net.complete`` gives the map alone."""
+        return net(image, mask)
+
+    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+        """Three stages in one run."""
+        from .trainer import HOGGuidedTrainer
+
+        return HOGGuidedTrainer(net, config)

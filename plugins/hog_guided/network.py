@@ -1,0 +1,113 @@
+"""The two generators, and the guidance that passes between them."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from inpaintx.nn.blocks import DilatedResidual, init_weights
+from inpaintx.ops import hog, hog_image
+
+__all__ = ["HOGGuidedNet", "ResidualGenerator"]
+
+GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+class ResidualGenerator(nn.Sequential):
+    """Convolution, two halvings, residual blocks with dilation 2, two doublings, convolution.
+
+    Parameters
+    ----------
+    in_channels, out_channels
+        Of what is given and what comes out.
+    width, blocks
+        Channels of the first layer, and number of residual blocks.
+    spectral
+        Spectral norm in every layer but the last; the last step (sigmoid or tanh) is the caller's.
+
+    References
+    ----------
+    Nazeri et al., "EdgeConnect: Generative Image Inpainting with Adversarial Edge Learning", 2019, appendix A.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, width: int = 64, blocks: int = 8, *, spectral: bool = False
+    ) -> None:
+        def layer(conv: nn.Module, channels: int) -> list[nn.Module]:
+            return [spectral_norm(conv) if spectral else conv, nn.InstanceNorm2d(channels), nn.ReLU()]
+
+        super().__init__(
+            nn.ReflectionPad2d(3),
+            *layer(nn.Conv2d(in_channels, width, 7), width),
+            *layer(nn.Conv2d(width, 2 * width, 4, 2, 1), 2 * width),
+            *layer(nn.Conv2d(2 * width, 4 * width, 4, 2, 1), 4 * width),
+            *(DilatedResidual(4 * width, 2, spectral=spectral) for _ in range(blocks)),
+            *layer(nn.ConvTranspose2d(4 * width, 2 * width, 4, 2, 1), 2 * width),
+            *layer(nn.ConvTranspose2d(2 * width, width, 4, 2, 1), width),
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(width, out_channels, 7),
+        )
+        init_weights(self)
+
+
+class HOGGuidedNet(nn.Module):
+    """G_H completes the map of gradients, G paints.
+
+    Parameters
+    ----------
+    cell
+        Side of a cell in pixels; sides of images must be multiples of it and of 4.
+    bins
+        0: the drawn map, one channel; else the descriptor, so many channels.
+
+    References
+    ----------
+    Salem, "A Novel Face Inpainting Approach Based on Guided Deep Learning".
+    """
+
+    def __init__(self, width: int = 64, blocks: int = 8, cell: int = 8, bins: int = 0) -> None:
+        super().__init__()
+        self.cell, self.bins = cell, bins
+        channels = bins or 1
+        self.shape = ResidualGenerator(1 + channels + 1, channels, width, blocks, spectral=True)
+        self.paint = ResidualGenerator(3 + channels, 3, width, blocks)
+
+    def guidance(self, image: Tensor) -> Tensor:
+        """Map of oriented gradients of the grey image: ``[B,3,H,W]`` in [0,1] to ``[B,bins or 1,H,W]`` in [0,1]."""
+        grey = self.grey(image)
+        if not self.bins:
+            return hog_image(grey, self.cell)
+        cells = hog(grey, self.cell, bins=self.bins).permute(0, 3, 1, 2)
+        return F.interpolate(cells, scale_factor=float(self.cell)).clamp(0, 1)
+
+    def grey(self, image: Tensor) -> Tensor:
+        """``[B,3,H,W]`` to ``[B,1,H,W]``."""
+        return (image * image.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+    def near_hole(self, mask: Tensor, cells: int) -> Tensor:
+        """Pixels of cells within ``cells`` cells of one that the hole touches: ``[B,1,H,W]`` bool."""
+        touched = F.max_pool2d((mask > 0.5).float(), self.cell)
+        wide = F.max_pool2d(touched, 2 * cells + 1, 1, cells)
+        return F.interpolate(wide, scale_factor=float(self.cell)) > 0
+
+    def known_guidance(self, image: Tensor, mask: Tensor) -> Tensor:
+        """What the masked image alone tells: its own map, 0 in cells within one cell of the hole."""
+        masked = torch.where(mask > 0.5, torch.ones_like(image), image)
+        return self.guidance(masked).masked_fill(self.near_hole(mask, 1), 0.0)
+
+    def complete(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The map as G_H predicts it, and the completed one: predicted where the hole spoils it, its own elsewhere."""
+        hole = (mask > 0.5).to(image.dtype)
+        grey = self.grey(image) * (1 - hole) + hole
+        known = self.known_guidance(image, mask)
+        predicted = self.shape(torch.cat([grey, known, hole], 1)).sigmoid()
+        return predicted, torch.where(self.near_hole(mask, 1), predicted, known)
+
+    def colour(self, image: Tensor, mask: Tensor, guidance: Tensor) -> Tensor:
+        """G: ``[B,3,H,W]`` with the hole white, and the map, to ``[B,3,H,W]`` in [0,1]."""
+        white = torch.where(mask > 0.5, torch.ones_like(image), image)
+        return (self.paint(torch.cat([white, guidance], 1)).tanh() + 1) / 2
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Both stages: ``[B,3,H,W]`` in [0,1] and ``[B,1,H,W]`` (1 = hole) to ``[B,3,H,W]`` in [0,1]."""
+        return self.colour(image, mask, self.complete(image, mask)[1])

@@ -1,0 +1,43 @@
+"""Training: a conditional PatchGAN, and L1."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.discriminators import PatchGAN
+from inpaintx.nn.losses import discriminator_loss, generator_loss, l1_loss
+from inpaintx.trainer import Trainer
+
+from .method import Pix2PixAttentionConfig, network_input
+
+__all__ = ["Pix2PixTrainer"]
+
+
+class Pix2PixTrainer(Trainer):
+    """The discriminator judges input and output together, and learns at half the loss; then the generator."""
+
+    def __init__(self, net: nn.Module, config: Pix2PixAttentionConfig) -> None:
+        self.config = config
+        channels = 6 + config.mask_input
+        discriminator = PatchGAN(channels, config.discriminator_width, "spectral" if config.spectral else "batch")
+        init_weights(discriminator)
+        discriminator.to(next(net.parameters()).device)
+        networks = {"net": net, "discriminator": discriminator}
+        optimizers = {k: torch.optim.Adam(v.parameters(), config.lr, (0.5, 0.999)) for k, v in networks.items()}
+        super().__init__(networks, optimizers)
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Update from one batch."""
+        net, discriminator = self.networks["net"], self.networks["discriminator"]
+        real = 2 * batch["image"] - 1
+        given = network_input(batch["image"], batch["mask"], self.config.mask_input)
+        fake = net(given)
+        judged = discriminator(torch.cat([given, fake.detach()], 1))[-1]
+        d_loss = discriminator_loss(discriminator(torch.cat([given, real], 1))[-1], judged, "nsgan") / 2
+        self.update("discriminator", d_loss)
+        adversarial = generator_loss(discriminator(torch.cat([given, fake], 1))[-1], "nsgan")
+        l1 = self.config.l1 * l1_loss(fake, real)
+        self.update("net", adversarial + l1)
+        return {"discriminator": d_loss.detach(), "adversarial": adversarial.detach(), "l1": l1.detach()}
