@@ -44,8 +44,9 @@ class HOGGuided(Method):
 
     References
     ----------
-    Salem, "A Novel Face Inpainting Approach Based on Guided Deep Learning"; Nazeri et al., "EdgeConnect: Generative Image Inpainting with Adversarial Edge Learning", 2019; Dalal and Triggs,
-    "Histograms of Oriented Gradients for Human Detection", CVPR 2005.
+    Salem, "A Novel Face Inpainting Approach Based on Guided Deep Learning"; Nazeri et al., "EdgeConnect: Generative
+    Image Inpainting with Adversarial Edge Learning", 2019; Dalal and Triggs, "Histograms of Oriented Gradients for
+    Human Detection", CVPR 2005.
     """
 
     name = "hog_guided"

@@ -1,0 +1,52 @@
+"""METHODS 3.4 (c) and (d): eight faces at 64x64, the map first, then the colours."""
+
+import pytest
+import torch
+from inpaintx_plugins.hog_guided import HOGGuided
+from overfit import eight_faces, filled, mean_colour, overfit, psnr, record, tensors
+
+from inpaintx.data.holes import open_holes
+
+pytestmark = pytest.mark.acceptance
+HOLES = "box"
+
+
+def test_eight_faces(shared_faces):
+    method = HOGGuided()
+    config = method.config("tiny")
+    faces = eight_faces(shared_faces, config.size)
+    torch.manual_seed(0)
+    net = method.network(config).train()
+    trainer = method.trainer(net, config)
+    batch = tensors(faces, open_holes(HOLES, size=config.size))
+    image, mask = batch["image"], batch["mask"]
+    history = overfit(trainer, faces, HOLES, config.shape_steps, batch=config.batch)
+    net.eval()
+    with torch.no_grad():
+        true, (predicted, _) = net.guidance(image), net.complete(image, mask)
+        errors = [float(((m - true).abs() * mask).sum() / mask.sum()) for m in (predicted, torch.zeros_like(true))]
+    net.train()
+    history += overfit(trainer, faces, HOLES, config.steps - config.shape_steps, batch=config.batch)
+    net.eval()
+    with torch.no_grad():
+        guided = {
+            "true": net.colour(image, mask, net.guidance(image)),
+            "predicted": net(image, mask),
+            "zero": net.colour(image, mask, torch.zeros_like(true)),
+        }
+    figures = {name: psnr(x, image, mask) for name, x in guided.items()}
+    record(
+        "hog_guided",
+        holes=HOLES,
+        steps=config.steps,
+        shape_steps=config.shape_steps,
+        map_error_in_hole=errors[0],
+        map_error_of_zero=errors[1],
+        hole_psnr=psnr(filled(method, net, batch), image, mask),
+        hole_psnr_by_guidance=figures,
+        mean_colour=psnr(mean_colour(batch), image, mask),
+        first_losses=history[0],
+        last_losses=history[-1],
+    )
+    assert errors[0] < errors[1] / 2
+    assert figures["true"] > figures["zero"]
