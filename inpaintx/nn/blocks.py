@@ -1,6 +1,6 @@
 """Blocks that several methods share, and how their weights begin."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
@@ -105,7 +105,7 @@ class DilatedResidual(nn.Module):
 
 
 class GatedConv(nn.Module):
-    """A convolution to twice the channels: ELU of one half times the sigmoid of the other.
+    """A convolution to twice the channels: ELU (or another activation) of one half times the sigmoid of the other.
 
     References
     ----------
@@ -113,16 +113,23 @@ class GatedConv(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, dilation: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        activation: Callable[[Tensor], Tensor] = F.elu,
     ) -> None:
         super().__init__()
         padding = dilation * (kernel_size - 1) // 2
         self.conv = nn.Conv2d(in_channels, 2 * out_channels, kernel_size, stride, padding, dilation)
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B,Cin,H,W]`` to ``[B,Cout,H/stride,W/stride]``."""
         content, gate = self.conv(x).chunk(2, 1)
-        return F.elu(content) * gate.sigmoid()
+        return self.activation(content) * gate.sigmoid()
 
 
 class SelfAttention(nn.Module):

@@ -1,0 +1,135 @@
+"""Training of v1 and v2."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.discriminators import GlobalLocalCritics, SNPatchGAN
+from inpaintx.nn.losses import discriminator_loss, generator_loss, gradient_penalty, l1_loss
+from inpaintx.trainer import Trainer
+
+from .method import DeepFillConfig, network_input
+
+__all__ = ["V1Trainer", "V2Trainer", "discounts", "hole_boxes"]
+
+
+def discounts(mask: Tensor, factor: float) -> Tensor:
+    """factor^(distance to the nearest known pixel - 1) in holes, 0 elsewhere: ``[B,1,H,W]``.
+
+    Distances are the chessboard's: that is v1's rule for its boxes, for holes of any shape.
+    """
+    holes = (mask > 0.5).cpu().numpy().astype(np.uint8)[:, 0]
+    far = np.stack([cv2.distanceTransform(np.pad(h, 1), cv2.DIST_C, 3)[1:-1, 1:-1] for h in holes])
+    return (factor ** (torch.from_numpy(far)[:, None] - 1)).to(mask) * (mask > 0.5)
+
+
+def hole_boxes(mask: Tensor) -> Tensor:
+    """Bounds of each hole as ``[B,4]``: left, top, right, bottom in [-1,1], widened to a square within the image."""
+    size = mask.shape[-1]
+    boxes = []
+    for hole in (mask > 0.5)[:, 0]:
+        ys, xs = torch.nonzero(hole.any(1))[:, 0], torch.nonzero(hole.any(0))[:, 0]
+        if not len(ys):
+            boxes.append(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
+            continue
+        side = int(max(ys[-1] - ys[0], xs[-1] - xs[0])) + 1
+        corner = [min(max(0, (int(v[0]) + int(v[-1]) + 1 - side) // 2), size - side) for v in (xs, ys)]
+        boxes.append(2 * torch.tensor([*corner, *(c + side for c in corner)]) / size - 1)
+    return torch.stack(boxes).to(mask)
+
+
+def cut(image: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Each image's box, resized bilinearly to ``[B,C,side,side]``."""
+    half, centre = (boxes[:, 2:] - boxes[:, :2]) / 2, (boxes[:, 2:] + boxes[:, :2]) / 2
+    theta = torch.zeros(len(boxes), 2, 3, device=image.device)
+    theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = half[:, 0], half[:, 1], centre
+    grid = F.affine_grid(theta, [*image.shape[:2], side, side], align_corners=False)
+    return F.grid_sample(image, grid, align_corners=False)
+
+
+def _adam(module: nn.Module, config: DeepFillConfig, beta2: float) -> torch.optim.Adam:
+    return torch.optim.Adam(module.parameters(), config.lr, (config.beta1, beta2))
+
+
+class V1Trainer(Trainer):
+    """The critics at every step, the network at every ``critic_steps``-th."""
+
+    def __init__(self, net: nn.Module, config: DeepFillConfig) -> None:
+        self.config = config
+        critics = GlobalLocalCritics(config.size, config.size // 2, config.discriminator_width)
+        init_weights(critics)
+        critics.to(next(net.parameters()).device)
+        optimizers = {"net": _adam(net, config, 0.9), "critics": _adam(critics, config, 0.9)}
+        super().__init__({"net": net, "critics": critics}, optimizers)
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Update from one batch."""
+        c, net, critics = self.config, self.networks["net"], self.networks["critics"]
+        mask, image = batch["mask"], 2 * batch["image"] - 1
+        boxes = hole_boxes(mask)
+        learns = self.steps % c.critic_steps == 0
+        with torch.set_grad_enabled(learns):
+            coarse, fine = net(network_input(batch["image"], mask), mask)
+        composite = torch.where(mask > 0.5, fine, image)
+
+        def parts(x: Tensor) -> tuple[Tensor, Tensor]:
+            return x, cut(x, boxes, c.size // 2)
+
+        fakes, reals = parts(composite.detach()), parts(image)
+        d_loss = discriminator_loss(critics(*reals), critics(*fakes), "wgan")
+        if c.penalty:
+            weights = parts(mask)
+            for critic, real, fake, weight in zip((critics.whole, critics.local), reals, fakes, weights, strict=True):
+                d_loss = d_loss + c.penalty * gradient_penalty(critic, real, fake, weight)  # type: ignore[arg-type]
+        self.update("critics", d_loss)
+        if not learns:
+            return {"critics": d_loss.detach()}
+        inside = discounts(mask, c.discount)
+        outside = (1 - mask) / (1 - mask).mean().clamp_min(1e-3)
+        terms = {
+            "hole": c.l1 * (c.coarse * l1_loss(coarse, image, inside) + l1_loss(fine, image, inside)),
+            "known": c.l1 * (c.coarse * l1_loss(coarse, image, outside) + l1_loss(fine, image, outside)),
+            "adversarial": c.adversarial * generator_loss(critics(*parts(composite)), "wgan"),
+        }
+        self.update("net", torch.stack(list(terms.values())).sum())
+        return {"critics": d_loss.detach(), **{k: v.detach() for k, v in terms.items()}}
+
+
+class V2Trainer(Trainer):
+    """The discriminator sees the composite and the mask; then the network: L1 of both stages and the hinge."""
+
+    def __init__(self, net: nn.Module, config: DeepFillConfig) -> None:
+        self.config = config
+        judge = SNPatchGAN(4, config.discriminator_width)
+        init_weights(judge)
+        judge.to(next(net.parameters()).device)
+        super().__init__(
+            {"net": net, "discriminator": judge},
+            {"net": _adam(net, config, 0.999), "discriminator": _adam(judge, config, 0.999)},
+        )
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Update from one batch."""
+        c, net, judge = self.config, self.networks["net"], self.networks["discriminator"]
+        mask, image = batch["mask"], 2 * batch["image"] - 1
+        coarse, fine = net(network_input(batch["image"], mask), mask)
+        composite = torch.where(mask > 0.5, fine, image)
+
+        def judged(x: Tensor) -> Tensor:
+            logits: Tensor = judge(torch.cat([x, mask], 1))[-1]
+            return logits
+
+        d_loss = discriminator_loss(judged(image), judged(composite.detach()), "hinge")
+        self.update("discriminator", d_loss)
+        terms = {
+            "coarse": c.l1 * c.coarse * l1_loss(coarse, image),
+            "refined": c.l1 * l1_loss(fine, image),
+            "adversarial": c.adversarial * generator_loss(judged(composite), "hinge"),
+        }
+        self.update("net", torch.stack(list(terms.values())).sum())
+        return {"discriminator": d_loss.detach(), **{k: v.detach() for k, v in terms.items()}}
