@@ -6,7 +6,7 @@ import torch
 from pydantic import BaseModel, Field, field_validator
 from torch import Tensor, nn
 
-from inpaintx.method import LearnedConfig, Method, Trainer
+from inpaintx.method import LearnedConfig, Method, Trainer, Weights
 
 from .network import DCGAN
 from .objectives import Limits, Prior, QiangLoss, YehLoss
@@ -88,6 +88,7 @@ class QiangConfig(SearchConfig):
     limits: Literal["mask", "set", "printed"] = "mask"
 
 
+WEIGHTS = {"default": Weights("dcgan64.safetensors")}
 # 20 epochs of CelebA's 200,599 training images in batches of 128; one start
 PAPER: dict[str, Any] = {"width": 128, "critic": 128, "batch": 128, "steps": 31_344, "starts": 1}
 TINY: dict[str, Any] = {"width": 8, "critic": 8, "batch": 8, "steps": 100, "iterations": 8, "starts": 2}
@@ -119,6 +120,7 @@ class Yeh(Method):
         "paper": YehConfig(**PAPER),
         "tiny": YehConfig(**TINY),
     }
+    weights: ClassVar[dict[str, Weights]] = WEIGHTS
     takes, stored, blend = frozenset({"qiang"}), NETWORK, "poisson"
 
     def build(self, config: Any) -> nn.Module:
@@ -145,6 +147,7 @@ class Qiang(Method):
         "paper": QiangConfig(**PAPER, structure="global", clamped=True, limits="printed"),
         "tiny": QiangConfig(**TINY, limits="set"),
     }
+    weights: ClassVar[dict[str, Weights]] = WEIGHTS
     takes, stored, blend = frozenset({"yeh"}), NETWORK, "poisson"
 
     def build(self, config: Any) -> nn.Module:

@@ -1,0 +1,92 @@
+"""Training: a squared error, and a discriminator that sees what was predicted."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.discriminators import DCGANDiscriminator
+from inpaintx.nn.losses import discriminator_loss, generator_loss
+from inpaintx.trainer import Trainer
+
+from .network import Variant
+from .window import shown_to_network, square
+
+__all__ = ["ContextEncoderTrainer", "loss_weights", "squared_error"]
+
+
+def loss_weights(size: int, overlap: int, weight: float) -> Tensor:
+    """``[size/2,size/2]``: ``weight`` on the ``overlap`` outermost pixels, which the network was shown, 1 inside."""
+    weights = torch.full((size // 2, size // 2), weight)
+    weights[overlap : size // 2 - overlap, overlap : size // 2 - overlap] = 1
+    return weights
+
+
+def squared_error(a: Tensor, b: Tensor, weights: Tensor) -> Tensor:
+    """Σ w·(a - b)² over the number of values with w > 0; weights broadcast to ``[B,1,H,W]``."""
+    w = weights.expand_as(a)
+    return (w * (a.float() - b).square()).sum() / (w > 0).sum().clamp_min(1)
+
+
+class ContextEncoderTrainer(Trainer):
+    """One update of the discriminator, then one of the network.
+
+    ``"centre"``: the square in the middle is hidden, whatever the batch's masks, and the discriminator sees squares.
+    ``"random"``: the batch's masks are the holes, and the discriminator sees whole pictures, the known pixels true.
+
+    References
+    ----------
+    Pathak et al., CVPR 2016, eq. 1 to 3 and section 5.1.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        size: int,
+        width: int,
+        variant: Variant,
+        *,
+        overlap: int,
+        overlap_weight: float,
+        known_weight: float,
+        learning_rate: float,
+        generator_rate: float,
+        adversarial: float,
+    ) -> None:
+        device = next(net.parameters()).device
+        discriminator = DCGANDiscriminator(size if variant == "random" else size // 2, width).to(device)
+        init_weights(discriminator)
+        super().__init__(
+            {"net": net, "discriminator": discriminator},
+            {
+                "net": torch.optim.Adam(net.parameters(), generator_rate * learning_rate, (0.5, 0.999)),
+                "discriminator": torch.optim.Adam(discriminator.parameters(), learning_rate, (0.5, 0.999)),
+            },
+        )
+        self.size, self.variant, self.overlap = size, variant, overlap
+        self.weights = loss_weights(size, overlap, overlap_weight).to(device)
+        self.known_weight, self.adversarial = known_weight, adversarial
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Update both once."""
+        net, discriminator = self.networks["net"], self.networks["discriminator"]
+        image, mask, weights = batch["image"], batch["mask"], self.weights
+        if self.variant == "centre":
+            mask = torch.zeros_like(mask)
+            mask[square(self.size, self.overlap)] = 1
+        else:
+            weights = torch.where(mask > 0.5, 1.0, self.known_weight)
+        predicted = net(shown_to_network(image, mask))
+        if self.variant == "centre":
+            target = 2 * image[square(self.size)] - 1
+            judged = predicted
+        else:
+            target = 2 * image - 1
+            judged = torch.where(mask > 0.5, predicted, target)
+        judge = discriminator_loss(discriminator(target), discriminator(judged.detach()), "nsgan")
+        self.update("discriminator", judge)
+        error = squared_error(predicted, target, weights)
+        fool = generator_loss(discriminator(judged), "nsgan")
+        self.update("net", (1 - self.adversarial) * error + self.adversarial * fool)
+        return {"l2": error.detach(), "adversarial": fool.detach(), "discriminator": judge.detach()}
