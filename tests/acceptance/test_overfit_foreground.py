@@ -26,13 +26,17 @@ def test_eight_faces(shared_faces):
     faces = eight_faces(shared_faces, 64, frozenset({"foreground"}))
     method, net, history = fitted(faces, 800)
     batch = tensors(faces, open_holes(HOLES, size=64))
-    ours, floor = (psnr(x, batch["image"], batch["mask"]) for x in (filled(method, net, batch), mean_colour(batch)))
+    fills = filled(method, net, batch), mean_colour(batch)
+    ours, floor = (psnr(x, batch["image"], batch["mask"] * batch["foreground"]) for x in fills)
+    everywhere, everywhere_floor = (psnr(x, batch["image"], batch["mask"]) for x in fills)
     record(
         "foreground",
         holes=HOLES,
         steps=800,
-        hole_psnr=ours,
-        mean_colour=floor,
+        foreground_in_hole_psnr=ours,
+        foreground_mean_colour=floor,
+        hole_psnr=everywhere,
+        mean_colour=everywhere_floor,
         last_losses=history[-1],
         notes=faces.notes,
     )
