@@ -6,7 +6,7 @@ crop that is larger than the method can take is worked on at a reduced scale, an
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -84,7 +84,9 @@ class Crop:
     work: tuple[int, int]
 
 
-def plan(hole: Bools, size: int | None = None, max_pixels: int | None = None) -> list[list[Crop]]:
+def plan(
+    hole: Bools, size: int | None = None, max_pixels: int | None = None, faces: Sequence[Box] = ()
+) -> list[list[Crop]]:
     """Lay crops over a hole.
 
     Parameters
@@ -95,13 +97,23 @@ def plan(hole: Bools, size: int | None = None, max_pixels: int | None = None) ->
         Side of the square that the method wants, or None for any size.
     max_pixels
         Most pixels that the method should get in one call; None: 4 megapixels. Not used where ``size`` is given.
+    faces
+        Squares that a method of a fixed ``size`` is shown first, one after the other; what they leave follows.
 
     Returns
     -------
     list of list of Crop
         Rounds. The crops of a round do not overlap, so they can be worked on together; those of a later round see
-        what earlier ones filled. Every hole pixel lies in the core of exactly one crop.
+        what earlier ones filled. Every hole pixel lies in the core of exactly one crop (of at least one,
+        with ``faces``).
     """
+    if size and faces:
+        left, first = hole.copy(), []
+        for face in faces:
+            if left[face.at].any():
+                first.append([Crop(face, face, (size, size))])
+                left[face.at] = False
+        return first + plan(left, size)
     height, width = hole.shape
     limit = size * size if size else max_pixels or WORKING
     frame = Box(0, 0, height, width)

@@ -15,6 +15,7 @@ from inpaintx.crops import ArrayCanvas, Box, Canvas, Crop, TensorCanvas
 from inpaintx.data.masks import hole_from_array, read_mask
 from inpaintx.data.photo import MAX_PIXELS, read_photo
 from inpaintx.errors import InpaintxError
+from inpaintx.faces import FaceFinder
 from inpaintx.method import Method, check_image_mask, fill
 from inpaintx.registry import registry
 from inpaintx.weights import load
@@ -82,6 +83,8 @@ class Painter:
         Of random weights, where there are no trained ones.
     batch_size
         Most crops that go through the method in one call.
+    yunet
+        As for :func:`inpaint`.
 
     Raises
     ------
@@ -99,6 +102,7 @@ class Painter:
         device: str | torch.device = "auto",
         blend: Blend | None = None,
         batch_size: int = 8,
+        yunet: str | Path | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
         self.method = registry().method(method) if isinstance(method, str) else method
@@ -110,13 +114,18 @@ class Painter:
         self.preset, self.blend, self.batch_size = preset, blend or self.method.blend, batch_size
         config = self.method.config(preset, **(options or {}))
         self.device = pick_device(device) if isinstance(device, str) else device
+        self.finder = None if yunet is None else FaceFinder(yunet)
         self.loaded = load(
             self.method, config, None if weights is None else str(weights), self.device, seed=seed, options=options
         )
 
-    def plan(self, hole: npt.NDArray[np.bool_]) -> list[list[Crop]]:
+    def faces(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> list[Box]:
+        """Find the damaged faces of a photo ``[H,W]`` or ``[H,W,C]`` for a method that works on squares."""
+        return [] if self.finder is None or self.method.side(self.loaded.config) is None else self.finder(pixels, hole)
+
+    def plan(self, hole: npt.NDArray[np.bool_], faces: Sequence[Box] = ()) -> list[list[Crop]]:
         """Lay crops over a hole ``[H,W]`` as the method wants them."""
-        return crops.plan(hole, self.method.side(self.loaded.config), self.method.max_pixels)
+        return crops.plan(hole, self.method.side(self.loaded.config), self.method.max_pixels, faces)
 
     def paint(self, work: "Sequence[tuple[Canvas, list[list[Crop]]]]", seed: int = 0) -> None:
         """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches."""
@@ -184,6 +193,7 @@ def inpaint(
     blend: Blend | None = None,
     device: str = "auto",
     raw: bool = False,
+    yunet: str | Path | None = None,
     **options: Any,
 ) -> Any:
     """Fill the holes of photos; known pixels come out as they went in, to the last bit.
@@ -212,6 +222,9 @@ def inpaint(
         ``"auto"`` (a tensor's own device; else CUDA where there is some), ``"cpu"`` or ``"cuda:N"``.
     raw
         Return the method's output before compositing as well.
+    yunet
+        Model file of OpenCV's face detector YuNet: a trained method is shown each damaged face as a square placed like
+        those that it was trained on. None, or no face found: the surroundings of each hole.
 
     Returns
     -------
@@ -239,14 +252,16 @@ def inpaint(
         chosen = image.device if device == "auto" else device
     else:
         image, hole = _array_and_hole(image, mask)
-    painter = Painter(method, preset=preset, weights=weights, seed=seed, device=chosen, blend=blend, options=options)
+    painter = Painter(
+        method, preset=preset, weights=weights, seed=seed, device=chosen, blend=blend, yunet=yunet, options=options
+    )
     results = []
     for k in range(samples):
         if isinstance(image, Tensor):
             results.append(_paint_tensor(painter, image, mask, seed + k, raw))
         else:
             canvas = ArrayCanvas(image, hole, raw=raw)
-            painter.paint([(canvas, painter.plan(hole))], seed + k)
+            painter.paint([(canvas, painter.plan(hole, painter.faces(image, hole)))], seed + k)
             results.append((canvas.pixels, canvas.raw) if raw else canvas.pixels)
     return results[0] if samples == 1 else results
 
@@ -294,6 +309,11 @@ def _array_and_hole(image: Any, mask: Any) -> tuple[Array, npt.NDArray[np.bool_]
 def _paint_tensor(painter: Painter, image: Tensor, mask: Tensor, seed: int, raw: bool) -> Any:
     holes = (mask > 0.5).expand(len(image), 1, -1, -1)
     canvases = [TensorCanvas(one, hole, raw=raw) for one, hole in zip(image, holes, strict=True)]
-    painter.paint([(c, painter.plan(c.left.cpu().numpy())) for c in canvases], seed)
+    work = []
+    for canvas in canvases:
+        hole = canvas.left.cpu().numpy()
+        found = painter.faces(canvas.pixels.permute(1, 2, 0).float().cpu().numpy(), hole)
+        work.append((canvas, painter.plan(hole, found)))
+    painter.paint(work, seed)
     result = torch.stack([c.pixels for c in canvases])
     return (result, torch.stack([c.raw for c in canvases if c.raw is not None])) if raw else result

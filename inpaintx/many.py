@@ -308,7 +308,10 @@ def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite:
         )
     if job.out is not None:
         check_pixels(output_format(job.out), pixels)
-    return _Opened(job, photo, pixels, mask, painter.plan(mask.hole))
+    faces = painter.faces(pixels, mask.hole)
+    if painter.finder is not None:
+        mask.notes.append(f"{len(faces) or 'no'} damaged face{'s' * (len(faces) != 1)} found")
+    return _Opened(job, photo, pixels, mask, painter.plan(mask.hole, faces))
 
 
 def _work(

@@ -63,6 +63,10 @@ def inpaint(
     seed: Annotated[int, typer.Option(help="Random seed; fill k is made with seed + k.")] = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda:N", help="Where to compute.")] = "auto",
     batch_size: Annotated[int, typer.Option(metavar="N", help="Most crops that go through the method together.")] = 8,
+    yunet: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Show trained methods whole faces, found by OpenCV's YuNet (.onnx)."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Report in JSON, on stdout (on stderr if the picture goes there).")
@@ -84,6 +88,7 @@ def inpaint(
             device=device,
             blend=blend.value if blend else None,
             batch_size=batch_size,
+            yunet=yunet,
             options=dict(map(option, set_ or [])),
         )
         if several:

@@ -93,7 +93,7 @@ def cut_by_points(points: Points) -> Cut | None:
 
 
 class YuNet:
-    """OpenCV's YuNet detector (Wu et al., 2023), with its model file; gives the five points of the surest face.
+    """OpenCV's YuNet detector (Wu et al., 2023), with its model file; gives five points of each face.
 
     Raises
     ------
@@ -116,7 +116,11 @@ class YuNet:
         self.lock = threading.Lock()  # one net, several reading threads
 
     def __call__(self, picture: Array) -> Points | None:
-        """Find the face in ``[H,W,3]`` uint8 RGB: eyes, nose, corners of the mouth (image left first), or None."""
+        """Find the surest face in ``[H,W,3]`` uint8 RGB, or None: eyes, nose, mouth corners (image left first)."""
+        return next(iter(self.all(picture)), None)
+
+    def all(self, picture: Array) -> list[Points]:
+        """Find all faces, the surest first."""
         cv2 = import_cv2()
         height, width = picture.shape[:2]
         scale = min(1.0, 640 / max(height, width))
@@ -125,6 +129,6 @@ class YuNet:
             self.net.setInputSize((small.shape[1], small.shape[0]))
             _, found = self.net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         if found is None or len(found) == 0:
-            return None
-        best = found[int(np.argmax(found[:, 14]))]
-        return np.asarray((best[4:14].reshape(5, 2) + 0.5) / scale - 0.5, np.float32)
+            return []
+        sure = found[np.argsort(-found[:, 14], kind="stable"), 4:14].reshape(-1, 5, 2)
+        return [np.asarray((points + 0.5) / scale - 0.5, np.float32) for points in sure]

@@ -11,6 +11,7 @@ from inpaintx import Config, Method
 from inpaintx.ops import efros_leung
 
 from .seed import draw_seed
+from .windows import plentiful
 
 __all__ = ["EfrosLeung"]
 
@@ -20,7 +21,7 @@ SLOW = 2.5e9  # hole pixels times known pixels, above which a fill takes the bes
 class EfrosLeungConfig(Config):
     """The window that is compared."""
 
-    window: int = Field(default=11, ge=3, le=101, description="side of the window in pixels, odd")
+    window: int = Field(default=11, ge=3, le=101, description="largest side of the window in pixels, odd")
 
     @field_validator("window")
     @classmethod
@@ -54,7 +55,15 @@ class EfrosLeung(Method):
     }
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Fill by :func:`inpaintx.ops.efros_leung`, on the CPU; warns where it will take long."""
+        """Fill by :func:`inpaintx.ops.efros_leung`, on the CPU; warns where that takes long or means little."""
+        device, image, mask, seed = image.device, image.cpu(), mask.cpu(), draw_seed(generator)
+        sides = [plentiful(hole[0] > 0.5, net.config.window) for hole in mask]
+        if 1 in sides:
+            warnings.warn(
+                "efros_leung copies from windows without a hole, and there are hardly any of 3 x 3 pixels: what it "
+                "fills in among scattered pixels means little; take telea, ns or tv",
+                stacklevel=2,
+            )
         holes = (mask > 0.5).sum((1, 2, 3)).double()
         work = float((holes * (mask[0].numel() - holes)).sum())
         if work > SLOW:
@@ -63,4 +72,5 @@ class EfrosLeung(Method):
                 "which takes long; fill smaller pictures or smaller holes",
                 stacklevel=2,
             )
-        return efros_leung(image.cpu(), mask.cpu(), net.config.window, draw_seed(generator)).to(image)
+        filled = [efros_leung(image[i : i + 1], mask[i : i + 1], max(3, side), seed) for i, side in enumerate(sides)]
+        return torch.cat(filled).to(device)

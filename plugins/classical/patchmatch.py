@@ -11,6 +11,7 @@ from inpaintx import Config, Method
 from inpaintx.ops import patchmatch, tv_inpaint
 
 from .seed import draw_seed
+from .windows import known_windows, plentiful
 
 __all__ = ["PatchMatch", "fill_by_patches"]
 
@@ -73,7 +74,8 @@ def fill_by_patches(
     image, hole
         ``[C,H,W]`` float32, 0 in the hole, and ``[H,W]`` bool, True = hole.
     patch, iterations, max_rounds, trust
-        As in :class:`PatchMatchConfig`; the patch shrinks where no known patch of its size exists.
+        As in :class:`PatchMatchConfig`; the patch shrinks where few known patches of its size exist, as among
+        scattered pixels, where it ends as the most similar known colour.
     seed
         Of the random numbers.
 
@@ -86,9 +88,8 @@ def fill_by_patches(
         return torch.full_like(image, 0.5)
     if not bool(hole.any()):
         return image.clone()
-    while not _candidates(hole, patch):
-        patch -= 2
-    levels = _pyramid(image, hole, patch)
+    patch = plentiful(hole, patch)
+    levels = _pyramid(image, hole, patch) if patch > 1 else [(image, hole)]  # a colour alone says nothing on any scale
     field = cost = result = torch.empty(0)
     start: Tensor | None = None
     for level in range(len(levels) - 1, -1, -1):
@@ -117,13 +118,6 @@ def fill_by_patches(
     return result
 
 
-def _candidates(hole: Tensor, patch: int) -> int:
-    """How many patches lie inside the image without touching the hole."""
-    if min(hole.shape) < patch:
-        return 0
-    return int((F.max_pool2d(hole[None, None].float(), patch, 1) == 0).sum())
-
-
 def _touched(hole: Tensor, patch: int) -> Tensor:
     """Pixels whose patch touches the hole."""
     return F.max_pool2d(hole[None, None].float(), patch, 1, padding=patch // 2)[0, 0] > 0
@@ -142,7 +136,7 @@ def _pyramid(image: Tensor, hole: Tensor, patch: int) -> list[tuple[Tensor, Tens
         coarse_hole = share[0, 0] <= 0.5
         if min(coarse_hole.shape) < 2 * patch or not coarse_hole.any():
             return levels
-        if _candidates(coarse_hole, patch) < patch * patch:
+        if known_windows(coarse_hole, patch) < patch * patch:
             return levels
         coarse = F.avg_pool2d(image[None] * known, 2, ceil_mode=True) / share.clamp(min=1e-6)
         levels.append((torch.where(coarse_hole, 0.0, coarse[0]), coarse_hole))

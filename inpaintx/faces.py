@@ -1,0 +1,72 @@
+"""Where the faces of a damaged photo are, as squares placed as those of training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inpaintx.crops import Box
+from inpaintx.data.align import YuNet, cut_by_points
+from inpaintx.data.cv import import_cv2
+
+__all__ = ["FaceFinder"]
+
+LARGEST = 640  # side in pixels at which faces are looked for
+
+
+class FaceFinder:
+    """Finds faces although they are damaged: the holes are first filled roughly.
+
+    Parameters
+    ----------
+    model
+        File of OpenCV's face detector YuNet (``face_detection_yunet_*.onnx`` of OpenCV's zoo).
+
+    Raises
+    ------
+    InpaintxError
+        No such file, or OpenCV does not take it.
+    """
+
+    def __init__(self, model: str | Path) -> None:
+        self.detector = YuNet(Path(model))
+
+    def __call__(self, pixels: npt.NDArray[Any], hole: npt.NDArray[np.bool_]) -> list[Box]:
+        """Find the faces that have a hole.
+
+        Parameters
+        ----------
+        pixels
+            ``[H,W]``, ``[H,W,3]`` or ``[H,W,4]``: uint8, uint16 or floating in [0,1].
+        hole
+            ``[H,W]``, True = hole.
+
+        Returns
+        -------
+        list of Box
+            Upright squares inside the photo with each face as :func:`inpaintx.data.align.cut_by_points` places it, but
+            not turned; the surest first.
+        """
+        cv2 = import_cv2()
+        height, width = hole.shape
+        scale = min(1.0, LARGEST / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
+        colours = pixels[..., None] if pixels.ndim == 2 else pixels[..., :3]
+        planes = [np.where(hole, 0, colours[..., c]).astype(np.float32) for c in range(colours.shape[2])]
+        small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) * (255 / top) for plane in planes]
+        picture = np.stack(small * (3 // len(small)), -1).clip(0, 255).astype(np.uint8)
+        gaps = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        picture = cv2.inpaint(picture, gaps.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+        boxes = []
+        for points in self.detector.all(picture):
+            cut = cut_by_points((points + 0.5) / scale - 0.5)
+            if cut is None:
+                continue
+            y, x, half = cut.y + 0.5, cut.x + 0.5, cut.side / 2
+            box = Box(round(y - half), round(x - half), round(y + half), round(x + half))
+            box = Box(*(int(v) for v in (box.top, box.left, box.bottom, box.right))).squared(0, height, width)
+            if hole[box.at].any():
+                boxes.append(box)
+        return boxes
