@@ -76,7 +76,7 @@ endif
 # The CUDA kernels compiled as C++ and run thread by thread on the CPU, in both orders of threads, by tests of the ops.
 EMULATED := PYTHONPATH=$(CURDIR)/build/emulated $(VENV)/bin/pytest -q -m "not slow and not gpu" -p no:cacheprovider \
   --override-ini=addopts=--strict-markers $(EMULATED_TESTS:%=tests/ops/test_%.py) $(PYTEST_ARGS)
-EMULATED_TESTS := cuda partial_conv spd_map
+EMULATED_TESTS := cuda partial_conv spd_map spd_norm ssim
 
 cuda-emulate: $(VENV)/.test
 	INPAINTX_EMULATE_CUDA=1 $(PY) setup.py -q build --build-lib build/emulated
@@ -89,7 +89,7 @@ gpu: $(VENV)/.bench
 	FORCE_CUDA=1 $(PIP) --no-build-isolation -e .
 	$(PY) -m pytest -m gpu $(PYTEST_ARGS)
 	mkdir -p build
-	$(PY) $(BENCH) -k bench_cuda --benchmark-json=build/bench-gpu.json
+	$(PY) $(BENCH) -k "bench_cuda or bench_training" --benchmark-json=build/bench-gpu.json
 
 # The GPU tests of the kernels under compute-sanitizer.
 gpu-sanitize: $(VENV)/.test
@@ -113,7 +113,7 @@ bench: $(VENV)/.bench
 bench-quick: $(VENV)/.bench
 	mkdir -p build
 	INPAINTX_BENCH_ROUNDS=5 INPAINTX_BENCH_THREADS=2 OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) \
-	  -k "not 2048 and not 1024 and not backward and not efros" --benchmark-json=build/bench-quick.json
+	  -k "not 2048 and not 1024 and not backward and not efros and not training and not yeh and not qiang" --benchmark-json=build/bench-quick.json
 
 # Holds a run (RUN=file.json; a new quick one if not given) against the committed baseline.
 bench-compare: $(VENV)/.bench $(if $(RUN),,bench-quick)

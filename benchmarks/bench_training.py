@@ -1,0 +1,73 @@
+"""Whole training steps with the native ops against the same steps with plain PyTorch ops (the ops' references).
+
+On the CPU small networks at 128 x 128 in float32; on a GPU PConv's U-Net (batch 16) and the improved PD-GAN (batch 8) at
+256 x 256 in bfloat16. ``memory`` in a GPU's results is the peak of a step in bytes, ours and the peer's.
+"""
+
+from contextlib import ExitStack
+from unittest import mock
+
+import pytest
+import torch
+
+from inpaintx.ops import partial_conv2d_ref, spd_map_ref, spd_norm_ref
+from inpaintx.registry import registry
+
+GPU = torch.cuda.is_available()
+DEVICE = "cuda" if GPU else "cpu"
+SMALL = {} if GPU else {"size": 128, "width": 16, "batch": 4}
+STEPS = {
+    "pconv": {"vgg": "skip", "levels": 6, "batch": 16, **SMALL},
+    "prior": {"method": "pconv", "preset": "prior", "vgg": "skip", "batch": 16, **SMALL},
+    "pdgan": {"preset": "full", "vgg": "random" if GPU else "small", "fan": "skip", "prior_steps": 0, "batch": 8, **SMALL},
+}
+GOALS = {"pconv": 1 / 1.4, "pdgan": 1 / 1.5} if GPU else {}
+
+
+def plain_ops():
+    """Every native op of the networks replaced by its reference."""
+    stack = ExitStack()
+    for module, name, reference in (
+        ("inpaintx.ops.partial_conv", "partial_conv2d", partial_conv2d_ref),
+        ("inpaintx_plugins.pdgan.network", "spd_norm", spd_norm_ref),
+        ("inpaintx_plugins.pdgan.network", "spd_map", spd_map_ref),
+    ):
+        stack.enter_context(mock.patch(f"{module}.{name}", reference))
+    return stack
+
+
+def sync():
+    if GPU:
+        torch.cuda.synchronize()
+
+
+def peak(step):
+    torch.cuda.reset_peak_memory_stats()
+    step()
+    return torch.cuda.max_memory_allocated()
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_step(versus, threads, benchmark, name):
+    options = dict(STEPS[name])
+    method = registry().method(options.pop("method", name))
+    config = method.config(options.pop("preset", "default"), **options)
+    torch.manual_seed(0)
+    trainer = method.trainer(method.network(config).to(DEVICE).train(), config)
+    image = torch.rand(config.batch, 3, config.size, config.size, device=DEVICE)
+    mask = torch.zeros_like(image[:, :1])
+    mask[..., config.size // 4 : -config.size // 4, config.size // 3 :] = 1
+    batch = {"image": image, "mask": mask, "skin": 1 - mask}
+
+    def ours():
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=GPU):
+            trainer.step(batch)
+
+    def plain():
+        with plain_ops():
+            ours()
+
+    goal = {"plain ops": GOALS[name]} if name in GOALS else {}
+    versus(ours, {"plain ops": plain}, goal=goal, rounds=5, size=image.numel(), sync=sync, op="training")
+    if GPU:
+        benchmark.extra_info["memory"] = {"ours": peak(ours), "plain ops": peak(plain)}
