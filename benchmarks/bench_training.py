@@ -1,7 +1,7 @@
 """Whole training steps with the native ops against the same steps with plain PyTorch ops (the ops' references).
 
-On the CPU small networks at 128 x 128 in float32; on a GPU PConv's U-Net (batch 16) and the improved PD-GAN (batch 8) at
-256 x 256 in bfloat16. ``memory`` in a GPU's results is the peak of a step in bytes, ours and the peer's.
+On the CPU small networks at 128 x 128 in float32; on a GPU PConv's U-Net (batch 16) and the improved PD-GAN (batch 8)
+at 256 x 256 in bfloat16. ``memory`` in a GPU's results is the peak of a step in bytes, ours and the peer's.
 """
 
 from contextlib import ExitStack
@@ -16,10 +16,18 @@ from inpaintx.registry import registry
 GPU = torch.cuda.is_available()
 DEVICE = "cuda" if GPU else "cpu"
 SMALL = {} if GPU else {"size": 128, "width": 16, "batch": 4}
+VGG = "random" if GPU else "small"
 STEPS = {
     "pconv": {"vgg": "skip", "levels": 6, "batch": 16, **SMALL},
     "prior": {"method": "pconv", "preset": "prior", "vgg": "skip", "batch": 16, **SMALL},
-    "pdgan": {"preset": "full", "vgg": "random" if GPU else "small", "fan": "skip", "prior_steps": 0, "batch": 8, **SMALL},
+    "pdgan": {
+        "preset": "full",
+        "vgg": VGG,
+        "fan": "skip",
+        "prior_steps": 0,
+        "batch": 8,
+        **SMALL,
+    },
 }
 GOALS = {"pconv": 1 / 1.4, "pdgan": 1 / 1.5} if GPU else {}
 

@@ -18,12 +18,12 @@ from inpaintx.errors import InpaintxError
 from inpaintx.faces import FaceFinder
 from inpaintx.method import Method, check_image_mask, fill
 from inpaintx.registry import registry
-from inpaintx.weights import load
+from inpaintx.weights import find, load
 
-__all__ = ["DEFAULT_METHOD", "Painter", "check_seed", "inpaint", "pick_device"]
+__all__ = ["Painter", "check_seed", "default_method", "inpaint", "pick_device"]
 
 Array = npt.NDArray[Any]
-DEFAULT_METHOD = "telea"
+BEST = "pconv"  # by its figures on faces that no training has seen: docs/RESULTS.md
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -70,13 +70,19 @@ def check_seed(seed: int, samples: int = 1) -> None:
         raise InpaintxError(f"seed must be 0 or more and below 2**63, got {seed}")
 
 
+def default_method() -> str:
+    """Name the method that is taken when none is asked for: ``pconv`` where its weights are found, else ``telea``."""
+    best = registry().methods.get(BEST)
+    return BEST if best and "default" in best.weights and find(best, "default") else "telea"
+
+
 class Painter:
     """A method that is ready to work on canvases: its network built, its weights loaded, its device chosen.
 
     Parameters
     ----------
     method
-        A registered name, or a :class:`Method`.
+        A registered name, a :class:`Method`, or None for :func:`default_method`.
     preset, weights, device, blend, options
         As for :func:`inpaint`.
     seed
@@ -94,7 +100,7 @@ class Painter:
 
     def __init__(
         self,
-        method: str | Method = DEFAULT_METHOD,
+        method: str | Method | None = None,
         *,
         preset: str = "default",
         weights: str | Path | None = None,
@@ -105,6 +111,7 @@ class Painter:
         yunet: str | Path | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
+        method = default_method() if method is None else method
         self.method = registry().method(method) if isinstance(method, str) else method
         if blend not in (None, "none", "poisson"):
             raise InpaintxError(f"blend must be none or poisson, got {blend!r}")
@@ -184,7 +191,7 @@ def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.de
 def inpaint(
     image: Any,
     mask: Any,
-    method: str | Method = DEFAULT_METHOD,
+    method: str | Method | None = None,
     *,
     preset: str = "default",
     weights: str | Path | None = None,
@@ -208,7 +215,8 @@ def inpaint(
         an array or a path: array ``[H,W]`` or ``[H,W,1]``, bool, integer or floating; or the path of a mask file in
         which white is the hole (:func:`inpaintx.data.masks.read_mask` reads other ones).
     method
-        A name of :func:`inpaintx.methods`, or a :class:`Method`.
+        A name of :func:`inpaintx.methods`, or a :class:`Method`. None: :func:`default_method`, the one whose weights do
+        best on held-out faces.
     preset, options
         Named options of the method, and fields of its ``Config`` that differ from them.
     weights

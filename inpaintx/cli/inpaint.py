@@ -44,7 +44,9 @@ def inpaint(
     out: Annotated[
         str, typer.Option("-o", "--out", help="Result: a file, a folder for several, or - for stdout.")
     ] = "",
-    method: Annotated[str, typer.Option("-m", "--method", help="See 'inpaintx methods'.")] = "telea",
+    method: Annotated[
+        str | None, typer.Option("-m", "--method", help="See 'inpaintx methods'; default: the best on held-out faces.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Named options of the method.")] = "default",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One option of the method.")

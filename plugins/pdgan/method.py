@@ -21,6 +21,7 @@ class PDGANConfig(LearnedConfig):
     """Networks, losses and training; the face paper's changes are ``map``, ``upsample``, ``alpha`` and ``beta``."""
 
     width: int = Field(default=64, ge=4, multiple_of=4, description="channels of generator, prior and discriminator")
+    prior_width: int = Field(default=0, ge=0, multiple_of=4, description="channels of the prior; 0: as width")
     z: int = Field(default=256, ge=1, description="length of the random vector")
     map: Literal["hard", "improved"] = "hard"
     upsample: Literal["deconv", "pixelshuffle"] = "deconv"
@@ -103,7 +104,7 @@ class PDGAN(Method):
         levels = config.size.bit_length() - 3
         if config.size != 4 << levels or not 2 <= levels <= 6:
             raise InpaintxError(f"pdgan's size must be 16, 32, 64, 128 or 256, got {config.size}")
-        prior = PriorNet(config.width, levels, config.scale)
+        prior = PriorNet(config.prior_width or config.width, levels, config.scale)
         generator = Generator(
             config.size,
             config.width,

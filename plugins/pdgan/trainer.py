@@ -160,13 +160,15 @@ class PDGANTrainer(Trainer):
 
 def _prior_config(config: PDGANConfig) -> Any:
     """pconv's options for the prior's losses."""
-    return PConv().config("prior", vgg=config.vgg, vgg_normalize=config.vgg_normalize, width=config.width)
+    width = config.prior_width or config.width
+    return PConv().config("prior", vgg=config.vgg, vgg_normalize=config.vgg_normalize, width=width)
 
 
 def _load_prior(prior: nn.Module, config: PDGANConfig) -> None:
     """Take the weights of a pconv run."""
     levels = config.size.bit_length() - 3
-    own = PConv().config("prior", size=config.size, width=config.width, levels=levels, scale=config.scale)
+    width = config.prior_width or config.width
+    own = PConv().config("prior", size=config.size, width=width, levels=levels, scale=config.scale)
     loaded = weights.load(PConv(), own, config.prior, torch.device("cpu"))
     for name in ("arch", "width", "levels", "scale"):
         got, wanted = getattr(loaded.config, name), getattr(own, name)
