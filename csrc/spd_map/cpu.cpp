@@ -32,23 +32,46 @@ class Rows {
   std::vector<dist_t> data_;
 };
 
-// row[x] = far where hidden, else 0; tells whether any is
+// Blocks [first, last) of a row that hold hidden pixels.
+struct Span {
+  int64_t first = 0, last = 0;
+  bool empty() const { return first >= last; }
+};
+
+// row[x] = far where hidden, else 0.
+template <typename dist_t>
+ALWAYS_INLINE void hide(const float* mask, dist_t* row, int64_t width, dist_t far) {
+#pragma omp simd
+  for (int64_t x = 0; x < width; ++x) row[x] = is_hole(mask[x]) ? far : dist_t(0);
+}
+template <typename dist_t>
+ALWAYS_INLINE void hide(const bool* mask, dist_t* row, int64_t width, dist_t far) {
+  const auto* byte = reinterpret_cast<const uint8_t*>(mask);  // 0 or 1, which the compiler does not know of a bool
+#pragma omp simd
+  for (int64_t x = 0; x < width; ++x) row[x] = static_cast<dist_t>(byte[x] * far);
+}
+
+// As hide; to the end of the last block far, for beyond the image lies nothing known.
 template <typename mask_t, typename dist_t>
-ALWAYS_INLINE bool load(const mask_t* mask, dist_t* row, int64_t width, dist_t far) {
-  dist_t any = 0;
-#pragma omp simd reduction(| : any)
-  for (int64_t x = 0; x < width; ++x) {
-    const dist_t d = is_hole(mask[x]) ? far : dist_t(0);
-    row[x] = d;
-    any |= d;
+ALWAYS_INLINE Span load(const mask_t* mask, dist_t* row, int64_t width, dist_t far) {
+  hide(mask, row, width, far);
+  Span span;
+  for (int64_t block = 0; block < width; block += kBlock) {
+    const int64_t end = std::min(block + kBlock, width);
+    dist_t any = 0;
+    for (int64_t x = block; x < end; ++x) any |= row[x];
+    std::fill(row + end, row + block + kBlock, far);
+    if (!any) continue;
+    if (span.empty()) span.first = block;
+    span.last = block + kBlock;
   }
-  return any != 0;
+  return span;
 }
 
 // row[x] = min(row[x], 1 + the least of the three nearest in the row before)
 template <typename dist_t>
-ALWAYS_INLINE void from_before(dist_t* row, const dist_t* before, int64_t width) {
-  for (int64_t block = 0; block < width; block += kBlock) {
+ALWAYS_INLINE void from_before(dist_t* row, const dist_t* before, Span span) {
+  for (int64_t block = span.first; block < span.last; block += kBlock) {
 #pragma omp simd
     for (int64_t x = block; x < block + kBlock; ++x) {
       dist_t d = before[x - 1] < before[x + 1] ? before[x - 1] : before[x + 1];
@@ -59,50 +82,55 @@ ALWAYS_INLINE void from_before(dist_t* row, const dist_t* before, int64_t width)
   }
 }
 
-// Min-scan along a row by doubling steps: row[x] = min over s of row[x - s] + s, or of row[x + s] + s. `other` is a row
-// of scratch with the same margins. `far` bounds every value, so that far + step never overflows.
-template <typename dist_t>
-ALWAYS_INLINE void scan(dist_t* row, dist_t* other, int64_t width, int64_t far, int64_t direction) {
-  dist_t *from = row, *to = other;
-  for (int64_t step = 1; step < far && step <= width; step *= 2) {
-    const dist_t* beside = from - direction * std::min(step, kMargin);
-    const dist_t add = static_cast<dist_t>(step);
-    for (int64_t block = 0; block < width; block += kBlock) {
+// Min-scan along a row in place: row[x] = min over s of row[x - s] + s (direction 1) or of row[x + s] + s (-1). Steps
+// grow fourfold, each looks one, two and three steps back: 4 steps reach 255. In place, a neighbour may be read before
+// or after its own update; both are lengths of paths, and neither is less than the distance. `far` < 128 bounds every
+// value, so that far + step does not overflow.
+ALWAYS_INLINE void scan(uint8_t* row, Span span, int64_t far, int64_t direction) {
+  for (int64_t step = 1; step < far; step *= 4) {
+    const auto s1 = static_cast<uint8_t>(step);
+    const auto s2 = static_cast<uint8_t>(2 * step < far ? 2 * step : step);
+    const auto s3 = static_cast<uint8_t>(3 * step < far ? 3 * step : step);
+    const uint8_t *one = row - direction * s1, *two = row - direction * s2, *three = row - direction * s3;
+    for (int64_t i = 0; i < span.last - span.first; i += kBlock) {
+      const int64_t block = direction > 0 ? span.last - kBlock - i : span.first + i;  // reads what is not written yet
 #pragma omp simd
       for (int64_t x = block; x < block + kBlock; ++x) {
-        const dist_t through = static_cast<dist_t>(beside[x] + add);
-        to[x] = through < from[x] ? through : from[x];
+        const auto a = static_cast<uint8_t>(one[x] + s1), b = static_cast<uint8_t>(two[x] + s2);
+        const auto c = static_cast<uint8_t>(three[x] + s3);
+        const uint8_t least = a < b ? a : b, other = c < row[x] ? c : row[x];
+        row[x] = least < other ? least : other;
       }
     }
-    std::swap(from, to);
   }
-  if (from != row) std::memcpy(row, from, width * sizeof(dist_t));
 }
 
 // Chessboard distance to the nearest known pixel, at most `far`, of `count` rows, in two passes: from above and the
-// left, then from below and the right.
-template <typename mask_t, typename dist_t>
-ALWAYS_INLINE void distances(const mask_t* mask, Rows<dist_t>& rows, dist_t* other, int64_t count, int64_t width,
-                             dist_t far) {
+// left, then from below and the right. Blocks without a hidden pixel are 0 and stay so.
+template <typename mask_t>
+ALWAYS_INLINE void distances(const mask_t* mask, Rows<uint8_t>& rows, Span* spans, int64_t count, int64_t width,
+                             uint8_t far) {
   const int64_t whole = padded(width);
   for (int64_t y = 0; y < count; ++y) {
-    if (!load(mask + y * width, rows[y], width, far)) continue;
-    if (y > 0) from_before(rows[y], rows[y - 1], whole);
-    scan(rows[y], other, whole, far, 1);
-    std::fill(rows[y] + width, rows[y] + whole, far);  // beyond the image lies nothing known
+    spans[y] = load(mask + y * width, rows[y], width, far);
+    if (spans[y].empty()) continue;
+    if (y > 0) from_before(rows[y], rows[y - 1], spans[y]);
+    scan(rows[y], spans[y], far, 1);
+    std::fill(rows[y] + width, rows[y] + whole, far);
   }
   for (int64_t y = count - 1; y >= 0; --y) {
-    if (y + 1 < count) from_before(rows[y], rows[y + 1], whole);
-    scan(rows[y], other, whole, far, -1);
+    if (spans[y].empty()) continue;
+    if (y + 1 < count) from_before(rows[y], rows[y + 1], spans[y]);
+    scan(rows[y], spans[y], far, -1);
     std::fill(rows[y] + width, rows[y] + whole, far);
   }
 }
 
-INPAINTX_CLONES void distances8(const bool* m, Rows<uint8_t>& r, uint8_t* o, int64_t n, int64_t w, uint8_t far) {
-  distances(m, r, o, n, w, far);
+INPAINTX_CLONES void distances8(const bool* m, Rows<uint8_t>& r, Span* s, int64_t n, int64_t w, uint8_t far) {
+  distances(m, r, s, n, w, far);
 }
-INPAINTX_CLONES void distances8(const float* m, Rows<uint8_t>& r, uint8_t* o, int64_t n, int64_t w, uint8_t far) {
-  distances(m, r, o, n, w, far);
+INPAINTX_CLONES void distances8(const float* m, Rows<uint8_t>& r, Span* s, int64_t n, int64_t w, uint8_t far) {
+  distances(m, r, s, n, w, far);
 }
 
 // Past 8 bits the scan's steps would outgrow the margins; a plain recurrence does.
@@ -110,29 +138,22 @@ template <typename mask_t>
 void distances32(const mask_t* mask, Rows<int32_t>& rows, int64_t count, int64_t width, int32_t far) {
   for (int64_t y = 0; y < count; ++y) {
     load(mask + y * width, rows[y], width, far);
-    if (y > 0) from_before(rows[y], rows[y - 1], padded(width));
+    if (y > 0) from_before(rows[y], rows[y - 1], {0, padded(width)});
     for (int64_t x = 1; x < width; ++x) rows[y][x] = std::min(rows[y][x], rows[y][x - 1] + 1);
     std::fill(rows[y] + width, rows[y] + padded(width), far);
   }
   for (int64_t y = count - 1; y >= 0; --y) {
-    if (y + 1 < count) from_before(rows[y], rows[y + 1], padded(width));
+    if (y + 1 < count) from_before(rows[y], rows[y + 1], {0, padded(width)});
     for (int64_t x = width - 2; x >= 0; --x) rows[y][x] = std::min(rows[y][x], rows[y][x + 1] + 1);
     std::fill(rows[y] + width, rows[y] + padded(width), far);
   }
 }
 
-INPAINTX_CLONES void look_up(const uint8_t* dist, const float* table, float* out, int64_t count) {
-  for (int64_t block = 0; block < count; block += kBlock) {
-    const int64_t end = std::min(block + kBlock, count);
-    uint8_t any = 0;
-#pragma omp simd reduction(| : any)
-    for (int64_t x = block; x < end; ++x) any |= dist[x];
-    if (any) {
-      for (int64_t x = block; x < end; ++x) out[x] = table[dist[x]];
-    } else {
-      for (int64_t x = block; x < end; ++x) out[x] = 1.0f;
-    }
-  }
+INPAINTX_CLONES void look_up(const uint8_t* dist, Span span, const float* table, float* out, int64_t width) {
+  std::fill_n(out, std::min(span.first, width), 1.0f);
+  for (int64_t x = span.first; x < std::min(span.last, width); ++x) out[x] = table[dist[x]];
+  const int64_t rest = span.empty() ? 0 : span.last;
+  if (rest < width) std::fill(out + rest, out + width, 1.0f);
 }
 
 // Planes of the improved map, with r zeros beyond each edge: outside the image counts as 0.
@@ -153,7 +174,7 @@ template <int fixed, typename mask_t>
 ALWAYS_INLINE void improved_row(const mask_t* mask, const float* now, int64_t stride, float* sums, float* out,
                                 int64_t first, int64_t last, int64_t radius, bool freeze) {
   const int64_t r = fixed > 0 ? fixed : radius;
-  const float area = static_cast<float>((2 * r + 1) * (2 * r + 1));
+  const float per_area = 1.0f / static_cast<float>((2 * r + 1) * (2 * r + 1));
 #pragma omp simd
   for (int64_t x = first - r; x < last + r; ++x) {
     float sum = now[x - r * stride];
@@ -164,7 +185,7 @@ ALWAYS_INLINE void improved_row(const mask_t* mask, const float* now, int64_t st
   for (int64_t x = first; x < last; ++x) {
     float sum = sums[x - r];
     for (int64_t j = 1 - r; j <= r; ++j) sum += sums[x + j];
-    out[x] = improved_step(is_hole(mask[x]), now[x], sum, area, freeze);
+    out[x] = improved_step(is_hole(mask[x]), now[x], sum, per_area, freeze);
   }
 }
 
@@ -211,9 +232,12 @@ void hard(const Map<mask_t>& m) {
       const mask_t* mask = m.mask + i / bands * pixels + first * m.width;
       float* out = m.map + i / bands * pixels;
       if (far < 128) {  // 8-bit distances while far + step fits
-        Rows<uint8_t> rows(last - first, m.width, far), other(1, m.width, far);
-        distances8(mask, rows, other[0], last - first, m.width, static_cast<uint8_t>(far));
-        for (int64_t y = top; y < bottom; ++y) look_up(rows[y - first], table.data(), out + y * m.width, m.width);
+        Rows<uint8_t> rows(last - first, m.width, far);
+        std::vector<Span> spans(last - first);
+        distances8(mask, rows, spans.data(), last - first, m.width, static_cast<uint8_t>(far));
+        for (int64_t y = top; y < bottom; ++y) {
+          look_up(rows[y - first], spans[y - first], table.data(), out + y * m.width, m.width);
+        }
       } else {
         Rows<int32_t> rows(last - first, m.width, far);
         distances32(mask, rows, last - first, m.width, far);

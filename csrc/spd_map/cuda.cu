@@ -49,7 +49,7 @@ __global__ void start_kernel(Map<mask_t> m, float* map) {
 
 template <typename mask_t>
 __global__ void step_kernel(Map<mask_t> m, const float* now, float* next) {
-  const float area = static_cast<float>((2 * m.radius + 1) * (2 * m.radius + 1));
+  const float per_area = 1.0f / static_cast<float>((2 * m.radius + 1) * (2 * m.radius + 1));
   INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) {
     const int64_t x = i % m.width, y = i / m.width % m.height;
     float sum = 0;
@@ -58,7 +58,7 @@ __global__ void step_kernel(Map<mask_t> m, const float* now, float* next) {
         for (int64_t u = max(-m.radius, -x); u <= min(m.radius, m.width - 1 - x); ++u) sum += now[i + v * m.width + u];
       }
     }
-    next[i] = improved_step(is_hole(m.mask[i]), now[i], sum, area, m.freeze);
+    next[i] = improved_step(is_hole(m.mask[i]), now[i], sum, per_area, m.freeze);
   }
 }
 

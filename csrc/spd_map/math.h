@@ -17,9 +17,9 @@ INPAINTX_HD int64_t ring(int64_t distance, int64_t radius, int64_t n) {
 }
 
 // One step of the improved map: known pixels stay 1; a hole pixel takes the mean of its window, in "freeze" once only.
-INPAINTX_HD float improved_step(bool hole, float now, float window_sum, float area, bool freeze) {
+INPAINTX_HD float improved_step(bool hole, float now, float window_sum, float per_area, bool freeze) {
   if (!hole) return 1.0f;
-  return freeze && now > 0.0f ? now : window_sum / area;
+  return freeze && now > 0.0f ? now : window_sum * per_area;
 }
 
 }  // namespace inpaintx::spd_map

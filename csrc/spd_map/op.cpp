@@ -5,6 +5,7 @@
 #include <torch/library.h>
 
 #include "common/torch_cuda.h"
+#include "common/zeroed.h"
 #include "ops.h"
 #include "spd_map/kernels.h"
 
@@ -25,6 +26,7 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
   const bool ready = mask.scalar_type() == at::kBool || mask.scalar_type() == at::kFloat;
   const Tensor readable = (ready ? mask : mask.gt(0.5)).contiguous();
   const Tensor out = at::empty(mask.sizes(), mask.options().dtype(at::kFloat));
+  if (out.is_cpu() && out.nbytes() >= kFresh) advise_large_pages(out.mutable_data_ptr(), out.nbytes());
   const auto run = [&](auto m) {
     using mask_t = decltype(m);
     spd_map::Map<mask_t> map{readable.const_data_ptr<mask_t>(),
