@@ -1,0 +1,148 @@
+"""docs/RESULTS.md from a result folder: ``python docs/results.py RESULT``.
+
+RESULT is what ``inpaintx evaluate`` wrote on the test split with ``--baseline telea``; its tables and its plot go to
+docs/results/.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from inpaintx.evaluation.report import markdown
+
+DOCS = Path(__file__).parent
+CLASSICAL = ("mean_colour", "ns", "telea", "tv", "patchmatch", "efros_leung")
+SEARCHES = ("yeh", "qiang")
+PAPERS = """\
+## The papers' own tables
+
+None of them can be compared with the figures above: other faces, other holes, other measures.
+
+- **Shi, Wang and Zhang** (improved PD-GAN), PSNR / SSIM: PConv 21.35 / 0.9307, PD-GAN 22.44 / 0.9448, FAN only
+  22.77 / 0.9390, mask only 23.43 / 0.9562, full 24.02 / 0.9593. CelebAMask-HQ at 256², measured on the images and
+  masks of training; which SSIM is not stated.
+- **Qiang et al.**, PSNR / SSIM with 20, 40, 60, 80 % of the pixels discarded: Yeh 19.87 / .9517, 19.02 / .8975,
+  18.26 / .8547, 15.80 / .7823; Qiang 20.06 / .9533, 19.98 / .9089, 19.88 / .8892, 19.74 / .8461. CelebA at 64²; the
+  PSNR hardly depends on the hole, so it is not of the composite.
+- **Talluri, Pasumarthy and Konda** (Pix2Pix with attention): 21.57 / 0.889, for white squares of unstated size.
+- **Jam et al.** (foreground-guided), in the foreground: PConv 29.24 / .87, gated convolution 35.33 / .95, theirs
+  37.38 / .96. CelebA-HQ at 256², QuickDraw holes of 1 to 60 %.
+- **Salem** (HOG-guided): pictures only.
+"""
+
+
+def main(folder: Path) -> None:
+    """Write docs/RESULTS.md."""
+    result = json.loads((folder / "results.json").read_text())
+    table = {(r["method"], r["group"], r["output"], r["region"], r["metric"]): r for r in result["table"]}
+    groups = list(dict.fromkeys(r["group"] for r in result["table"]))
+    methods = [m["label"] for m in result["methods"]]
+
+    def value(method, group, metric="psnr", region="hole"):
+        return table[method, group, "composite", region, metric]
+
+    def mean(row):
+        return row["estimate"]["mean"]
+
+    def interval(row, digits, sign=""):
+        e = row.get("estimate", row)
+        return f"{e['mean']:{sign}.{digits}f} [{e['low']:{sign}.{digits}f}, {e['high']:{sign}.{digits}f}]"
+
+    def grid(cell):
+        yield "| method | " + " | ".join(groups) + " |"
+        yield "|---" * (len(groups) + 1) + "|"
+        for method in methods:
+            yield f"| {method} | " + " | ".join(cell(method, group) for group in groups) + " |"
+
+    def difference(method, group):
+        row = value(method, group)["difference"]
+        return interval(row, 2, "+") if row else "-"
+
+    protocol = result["protocol"]
+    learned = [m for m in methods if m not in CLASSICAL]
+    lines = [
+        "# Results on faces that no training has seen",
+        "",
+        "Written by `python docs/results.py` from a result of `inpaintx evaluate`; all of its tables are in",
+        "[results/table.md](results/table.md). The images may not be shown here: research use only.",
+        "",
+        f"{protocol['images']} images at {protocol['size']} x {protocol['size']}, one hole of each kind for each; "
+        "brackets are 95 % bootstrap intervals over images.",
+        "",
+        *(f"- {note}" for note in protocol["notes"]),
+        "",
+        "![Hole PSNR against hole ratio](results/psnr_by_hole_ratio.png)",
+        "",
+        "## Hole PSNR in dB",
+        "",
+        *grid(lambda m, g: f"{mean(value(m, g)):.2f}"),
+        "",
+        "## Difference to Telea, image by image, in dB",
+        "",
+        *grid(difference),
+        "",
+        "## SSIM of the whole composite",
+        "",
+        *grid(lambda m, g: f"{mean(value(m, g, 'ssim', 'full')):.4f}"),
+        "",
+        "## Weights and speed",
+        "",
+        "| method | weights | trained at | images/s |",
+        "|---|---|---|---|",
+        *(
+            f"| {m['label']} | {m['weights']} {(m['sha256'] or '')[:12]} | {m['side'] or 'any size'} "
+            f"| {m['images_per_second']:.3g} |"
+            for m in result["methods"]
+        ),
+        "",
+        "## What was hoped for, and what holds",
+        "",
+        *held(learned, groups, value, mean, interval),
+        "",
+        PAPERS,
+    ]
+    (DOCS / "RESULTS.md").write_text("\n".join(lines))
+    (DOCS / "results" / "table.md").write_text(markdown(result))
+    shutil.copyfile(folder / "psnr_by_hole_ratio.png", DOCS / "results" / "psnr_by_hole_ratio.png")
+
+
+def held(learned, groups, value, mean, interval):
+    """One line for each expectation, with the figures that decide it."""
+    large = [
+        g for g in groups if g.startswith("irregular") and g.split()[-1] in ("20-30%", "30-40%", "40-50%", "50-60%")
+    ]
+    direct = [m for m in learned if m not in SEARCHES]
+
+    def over(method, group):
+        return value(method, group)["difference"]["mean"]
+
+    def verdict(yes):
+        return "**holds**" if yes else "**does not hold**"
+
+    if direct:
+        best = max(direct, key=lambda m: sum(over(m, g) for g in large))
+        gains = [over(best, g) for g in large]
+        figures = ", ".join(f"{g.split()[-1]} {x:+.2f}" for g, x in zip(large, gains, strict=True))
+        yield f"- The best feed-forward method ({best}) at least +3 dB over Telea from 20 % up ({figures}): "
+        yield f"  {verdict(min(gains) >= 3)}."
+        if "centre" in groups:
+            best = max(direct, key=lambda m: over(m, "centre"))
+            yield f"- +5.5 dB for the centre square ({best} {over(best, 'centre'):+.2f}): "
+            yield f"  {verdict(over(best, 'centre') >= 5.5)}."
+        for m in direct:
+            gains = [over(m, g) for g in large[1:]]
+            yield f"- {m} above Telea in each bin from 30 % up (least {min(gains):+.2f} dB): {verdict(min(gains) > 0)}."
+    if {"yeh", "qiang"} <= set(learned) and "centre" in groups:
+        a, b = (value(m, "centre", "ssim", "full") for m in ("qiang", "yeh"))
+        yield f"- Qiang's search above Yeh's in SSIM for the centre ({interval(a, 4)} against {interval(b, 4)}): "
+        yield f"  {verdict(mean(a) > mean(b))}."
+    if {"pconv", "pdgan"} <= set(learned):
+        order = all(mean(value("pdgan", g)) > mean(value("pconv", g)) for g in large)
+        yield f"- Improved PD-GAN above PConv in hole PSNR from 20 % up: {verdict(order)}."
+    else:
+        yield "- The order improved PD-GAN, PD-GAN, PConv: not measured; PD-GAN has no trained weights yet."
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
