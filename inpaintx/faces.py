@@ -1,5 +1,6 @@
 """Where the faces of a damaged photo are, as squares placed as those of training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,27 @@ import numpy.typing as npt
 from inpaintx.crops import Box
 from inpaintx.data.align import YuNet, cut_by_points
 from inpaintx.data.cv import import_cv2
+from inpaintx.errors import InpaintxError
 
-__all__ = ["FaceFinder"]
+__all__ = ["FaceFinder", "squares"]
 
 LARGEST = 640  # side in pixels at which faces are looked for
+
+
+def squares(faces: Sequence[tuple[int, int, int]], height: int, width: int) -> list[Box]:
+    """Make boxes of (left, top, side) in pixels.
+
+    Raises
+    ------
+    InpaintxError
+        A square that does not lie in the photo.
+    """
+    for left, top, side in faces:
+        if side < 1 or min(left, top) < 0 or left + side > width or top + side > height:
+            raise InpaintxError(
+                f"face {left},{top},{side} (left, top, side) does not lie in the photo of {width} x {height} pixels"
+            )
+    return [Box(top, left, top + side, left + side) for left, top, side in faces]
 
 
 class FaceFinder:

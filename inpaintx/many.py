@@ -309,7 +309,7 @@ def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite:
     if job.out is not None:
         check_pixels(output_format(job.out), pixels)
     faces = painter.faces(pixels, mask.hole)
-    if painter.finder is not None:
+    if painter.finder is not None and not painter.squares:
         mask.notes.append(f"{len(faces) or 'no'} damaged face{'s' * (len(faces) != 1)} found")
     return _Opened(job, photo, pixels, mask, painter.plan(mask.hole, faces))
 

@@ -57,6 +57,7 @@ def load(
     device: torch.device,
     *,
     seed: int = 0,
+    preset: str = "default",
     options: dict[str, Any] | None = None,
 ) -> Loaded:
     """Build a method's network and load its weights.
@@ -70,7 +71,8 @@ def load(
         Those that the user asked for: they hold beside weights as well.
     weights
         A tag of the method, a path to a ``.safetensors`` file, or None: the tag ``"default"`` where the method
-        has one and its file is found, else random weights drawn from ``seed``, with an :class:`UntrainedWarning`.
+        has one, its file is found, and ``preset`` is the default or leaves the network to the weights
+        (:attr:`Method.stored`); else random weights drawn from ``seed``, with an :class:`UntrainedWarning`.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def load(
         No such tag or file; a corrupt file; weights of another method or preset.
     """
     path, expected = None, ""
-    if weights is None and "default" in method.weights:
+    if weights is None and "default" in method.weights and (preset == "default" or method.stored is not None):
         path, expected = find(method, "default"), method.weights["default"].sha256
     elif weights in method.weights:
         path, expected = find(method, weights), method.weights[weights].sha256

@@ -100,3 +100,23 @@ def test_photo_in_photo_out(model, tmp_path, capfd):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(InpaintxError, match=r"nothing\.onnx does not exist"):
         inpaintx.inpaint(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), yunet=tmp_path / "nothing.onnx")
+
+
+@pytest.mark.filterwarnings("ignore::inpaintx.errors.UntrainedWarning")
+def test_squares_by_hand(tmp_path, capfd):
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    hole = box(120, 160, top=50, left=60, side=20)
+    options = {"method": "pconv", "preset": "tiny", "size": 32, "width": 4}
+    array = inpaintx.inpaint(photo, hole, faces=[(40, 30, 60)], **options)
+    cut = inpaintx.inpaint(photo[30:90, 40:100], hole[30:90, 40:100], **options)
+    assert (array[30:90, 40:100] == cut).all()
+    write_photo(tmp_path / "photo.png", photo)
+    write_photo(tmp_path / "mask.png", hole.astype(np.uint8) * 255)
+    files = [str(tmp_path / name) for name in ("photo.png", "mask.png", "out.png")]
+    command = ["inpaint", *files[:2], "-o", files[2], "-m", "pconv", "--preset", "tiny", "--set", "size=32"]
+    assert run([*command, "--set", "width=4", "--face", "40,30,60"]) == 0
+    assert (read_photo(files[2]).pixels == array).all()
+    for words, error in (("40,30", "takes LEFT,TOP,SIDE"), ("140,30,60", "does not lie in the photo of 160 x 120")):
+        assert run([*command, "--overwrite", "--face", words]) == 2
+        assert error in capfd.readouterr().err

@@ -12,6 +12,8 @@ from torch import nn
 
 from inpaintx import InpaintxError, weights
 from inpaintx.cli import run
+from inpaintx.errors import UntrainedWarning
+from inpaintx.inpaint import Painter
 from inpaintx.ops import partial_conv2d_ref
 from inpaintx.testing import run_rules
 
@@ -238,3 +240,9 @@ def test_paper_preset_wants_official_features(tmp_path, monkeypatch):
 def test_sizes_that_do_not_halve():
     with pytest.raises(InpaintxError, match="32 divides, got 48"):
         PConv().network(PConv().config("tiny", size=48))
+
+
+def test_the_plugins_weights_are_for_the_default_preset():
+    assert Painter("pconv").loaded.source.endswith("prior128.safetensors")
+    with pytest.warns(UntrainedWarning):
+        assert Painter("pconv", preset="tiny").loaded.source == "random"

@@ -69,6 +69,10 @@ def inpaint(
         str | None,
         typer.Option(metavar="MODEL", help="Show trained methods whole faces, found by OpenCV's YuNet (.onnx)."),
     ] = None,
+    face: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LEFT,TOP,SIDE", help="The same square given by hand, in pixels; may be repeated."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Report in JSON, on stdout (on stderr if the picture goes there).")
@@ -91,6 +95,7 @@ def inpaint(
             blend=blend.value if blend else None,
             batch_size=batch_size,
             yunet=yunet,
+            faces=[_square(words, several) for words in face or []],
             options=dict(map(option, set_ or [])),
         )
         if several:
@@ -136,6 +141,19 @@ def _check_arguments(mask: str | None, out: str, mask_from_alpha: bool) -> None:
         raise InpaintxError(f"--mask-from-alpha takes the hole from the photo, but a mask is given as well: {mask}")
     if out == "-" and sys.stdout.isatty():
         raise InpaintxError("a picture is not written to the terminal; redirect it: -o - > result.png")
+
+
+def _square(words: str, several: bool) -> tuple[int, int, int]:
+    """Read LEFT,TOP,SIDE."""
+    if several:
+        raise InpaintxError(
+            "--face is a place on one photo, but several were given; --yunet looks for each one's faces"
+        )
+    try:
+        left, top, side = map(int, words.split(","))
+    except ValueError:
+        raise InpaintxError(f"--face takes LEFT,TOP,SIDE in whole pixels, got {words!r}") from None
+    return left, top, side
 
 
 def option(text: str) -> tuple[str, Any]:

@@ -94,7 +94,8 @@ class Contestant:
         method = MeanColour() if wanted.method == FLOOR else registry().method(wanted.method)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UntrainedWarning)  # the record says it
-            loaded = load(method, method.config(wanted.preset), wanted.weights, device, seed=seed)
+            config = method.config(wanted.preset)
+            loaded = load(method, config, wanted.weights, device, seed=seed, preset=wanted.preset)
         side = method.side(loaded.config)
         self.method = copy.copy(method)
         vars(self.method)["fixed"] = method.fixed or side not in (None, size)

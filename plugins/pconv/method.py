@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.errors import InpaintxError
+from inpaintx.method import Weights
 from inpaintx.nn.vgg import Features
 
 from .network import PConvUNet
@@ -75,6 +76,15 @@ class PConv(Method):
         "prior": PRIOR,
         "prior_paper": PRIOR.model_copy(update={"scale": "sum", "vgg": "error", "vgg_normalize": False}),
         "tiny": PConvConfig(size=64, width=16, levels=5, batch=8, steps=800, lr=2e-3, finetune_steps=100, vgg="skip"),
+    }
+    weights: ClassVar[dict[str, Weights]] = {
+        "default": Weights(
+            "prior128.safetensors",
+            sha256="3a4d1a21c34eb8df0b3c3e2252d339a6abf575d0ba00aac712f2eee0b28eb40a",
+            preset="prior",
+            licence="research use only, as its images",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 16,000 steps of 8 on one CPU core",
+        )
     }
 
     def multiple_of(self, config: Any) -> int:
