@@ -14,6 +14,7 @@ from toy_training import Toy, differing, weights
 import inpaintx
 from inpaintx import InpaintxError
 from inpaintx.data.photo import read_photo
+from inpaintx.training.average import Average
 from inpaintx.training.checkpoint import checkpoints
 from inpaintx.training.watch import Watcher
 
@@ -262,6 +263,16 @@ def test_masks_of_the_set_itself(toy_faces, tmp_path):
     options = {"validate_every": 1, "workers": 0, "holes": "own", "flip": False}
     inpaintx.train(Looking(), toy_faces, tmp_path / "run", steps=1, device="cpu", options=options)
     assert (seen[0] == torch.from_numpy(hole)).all()
+
+
+def test_batch_statistics_are_averaged_as_weights_are():
+    net = torch.nn.BatchNorm2d(1)
+    average = Average(net, 0.5)
+    net(torch.full((2, 1, 2, 2), 10.0))
+    average.update(net, 100)
+    assert float(net.running_mean) == pytest.approx(1)
+    assert float(average.net.running_mean) == pytest.approx(0.5)
+    assert int(average.net.num_batches_tracked) == 1
 
 
 def test_the_running_average(toy_faces, tmp_path):

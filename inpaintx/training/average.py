@@ -9,7 +9,7 @@ __all__ = ["Average"]
 
 
 class Average:
-    """Exponential moving average (EMA) of a network's parameters; buffers are the network's own.
+    """Exponential moving average (EMA) of a network's parameters and batch statistics; other buffers are its own.
 
     Parameters
     ----------
@@ -34,5 +34,8 @@ class Average:
         """Take in the network's weights after ``steps`` steps."""
         decay = min(self.decay, (1 + steps) / (10 + steps))
         torch._foreach_lerp_(list(self.net.parameters()), list(net.parameters()), 1 - decay)
-        for own, new in zip(self.net.buffers(), net.buffers(), strict=True):
-            own.copy_(new)
+        for (name, own), new in zip(self.net.named_buffers(), net.buffers(), strict=True):
+            if name.endswith(("running_mean", "running_var")):  # those of the last batches do not fit averaged weights
+                own.lerp_(new, 1 - decay)
+            else:
+                own.copy_(new)
