@@ -68,7 +68,7 @@ class PConv(Method):
 
     name = "pconv"
     paper = "https://arxiv.org/abs/1804.07723"
-    trained = True
+    trained, blend = True, "poisson"
     Config = PConvConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": PConvConfig(),
