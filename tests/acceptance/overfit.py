@@ -45,9 +45,11 @@ def overfit(trainer, faces, holes, steps, *, batch, seed=0):
 
 
 def filled(method, net, batch, seed=0):
-    """The composites, from the network in eval mode."""
+    """The composites as they are pasted, from the network in eval mode."""
     was = net.training
-    result = fill(method, net.eval(), batch["image"], batch["mask"], generator=torch.Generator().manual_seed(seed))
+    result = fill(
+        method, net.eval(), batch["image"], batch["mask"], generator=torch.Generator().manual_seed(seed), blend="none"
+    )
     net.train(was)
     return result.image
 
@@ -72,3 +74,28 @@ def record(name, **figures):
     rounded = json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 4))
     with written_whole(RESULTS / f"{name}.json") as part:
         part.write_text(json.dumps(rounded, indent=1) + "\n")
+
+
+def learn_by_heart(shared_faces, name, method, config, holes, **notes):
+    """Fit a network to eight faces and record it; returns it and how many dB its holes are above the mean colour's.
+
+    ``notes`` go into the record; functions among them are given the trainer.
+    """
+    faces = eight_faces(shared_faces, config.size)
+    torch.manual_seed(0)
+    net = method.network(config).train()
+    trainer = method.trainer(net, config)
+    history = overfit(trainer, faces, holes, config.steps, batch=config.batch)
+    batch = tensors(faces, open_holes(holes, size=config.size))
+    ours, floor = (psnr(x, batch["image"], batch["mask"]) for x in (filled(method, net, batch), mean_colour(batch)))
+    record(
+        name,
+        holes=holes,
+        steps=config.steps,
+        hole_psnr=ours,
+        mean_colour=floor,
+        **{key: note(trainer) if callable(note) else note for key, note in notes.items()},
+        first_losses=history[0],
+        last_losses=history[-1],
+    )
+    return net, ours - floor
