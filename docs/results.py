@@ -1,4 +1,4 @@
-"""docs/RESULTS.md from a result folder: ``python docs/results.py RESULT``.
+"""docs/RESULTS.md from a result folder: ``python docs/results.py RESULT [NOTE ...]``.
 
 RESULT is what ``inpaintx evaluate`` wrote on the test split with ``--baseline telea``; its tables and its plot go to
 docs/results/.
@@ -32,8 +32,8 @@ None of them can be compared with the figures above: other faces, other holes, o
 """
 
 
-def main(folder: Path) -> None:
-    """Write docs/RESULTS.md."""
+def main(folder: Path, *notes: str) -> None:
+    """Write docs/RESULTS.md; notes are added to the result's own."""
     result = json.loads((folder / "results.json").read_text())
     table = {(r["method"], r["group"], r["output"], r["region"], r["metric"]): r for r in result["table"]}
     groups = list(dict.fromkeys(r["group"] for r in result["table"]))
@@ -70,7 +70,7 @@ def main(folder: Path) -> None:
         f"{protocol['images']} images at {protocol['size']} x {protocol['size']}, one hole of each kind for each; "
         "brackets are 95 % bootstrap intervals over images.",
         "",
-        *(f"- {note}" for note in protocol["notes"]),
+        *(f"- {note}" for note in (*protocol["notes"], *notes)),
         "",
         "![Hole PSNR against hole ratio](results/psnr_by_hole_ratio.png)",
         "",
@@ -91,7 +91,7 @@ def main(folder: Path) -> None:
         "| method | weights | trained at | images/s |",
         "|---|---|---|---|",
         *(
-            f"| {m['label']} | {m['weights']} {(m['sha256'] or '')[:12]} | {m['side'] or 'any size'} "
+            f"| {m['label']} | {m['weights']} {(m['sha256'] or '')[:12]} | {m['side'] or m['options'].get('size', 'any size')} "
             f"| {m['images_per_second']:.3g} |"
             for m in result["methods"]
         ),
@@ -124,18 +124,18 @@ def held(learned, groups, value, mean, interval):
         best = max(direct, key=lambda m: sum(over(m, g) for g in large))
         gains = [over(best, g) for g in large]
         figures = ", ".join(f"{g.split()[-1]} {x:+.2f}" for g, x in zip(large, gains, strict=True))
-        yield f"- The best feed-forward method ({best}) at least +3 dB over Telea from 20 % up ({figures}): "
+        yield f"- The best feed-forward method ({best}) at least +3 dB over Telea from 20 % up ({figures}):"
         yield f"  {verdict(min(gains) >= 3)}."
         if "centre" in groups:
             best = max(direct, key=lambda m: over(m, "centre"))
-            yield f"- +5.5 dB for the centre square ({best} {over(best, 'centre'):+.2f}): "
+            yield f"- +5.5 dB for the centre square ({best} {over(best, 'centre'):+.2f}):"
             yield f"  {verdict(over(best, 'centre') >= 5.5)}."
         for m in direct:
             gains = [over(m, g) for g in large[1:]]
             yield f"- {m} above Telea in each bin from 30 % up (least {min(gains):+.2f} dB): {verdict(min(gains) > 0)}."
     if {"yeh", "qiang"} <= set(learned) and "centre" in groups:
         a, b = (value(m, "centre", "ssim", "full") for m in ("qiang", "yeh"))
-        yield f"- Qiang's search above Yeh's in SSIM for the centre ({interval(a, 4)} against {interval(b, 4)}): "
+        yield f"- Qiang's search above Yeh's in SSIM for the centre ({interval(a, 4)} against {interval(b, 4)}):"
         yield f"  {verdict(mean(a) > mean(b))}."
     if {"pconv", "pdgan"} <= set(learned):
         order = all(mean(value("pdgan", g)) > mean(value("pconv", g)) for g in large)
@@ -145,4 +145,4 @@ def held(learned, groups, value, mean, interval):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
