@@ -91,8 +91,8 @@ def main(folder: Path, *notes: str) -> None:
         "| method | weights | trained at | images/s |",
         "|---|---|---|---|",
         *(
-            f"| {m['label']} | {m['weights']} {(m['sha256'] or '')[:12]} | {m['side'] or m['options'].get('size', 'any size')} "
-            f"| {m['images_per_second']:.3g} |"
+            f"| {m['label']} | {m['weights']} {(m['sha256'] or '')[:12]} | "
+            f"{m['side'] or m['options'].get('size', 'any size')} | {m['images_per_second']:.3g} |"
             for m in result["methods"]
         ),
         "",
