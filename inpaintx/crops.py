@@ -323,7 +323,7 @@ def take(canvas: Canvas, box: Box, device: torch.device, work: tuple[int, int]) 
     known = _resize((~hole).float(), work, "bilinear")
     mean = torch.stack([_resize(plane, work, "bilinear") for plane in planes]) / known.clamp_min(1e-6)
     small = known < 0.5
-    if small.all():  # dense specks: the least hidden pixels are what there is to go by
+    if small.all() and known.max() > 0:  # dense specks: the least hidden pixels are what there is to go by
         small = known < known.max()
     return mean.clamp_(0, 1).masked_fill_(small, 0.0), small[None]
 

@@ -23,9 +23,12 @@ def squares(faces: Sequence[tuple[int, int, int]], height: int, width: int) -> l
     Raises
     ------
     InpaintxError
-        A square that does not lie in the photo.
+        Not three whole numbers, or a square that does not lie in the photo.
     """
-    for left, top, side in faces:
+    for face in faces:
+        if len(face) != 3 or not all(isinstance(v, int) for v in face):
+            raise InpaintxError(f"a face is (left, top, side) in whole pixels, got {face!r}")
+        left, top, side = face
         if side < 1 or min(left, top) < 0 or left + side > width or top + side > height:
             raise InpaintxError(
                 f"face {left},{top},{side} (left, top, side) does not lie in the photo of {width} x {height} pixels"
@@ -63,8 +66,8 @@ class FaceFinder:
         Returns
         -------
         list of Box
-            Upright squares inside the photo with each face as :func:`inpaintx.data.align.cut_by_points` places it, but
-            not turned; the surest first.
+            Upright squares with each face as :func:`inpaintx.data.align.cut_by_points` places it, but not turned, and
+            moved into the photo where they would reach beyond it; the surest first.
         """
         cv2 = import_cv2()
         height, width = hole.shape
@@ -72,8 +75,10 @@ class FaceFinder:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
         colours = pixels[..., None] if pixels.ndim == 2 else pixels[..., :3]
-        planes = [np.where(hole, 0, colours[..., c]).astype(np.float32) for c in range(colours.shape[2])]
-        small = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) * (255 / top) for plane in planes]
+        small = []
+        for c in range(colours.shape[2]):
+            plane = np.where(hole, 0, colours[..., c]).astype(np.float32)
+            small.append(cv2.resize(plane, size, interpolation=cv2.INTER_AREA) * (255 / top))
         picture = np.stack(small * (3 // len(small)), -1).clip(0, 255).astype(np.uint8)
         gaps = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         picture = cv2.inpaint(picture, gaps.astype(np.uint8), 3, cv2.INPAINT_TELEA)
@@ -82,9 +87,9 @@ class FaceFinder:
             cut = cut_by_points((points + 0.5) / scale - 0.5)
             if cut is None:
                 continue
-            y, x, half = cut.y + 0.5, cut.x + 0.5, cut.side / 2
-            box = Box(round(y - half), round(x - half), round(y + half), round(x + half))
-            box = Box(*(int(v) for v in (box.top, box.left, box.bottom, box.right))).squared(0, height, width)
+            side = min(round(cut.side), height, width)
+            top_left = (round(cut.y + 0.5 - side / 2), round(cut.x + 0.5 - side / 2))
+            box = Box(*top_left, top_left[0] + side, top_left[1] + side).squared(side, height, width)
             if hole[box.at].any():
                 boxes.append(box)
         return boxes

@@ -1,5 +1,6 @@
 """The main job: photo in, photo out, on tensors, arrays and files of any size."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,8 @@ class Painter:
         faces: Sequence[tuple[int, int, int]] = (),
         options: dict[str, Any] | None = None,
     ) -> None:
+        if method is None and (preset != "default" or options):
+            raise InpaintxError("a preset and options are a method's own: name it (-m, method=)")
         method = default_method() if method is None else method
         self.method = registry().method(method) if isinstance(method, str) else method
         if blend not in (None, "none", "poisson"):
@@ -124,14 +127,15 @@ class Painter:
         self.device = pick_device(device) if isinstance(device, str) else device
         self.squares = list(faces)
         self.finder = None if yunet is None else FaceFinder(yunet)
+        if (self.squares or self.finder) and self.method.side(config) is None:
+            warnings.warn(f"method {self.method.name!r} works on any size: faces have no part in it", stacklevel=2)
+            self.squares, self.finder = [], None
         tag = None if weights is None else str(weights)
         self.loaded = load(self.method, config, tag, self.device, seed=seed, preset=preset, options=options)
 
     def faces(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> list[Box]:
         """Find the damaged faces of a photo ``[H,W]`` or ``[H,W,C]`` for a method that works on squares."""
-        if self.squares or self.finder is None or self.method.side(self.loaded.config) is None:
-            return squares(self.squares, *hole.shape)
-        return self.finder(pixels, hole)
+        return self.finder(pixels, hole) if self.finder and not self.squares else squares(self.squares, *hole.shape)
 
     def plan(self, hole: npt.NDArray[np.bool_], faces: Sequence[Box] = ()) -> list[list[Crop]]:
         """Lay crops over a hole ``[H,W]`` as the method wants them."""
@@ -334,8 +338,8 @@ def _paint_tensor(painter: Painter, image: Tensor, mask: Tensor, seed: int, raw:
     work = []
     for canvas in canvases:
         hole = canvas.left.cpu().numpy()
-        found = painter.faces(canvas.pixels.permute(1, 2, 0).float().cpu().numpy(), hole)
-        work.append((canvas, painter.plan(hole, found)))
+        pixels = canvas.pixels.permute(1, 2, 0).float().cpu().numpy() if painter.finder else np.empty(0)
+        work.append((canvas, painter.plan(hole, painter.faces(pixels, hole))))
     painter.paint(work, seed)
     result = torch.stack([c.pixels for c in canvases])
     return (result, torch.stack([c.raw for c in canvases if c.raw is not None])) if raw else result

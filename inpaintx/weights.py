@@ -42,7 +42,7 @@ def sha256(path: Path) -> str:
 
 def find(method: Method, tag: str) -> Path | None:
     """Look for a tag's file beside the plugin, in ``$INPAINTX_WEIGHTS`` and in torch's hub cache."""
-    module = sys.modules[type(method).__module__].__file__
+    module = getattr(sys.modules[type(method).__module__], "__file__", None)
     folders = [Path(module).parent] if module else []
     if os.environ.get("INPAINTX_WEIGHTS"):
         folders.append(Path(os.environ["INPAINTX_WEIGHTS"]))
@@ -71,7 +71,7 @@ def load(
         Those that the user asked for: they hold beside weights as well.
     weights
         A tag of the method, a path to a ``.safetensors`` file, or None: the tag ``"default"`` where the method
-        has one, its file is found, and ``preset`` is the default or leaves the network to the weights
+        has one, its file is found, and ``preset`` is the default, the weights' own, or leaves the network to them
         (:attr:`Method.stored`); else random weights drawn from ``seed``, with an :class:`UntrainedWarning`.
 
     Raises
@@ -80,7 +80,8 @@ def load(
         No such tag or file; a corrupt file; weights of another method or preset.
     """
     path, expected = None, ""
-    if weights is None and "default" in method.weights and (preset == "default" or method.stored is not None):
+    entry = method.weights.get("default")
+    if weights is None and entry and (preset in ("default", entry.preset) or method.stored is not None):
         path, expected = find(method, "default"), method.weights["default"].sha256
     elif weights in method.weights:
         path, expected = find(method, weights), method.weights[weights].sha256
@@ -107,8 +108,9 @@ def load(
         try:
             net.load_state_dict(state)
         except RuntimeError as error:
+            given = f" with {', '.join(f'{k}={v}' for k, v in options.items())}" if options else ""
             raise InpaintxError(
-                f"weights {path} do not fit method {method.name!r}: {str(error).splitlines()[-1].strip()}"
+                f"weights {path} do not fit method {method.name!r}{given}: {str(error).splitlines()[-1].strip()}"
             ) from None
     elif method.trained:
         warnings.warn(
@@ -151,7 +153,9 @@ def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]
 
 def save(path: Path, method: Method, config: BaseModel, net: nn.Module, **metadata: Any) -> None:
     """Write a network's weights with its method, options and ``metadata`` (text, or JSON); whole or not at all."""
-    meta = {"inpaintx.method": method.name, "inpaintx.config": config.model_dump_json(), **metadata}
+    # of files that the options name, the name alone: where they lay is nobody's business
+    options = {k: Path(v).name if isinstance(v, str) and os.sep in v else v for k, v in config.model_dump().items()}
+    meta = {"inpaintx.method": method.name, "inpaintx.config": json.dumps(options), **metadata}
     state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
     with written_whole(path) as part:
         words = {key: v if isinstance(v, str) else json.dumps(v) for key, v in meta.items()}

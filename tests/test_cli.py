@@ -58,7 +58,10 @@ def test_jpeg_says_that_known_pixels_change(folder, capfd):
 
 
 def test_json_report(folder, capfd):
-    assert run(["inpaint", "p.png", "m.png", "-o", "out.png", "--json", "--set", "gain=0.5", "--seed", "3"]) == 0
+    assert (
+        run(["inpaint", "p.png", "m.png", "-o", "out.png", "--json", "-m", "telea", "--set", "gain=0.5", "--seed", "3"])
+        == 0
+    )
     out, err = capfd.readouterr()
     report = json.loads(out)
     assert report["hole_ratio"] == pytest.approx(0.03)
@@ -174,10 +177,11 @@ BAD = {
     "full mask": (["p.png", "full.png", "-o", "out.png"], "full.png is full"),
     "other size": (["p.png", "small.png", "-o", "out.png"], "--resize-mask"),
     "unknown method": (["p.png", "m.png", "-o", "out.png", "-m", "tela"], "did you mean 'telea'"),
-    "unknown option": (["p.png", "m.png", "-o", "out.png", "--set", "gian=1"], "options: gain"),
+    "unknown option": (["p.png", "m.png", "-o", "out.png", "-m", "telea", "--set", "gian=1"], "options: gain"),
     "bad option": (["p.png", "m.png", "-o", "out.png", "--set", "gain"], "KEY=VALUE"),
-    "bad value": (["p.png", "m.png", "-o", "out.png", "--set", "gain=much"], "gain"),
-    "unknown preset": (["p.png", "m.png", "-o", "out.png", "--preset", "paper"], "no preset 'paper'"),
+    "bad value": (["p.png", "m.png", "-o", "out.png", "-m", "telea", "--set", "gain=much"], "gain"),
+    "preset of no method": (["p.png", "m.png", "-o", "out.png", "--preset", "tiny"], "name it (-m, method=)"),
+    "unknown preset": (["p.png", "m.png", "-o", "out.png", "-m", "telea", "--preset", "paper"], "no preset 'paper'"),
     "unknown device": (["p.png", "m.png", "-o", "out.png", "--device", "gpu"], "expected auto, cpu or cuda:N"),
     "missing device": (["p.png", "m.png", "-o", "out.png", "--device", "cuda:99"], "cuda:99"),
     "no weights": (["p.png", "m.png", "-o", "out.png", "-m", "learned", "--weights", "best"], "no weights 'best'"),

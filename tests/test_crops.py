@@ -93,7 +93,9 @@ def test_reducing_averages_known_pixels_only():
     small, small_hole = crops.take(ArrayCanvas(photo, hole), frame, cpu, (10, 10))
     assert torch.allclose(small[:, ~small_hole[0]], torch.tensor(64 / 255), atol=1e-6)
     assert small_hole[0, 0].tolist() == [False] * 3 + [True] * 4 + [False] * 3
-    assert crops.take(ArrayCanvas(photo, np.ones_like(hole)), frame, cpu, (4, 4))[0].isfinite().all()
+    all_hidden = crops.take(ArrayCanvas(photo, np.ones_like(hole)), frame, cpu, (4, 4))
+    assert all_hidden[0].isfinite().all()
+    assert all_hidden[1].all()
 
 
 def test_tensor_canvas_leaves_its_source_alone():

@@ -190,11 +190,13 @@ def test_raw_is_the_methods_own_output():
 
 def test_options_reach_the_method_and_unknown_ones_are_refused():
     photo, hole = np.full((40, 50, 3), 200, np.uint8), box(40, 50)
-    assert (inpaintx.inpaint(photo, hole, gain=0.5)[hole] == 100).all()
+    assert (inpaintx.inpaint(photo, hole, "telea", gain=0.5)[hole] == 100).all()
     with pytest.raises(InpaintxError, match="gian"):
-        inpaintx.inpaint(photo, hole, gian=0.5)
+        inpaintx.inpaint(photo, hole, "telea", gian=0.5)
     with pytest.raises(InpaintxError, match="no preset 'paper'"):
-        inpaintx.inpaint(photo, hole, preset="paper")
+        inpaintx.inpaint(photo, hole, "telea", preset="paper")
+    with pytest.raises(InpaintxError, match="name it"):
+        inpaintx.inpaint(photo, hole, gain=0.5)
 
 
 def test_a_method_object_serves_as_well_as_a_name():

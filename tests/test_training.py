@@ -8,14 +8,17 @@ import shutil
 import pytest
 import torch
 from face_sets import grey, write
+from lightning_fabric import Fabric
 from toy_methods import box
 from toy_training import Toy, differing, weights
 
 import inpaintx
 from inpaintx import InpaintxError
 from inpaintx.data.photo import read_photo
+from inpaintx.registry import registry
 from inpaintx.training.average import Average
 from inpaintx.training.checkpoint import checkpoints
+from inpaintx.training.update import Updater
 from inpaintx.training.watch import Watcher
 
 QUICK = {"workers": 0, "val_images": 2, "validate_every": 0}
@@ -285,3 +288,40 @@ def test_the_running_average(toy_faces, tmp_path):
     name = "norm.running_mean"
     expected = decay * before[f"ema.{name}"] + (1 - decay) * after[f"net.{name}"]
     torch.testing.assert_close(after[f"ema.{name}"], expected)
+
+
+class Twice(inpaintx.Trainer):
+    """Updates one weight and looks at it again in the same step."""
+
+    def __init__(self, net):
+        super().__init__({"net": net}, {"net": torch.optim.SGD(net.parameters(), 1.0)})
+
+    def step(self, batch):
+        layer, x = self.networks["net"], torch.ones(1, 1)
+        before = layer(x).sum()
+        self.update("net", before)
+        self.seen = float(before), float(layer(x).sum())
+        return {"loss": before}
+
+
+def test_an_updated_weight_is_seen_in_the_same_step_in_mixed_precision():
+    net = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.ones_(net.weight)
+    trainer = Twice(net)
+    fabric = Fabric(accelerator="cpu", precision="bf16-mixed")
+    trainer.updater = Updater(fabric, trainer.networks, trainer.optimizers)
+    with fabric.autocast():
+        trainer.step({})
+    assert trainer.seen == (1.0, 0.0)
+
+
+def test_stages_that_leave_nothing_of_the_steps_are_refused():
+    for name, options in (
+        ("pconv", {"steps": 100, "finetune_steps": 100}),
+        ("pdgan", {"steps": 300, "prior_steps": 300}),
+        ("hog_guided", {"steps": 100, "shape_steps": 60, "true_guidance_steps": 40}),
+    ):
+        method = registry().method(name)
+        config = method.config("tiny", **options)
+        with pytest.raises(InpaintxError, match="steps="):
+            method.trainer(method.network(config), config)

@@ -48,10 +48,16 @@ bool is_channels_last(const Tensor& x) {
 
 at::MemoryFormat format_of(bool last) { return last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous; }
 
+// From one pixel to the next in a layout; the stride of a dimension of length 1 says nothing.
+int64_t line_of(const Tensor& t, bool last) {
+  if (!last) return t.stride(1);
+  return t.size(3) > 1 ? t.stride(3) : t.stride(2);
+}
+
 // As it is where its rows lie one after the other in the layout, half of a wider tensor's channels too; else copied.
 Tensor laid_out(const Tensor& t, bool last) {
-  const bool fits =
-      last ? t.stride(1) == 1 && t.stride(2) == t.size(3) * t.stride(3) : t.stride(3) == 1 && t.stride(2) == t.size(3);
+  const bool fits = last ? t.stride(1) == 1 && (t.size(3) == 1 || t.stride(2) == t.size(3) * t.stride(3))
+                         : t.stride(3) == 1 && t.stride(2) == t.size(3);
   return fits ? t : t.contiguous(format_of(last));
 }
 
@@ -59,13 +65,13 @@ Tensor like(const Tensor& x, bool last) { return at::empty(x.sizes(), x.options(
 
 template <typename scalar_t>
 spd_norm::Image<const scalar_t> read(const Tensor& t, bool last) {
-  return {t.const_data_ptr<scalar_t>(), t.stride(0), last ? t.stride(3) : t.stride(1)};
+  return {t.const_data_ptr<scalar_t>(), t.stride(0), line_of(t, last)};
 }
 
 template <typename scalar_t>
 spd_norm::Image<scalar_t> write(const Tensor& t, bool last) {
   if (!t.defined()) return {nullptr, 0, 0};
-  return {t.mutable_data_ptr<scalar_t>(), t.stride(0), last ? t.stride(3) : t.stride(1)};
+  return {t.mutable_data_ptr<scalar_t>(), t.stride(0), line_of(t, last)};
 }
 
 // Runs a kernel of kernels.h on the device of `where`.

@@ -89,7 +89,7 @@ inline __attribute__((always_inline)) void sum_of(const acc_t* m, const Centres<
       const bool counts = c.counts(m + 4 * n, i) && c.weight[i] > 0;
       const acc_t under = acc_t(1) / (counts ? m[4 * n + i] : acc_t(1)), w = counts ? c.weight[i] : acc_t(0);
       const auto s = similarity(m[i] * under, m[n + i] * under, m[2 * n + i] * under, m[3 * n + i] * under, c.c1, c.c2);
-      sum += w * s.value;
+      sum += counts ? w * s.value : acc_t(0);
       weights += w;
     }
   } else {
@@ -112,16 +112,17 @@ inline __attribute__((always_inline)) void slopes_of(const acc_t* m, const Centr
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     acc_t under = 1, share = scale;
+    bool counts = true;
     if (weighted) {
-      const bool counts = c.counts(m + 4 * n, i) && c.weight[i] > 0;
+      counts = c.counts(m + 4 * n, i) && c.weight[i] > 0;
       under = acc_t(1) / (counts ? m[4 * n + i] : acc_t(1));
       share = counts ? scale * c.weight[i] * under : acc_t(0);
     }
     const auto s = similarity(m[i] * under, m[n + i] * under, m[2 * n + i] * under, m[3 * n + i] * under, c.c1, c.c2);
-    out[i] = share * s.by_squares;
-    out[stride + i] = share * s.by_product;
-    out[2 * stride + i] = share * s.by_x;
-    out[3 * stride + i] = share * s.by_y;
+    out[i] = counts ? share * s.by_squares : acc_t(0);
+    out[stride + i] = counts ? share * s.by_product : acc_t(0);
+    out[2 * stride + i] = counts ? share * s.by_x : acc_t(0);
+    out[3 * stride + i] = counts ? share * s.by_y : acc_t(0);
   }
 }
 

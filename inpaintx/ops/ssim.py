@@ -125,6 +125,8 @@ def _whole(x: Tensor, y: Tensor, weight: Tensor | None, data_range: float) -> Te
         )
     if weight is not None and list(weight.shape) not in ([n, 1, *x.shape[2:]] for n in (1, x.shape[0])):
         raise ValueError(f"ssim: weight must have shape {[x.shape[0], 1, *x.shape[2:]]}, got {list(weight.shape)}")
+    if not data_range > 0:
+        raise ValueError(f"ssim: data_range must be positive, got {data_range}")
     x, y, w = _visible(x, y, weight)
     w = torch.ones_like(x[:, :1]) if w is None else w.expand(x.shape[0], -1, -1, -1)
     total = w.sum((2, 3), keepdim=True)

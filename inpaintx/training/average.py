@@ -33,9 +33,11 @@ class Average:
     def update(self, net: nn.Module, steps: int) -> None:
         """Take in the network's weights after ``steps`` steps."""
         decay = min(self.decay, (1 + steps) / (10 + steps))
-        torch._foreach_lerp_(list(self.net.parameters()), list(net.parameters()), 1 - decay)
-        for (name, own), new in zip(self.net.named_buffers(), net.buffers(), strict=True):
+        own, new = list(self.net.parameters()), list(net.parameters())
+        if own:
+            torch._foreach_lerp_(own, new, 1 - decay)  # type: ignore[arg-type]
+        for (name, mine), theirs in zip(self.net.named_buffers(), net.buffers(), strict=True):
             if name.endswith(("running_mean", "running_var")):  # those of the last batches do not fit averaged weights
-                own.lerp_(new, 1 - decay)
+                mine.lerp_(theirs, 1 - decay)
             else:
-                own.copy_(new)
+                mine.copy_(theirs)

@@ -243,7 +243,11 @@ class _Run:
             last = step == self.config.steps
             if last or _due(step, self.options.log_every):
                 self._tell("log", step, *meter.read())
-            improved = (last or _due(step, self.options.validate_every)) and self._validate(step)
+            try:
+                improved = (last or _due(step, self.options.validate_every)) and self._validate(step)
+            except InpaintxError:  # a hole that the method refuses, say
+                self._save(step)
+                raise
             if last or improved or _due(step, self.options.checkpoint_every):
                 self._save(step)
 

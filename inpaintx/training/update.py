@@ -125,6 +125,7 @@ class Updater:
             self.fault = Fault(name, self._worst(parameters), here=True)
             return
         self.fabric.strategy.optimizer_step(optimizer)
+        torch.clear_autocast_cache()  # of the weights before this step, which the rest of the step would see
 
     def _average(self, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
         """Mean of gradients and loss over the processes; a parameter without gradient in any of them keeps none."""

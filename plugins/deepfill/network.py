@@ -143,7 +143,7 @@ class DeepFillNet(nn.Module):
         coarse = self.bounded(self.coarse(torch.cat([x, *marks], 1)))
         filled = torch.where(mask > 0.5, coarse, x)
         given = torch.cat([filled, *marks], 1) if self.version == "v1" else filled
-        hole = F.max_pool2d(mask, 4)
+        hole = mask[..., ::4, ::4] if self.compat else F.max_pool2d(mask, 4)
         features = self.attend(given)
         copied = self.copied(contextual_attention(features, features, hole, compat=self.compat))
         merged = self.merge(torch.cat([self.hallucinate(given), copied], 1))

@@ -24,7 +24,7 @@ def discounts(mask: Tensor, factor: float) -> Tensor:
     Distances are the chessboard's: that is v1's rule for its boxes, for holes of any shape.
     """
     holes = (mask > 0.5).cpu().numpy().astype(np.uint8)[:, 0]
-    far = np.stack([cv2.distanceTransform(np.pad(h, 1), cv2.DIST_C, 3)[1:-1, 1:-1] for h in holes])
+    far = np.stack([cv2.distanceTransform(np.pad(h, 1, constant_values=1), cv2.DIST_C, 3)[1:-1, 1:-1] for h in holes])
     return (factor ** (torch.from_numpy(far)[:, None] - 1)).to(mask) * (mask > 0.5)
 
 
@@ -81,7 +81,7 @@ class V1Trainer(Trainer):
             return x, cut(x, boxes, c.size // 2)
 
         fakes, reals = parts(composite.detach()), parts(image)
-        d_loss = discriminator_loss(critics(*reals), critics(*fakes), "wgan")
+        d_loss = 2 * discriminator_loss(critics(*reals), critics(*fakes), "wgan")  # the sum of both critics
         if c.penalty:
             weights = parts(mask)
             for critic, real, fake, weight in zip((critics.whole, critics.local), reals, fakes, weights, strict=True):
@@ -94,7 +94,7 @@ class V1Trainer(Trainer):
         terms = {
             "hole": c.l1 * (c.coarse * l1_loss(coarse, image, inside) + l1_loss(fine, image, inside)),
             "known": c.l1 * (c.coarse * l1_loss(coarse, image, outside) + l1_loss(fine, image, outside)),
-            "adversarial": c.adversarial * generator_loss(critics(*parts(composite)), "wgan"),
+            "adversarial": 2 * c.adversarial * generator_loss(critics(*parts(composite)), "wgan"),
         }
         self.update("net", torch.stack(list(terms.values())).sum())
         return {"critics": d_loss.detach(), **{k: v.detach() for k, v in terms.items()}}

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inpaintx.errors import InpaintxError
 from inpaintx.nn.blocks import init_weights
 from inpaintx.nn.discriminators import PatchGAN
 from inpaintx.nn.losses import (
@@ -39,6 +40,12 @@ class HOGGuidedTrainer(Trainer):
 
     def __init__(self, net: Any, config: HOGGuidedConfig) -> None:
         self.config = config
+        before = config.shape_steps + config.true_guidance_steps
+        if before >= config.steps:
+            raise InpaintxError(
+                f"shape_steps={config.shape_steps} and true_guidance_steps={config.true_guidance_steps} leave none of "
+                f"steps={config.steps} for the last stage; set all three"
+            )
         device = next(net.parameters()).device
         channels = 1 + (config.bins or 1)
         judges = {

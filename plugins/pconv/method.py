@@ -47,9 +47,11 @@ PRIOR = PConvConfig(arch="prior", levels=6, batch=8, steps=105_000, lr=1e-3, fad
 def build(config: PConvConfig) -> PConvUNet | PriorNet:
     """Make the network of the options."""
     make = PConvUNet if config.arch == "unet" else PriorNet
-    if config.size % 2**config.levels:
+    divisor = 2 ** (config.levels + (config.arch == "prior"))  # instance norms need two pixels
+    if config.size % divisor:
         raise InpaintxError(
-            f"pconv with levels={config.levels} needs a size that {2**config.levels} divides, got {config.size}"
+            f"pconv with arch={config.arch} and levels={config.levels} needs a size that {divisor} divides, got "
+            f"{config.size}"
         )
     return make(config.width, config.levels, config.scale)
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from inpaintx.errors import InpaintxError
 from inpaintx.nn.losses import l1_loss, perceptual_loss, style_loss, tv_loss
 from inpaintx.nn.vgg import VGG, load_vgg
 from inpaintx.trainer import Trainer
@@ -73,7 +74,11 @@ class PConvTrainer(Trainer):
 
     def __init__(self, net: nn.Module, config: PConvConfig) -> None:
         optimizer = torch.optim.Adam(net.parameters(), config.lr, (config.beta1, 0.999))
-        self.turn = max(0, config.steps - config.finetune_steps)
+        if config.finetune_steps >= config.steps:
+            raise InpaintxError(
+                f"finetune_steps={config.finetune_steps} leaves none of steps={config.steps} before it; set both"
+            )
+        self.turn = config.steps - config.finetune_steps
 
         def rate(step: int) -> float:
             if step >= self.turn:

@@ -55,6 +55,10 @@ class PDGANTrainer(Trainer):
         self.config = config
         self.device = next(net.parameters()).device
         self.prior_steps = 0 if config.prior else config.prior_steps
+        if self.prior_steps >= config.steps:
+            raise InpaintxError(
+                f"prior_steps={config.prior_steps} leaves none of steps={config.steps} for the generator; set both"
+            )
         if config.prior:
             _load_prior(net.prior, config)
         critic = discriminator(config.width).to(self.device)
@@ -72,7 +76,9 @@ class PDGANTrainer(Trainer):
             schedulers["prior"] = LambdaLR(optimizers["prior"], lambda step: faded(step / self.prior_steps))
             self.prior_loss = PConvLoss(_prior_config(config)).to(self.device)
         self.vgg, vgg = load_vgg(16, TAPS, config.vgg, normalize=config.vgg_normalize)
-        frozen = {"vgg": vgg, "prior": f"file {Path(config.prior).name}" if config.prior else "trained in this run"}
+        trained = "trained in this run" if self.prior_steps else "random"
+        prior = f"file {Path(config.prior).name}@{weights.sha256(Path(config.prior))[:8]}" if config.prior else trained
+        frozen = {"vgg": vgg, "prior": prior}
         self.fan = None
         if config.beta:
             self.fan, frozen["fan"] = load_fan(config.fan, path=config.fan_path)

@@ -194,3 +194,15 @@ def test_bad_input_is_named(change, words):
     good = {"x": x, "gamma": x, "beta": x, "probability": torch.rand(1, 1, 8, 8)}
     with pytest.raises(ValueError, match=words):
         spd_norm(**{**good, **change})
+
+
+def test_strides_of_a_single_column_say_nothing():
+    torch.manual_seed(0)
+    x = torch.randn(2, 4, 5, 1).to(memory_format=torch.channels_last)
+    gamma, beta = (torch.randn(2, 5, 4).permute(0, 2, 1).unsqueeze(3) for _ in range(2))
+    p = torch.rand(2, 1, 5, 1)
+    torch.testing.assert_close(spd_norm(x, gamma, beta, p), spd_norm_ref(x, gamma, beta, p))
+    grad, (leaf, wanted) = torch.randn(2, 5, 4).permute(0, 2, 1), (x.clone().requires_grad_() for _ in range(2))
+    for function, at in ((spd_norm, leaf), (spd_norm_ref, wanted)):
+        (function(at, gamma, beta, p).squeeze(3) * grad).sum().backward()
+    torch.testing.assert_close(leaf.grad, wanted.grad, atol=1e-5, rtol=1e-4)

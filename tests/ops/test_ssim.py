@@ -252,3 +252,16 @@ def test_bad_input_is_named(change, words):
     good = {"x": torch.rand(2, 3, 31, 40), "y": torch.rand(2, 3, 31, 40), "weight": EMPTY}
     with pytest.raises(ValueError, match=words):
         ssim(**{**good, **change})
+
+
+def test_a_huge_weight_where_nothing_counts_does_no_harm():
+    x, y = torch.rand(2, 1, 1, 24, 24)
+    weight = torch.zeros(1, 1, 24, 24)
+    weight[..., 12:] = 1e20
+    torch.testing.assert_close(ssim(x, y, weight), ssim_ref(x, y, weight))
+
+
+@pytest.mark.parametrize("mode", ["window", "global"])
+def test_a_range_must_be_positive(mode):
+    with pytest.raises(ValueError, match="data_range"):
+        ssim(torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16), mode=mode, data_range=0)
