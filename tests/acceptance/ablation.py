@@ -21,6 +21,8 @@ def table() -> str:
         "diversity, features | steps | frozen |",
         "|" + "---|" * 11,
     ]
+    prior = json.loads((RESULTS / "pdgan_prior.json").read_text())["hole_psnr"]
+    lines.append(f"| PConv | | | 21.35 | 0.9307 | {prior:.2f} | | | | 1500 | the prior of the rows below |")
     for row, (alpha, beta, psnr, ssim, name) in ROWS.items():
         path = RESULTS / f"pdgan_{name}.json"
         ours = ["not run"] * 6
