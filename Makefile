@@ -74,9 +74,9 @@ else
 endif
 
 # The CUDA kernels compiled as C++ and run thread by thread on the CPU, in both orders of threads, by tests of the ops.
+EMULATED_TESTS := cuda partial_conv spd_map spd_norm ssim
 EMULATED := PYTHONPATH=$(CURDIR)/build/emulated $(VENV)/bin/pytest -q -m "not slow and not gpu" -p no:cacheprovider \
   --override-ini=addopts=--strict-markers $(EMULATED_TESTS:%=tests/ops/test_%.py) $(PYTEST_ARGS)
-EMULATED_TESTS := cuda partial_conv spd_map spd_norm ssim
 
 cuda-emulate: $(VENV)/.test
 	INPAINTX_EMULATE_CUDA=1 $(PY) setup.py -q build --build-lib build/emulated
