@@ -88,11 +88,11 @@ def main(folder: Path, *notes: str) -> None:
         "",
         "## Weights and speed",
         "",
-        "| method | weights | trained at | images/s |",
-        "|---|---|---|---|",
+        "| method | weights | trained at | blend | images/s |",
+        "|---|---|---|---|---|",
         *(
             f"| {m['label']} | {m['weights']} {(m['sha256'] or '')[:12]} | "
-            f"{m['side'] or m['options'].get('size', 'any size')} | {m['images_per_second']:.3g} |"
+            f"{m['side'] or m['options'].get('size', 'any size')} | {m['blend']} | {m['images_per_second']:.3g} |"
             for m in result["methods"]
         ),
         "",

@@ -87,6 +87,7 @@ def evaluate(
     limit: int | None = None,
     weights: Mapping[str, str | Path] | None = None,
     presets: Mapping[str, str] | None = None,
+    blends: Mapping[str, str] | None = None,
     features: OnMissing = "skip",
     seed: int = 0,
     batch: int = 16,
@@ -116,8 +117,8 @@ def evaluate(
         What differences are taken to; default: ``telea`` if it is among the methods, else the mean colour.
     samples
         Fills of each image, each measured, their diversity too; for methods with chance in them.
-    weights, presets
-        By label: a tag or file, a name.
+    weights, presets, blends
+        By label: a tag or file; a name; ``"none"`` or ``"poisson"``, where not the method's own.
     features
         What LPIPS and FID do without official weights: ``"skip"``, ``"random"`` (a Fréchet distance under a name that
         says so) or ``"error"``.
@@ -151,7 +152,7 @@ def evaluate(
         raise InpaintxError(f"workers must be 1 or more, got {workers}")
     check_seed(seed)
     _check_free(out)
-    wanted = find_wanted(methods, {k: str(v) for k, v in (weights or {}).items()}, presets or {})
+    wanted = find_wanted(methods, {k: str(v) for k, v in (weights or {}).items()}, presets or {}, blends or {})
     labels = [w.label for w in wanted]
     chosen = baseline or ("telea" if "telea" in labels else FLOOR)
     if chosen not in labels:

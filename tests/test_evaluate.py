@@ -236,6 +236,20 @@ def test_weights_and_presets_by_label(five_faces, tmp_path):
 
 
 @pytest.mark.usefixtures("toys")
+def test_blend_by_label(five_faces):
+    """Seamless fills of a flat colour take the tone of their surroundings; what the method itself gives is the same."""
+    result = evaluate(five_faces, ["dice", "joined=dice"], "out", **SMALL, blends={"joined": "poisson"})
+    assert {m["label"]: m["blend"] for m in result.result["methods"]} == {
+        "mean_colour": "none",
+        "dice": "none",
+        "joined": "poisson",
+    }
+    raw = [result.mean(m, "centre", "psnr", output="raw", region="full") for m in ("dice", "joined")]
+    assert raw[0] == raw[1]
+    assert result.mean("joined", "centre", "psnr") != result.mean("dice", "centre", "psnr")
+
+
+@pytest.mark.usefixtures("toys")
 def test_foreground_and_masks_of_the_set(five_faces):
     for n, name in enumerate(NAMES):
         inside = np.zeros((40, 40), bool)

@@ -41,6 +41,10 @@ def evaluate(
         list[str] | None, typer.Option(metavar="LABEL=TAG|PATH", help="Trained weights of a method.")
     ] = None,
     preset: Annotated[list[str] | None, typer.Option(metavar="LABEL=NAME", help="Preset of a method.")] = None,
+    blend: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=none|poisson", help="How a method's fills are joined to the photo."),
+    ] = None,
     features: Annotated[Features, typer.Option(help="LPIPS and FID without official weights.")] = Features.skip,
     seed: Annotated[int, typer.Option(help="Of holes and draws.")] = 0,
     batch: Annotated[int, typer.Option(help="Images that go through a method at once.")] = 16,
@@ -78,6 +82,7 @@ def evaluate(
                 limit=limit,
                 weights=_by_label(weights, "--weights"),
                 presets=_by_label(preset, "--preset"),
+                blends=_by_label(blend, "--blend"),
                 features=features.value,
                 seed=seed,
                 batch=batch,

@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from inpaintx.blend import Blend
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.evaluation.protocol import Frozen
 from inpaintx.method import Filled, Method, fill
@@ -37,12 +38,13 @@ class MeanColour(Method):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asks for: a method under a label, with a preset and weights (tag or file; None: the default)."""
+    """What a user asks for: a method under a label, its preset, weights (tag or file) and blend; None: its own."""
 
     label: str
     method: str
     preset: str = "default"
     weights: str | None = None
+    blend: Blend | None = None
 
 
 class Record(Frozen):
@@ -55,6 +57,8 @@ class Record(Frozen):
         needed"``.
     metadata
         What the weight file says of itself: data, steps, licence.
+    blend
+        How fills are joined to the photo.
     side
         Side of the square that faces were resized to for this method, where it is not the protocol's.
     """
@@ -69,6 +73,7 @@ class Record(Frozen):
     weights: str
     sha256: str | None
     metadata: dict[str, str]
+    blend: Blend
     side: int | None
 
     @property
@@ -99,6 +104,7 @@ class Contestant:
         side = method.side(loaded.config)
         self.method = copy.copy(method)
         vars(self.method)["fixed"] = method.fixed or side not in (None, size)
+        self.blend: Blend = wanted.blend or method.blend
         self.net: nn.Module = loaded.net
         file = Path(loaded.source) if loaded.source not in ("random", "none needed") else None
         plugin = registry().plugin_of(method.name) if wanted.method != FLOOR else None
@@ -113,6 +119,7 @@ class Contestant:
             weights=file.name if file else loaded.source,
             sha256=sha256(file) if file else None,
             metadata=_metadata(file) if file else {},
+            blend=self.blend,
             side=side if side != size else None,
         )
 
@@ -120,7 +127,7 @@ class Contestant:
         """Fill ``[B,3,S,S]``; see :func:`inpaintx.method.fill`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of slowness; how long it took is in the result
-            return fill(self.method, self.net, image, mask, generator=generator)
+            return fill(self.method, self.net, image, mask, generator=generator, blend=self.blend)
 
 
 def _metadata(file: Path) -> dict[str, str]:
@@ -128,20 +135,22 @@ def _metadata(file: Path) -> dict[str, str]:
         return {k: v for k, v in (opened.metadata() or {}).items() if k != "inpaintx.config"}
 
 
-def find_wanted(methods: Sequence[str], weights: Mapping[str, str], presets: Mapping[str, str]) -> list[Wanted]:
+def find_wanted(
+    methods: Sequence[str], weights: Mapping[str, str], presets: Mapping[str, str], blends: Mapping[str, str]
+) -> list[Wanted]:
     """Read the list of methods; the floor comes first, asked for or not.
 
     Parameters
     ----------
     methods
-        Names, or ``LABEL=NAME`` for a second entry of a method (other weights, another preset).
-    weights, presets
+        Names, or ``LABEL=NAME`` for a second entry of a method (other weights, another preset or blend).
+    weights, presets, blends
         By label.
 
     Raises
     ------
     InpaintxError
-        No such method, a label twice, or weights or a preset for a label that is not in the list.
+        No such method or blend, a label twice, or weights, a preset or a blend for a label that is not in the list.
     """
     named: dict[str, str] = {FLOOR: FLOOR}
     for text in methods:
@@ -156,8 +165,14 @@ def find_wanted(methods: Sequence[str], weights: Mapping[str, str], presets: Map
         named[label] = method
     if not methods:
         raise InpaintxError(f"no methods are named; there are: {', '.join(sorted(registry().methods))}")
-    for what, given in (("weights", weights), ("a preset", presets)):
+    for what, given in (("weights", weights), ("a preset", presets), ("a blend", blends)):
         for label in given:
             if label not in named:
                 raise InpaintxError(f"{what} for {label!r}, which is not in the list of methods: {', '.join(named)}")
-    return [Wanted(label, name, presets.get(label, "default"), weights.get(label)) for label, name in named.items()]
+    for label, blend in blends.items():
+        if blend not in get_args(Blend):
+            raise InpaintxError(f"the blend of {label!r} must be {' or '.join(get_args(Blend))}, got {blend!r}")
+    return [
+        Wanted(label, name, presets.get(label, "default"), weights.get(label), cast(Blend | None, blends.get(label)))
+        for label, name in named.items()
+    ]

@@ -142,13 +142,14 @@ def _markdown(result: dict[str, Any]) -> Iterator[str]:
             yield from _group_table(cells, titles, group, baseline, columns)
     yield "\n## Speed and weights\n"
     yield from _table(
-        ["method", "images/s", "peak memory, MiB", "filled at", "preset", "weights", "SHA-256"],
+        ["method", "images/s", "peak memory, MiB", "filled at", "blend", "preset", "weights", "SHA-256"],
         (
             [
                 titles[m["label"]],
                 f"{m['images_per_second']:.3g}",
                 "-" if m["peak_bytes"] is None else f"{m['peak_bytes'] / 2**20:.0f}",
                 str(m["side"] or protocol["size"]),
+                m["blend"],
                 m["preset"],
                 m["weights"],
                 (m["sha256"] or "-")[:12],
