@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.errors import InpaintxError
+from inpaintx.method import Weights
 
 from .network import AttentionUNet, weights_of
 
@@ -43,13 +44,21 @@ class Pix2PixAttention(Method):
 
     name = "pix2pix_attention"
     paper = "https://arxiv.org/abs/1611.07004"
-    trained = True
+    trained, blend = True, "poisson"
     Config = Pix2PixAttentionConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": Pix2PixAttentionConfig(),
         "paper": Pix2PixAttentionConfig(batch=1, steps=109_800, mask_input=False),
         "pix2pix": Pix2PixAttentionConfig(attention=False),
         "tiny": Pix2PixAttentionConfig(size=64, width=32, levels=6, discriminator_width=16, batch=8, steps=1000),
+    }
+    weights: ClassVar[dict[str, Weights]] = {
+        "default": Weights(
+            "unet128.safetensors",
+            sha256="4d8e301868d63029527d6d26c4c5c316b8ccf3817580a5eeabe485640741db78",
+            licence="research use only, as its images",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 5,000 steps of 8 on one CPU core",
+        )
     }
 
     def multiple_of(self, config: Any) -> int:
