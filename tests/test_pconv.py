@@ -14,7 +14,7 @@ from inpaintx import InpaintxError, weights
 from inpaintx.cli import run
 from inpaintx.errors import UntrainedWarning
 from inpaintx.inpaint import Painter
-from inpaintx.ops import partial_conv2d_ref
+from inpaintx.ops import partial_conv2d_ref, poisson_blend
 from inpaintx.testing import run_rules
 
 
@@ -198,6 +198,24 @@ def test_losses_are_counted_where_they_belong():
     terms = loss(net, image + (1 - mask), image, mask)
     assert float(terms["valid"]) == pytest.approx(1 - share, rel=1e-4)
     assert float(terms["hole"]) == 0
+
+
+def test_the_blended_fill_counts_without_its_tone():
+    """A constant error of the tone costs nothing after blending, and its gradients are those of the blended fill."""
+    method = PConv()
+    config = method.config("tiny", levels=3, size=32, blended=2.0)
+    net = method.network(config)
+    loss = PConvTrainer(net, config).loss
+    one = batch()
+    image, mask = net.to_net(one["image"]), one["mask"]
+    assert float(loss(net, image + 0.5, image, mask)["blended"]) < 1e-3
+    output = (image + 0.1 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    term = loss(net, output, image, mask)["blended"]
+    joined = poisson_blend(output, image, mask)
+    assert float(term.detach()) == pytest.approx(2 * float(((joined - image).abs() * mask).mean().detach()), rel=1e-3)
+    (gradient,) = torch.autograd.grad(term, output)
+    assert gradient.abs().sum() > 0
+    assert float(gradient.sum()) == pytest.approx(0, abs=1e-3 * float(gradient.abs().sum()))
 
 
 def test_fine_tuning_freezes_the_encoders_statistics_and_lowers_the_rate():

@@ -34,6 +34,7 @@ class PConvConfig(LearnedConfig):
     beta1: float = Field(default=0.9, ge=0, lt=1)
     valid: float = Field(default=1.0, ge=0, description="weight of the L1 of known pixels")
     hole: float = Field(default=6.0, ge=0, description="weight of the L1 of hidden pixels")
+    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
     perceptual: float = Field(default=0.05, ge=0)
     style: float = Field(default=120.0, ge=0)
     tv: float = Field(default=0.1, ge=0)
