@@ -12,7 +12,7 @@ from pathlib import Path
 from inpaintx.evaluation.report import markdown
 
 DOCS = Path(__file__).parent
-CLASSICAL = ("mean_colour", "ns", "telea", "tv", "patchmatch", "efros_leung")
+CLASSICAL = ("mean_colour", "ns", "telea", "harmonic", "tv", "patchmatch", "efros_leung")
 SEARCHES = ("yeh", "qiang")
 PAPERS = """\
 ## The papers' own tables

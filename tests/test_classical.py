@@ -6,14 +6,14 @@ from importlib.metadata import EntryPoint
 
 import pytest
 import torch
-from inpaintx_plugins.classical import TV, EfrosLeung, NavierStokes, PatchMatch, Telea
+from inpaintx_plugins.classical import TV, EfrosLeung, Harmonic, NavierStokes, PatchMatch, Telea
 
 import inpaintx
 from inpaintx.method import fill
 from inpaintx.registry import Registry
 from inpaintx.testing import run_rules
 
-METHODS = [NavierStokes, Telea, TV, EfrosLeung, PatchMatch]
+METHODS = [NavierStokes, Telea, Harmonic, TV, EfrosLeung, PatchMatch]
 
 
 def complete(method, image, mask, seed=0, **options):
@@ -46,11 +46,25 @@ def test_contract(method):
     assert not broken
 
 
-def test_all_five_are_registered():
+def test_all_six_are_registered():
     registry = Registry([EntryPoint("classical", "inpaintx_plugins.classical", "inpaintx")])
     assert [p.error for p in registry.plugins] == [None]
-    assert set(registry.methods) == {"ns", "telea", "tv", "efros_leung", "patchmatch"}
+    assert set(registry.methods) == {"ns", "telea", "harmonic", "tv", "efros_leung", "patchmatch"}
     assert all(registry.method(m.name).paper.startswith("https://") for m in METHODS)
+
+
+def test_harmonic_fills_have_no_extremum_inside_and_restore_what_is_harmonic():
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 64), indexing="ij")
+    saddle = (0.5 + 0.2 * (x * x - y * y)).expand(1, 3, 64, 64)
+    mask = box(saddle, 12, 20, 50, 60)
+    assert (complete(Harmonic, saddle, mask) - saddle).abs().max() < 1e-4
+    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    filled = complete(Harmonic, noise, mask)
+    inner = filled[..., 13:49, 21:59]
+    mean = (
+        filled[..., 12:48, 21:59] + filled[..., 14:50, 21:59] + filled[..., 13:49, 20:58] + filled[..., 13:49, 22:60]
+    ) / 4
+    assert (inner - mean).abs().max() < 1e-4
 
 
 def test_tv_restores_a_ramp():
