@@ -3,7 +3,7 @@
 set -eu
 # glibc keeps freed memory for the next step instead of giving it back
 export GLIBC_TUNABLES="${GLIBC_TUNABLES-glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=4294967295:glibc.malloc.top_pad=268435456}"
-faces=$1 run=$2 steps=${3:-2000}
+faces=$1 run=$2 steps=${3:-1200}
 resume=
 [ -d "$run" ] && resume=--resume
 inpaintx train deepfill "$faces" -o "$run" --preset default --seed 0 --steps "$steps" \
