@@ -8,17 +8,20 @@ from torch import Tensor
 
 __all__ = ["Blend", "guides"]
 
-Blend = Literal["none", "poisson"]
+Blend = Literal["none", "poisson", "poisson_interior"]
 
 
-def guides(raw: Tensor, images: Tensor, holes: Tensor) -> Tensor:
+def guides(raw: Tensor, images: Tensor, holes: Tensor, blend: Blend) -> Tensor:
     """The pictures ``[B,3,h,w]`` whose gradients a blend takes, those across the rim among them.
 
-    That is the method's own output; but a method that hands back the known pixels as they are says nothing of the
-    gradients across the rim, and to take them would be to keep the seam: there its fill is continued over the rim (by
-    three pixels: as far as the interpolation reaches that brings a reduced fill back to full size).
+    By ``"poisson"`` that is the method's own output; but a method that hands back the known pixels as they are says
+    nothing of the gradients across the rim, and to take them would be to keep the seam. There, and always by
+    ``"poisson_interior"``, its fill is continued over the rim (by three pixels: as far as the interpolation reaches
+    that brings a reduced fill back to full size).
     """
     copied = ((raw - images).abs() * ~holes).amax((1, 2, 3)) < 1 / 254
+    if blend == "poisson_interior":
+        copied = torch.ones_like(copied)
     if not copied.any():
         return raw
     cross = torch.tensor([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]], device=raw.device).expand(4, 1, 3, 3)

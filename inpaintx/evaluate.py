@@ -118,7 +118,7 @@ def evaluate(
     samples
         Fills of each image, each measured, their diversity too; for methods with chance in them.
     weights, presets, blends
-        By label: a tag or file; a name; ``"none"`` or ``"poisson"``, where not the method's own.
+        By label: a tag or file; a name; a :attr:`Method.blend`, where not the method's own.
     features
         What LPIPS and FID do without official weights: ``"skip"``, ``"random"`` (a Fréchet distance under a name that
         says so) or ``"error"``.

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -117,8 +117,8 @@ class Painter:
             raise InpaintxError("a preset and options are a method's own: name it (-m, method=)")
         method = default_method() if method is None else method
         self.method = registry().method(method) if isinstance(method, str) else method
-        if blend not in (None, "none", "poisson"):
-            raise InpaintxError(f"blend must be none or poisson, got {blend!r}")
+        if blend not in (None, *get_args(Blend)):
+            raise InpaintxError(f"blend must be {', '.join(get_args(Blend))}, got {blend!r}")
         if batch_size < 1:
             raise InpaintxError(f"batch_size must be 1 or more, got {batch_size}")
         check_seed(seed)
@@ -173,7 +173,7 @@ class Painter:
         images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
         del small
         result = fill(self.method, self.loaded.net, images, holes, generator=generator, blend="none")
-        guided = guides(result.raw, images, holes) if self.blend == "poisson" else None
+        guided = None if self.blend == "none" else guides(result.raw, images, holes, self.blend)
         del images, holes
         for i, (canvas, crop) in enumerate(tasks):
             size = (crop.box.height, crop.box.width)
@@ -232,8 +232,9 @@ def inpaint(
     seed, samples
         Random seed, and how many fills to make; fill number k is made with ``seed + k``.
     blend
-        ``"poisson"``: join the fill to its rim without a seam (:func:`inpaintx.ops.poisson_blend`); ``"none"``: paste
-        it; None: what the method itself asks for (:attr:`Method.blend`).
+        ``"poisson"``: join the fill to its rim without a seam (:func:`inpaintx.ops.poisson_blend`);
+        ``"poisson_interior"``: with no regard to what the method gives outside the hole; ``"none"``: paste it; None:
+        what the method itself asks for (:attr:`Method.blend`).
     device
         ``"auto"`` (a tensor's own device; else CUDA where there is some), ``"cpu"`` or ``"cuda:N"``.
     raw

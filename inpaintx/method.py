@@ -102,7 +102,9 @@ class Method:
         The options that a weight file brings with it, and that a preset cannot change then; None: all. Name those
         of the network where the others can be chosen anew at each fill.
     blend
-        How the fill is joined to the photo unless the user says otherwise: pasted, or ``"poisson"``.
+        How the fill is joined to the photo unless the user says otherwise: ``"none"``: pasted; ``"poisson"``: by
+        Poisson blending; ``"poisson_interior"``: by Poisson blending that takes nothing from the output outside the
+        hole, for a method whose output has a seam of its own at the rim.
     """
 
     name: ClassVar[str]
@@ -259,7 +261,7 @@ def fill(
     mask
         ``[B,1,H,W]``, 1 = hole (above 0.5), any real dtype; ``[1,1,H,W]`` serves the whole batch.
     blend
-        ``"poisson"``: the composite joins the photo without a seam; None: what the method asks for.
+        As :attr:`Method.blend`; None: what the method asks for.
 
     Returns
     -------
@@ -281,10 +283,11 @@ def fill(
             "are damaged, or it diverged"
         )
     filled = raw = raw.clamp(0, 1)
-    if (blend or method.blend) == "poisson":
+    blend = blend or method.blend
+    if blend != "none":
         from inpaintx.ops import poisson_blend
 
-        filled = poisson_blend(guides(raw, shown, hole), shown, hole.float()).clamp_(0, 1)
+        filled = poisson_blend(guides(raw, shown, hole, blend), shown, hole.float()).clamp_(0, 1)
     return Filled(torch.where(hole, filled.to(image.dtype), image.detach()), raw.to(image.dtype))
 
 

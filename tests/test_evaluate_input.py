@@ -36,7 +36,7 @@ BAD = {
     "part": ({"part": (4, 3)}, "part must be I/N with 1 <= I <= N, got 4/3"),
     "weights of another": ({"weights": {"telea": "x"}}, "weights for 'telea', which is not in the list"),
     "no weights": ({"weights": {"dice": "x.safetensors"}}, "x.safetensors"),
-    "no blend": ({"blends": {"dice": "alpha"}}, "blend of 'dice' must be none or poisson, got 'alpha'"),
+    "no blend": ({"blends": {"dice": "alpha"}}, "blend of 'dice' must be none, poisson, poisson_interior, got 'alpha'"),
     "blend of another": ({"blends": {"telea": "none"}}, "a blend for 'telea', which is not in the list"),
     "no preset": ({"presets": {"dice": "huge"}}, "no preset 'huge'"),
     "the result exists": ({"out": "taken"}, "taken exists already"),

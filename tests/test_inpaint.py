@@ -210,14 +210,28 @@ def test_random_weights_are_warned_of():
 
 
 @pytest.mark.parametrize("method", ["telea", "square", "slow", "pasted", "small_pasted"])
-def test_poisson_blend_leaves_no_seam(method):
+@pytest.mark.parametrize("blend", ["poisson", "poisson_interior"])
+def test_poisson_blend_leaves_no_seam(method, blend):
     ramp = np.tile(np.linspace(20, 230, 400), (300, 1)).round().astype(np.uint8)
     photo, hole = np.stack([ramp] * 3, 2), box(300, 400, top=100, left=150, side=90)
-    plain, blended = (inpaintx.inpaint(photo, hole, method, blend=b) for b in ("none", "poisson"))
+    plain, blended = (inpaintx.inpaint(photo, hole, method, blend=b) for b in ("none", blend))
     np.testing.assert_array_equal(blended[~hole], photo[~hole])
     errors = [np.abs(r.astype(int) - photo)[hole].max() for r in (plain, blended)]
     assert errors[0] > 15  # a flat fill on a ramp
     assert errors[1] <= 2  # the membrane of a ramp is the ramp
+
+
+def test_a_seam_of_the_methods_own_is_not_taken_over_from_the_interior():
+    class Seamed(Mean):
+        name = "seamed"
+
+        def inpaint(self, net, image, mask, *, generator=None):
+            return torch.where(mask > 0.5, 0.9, 0.9 * image)
+
+    photo, hole = np.full((64, 64, 3), 100, np.uint8), box(64, 64)
+    kept, mended = (inpaintx.inpaint(photo, hole, Seamed(), blend=b) for b in ("poisson", "poisson_interior"))
+    assert (kept[hole] > 180).all()
+    assert (np.abs(mended[hole].astype(int) - 100) <= 1).all()
 
 
 # ---- what is refused ----
@@ -281,7 +295,7 @@ def test_input_that_does_not_fit_is_refused_in_words(image, mask, words):
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(InpaintxError, match="did you mean 'square'"):
         inpaintx.inpaint(noise(8, 8), box(8, 8), "sqare")
-    with pytest.raises(InpaintxError, match="blend must be none or poisson"):
+    with pytest.raises(InpaintxError, match="blend must be none, poisson, poisson_interior, got"):
         inpaintx.inpaint(noise(8, 8), box(8, 8), blend="alpha")
     with pytest.raises(InpaintxError, match="expected auto, cpu or cuda:N"):
         pick_device("gpu")

@@ -43,7 +43,7 @@ def evaluate(
     preset: Annotated[list[str] | None, typer.Option(metavar="LABEL=NAME", help="Preset of a method.")] = None,
     blend: Annotated[
         list[str] | None,
-        typer.Option(metavar="LABEL=none|poisson", help="How a method's fills are joined to the photo."),
+        typer.Option(metavar="LABEL=BLEND", help="How a method's fills are joined to the photo."),
     ] = None,
     features: Annotated[Features, typer.Option(help="LPIPS and FID without official weights.")] = Features.skip,
     seed: Annotated[int, typer.Option(help="Of holes and draws.")] = 0,

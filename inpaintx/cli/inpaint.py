@@ -26,6 +26,7 @@ class Blend(str, Enum):
 
     none = "none"
     poisson = "poisson"
+    poisson_interior = "poisson_interior"
 
 
 class Polarity(str, Enum):

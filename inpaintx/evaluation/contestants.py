@@ -171,7 +171,7 @@ def find_wanted(
                 raise InpaintxError(f"{what} for {label!r}, which is not in the list of methods: {', '.join(named)}")
     for label, blend in blends.items():
         if blend not in get_args(Blend):
-            raise InpaintxError(f"the blend of {label!r} must be {' or '.join(get_args(Blend))}, got {blend!r}")
+            raise InpaintxError(f"the blend of {label!r} must be {', '.join(get_args(Blend))}, got {blend!r}")
     return [
         Wanted(label, name, presets.get(label, "default"), weights.get(label), cast(Blend | None, blends.get(label)))
         for label, name in named.items()
