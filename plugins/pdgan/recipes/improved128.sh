@@ -3,7 +3,7 @@
 set -eu
 # glibc keeps freed memory for the next step instead of giving it back
 export GLIBC_TUNABLES="${GLIBC_TUNABLES-glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=4294967295:glibc.malloc.top_pad=268435456}"
-faces=$1 run=$2 steps=${3:-4000} prior=$2-prior
+faces=$1 run=$2 steps=${3:-2500} prior=$2-prior
 common="--seed 0 --set size=128 --set ema=0.999 --set precision=bf16-mixed --set checkpoint_every=500 --set val_images=128
   --set holes=strokes:ratio=0.05-0.6+walk:ratio=0.05-0.6+box+centre"
 if [ ! -f "$prior.safetensors" ]; then
@@ -17,6 +17,6 @@ resume=
 [ -d "$run" ] && resume=--resume
 inpaintx train pdgan "$faces" -o "$run" --preset full --steps "$steps" $common \
   --set width=8 --set prior_width=12 --set prior="$prior.safetensors" --set scale=window --set batch=4 \
-  --set vgg=small --set vgg_normalize=true --set fan=skip --set beta=0 --set diversity_eps=0.01 $resume
+  --set vgg=small --set vgg_normalize=true --set fan=skip --set beta=0 --set diversity=0.05 $resume
 inpaintx export "$run" -o "$run/improved128.safetensors" --half --overwrite \
   --licence "research use only, as its images"
