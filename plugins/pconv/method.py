@@ -83,10 +83,10 @@ class PConv(Method):
     weights: ClassVar[dict[str, Weights]] = {
         "default": Weights(
             "prior128.safetensors",
-            sha256="3a4d1a21c34eb8df0b3c3e2252d339a6abf575d0ba00aac712f2eee0b28eb40a",
+            sha256="951d7725ea0650c6b4d1677840b5a173db0658d41d219eb91517826c8a41ac11",
             preset="prior",
             licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 16,000 steps of 8 on one CPU core",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 14,000 steps of 8 on one CPU core",
         )
     }
 
