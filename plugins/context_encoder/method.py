@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from inpaintx.errors import InpaintxError
-from inpaintx.method import LearnedConfig, Method, Trainer
+from inpaintx.method import LearnedConfig, Method, Trainer, Weights
 
 from .network import Bottleneck, Network, Variant
 from .trainer import ContextEncoderTrainer
@@ -62,12 +62,21 @@ class ContextEncoder(Method):
     """Encoder, bottleneck and decoder under a squared and an adversarial loss (Pathak et al. 2016)."""
 
     name, paper, trained, fixed = "context_encoder", "https://arxiv.org/abs/1604.07379", True, True
+    blend = "poisson_interior"
     Config = ContextEncoderConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": ContextEncoderConfig(),
         # 500 epochs of 27,000 images, CelebA-HQ's training part in paper 003
         "paper": ContextEncoderConfig(width=64, variant="centre", bottleneck="conv", steps=210_938),
         "tiny": ContextEncoderConfig(size=64, width=16, batch=8, steps=200),
+    }
+    weights: ClassVar[dict[str, Weights]] = {
+        "default": Weights(
+            "random128.safetensors",
+            sha256="ff1ee785374c71f8841e8fe3ecb35c7b92de598a7c5904744ca1b61e019b8cc7",
+            licence="research use only, as its images",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 1,500 steps of 8 on one CPU core",
+        )
     }
 
     def build(self, config: Any) -> nn.Module:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer
+from inpaintx.method import Weights
 from inpaintx.nn.vgg import Features
 
 from .network import ForegroundNet
@@ -52,13 +53,21 @@ class Foreground(Method):
 
     name = "foreground"
     paper = "https://arxiv.org/abs/2105.03342"
-    trained = True
+    trained, blend = True, "poisson_interior"
     Config = ForegroundConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": ForegroundConfig(),
         "paper": PAPER,
         "unguided": ForegroundConfig(guided=False),
         "tiny": ForegroundConfig(size=64, width=16, batch=8, steps=800, lr=2e-3, critic_width=16, vgg="skip"),
+    }
+    weights: ClassVar[dict[str, Weights]] = {
+        "default": Weights(
+            "guided128.safetensors",
+            sha256="88448dad3c18ef972cc3b858ddb4ab8b5a9700369c001f535cabcea550e3bf53",
+            licence="research use only, as its images",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 3,000 steps of 8 on one CPU core",
+        )
     }
 
     def multiple_of(self, config: Any) -> int:
