@@ -132,7 +132,8 @@ class Contestant:
 
 def _metadata(file: Path) -> dict[str, str]:
     with safe_open(file, "pt") as opened:
-        return {k: v for k, v in (opened.metadata() or {}).items() if k != "inpaintx.config"}
+        found = sorted((opened.metadata() or {}).items())  # safetensors gives them in another order each time
+    return {k: v for k, v in found if k != "inpaintx.config"}
 
 
 def find_wanted(

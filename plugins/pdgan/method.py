@@ -101,8 +101,8 @@ class PDGAN(Method):
             "improved128.safetensors",
             sha256="dd218c5f8c3e3720142871b5ea2adc4a009f897a5aa7b7f5d7f4f87bd0b1035d",
             licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 2,000 steps of 4 after 6,000 of 8 of "
-            "the prior, on one CPU core",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 2,000 steps of 4 after 6,000 of 8 "
+            "of the prior, on one CPU core",
         )
     }
 
