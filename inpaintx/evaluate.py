@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +257,8 @@ def _progress(shares: list[Task]) -> Iterator[tuple[int, int, str]]:
         for done, path in enumerate(work(shares[0]), start=1):
             yield done, len(files), path.parent.name.rpartition("-")[0]
         return
-    with ProcessPoolExecutor(len(shares), mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(shares), mp_context=spawn, initializer=_end_with_parent) as pool:
         running: list[Future[None]] = [pool.submit(_work_off, share) for share in shares]
         try:
             while not all(future.done() for future in running):
@@ -275,6 +278,18 @@ def _progress(shares: list[Task]) -> Iterator[tuple[int, int, str]]:
                 process.terminate()
             raise
     yield len(files), len(files), f"{len(shares)} workers"
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the process that began it is killed, instead of working off its share alone."""
+
+    def watch(parent: BaseProcess) -> None:
+        parent.join()
+        os._exit(1)
+
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=watch, args=(parent,), daemon=True).start()
 
 
 def _work_off(share: Task) -> None:

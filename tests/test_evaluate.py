@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import select
+import subprocess
 import sys
 import types
 from contextlib import nullcontext
@@ -200,6 +202,27 @@ def test_a_stopped_evaluation_goes_on(five_faces, tmp_path, monkeypatch):
     monkeypatch.setattr(Dice, "inpaint", fill)
     assert evaluate(five_faces, ["dice", "pasted"], "out", **SMALL).result["table"] == whole.result["table"]
     assert not (tmp_path / "out.unfinished").exists()
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    program = """
+import multiprocessing, os, time
+from concurrent.futures import ProcessPoolExecutor
+from inpaintx.evaluate import _end_with_parent
+
+if __name__ == "__main__":
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_end_with_parent) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600).result()
+"""
+    (tmp_path / "program.py").write_text(program)
+    with subprocess.Popen([sys.executable, tmp_path / "program.py"], stdout=subprocess.PIPE, text=True) as parent:
+        assert int(parent.stdout.readline()) != parent.pid
+        parent.kill()
+        ended, _, _ = select.select([parent.stdout], [], [], 60)  # the worker holds the other end while it lives
+        assert ended
+        assert parent.stdout.read() == ""
 
 
 @pytest.mark.usefixtures("toys")
