@@ -9,7 +9,7 @@ from inpaintx.benchmark import optional
 from inpaintx.ops import poisson_blend
 
 cv2, pyamg, sparse, fpie = (optional(name) for name in ("cv2", "pyamg", "scipy.sparse", "fpie.process"))
-CYCLES = 3
+CYCLES = 2
 HOLES = ("rectangle", "strokes", "blob")
 # at most this share of seamlessClone's time, by side and hole
 GOALS = {

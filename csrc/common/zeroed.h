@@ -1,5 +1,6 @@
-// Zeroed memory for big work arrays. On Linux it asks for large pages: faulting a fresh array in, 4 KB at a time, costs
-// more than the arithmetic that follows. Pages nobody touches are never backed by memory.
+// Zeroed memory for big work arrays. Faulting a fresh array in, 4 KB at a time, costs more than the arithmetic that
+// follows. So what the allocator keeps for the next call comes from it (glibc keeps blocks of less than 32 MB once one
+// was freed), and what it would map anew is mapped here, on Linux, with large pages asked for.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,7 @@ class Zeroed {
   explicit Zeroed(size_t bytes) : bytes_(bytes) {
     if (bytes == 0) return;
 #if defined(__linux__)
-    if (bytes >= kLarge) {
+    if (bytes >= kMapped) {
       // The spare 2 MB let the array start on a large page.
       mapped_ = bytes + kLarge;
       void* raw = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -69,7 +70,7 @@ class Zeroed {
   size_t bytes() const { return bytes_; }
 
  private:
-  static constexpr size_t kLarge = size_t(2) << 20, kAlign = 64;
+  static constexpr size_t kLarge = size_t(2) << 20, kMapped = size_t(30) << 20, kAlign = 64;
 
   void swap(Zeroed& other) {
     std::swap(raw_, other.raw_);

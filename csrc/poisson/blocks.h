@@ -11,7 +11,7 @@
 namespace inpaintx::poisson {
 
 constexpr int kSlots = 4;            // rows that a stage keeps: three that the next one reads and the one being written
-constexpr int64_t kSmall = 1 << 15;  // values; below, one thread is faster
+constexpr int64_t kSmall = 1 << 14;  // values; below, one thread is faster
 
 inline int blocks_for(const Level& level, int channels) {
   if (level.pixels * channels < kSmall || at::in_parallel_region()) return 1;

@@ -41,7 +41,7 @@ struct FinestPass {
   Rows<T> v;
   const Rows<T>* rhs;         // null: zero
   const Rows<float>* coarse;  // value[1], to be added to v before smoothing; null: v stays as it is
-  Rows<float>* residual;      // rhs[1], receives the restricted residual
+  Rows<float>* residual;      // rhs[1], receives the restricted residual; null: nothing does
   bool zero_inside;           // v counts as zero in uniform spans, whatever stands there
   double* norms;              // [h][channels], receives each row's sum of squared residuals
   std::vector<float> omega;

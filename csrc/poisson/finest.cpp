@@ -138,6 +138,7 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
           residual_rows(level, block, y, c, r, rows[1], rows[0], rows[2], masks + (y & (kMaskSlots - 1)) * stride);
       if (own) pass.norms[int64_t(y) * channels + c] = sum;
 
+      if (pass.residual == nullptr) continue;
       // An odd row completes the coarse row above it; so does a last, even row.
       const int centre = y % 2 ? y - 1 : y;
       if (centre < block.y0 || (y % 2 == 0 && y != h - 1)) continue;

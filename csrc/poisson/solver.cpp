@@ -173,6 +173,7 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
   pass.omega = chebyshev(p.fine_steps, p.fine_low, 2);
   while (outcome.cycles < p.max_cycles && outcome.residual > p.tol) {
     solve_coarse(hierarchy_, workspace.coarse, coarse_omega);
+    if (outcome.cycles + 1 == p.max_cycles) pass.residual = nullptr;
     finest_pass(pass);
     pass.zero_inside = false;
     ++outcome.cycles;

@@ -10,11 +10,11 @@
 namespace inpaintx::poisson {
 
 struct Parameters {
-  double tol = 1e-6;                         // stop when |residual| <= tol |right-hand side| in every channel
-  int max_cycles = 50;                       // or after so many cycles, or when a cycle no longer helps
-  int fine_steps = 3;                        // smoothing steps a cycle on the photo's grid, at most 6
-  int coarse_steps = 4;                      // on the coarser ones
-  double fine_low = 0.3, coarse_low = 0.25;  // lower end of the smoothed part of the spectrum, whose upper end is 2
+  double tol = 1e-6;                          // stop when |residual| <= tol |right-hand side| in every channel
+  int max_cycles = 50;                        // or after so many cycles, or when a cycle no longer helps
+  int fine_steps = 6;                         // smoothing steps a cycle on the photo's grid, at most 6
+  int coarse_steps = 6;                       // on the coarser ones
+  double fine_low = 0.17, coarse_low = 0.06;  // lower end of the smoothed part of the spectrum, whose upper end is 2
 };
 
 struct Outcome {
