@@ -14,8 +14,6 @@
 
 namespace inpaintx {
 
-constexpr size_t kFresh = size_t(8) << 20;  // tensors from here on mostly come from pages that nobody touched
-
 // Asks for large pages in the part of a fresh array that can have them.
 inline void advise_large_pages([[maybe_unused]] void* data, [[maybe_unused]] size_t bytes) {
 #if defined(__linux__)

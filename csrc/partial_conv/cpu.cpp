@@ -34,7 +34,11 @@ void run(const Hide<scalar_t, mask_t>& a, Queue) {
         const mask_t* mask = a.mask + plane / im.channels * image_stride + c * im.pixels;
         const scalar_t* x = a.x + plane * im.pixels;
         scalar_t* out = a.out + plane * im.pixels;
-        for (int64_t p = 0; p < im.pixels; ++p) out[p] = is_hole(mask[p]) ? scalar_t(0) : x[p];
+#pragma omp simd
+        for (int64_t p = 0; p < im.pixels; ++p) {
+          const scalar_t value = x[p];  // read in any case, or the loop stays scalar
+          out[p] = is_hole(mask[p]) ? scalar_t(0) : value;
+        }
       }
     });
     return;
@@ -103,6 +107,7 @@ void run(const Renormalise<scalar_t, acc_t>& a, Queue) {
         const acc_t* ratio = a.ratio + plane / im.channels * im.pixels;
         const acc_t bias = a.bias ? static_cast<acc_t>(a.bias[plane % im.channels]) : acc_t(0);
         scalar_t* y = a.y + plane * im.pixels;
+#pragma omp simd
         for (int64_t p = 0; p < im.pixels; ++p) {
           y[p] = static_cast<scalar_t>(renormalise(static_cast<acc_t>(y[p]), ratio[p], bias));
         }

@@ -11,6 +11,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "common/fresh.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "partial_conv/kernels.h"
@@ -167,12 +168,12 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   const Tensor b = bias ? bias->contiguous() : Tensor();
   Tensor y;
   if (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window)) {
-    y = at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
-                  x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
+    y = fresh(at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
+                        x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast));
     partial_conv::convolve_tiles(x, mask, weight, b, ratio, window, y);
     return {y, new_mask, ratio};
   }
-  y = at::conv2d(hide(x, mask, at::empty_like(x)), weight, {}, stride, padding, dilation);
+  y = at::conv2d(hide(x, mask, fresh(at::empty_like(x))), weight, {}, stride, padding, dilation);
   y = y.contiguous(layout_of(x));
   dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
     using scalar_t = decltype(scalar);
@@ -184,6 +185,13 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   return {y, new_mask, ratio};
 }
 
+// Images one by one: the room to work in stays in cache, or at least small. The library repacks the weights each time,
+// so they must be small against an image. Depends on shapes alone, so that results do not depend on the number of
+// threads.
+bool one_at_a_time(const Tensor& grad, const Tensor& x, const Tensor& weight) {
+  return !on_cuda(x) && 4 * weight.numel() * x.size(0) <= x.numel() + grad.numel();
+}
+
 // g' = g K/S;  dW from valid * x and g';  dx = valid * convT(g');  db = sum of g where S > 0
 std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& grad_, const Tensor& x_,
                                                                   const Tensor& mask_, const Tensor& ratio,
@@ -191,30 +199,45 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
                                                                   at::IntArrayRef padding, at::IntArrayRef dilation,
                                                                   std::array<bool, 3> wanted) {
   const c10::DeviceGuard guard(grad_.device());
-  const Tensor grad = grad_.contiguous(layout_of(grad_));
-  Tensor scaled = at::empty_like(grad);
-  Tensor grad_bias = wanted[2] ? at::empty({weight.size(0)}, ratio.options()) : Tensor();
-  dispatch(grad.scalar_type(), [&](auto scalar, auto accumulate) {
-    using scalar_t = decltype(scalar);
-    using acc_t = decltype(accumulate);
-    launch(grad, partial_conv::ScaleGrad<scalar_t, acc_t>{
-                     image_of(grad), grad.const_data_ptr<scalar_t>(), ratio.const_data_ptr<acc_t>(),
-                     scaled.mutable_data_ptr<scalar_t>(), wanted[2] ? grad_bias.mutable_data_ptr<acc_t>() : nullptr});
-  });
-  const Tensor mask = readable(mask_);
-  Tensor shown = x_.contiguous(layout_of(x_));
-  if (wanted[1]) shown = hide(shown, mask, at::empty_like(shown));
-  Tensor grad_x, grad_weight;
-  if (wanted[0] || wanted[1]) {
-    std::tie(grad_x, grad_weight, std::ignore) =
-        at::convolution_backward(scaled, shown, weight, c10::nullopt, stride, padding, dilation, false, {0, 0}, 1,
-                                 {wanted[0], wanted[1], false});
+  const Tensor grad = grad_.contiguous(layout_of(grad_)), x = x_.contiguous(layout_of(x_)), mask = readable(mask_);
+  const int64_t batch = x.size(0), size = batch > 1 && one_at_a_time(grad, x, weight) ? 1 : batch;
+  const bool whole = size == batch;
+  const Tensor scaled = fresh(at::empty_like(grad.narrow(0, 0, size)));
+  const Tensor shown = wanted[1] ? fresh(at::empty_like(x.narrow(0, 0, size))) : x.narrow(0, 0, size);
+  Tensor grad_x = wanted[0] && !whole ? fresh(at::empty_like(x)) : Tensor(), grad_weight, grad_bias;
+  for (int64_t first = 0; first < batch || whole; first += size) {
+    const auto part = [&](const Tensor& t) { return t.size(0) == batch ? t.narrow(0, first, size) : t; };
+    const Tensor grad_part = part(grad), mask_part = part(mask), ratio_part = part(ratio);
+    const Tensor bias_part = wanted[2] ? at::empty({weight.size(0)}, ratio.options()) : Tensor();
+    dispatch(grad.scalar_type(), [&](auto scalar, auto accumulate) {
+      using scalar_t = decltype(scalar);
+      using acc_t = decltype(accumulate);
+      launch(grad, partial_conv::ScaleGrad<scalar_t, acc_t>{
+                       image_of(grad_part), grad_part.const_data_ptr<scalar_t>(), ratio_part.const_data_ptr<acc_t>(),
+                       scaled.mutable_data_ptr<scalar_t>(), wanted[2] ? bias_part.mutable_data_ptr<acc_t>() : nullptr});
+    });
+    if (wanted[1]) hide(part(x), mask_part, shown);
+    Tensor x_part, weight_part;
+    if (wanted[0] || wanted[1]) {
+      std::tie(x_part, weight_part, std::ignore) =
+          at::convolution_backward(scaled, shown, weight, c10::nullopt, stride, padding, dilation, false, {0, 0}, 1,
+                                   {wanted[0], wanted[1], false});
+    }
+    if (wanted[0]) {
+      x_part = x_part.contiguous(layout_of(x));
+      hide(x_part, mask_part, whole ? x_part : part(grad_x));
+    }
+    if (whole) {
+      grad_x = x_part, grad_weight = weight_part, grad_bias = bias_part;
+      break;
+    }
+    const auto add = [&](Tensor& sum, const Tensor& term) {
+      first == 0 ? void(sum = term.to(ratio.scalar_type())) : void(sum.add_(term));
+    };
+    if (wanted[1]) add(grad_weight, weight_part);
+    if (wanted[2]) add(grad_bias, bias_part);
   }
-  if (wanted[0]) {
-    grad_x = grad_x.contiguous(layout_of(x_));
-    hide(grad_x, mask, grad_x);
-  }
-  if (wanted[1]) grad_weight = grad_weight.contiguous(layout_of(weight));
+  if (wanted[1]) grad_weight = grad_weight.to(weight.scalar_type()).contiguous(layout_of(weight));
   if (wanted[2]) grad_bias = grad_bias.to(weight.scalar_type());
   return {grad_x, grad_weight, grad_bias};
 }

@@ -1,5 +1,7 @@
 #include "poisson/batch.h"
 
+#include "common/fresh.h"
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gt.h>
@@ -40,10 +42,8 @@ Planes<T> planes_of(Tensor& x, int64_t b) {
   return {x.mutable_data_ptr<T>() + b * x.stride(0), x.stride(1), x.stride(2)};
 }
 
-Tensor fresh(const Tensor& like, at::ScalarType dtype) {
-  Tensor out = at::empty(like.sizes(), like.options().dtype(dtype).memory_format(at::MemoryFormat::Contiguous));
-  if (out.nbytes() > (size_t(4) << 20)) advise_large_pages(out.mutable_data_ptr(), out.nbytes());
-  return out;
+Tensor room_for(const Tensor& like, at::ScalarType dtype) {
+  return fresh(at::empty(like.sizes(), like.options().dtype(dtype).memory_format(at::MemoryFormat::Contiguous)));
 }
 
 Outcome worst_of(const std::vector<Outcome>& outcomes) {
@@ -90,7 +90,7 @@ Tensor blend_batch(const SolverOf& solver, const Tensor& fill, const Tensor& ima
   const bool wide = fill.scalar_type() == at::kDouble || image.scalar_type() == at::kDouble;
   const auto dtype = wide ? at::kDouble : at::kFloat;
   const Tensor t = with_plain_rows(fill, dtype), i = with_plain_rows(image, dtype);
-  Tensor out = fresh(i, dtype);
+  Tensor out = room_for(i, dtype);
   if (out.numel() == 0) return out.to(image.scalar_type());
   std::vector<Outcome> outcomes(image.size(0));
   over_images(image.size(0), image.size(2) * image.size(3), [&](int64_t b) {
@@ -109,7 +109,7 @@ std::tuple<Tensor, Tensor> adjoint_batch(const SolverOf& solver, const Tensor& g
   const bool wide = grad.scalar_type() == at::kDouble;
   const auto dtype = wide ? at::kDouble : at::kFloat;
   const Tensor g = with_plain_rows(grad, dtype);
-  Tensor fill = fresh(g, dtype), image = fresh(g, dtype);
+  Tensor fill = room_for(g, dtype), image = room_for(g, dtype);
   if (g.numel() != 0) {
     over_images(g.size(0), g.size(2) * g.size(3), [&](int64_t b) {
       const auto one = solver(b);

@@ -4,8 +4,8 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include "common/fresh.h"
 #include "common/torch_cuda.h"
-#include "common/zeroed.h"
 #include "ops.h"
 #include "spd_map/kernels.h"
 
@@ -25,8 +25,7 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
   const c10::DeviceGuard guard(mask.device());
   const bool ready = mask.scalar_type() == at::kBool || mask.scalar_type() == at::kFloat;
   const Tensor readable = (ready ? mask : mask.gt(0.5)).contiguous();
-  const Tensor out = at::empty(mask.sizes(), mask.options().dtype(at::kFloat));
-  if (out.is_cpu() && out.nbytes() >= kFresh) advise_large_pages(out.mutable_data_ptr(), out.nbytes());
+  const Tensor out = fresh(at::empty(mask.sizes(), mask.options().dtype(at::kFloat)));
   const auto run = [&](auto m) {
     using mask_t = decltype(m);
     spd_map::Map<mask_t> map{readable.const_data_ptr<mask_t>(),
