@@ -18,6 +18,7 @@ from inpaintx.data.photo import read_photo
 from inpaintx.registry import registry
 from inpaintx.training.average import Average
 from inpaintx.training.checkpoint import checkpoints
+from inpaintx.training.export import export
 from inpaintx.training.update import Updater
 from inpaintx.training.watch import Watcher
 
@@ -132,6 +133,36 @@ def test_a_run_that_is_there_is_not_spoilt(toy_faces, tmp_path, given, words):
         run(toy_faces, tmp_path / "run", **given)
     after = weights(tmp_path / "run")
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_run_begins_from_weights(toy_faces, tmp_path):
+    run(toy_faces, tmp_path / "first", steps=3)
+    file = tmp_path / "first.safetensors"
+    made = export(tmp_path / "first", file, method=Toy())
+    seen = Seen()
+    given = {"init": str(file), "lr": 1e-12, "norm": True, "watch": [seen], "ema": 0.0}
+    run(toy_faces, tmp_path / "second", steps=1, **given)
+    first, second = (weights(tmp_path / name) for name in ("first", "second"))
+    for key in ("net.first.weight", "net.norm.weight", "net.last.bias"):
+        torch.testing.assert_close(first[key], second[key], rtol=0, atol=1e-6)
+    assert not torch.equal(first["critic.0.weight"], second["critic.0.weight"])
+    assert any(f"begun from first.safetensors, SHA-256 {made.sha256}" in words for (words,) in seen.events("note"))
+    file.unlink()  # a run that has a checkpoint needs it no more
+    run(toy_faces, tmp_path / "second", steps=2, resume=True)
+    exported = export(tmp_path / "second", tmp_path / "second.safetensors", method=Toy())
+    assert exported.metadata["training"]["init"] == f"first.safetensors, SHA-256 {made.sha256}"
+
+
+def test_a_run_does_not_begin_from_weights_of_another_network(toy_faces, tmp_path):
+    run(toy_faces, tmp_path / "first", steps=1, norm=False)
+    export(tmp_path / "first", tmp_path / "first.safetensors", method=Toy())
+    with pytest.raises(
+        InpaintxError, match=r"do not fit the network of this run; they were made with .*norm=False \(here True\)"
+    ):
+        run(toy_faces, tmp_path / "second", steps=1, init=str(tmp_path / "first.safetensors"))
+    with pytest.raises(InpaintxError, match="no weights 'nowhere'"):
+        run(toy_faces, tmp_path / "second", steps=1, init="nowhere")
+    assert not (tmp_path / "second").exists()
 
 
 def test_other_data_is_refused(toy_faces, tmp_path):

@@ -25,6 +25,9 @@ class TrainConfig(BaseModel):
     ----------
     seed
         Of the first weights, of the order, flips and holes of the images, and of what the method draws.
+    init
+        What the network begins from, to train it further or on other faces: a tag of the method's weights
+        (``"default"``) or a ``.safetensors`` file; empty: random weights. Discriminators begin from random ones.
     split, val_split
         Parts of the data that are trained on and validated on.
     holes, val_holes
@@ -55,6 +58,7 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0, lt=2**63)
+    init: str = ""
     split: str = "train"
     val_split: str = "val"
     holes: str = "strokes"

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import inpaintx
+from inpaintx import weights
 from inpaintx.data.files import make_folder, written_whole
 from inpaintx.data.holes import Holes, open_holes
 from inpaintx.data.sets import FaceSet, open_set
@@ -114,13 +115,15 @@ def train(
     if watch is None:
         bar = Bar()
         watch = [bar] if bar.console.is_jupyter else []
-    return _Run(fabric, settings, Path(data), out).go(watch if fabric.is_global_zero else [], earlier)
+    return _Run(fabric, settings, Path(data), out, earlier).go(watch if fabric.is_global_zero else [], earlier)
 
 
 class _Run:
     """One session of a run."""
 
-    def __init__(self, fabric: Fabric, settings: Settings, data: Path, out: Path) -> None:
+    def __init__(
+        self, fabric: Fabric, settings: Settings, data: Path, out: Path, earlier: dict[str, Any] | None
+    ) -> None:
         self.fabric, self.out = fabric, out
         self.method, self.config, self.options = settings.method, settings.config, settings.train
         options = self.options
@@ -128,6 +131,9 @@ class _Run:
         self.validation = self._open_validation(data) if options.validate_every else None
         self._seed(0, 0, rank=0)
         net = self.method.network(self.config).to(fabric.device).train()
+        begun_from = (earlier or {}).get("begun_from", "")
+        if options.init and not checkpoint.checkpoints(out):
+            begun_from = self._begin_from(net, options.init)
         self.trainer = self.method.trainer(net, self.config)
         for part in [*self.trainer.networks.values(), *vars(self.trainer).values()]:
             if isinstance(part, nn.Module):  # discriminators, and feature extractors that it holds
@@ -145,11 +151,25 @@ class _Run:
             "torch": torch.__version__,
             **settings.record(),
             "data": _describe(data, self.faces),
+            "begun_from": begun_from,
             "frozen": self.trainer.frozen,
             "processes": fabric.world_size,
             "hardware": hardware(fabric),
             "mean_colour": self.validation.floor if self.validation else {},
         }
+
+    def _begin_from(self, net: nn.Module, init: str) -> str:
+        """Load weights; their file's name and SHA-256."""
+        loaded = weights.load(self.method, self.config, init, torch.device("cpu"))
+        try:
+            net.load_state_dict(loaded.net.state_dict())
+        except RuntimeError:
+            pairs = ((key, loaded_value, getattr(self.config, key)) for key, loaded_value in loaded.config)
+            other = ", ".join(f"{key}={theirs} (here {ours})" for key, theirs, ours in pairs if theirs != ours)
+            raise InpaintxError(
+                f"weights {loaded.source} do not fit the network of this run; they were made with {other}"
+            ) from None
+        return f"{Path(loaded.source).name}, SHA-256 {weights.sha256(Path(loaded.source))}"
 
     def _open(self, data: Path, split: str, holes: str, wants: frozenset[str]) -> tuple[FaceSet, Holes | None]:
         """A part of the data, and its holes; None: those that the set itself has."""
@@ -200,8 +220,8 @@ class _Run:
         """Load the last checkpoint, if there is one yet; the steps that it has behind it."""
         for key in ("images", "fingerprint", "sources"):
             check_same(f"data {key}", earlier["data"][key], self.record["data"][key])
-        for key in ("frozen", "processes"):
-            check_same(key, earlier[key], self.record[key])
+        for key in ("begun_from", "frozen", "processes"):
+            check_same(key, earlier.get(key, ""), self.record[key])
         found = checkpoint.checkpoints(self.out)
         if not found:
             return 0
@@ -322,6 +342,8 @@ class _Run:
         size = sum(p.numel() for p in self.net.parameters())
         where = self.record["hardware"]
         yield f"method {self.method.name}, preset {self.record['preset']}, {size:,} parameters, on {where}"
+        if self.record["begun_from"]:
+            yield f"begun from {self.record['begun_from']}"
         yield from self.faces.notes
         yield from self.holes.notes if self.holes else []
         for name, outcome in self.trainer.frozen.items():

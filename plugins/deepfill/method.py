@@ -28,6 +28,7 @@ class DeepFillConfig(LearnedConfig):
     l1: float = Field(default=1.0, ge=0, description="weight of the L1 of both stages")
     coarse: float = Field(default=1.0, ge=0, description="weight of the coarse stage within it")
     adversarial: float = Field(default=1.0, ge=0)
+    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
     discount: float = Field(default=0.9, gt=0, le=1, description="v1: the L1's factor a pixel away from known ones")
     penalty: float = Field(default=10.0, ge=0, description="v1: weight of the critics' gradient penalty")
     critic_steps: int = Field(default=5, ge=1, description="v1: steps of the critics for one of the network")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inpaintx.nn.blocks import init_weights
 from inpaintx.nn.discriminators import GlobalLocalCritics, SNPatchGAN
-from inpaintx.nn.losses import discriminator_loss, generator_loss, gradient_penalty, l1_loss
+from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
 from inpaintx.trainer import Trainer
 
 from .method import DeepFillConfig, network_input
@@ -96,6 +96,8 @@ class V1Trainer(Trainer):
             "known": c.l1 * (c.coarse * l1_loss(coarse, image, outside) + l1_loss(fine, image, outside)),
             "adversarial": 2 * c.adversarial * generator_loss(critics(*parts(composite)), "wgan"),
         }
+        if c.blended:
+            terms["blended"] = c.blended * blended_loss(fine, image, mask)
         self.update("net", torch.stack(list(terms.values())).sum())
         return {"critics": d_loss.detach(), **{k: v.detach() for k, v in terms.items()}}
 
@@ -131,5 +133,7 @@ class V2Trainer(Trainer):
             "refined": c.l1 * l1_loss(fine, image),
             "adversarial": c.adversarial * generator_loss(judged(composite), "hinge"),
         }
+        if c.blended:
+            terms["blended"] = c.blended * blended_loss(fine, image, mask)
         self.update("net", torch.stack(list(terms.values())).sum())
         return {"discriminator": d_loss.detach(), **{k: v.detach() for k, v in terms.items()}}

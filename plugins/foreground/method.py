@@ -26,6 +26,7 @@ class ForegroundConfig(LearnedConfig):
     perceptual: float = Field(default=0.1, ge=0, description="weight of the features' loss (eq. 3)")
     adversarial: float = Field(default=1e-3, ge=0)
     background: float = Field(default=0.1, ge=0, description="weight of the L1 of holes outside the foreground")
+    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
     batch: int = Field(default=5, ge=1)
     steps: int = Field(default=540_000, ge=1)
     lr: float = Field(default=1e-4, gt=0)

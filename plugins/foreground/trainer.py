@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inpaintx.nn.blocks import init_weights
 from inpaintx.nn.discriminators import Critic
-from inpaintx.nn.losses import discriminator_loss, generator_loss, gradient_penalty, l1_loss
+from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
 from inpaintx.nn.vgg import load_vgg
 from inpaintx.trainer import Trainer
 
@@ -87,6 +87,8 @@ class ForegroundTrainer(Trainer):
         terms = foreground_losses(c, output, image, mask, foreground)
         if self.vgg is not None:
             terms["perceptual"] = c.perceptual * self._perceptual(composite, image, mask, foreground)
+        if c.blended:
+            terms["blended"] = c.blended * blended_loss(output, image, mask)
         terms["adversarial"] = c.adversarial * generator_loss(critic(composite), "wgan")
         self.update("net", torch.stack(list(terms.values())).sum())
         return {"critic": critic_loss.detach(), **{name: term.detach() for name, term in terms.items()}}

@@ -30,6 +30,7 @@ class HOGGuidedConfig(LearnedConfig):
     lr: float = Field(default=1e-4, gt=0)
     discriminator_lr: float = Field(default=1e-5, gt=0)
     adversarial: float = Field(default=0.1, ge=0, description="of the second stage")
+    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
     perceptual: float = Field(default=0.1, ge=0)
     style: float = Field(default=250.0, ge=0)
     vgg: Features = Field(default="random", description="what to do without VGG's official weights")
@@ -52,6 +53,7 @@ class HOGGuided(Method):
     name = "hog_guided"
     paper = "https://arxiv.org/abs/1901.00212"
     trained = True
+    blend = "poisson"
     Config = HOGGuidedConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": HOGGuidedConfig(),

@@ -9,6 +9,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.nn.blocks import init_weights
 from inpaintx.nn.discriminators import PatchGAN
 from inpaintx.nn.losses import (
+    blended_loss,
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
@@ -111,6 +112,8 @@ class HOGGuidedTrainer(Trainer):
             "l1": l1_loss(output, image) / (mask.mean().clamp_min(1e-3) if edgeconnect else 1.0),
             "adversarial": c.adversarial * generator_loss(judge(output)[-1], "nsgan"),
         }
+        if c.blended:
+            terms["blended"] = c.blended * blended_loss(output, image, mask)
         if self.vgg is not None:
             have, want = self.vgg(output), self.vgg.target(image)
             terms["perceptual"] = c.perceptual * perceptual_loss(have, want, self.perceptual_taps)

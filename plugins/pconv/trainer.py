@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.losses import l1_loss, perceptual_loss, style_loss, tv_loss
+from inpaintx.nn.losses import blended_loss, l1_loss, perceptual_loss, style_loss, tv_loss
 from inpaintx.nn.vgg import VGG, load_vgg
-from inpaintx.ops import poisson_blend
 from inpaintx.trainer import Trainer
 
 from .method import PConvConfig
@@ -21,7 +20,6 @@ TAPS = {
     "unet": (("pool1", "pool2", "pool3"), ("pool1", "pool2", "pool3")),
     "prior": (("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), ("relu2_2", "relu3_3", "relu4_3")),
 }
-BLEND_TOLERANCE = 1e-3  # half a grey level
 
 
 class PConvLoss(nn.Module):
@@ -50,8 +48,7 @@ class PConvLoss(nn.Module):
             "tv": c.tv * tv_loss(composite, mask),
         }
         if c.blended:
-            joined = poisson_blend(output.float(), image, mask, tol=BLEND_TOLERANCE)
-            terms["blended"] = c.blended * l1_loss(joined, image, hole.float())
+            terms["blended"] = c.blended * blended_loss(output, image, mask)
         if self.vgg is None:
             return terms
         features = [self._features(self.vgg, net, x) for x in (output, composite)]
