@@ -1,0 +1,46 @@
+"""The loss of the blended fill, in every method that has it."""
+
+import pytest
+import torch
+
+from inpaintx.nn.losses import blended_loss
+from inpaintx.registry import registry
+
+
+def batch(size):
+    draw = torch.Generator().manual_seed(0)
+    mask = torch.zeros(2, 1, size, size)
+    mask[..., size // 4 : size // 2, size // 4 : size // 2] = 1
+    return {"image": torch.rand(2, 3, size, size, generator=draw), "mask": mask, "foreground": torch.ones_like(mask)}
+
+
+def test_only_the_tone_of_a_fill_is_free():
+    image, mask = (batch(16)[key] for key in ("image", "mask"))
+    assert float(blended_loss(image + 0.25, image, mask)) < 1e-4
+    assert float(blended_loss(image.flip(3), image, mask)) > 0.01
+    assert float(blended_loss(image.flip(3), image, torch.zeros_like(mask))) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("pconv", {"width": 8, "levels": 4}),
+        ("hog_guided", {"shape_steps": 1, "true_guidance_steps": 0}),
+        ("foreground", {}),
+        ("deepfill", {"version": "v1"}),
+        ("deepfill", {"version": "v2"}),
+    ],
+)
+def test_the_term_is_there_when_asked_for(name, options):
+    method = registry().method(name)
+    for weight in (0.0, 2.0):
+        config = method.config("tiny", **options, blended=weight)
+        torch.manual_seed(0)
+        net = method.network(config).train()
+        trainer = method.trainer(net, config)
+        steps = 2 if name == "hog_guided" else 1  # the first is of the map alone
+        for _ in range(steps):
+            terms = trainer.step(batch(config.size))
+            trainer.advance()
+        assert ("blended" in terms) == (weight > 0)
+        assert weight == 0 or float(terms["blended"]) > 0
