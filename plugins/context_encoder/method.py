@@ -33,6 +33,8 @@ class ContextEncoderConfig(LearnedConfig):
         Of the discriminator, and how many times that the network's is.
     adversarial
         Share of the adversarial loss; the rest is the squared error's.
+    blended
+        Weight of the L1 of hidden pixels after Poisson blending; ``"random"`` only.
     """
 
     size: int = Field(128, ge=64)
@@ -48,6 +50,7 @@ class ContextEncoderConfig(LearnedConfig):
     learning_rate: float = Field(2e-4, gt=0)
     generator_rate: float = Field(10.0, gt=0)
     adversarial: float = Field(0.001, ge=0, le=1)
+    blended: float = Field(0.0, ge=0)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -55,6 +58,8 @@ class ContextEncoderConfig(LearnedConfig):
             raise ValueError(f"size must be a power of two from 64, got {self.size}")
         if 4 * self.overlap >= self.size:
             raise ValueError(f"overlap {self.overlap} leaves nothing of the square of {self.size // 2} pixels")
+        if self.blended and self.variant == "centre":
+            raise ValueError("variant 'centre' predicts no pixels outside its square to blend with; set blended=0")
         return self
 
 
@@ -121,4 +126,5 @@ class ContextEncoder(Method):
             learning_rate=config.learning_rate,
             generator_rate=config.generator_rate,
             adversarial=config.adversarial,
+            blended=config.blended,
         )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from inpaintx.nn.blocks import init_weights
 from inpaintx.nn.discriminators import DCGANDiscriminator
-from inpaintx.nn.losses import discriminator_loss, generator_loss
+from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss
 from inpaintx.trainer import Trainer
 
 from .network import Variant
@@ -53,6 +53,7 @@ class ContextEncoderTrainer(Trainer):
         learning_rate: float,
         generator_rate: float,
         adversarial: float,
+        blended: float,
     ) -> None:
         device = next(net.parameters()).device
         discriminator = DCGANDiscriminator(size if variant == "random" else size // 2, width).to(device)
@@ -66,7 +67,7 @@ class ContextEncoderTrainer(Trainer):
         )
         self.size, self.variant, self.overlap = size, variant, overlap
         self.weights = loss_weights(size, overlap, overlap_weight).to(device)
-        self.known_weight, self.adversarial = known_weight, adversarial
+        self.known_weight, self.adversarial, self.blended = known_weight, adversarial, blended
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update both once."""
@@ -88,5 +89,8 @@ class ContextEncoderTrainer(Trainer):
         self.update("discriminator", judge)
         error = squared_error(predicted, target, weights)
         fool = generator_loss(discriminator(judged), "nsgan")
-        self.update("net", (1 - self.adversarial) * error + self.adversarial * fool)
-        return {"l2": error.detach(), "adversarial": fool.detach(), "discriminator": judge.detach()}
+        terms = {"l2": (1 - self.adversarial) * error, "adversarial": self.adversarial * fool}
+        if self.blended:
+            terms["blended"] = self.blended * blended_loss(predicted, target, mask)
+        self.update("net", torch.stack(list(terms.values())).sum())
+        return {"discriminator": judge.detach(), **{name: term.detach() for name, term in terms.items()}}
