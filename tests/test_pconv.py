@@ -14,6 +14,7 @@ from inpaintx import InpaintxError, weights
 from inpaintx.cli import run
 from inpaintx.errors import UntrainedWarning
 from inpaintx.inpaint import Painter
+from inpaintx.method import fill
 from inpaintx.ops import partial_conv2d_ref, poisson_blend
 from inpaintx.testing import run_rules
 
@@ -216,6 +217,17 @@ def test_the_blended_fill_counts_without_its_tone():
     (gradient,) = torch.autograd.grad(term, output)
     assert gradient.abs().sum() > 0
     assert float(gradient.sum()) == pytest.approx(0, abs=1e-3 * float(gradient.abs().sum()))
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_with_both_sides_the_mirror_images_fill_is_the_fill_mirrored(mirrored):
+    method = PConv()
+    torch.manual_seed(0)
+    net = method.network(method.config("tiny", levels=3, size=32, mirrored=mirrored)).eval()
+    image, mask = (batch()[key] for key in ("image", "mask"))
+    one = fill(method, net, image, mask).image
+    other = fill(method, net, image.flip(3), mask.flip(3)).image.flip(3)
+    assert torch.allclose(one, other, atol=1e-4) == mirrored
 
 
 def test_fine_tuning_freezes_the_encoders_statistics_and_lowers_the_rate():
