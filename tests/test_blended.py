@@ -27,6 +27,7 @@ def test_only_the_tone_of_a_fill_is_free():
         ("pconv", {"width": 8, "levels": 4}),
         ("hog_guided", {"shape_steps": 1, "true_guidance_steps": 0}),
         ("foreground", {}),
+        ("pix2pix_attention", {}),
         ("context_encoder", {}),
         ("deepfill", {"version": "v1"}),
         ("deepfill", {"version": "v2"}),

@@ -26,6 +26,7 @@ class Pix2PixAttentionConfig(LearnedConfig):
     discriminator_width: int = Field(default=64, ge=4)
     spectral: bool = Field(default=False, description="spectral norm in the discriminator in place of batch norm")
     l1: float = Field(default=100.0, ge=0, description="weight of the L1 to the true image")
+    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
     lr: float = Field(default=2e-4, gt=0)
 
 

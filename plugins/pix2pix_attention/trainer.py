@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from inpaintx.nn.blocks import init_weights
 from inpaintx.nn.discriminators import PatchGAN
-from inpaintx.nn.losses import discriminator_loss, generator_loss, l1_loss
+from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, l1_loss
 from inpaintx.trainer import Trainer
 
 from .method import Pix2PixAttentionConfig, network_input
@@ -37,7 +37,11 @@ class Pix2PixTrainer(Trainer):
         judged = discriminator(torch.cat([given, fake.detach()], 1))[-1]
         d_loss = discriminator_loss(discriminator(torch.cat([given, real], 1))[-1], judged, "nsgan") / 2
         self.update("discriminator", d_loss)
-        adversarial = generator_loss(discriminator(torch.cat([given, fake], 1))[-1], "nsgan")
-        l1 = self.config.l1 * l1_loss(fake, real)
-        self.update("net", adversarial + l1)
-        return {"discriminator": d_loss.detach(), "adversarial": adversarial.detach(), "l1": l1.detach()}
+        terms = {
+            "adversarial": generator_loss(discriminator(torch.cat([given, fake], 1))[-1], "nsgan"),
+            "l1": self.config.l1 * l1_loss(fake, real),
+        }
+        if self.config.blended:
+            terms["blended"] = self.config.blended * blended_loss(fake, real, batch["mask"])
+        self.update("net", torch.stack(list(terms.values())).sum())
+        return {"discriminator": d_loss.detach(), **{name: term.detach() for name, term in terms.items()}}
