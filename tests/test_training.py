@@ -159,7 +159,9 @@ def test_a_run_does_not_begin_from_weights_of_another_network(toy_faces, tmp_pat
     with pytest.raises(
         InpaintxError, match=r"do not fit the network of this run; they were made with .*norm=False \(here True\)"
     ):
-        run(toy_faces, tmp_path / "second", steps=1, init=str(tmp_path / "first.safetensors"))
+        run(toy_faces, tmp_path / "second", steps=1, preset="default", init=str(tmp_path / "first.safetensors"))
+    run(toy_faces, tmp_path / "third", steps=1, init=str(tmp_path / "first.safetensors"), workers=0)
+    assert not any("norm" in key for key in weights(tmp_path / "third"))  # as the weights' options have it
     with pytest.raises(InpaintxError, match="no weights 'nowhere'"):
         run(toy_faces, tmp_path / "second", steps=1, init="nowhere")
     assert not (tmp_path / "second").exists()

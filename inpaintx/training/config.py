@@ -5,10 +5,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from inpaintx import weights
 from inpaintx.errors import InpaintxError
 from inpaintx.method import LearnedConfig, Method, changed
 
@@ -27,7 +29,8 @@ class TrainConfig(BaseModel):
         Of the first weights, of the order, flips and holes of the images, and of what the method draws.
     init
         What the network begins from, to train it further or on other faces: a tag of the method's weights
-        (``"default"``) or a ``.safetensors`` file; empty: random weights. Discriminators begin from random ones.
+        (``"default"``) or a ``.safetensors`` file; empty: random weights. Discriminators begin from random ones. Unless
+        a preset is named, the method's options are those of the weights.
     split, val_split
         Parts of the data that are trained on and validated on.
     holes, val_holes
@@ -109,7 +112,7 @@ def settle(
     Parameters
     ----------
     preset
-        None: the earlier run's, else ``"default"``.
+        None: the earlier run's, else those of the weights that it begins from, else ``"default"``.
     options
         By name; a name that method and loop both have is written ``method.NAME`` or ``run.NAME``.
     earlier
@@ -129,6 +132,8 @@ def settle(
             f"method {method.name!r} defines trainer(), but its Config does not derive from inpaintx.LearnedConfig"
         )
     own, loop = _divide(method, base, options)
+    if earlier is None and preset is None and loop.get("init"):
+        base = cast(LearnedConfig, weights.load(method, base, str(loop["init"]), torch.device("cpu")).config)
     train = TrainConfig.model_validate({})
     if earlier is not None:
         check_same("method", earlier["method"], method.name)
