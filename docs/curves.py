@@ -37,11 +37,9 @@ def read(runs: list[Path]) -> dict[str, list[list[float]]]:
 
 
 def thinned(curve: list[list[float]]) -> list[list[float]]:
-    """The first 20 points as they are, the others averaged in groups."""
+    """The first 20 points, and of the others every so many, the last among them."""
     head, rest = curve[:20], curve[20:]
-    size = -(-len(rest) // POINTS)
-    groups = [rest[i : i + size] for i in range(0, len(rest), size or 1)]
-    return head + [[group[-1][0], mean(value for _, value in group)] for group in groups]
+    return head + rest[:: -max(1, -(-len(rest) // POINTS))][::-1]
 
 
 def draw(record: dict[str, dict[str, list[list[float]]]]) -> None:

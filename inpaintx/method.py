@@ -35,7 +35,7 @@ class LearnedConfig(Config):
         Images of one update, and number of updates.
     mirrored
         Fill the mirror image as well, and take the mean of both: twice the time, usually somewhat nearer to the truth.
-        Not for methods that draw their fills at random: the mean of two draws is neither.
+        Not for methods that draw their fills at random.
     """
 
     size: int = Field(default=256, ge=8)
@@ -109,6 +109,8 @@ class Method:
         How the fill is joined to the photo unless the user says otherwise: ``"none"``: pasted; ``"poisson"``: by
         Poisson blending; ``"poisson_interior"``: by Poisson blending that takes nothing from the output outside the
         hole, for a method whose output has a seam of its own at the rim.
+    draws
+        Whether fills are drawn at random, so that two calls differ.
     """
 
     name: ClassVar[str]
@@ -124,6 +126,7 @@ class Method:
     takes: ClassVar[frozenset[str]] = frozenset()
     stored: ClassVar[frozenset[str] | None] = None
     blend: ClassVar[Blend] = "none"
+    draws: ClassVar[bool] = False
 
     def config(self, preset: str = "default", **options: Any) -> BaseModel:
         """Make the options of a preset with some of them changed.
@@ -182,6 +185,10 @@ class Method:
             ``blend="poisson"``, for the gradients across it, unless they are the image's own).
         """
         raise NotImplementedError(f"method {self.name!r} does not define inpaint()")
+
+    def tuned(self, config: BaseModel) -> BaseModel:
+        """Options of a training that begins from weights made with ``config``: without what those began from."""
+        return config
 
     def trainer(self, net: nn.Module, config: BaseModel) -> Trainer:
         """Make what trains the network (:class:`Trainer`); a method that is not trained does not define it."""
@@ -309,6 +316,11 @@ def _run(method: Method, net: nn.Module, shown: Tensor, mask: Tensor, generator:
     with torch.no_grad():
         raw = method.inpaint(net, x, m, generator=generator)
         if getattr(config, "mirrored", False):
+            if method.draws:
+                raise InpaintxError(
+                    f"method {method.name!r} draws its fills at random, and the mean of two draws is no fill; "
+                    "set mirrored=false"
+                )
             other = method.inpaint(net, x.flip(3), m.flip(3), generator=generator).flip(3)
             raw = (raw + other) / 2
     if raw.shape != x.shape:

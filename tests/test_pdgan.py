@@ -13,9 +13,11 @@ from test_pconv import official_prior
 from torch import nn
 
 from inpaintx import InpaintxError, inpaint, weights
+from inpaintx.method import fill
 from inpaintx.nn.fan import FAN, save_fan
 from inpaintx.ops import spd_map
 from inpaintx.testing import run_rules
+from inpaintx.training.config import settle
 
 TINY = {"size": 32, "width": 4, "prior_steps": 0, "steps": 10, "batch": 2}
 
@@ -51,6 +53,19 @@ def test_parameter_counts(preset, expected):
 def test_discriminator_has_as_many_parameters_as_the_paper_s():
     with torch.device("meta"):
         assert sum(p.numel() for p in discriminator(64).parameters()) == 5_533_826
+
+
+def test_a_training_from_the_shipped_weights_keeps_their_prior_and_wants_no_file():
+    settings = settle(PDGAN(), None, {"init": "default", "steps": 3, "vgg": "skip"})
+    assert (settings.config.prior, settings.config.prior_steps) == ("", 0)
+    net = PDGAN().network(settings.config)
+    assert PDGAN().trainer(net, settings.config).frozen["prior"] == "what the run began from"
+
+
+def test_the_mean_of_two_draws_is_refused():
+    net, _ = make(mirrored=True)
+    with pytest.raises(InpaintxError, match="draws its fills at random"):
+        fill(PDGAN(), net.eval(), batch()["image"], batch()["mask"])
 
 
 def test_rows_of_the_table_are_presets():

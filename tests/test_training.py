@@ -147,6 +147,10 @@ def test_a_run_begins_from_weights(toy_faces, tmp_path):
         torch.testing.assert_close(first[key], second[key], rtol=0, atol=1e-6)
     assert not torch.equal(first["critic.0.weight"], second["critic.0.weight"])
     assert any(f"begun from first.safetensors, SHA-256 {made.sha256}" in words for (words,) in seen.events("note"))
+    again = export(tmp_path / "first", tmp_path / "again.safetensors", method=Toy())
+    assert again.sha256 == made.sha256
+    with pytest.raises(InpaintxError, match="was made with init=first[.]safetensors and cannot"):
+        run(toy_faces, tmp_path / "second", steps=2, resume=True, init=str(tmp_path / "again.safetensors"))
     file.unlink()  # a run that has a checkpoint needs it no more
     run(toy_faces, tmp_path / "second", steps=2, resume=True)
     exported = export(tmp_path / "second", tmp_path / "second.safetensors", method=Toy())

@@ -11,6 +11,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
+
 #include "common/fresh.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
@@ -185,11 +187,13 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   return {y, new_mask, ratio};
 }
 
-// Images one by one: the room to work in stays in cache, or at least small. The library repacks the weights each time,
-// so they must be small against an image. Depends on shapes alone, so that results do not depend on the number of
-// threads.
+// Images one by one, where they are not small: the room to work in stays in cache, or at least small. The library
+// repacks the weights each time, so they must be small against an image. Depends on shapes alone, so that results do not
+// depend on the number of threads.
 bool one_at_a_time(const Tensor& grad, const Tensor& x, const Tensor& weight) {
-  return !on_cuda(x) && 4 * weight.numel() * x.size(0) <= x.numel() + grad.numel();
+  constexpr int64_t kLeast = 1 << 16;  // values
+  const int64_t image = (x.numel() + grad.numel()) / x.size(0);
+  return !on_cuda(x) && image >= std::max(kLeast, 4 * weight.numel());
 }
 
 // g' = g K/S;  dW from valid * x and g';  dx = valid * convT(g');  db = sum of g where S > 0

@@ -25,7 +25,7 @@ __all__ = [
 
 GANMode = Literal["nsgan", "hinge", "wgan", "lsgan"]
 Logits = Tensor | Sequence[Tensor]
-BLEND_TOLERANCE = 1e-3  # an eighth of a grey level in [-1,1], a quarter in [0,1]
+BLEND_TOLERANCE = 1e-3  # relative to the rim's data: about half a grey level in usual holes
 
 
 def l1_loss(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -37,8 +37,9 @@ def l1_loss(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
 def blended_loss(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """L1 of the fill as Poisson blending joins it to the known pixels.
 
-    A network whose fills are blended is so trained for what is seen of it: its own offset of colour costs nothing,
-    its gradients count. The gradient passes through the solver.
+    A network whose fills are blended (``Method.blend = "poisson"``) is so trained for what is seen of it: its own
+    offset of colour costs nothing, its gradients count, those across the rim among them. The gradient passes through
+    the solver.
 
     Parameters
     ----------

@@ -81,8 +81,9 @@ class TrainConfig(BaseModel):
     compile: bool = False
 
 
-# what may differ between a run and its resumption, because it changes no weight
-FREE = {"workers", "checkpoint_every", "log_every"}
+# what may differ between a run and its resumption, because it changes no weight; what a run began from is compared by
+# its content
+FREE = {"workers", "checkpoint_every", "log_every", "mirrored", "init"}
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ def settle(
         )
     own, loop = _divide(method, base, options)
     if earlier is None and preset is None and loop.get("init"):
-        base = cast(LearnedConfig, weights.load(method, base, str(loop["init"]), torch.device("cpu")).config)
+        loaded = weights.load(method, base, str(loop["init"]), torch.device("cpu"))
+        base = cast(LearnedConfig, method.tuned(loaded.config))
     train = TrainConfig.model_validate({})
     if earlier is not None:
         check_same("method", earlier["method"], method.name)

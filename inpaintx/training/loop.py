@@ -134,6 +134,8 @@ class _Run:
         begun_from = (earlier or {}).get("begun_from", "")
         if options.init and not checkpoint.checkpoints(out):
             begun_from = self._begin_from(net, options.init)
+        elif options.init.endswith(".safetensors"):  # it may be gone, but not another
+            check_same("init", begun_from.split(",")[0], Path(options.init).name)
         self.trainer = self.method.trainer(net, self.config)
         for part in [*self.trainer.networks.values(), *vars(self.trainer).values()]:
             if isinstance(part, nn.Module):  # discriminators, and feature extractors that it holds

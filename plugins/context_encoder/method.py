@@ -98,7 +98,7 @@ class ContextEncoder(Method):
         """
         config: ContextEncoderConfig = net.config
         if config.variant == "random":
-            return torch.where(mask > 0.5, net(shown_to_network(image, mask)) / 2 + 0.5, image)
+            return net(shown_to_network(image, mask)) / 2 + 0.5
         window, hidden = square(config.size), square(config.size, config.overlap)
         whole = torch.zeros_like(mask)
         whole[hidden] = 1

@@ -89,8 +89,10 @@ class ContextEncoderTrainer(Trainer):
         self.update("discriminator", judge)
         error = squared_error(predicted, target, weights)
         fool = generator_loss(discriminator(judged), "nsgan")
-        terms = {"l2": (1 - self.adversarial) * error, "adversarial": self.adversarial * fool}
+        terms = {"l2": error, "adversarial": fool}
+        loss = (1 - self.adversarial) * error + self.adversarial * fool
         if self.blended:
-            terms["blended"] = self.blended * blended_loss(predicted, target, mask)
-        self.update("net", torch.stack(list(terms.values())).sum())
+            terms["blended"] = blended_loss(predicted, target, mask)
+            loss = loss + self.blended * terms["blended"]
+        self.update("net", loss)
         return {"discriminator": judge.detach(), **{name: term.detach() for name, term in terms.items()}}

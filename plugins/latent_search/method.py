@@ -129,6 +129,7 @@ class Yeh(Method):
     }
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
     takes, stored, blend = frozenset({"qiang"}), NETWORK, "poisson"
+    draws = True
 
     def build(self, config: Any) -> nn.Module:
         """Make the DCGAN."""
@@ -156,6 +157,7 @@ class Qiang(Method):
     }
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
     takes, stored, blend = frozenset({"yeh"}), NETWORK, "poisson"
+    draws = True
 
     def build(self, config: Any) -> nn.Module:
         """Make the DCGAN."""

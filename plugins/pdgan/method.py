@@ -87,6 +87,7 @@ class PDGAN(Method):
     trained = True
     fixed = True
     blend = "poisson_interior"
+    draws = True
     Config = PDGANConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": FULL,
@@ -131,6 +132,10 @@ class PDGAN(Method):
         """Draw one vector a call, for all images of the batch."""
         z = torch.randn(1, net.generator.z, generator=generator, device=image.device).expand(len(image), -1)
         return (net(z, 2 * image - 1, mask) + 1) / 2
+
+    def tuned(self, config: Any) -> BaseModel:
+        """The weights hold the prior, too."""
+        return config.model_copy(update={"prior": "", "prior_steps": 0, "fan_path": ""})
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """The prior first, unless it is given; then generator and discriminator in turn."""

@@ -76,7 +76,7 @@ class PDGANTrainer(Trainer):
             schedulers["prior"] = LambdaLR(optimizers["prior"], lambda step: faded(step / self.prior_steps))
             self.prior_loss = PConvLoss(_prior_config(config)).to(self.device)
         self.vgg, vgg = load_vgg(16, TAPS, config.vgg, normalize=config.vgg_normalize)
-        trained = "trained in this run" if self.prior_steps else "random"
+        trained = "trained in this run" if self.prior_steps else "what the run began from"
         prior = f"file {Path(config.prior).name}@{weights.sha256(Path(config.prior))[:8]}" if config.prior else trained
         frozen = {"vgg": vgg, "prior": prior}
         self.fan = None

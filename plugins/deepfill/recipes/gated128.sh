@@ -19,7 +19,8 @@ stage() {  # NAME STEPS OPTIONS...
 }
 
 stage first "$steps"
-inpaintx export "$run/first" -o "$run/first.safetensors" --overwrite --licence "research use only, as its images"
+[ -f "$run/first.safetensors" ] || inpaintx export "$run/first" -o "$run/first.safetensors" \
+  --licence "research use only, as its images"
 stage blended "$blended_steps" --set init="$run/first.safetensors" --set blended=6
 inpaintx export "$run/blended" -o "$run/gated128.safetensors" --half --overwrite \
   --licence "research use only, as its images"
