@@ -149,7 +149,7 @@ def test_a_run_begins_from_weights(toy_faces, tmp_path):
     assert any(f"begun from first.safetensors, SHA-256 {made.sha256}" in words for (words,) in seen.events("note"))
     again = export(tmp_path / "first", tmp_path / "again.safetensors", method=Toy())
     assert again.sha256 == made.sha256
-    with pytest.raises(InpaintxError, match="was made with init=first[.]safetensors and cannot"):
+    with pytest.raises(InpaintxError, match=r"was made with init=first\.safetensors and cannot"):
         run(toy_faces, tmp_path / "second", steps=2, resume=True, init=str(tmp_path / "again.safetensors"))
     file.unlink()  # a run that has a checkpoint needs it no more
     run(toy_faces, tmp_path / "second", steps=2, resume=True)

@@ -188,8 +188,8 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
 }
 
 // Images one by one, where they are not small: the room to work in stays in cache, or at least small. The library
-// repacks the weights each time, so they must be small against an image. Depends on shapes alone, so that results do not
-// depend on the number of threads.
+// repacks the weights each time, so they must be small against an image. Depends on shapes alone, so that results do
+// not depend on the number of threads.
 bool one_at_a_time(const Tensor& grad, const Tensor& x, const Tensor& weight) {
   constexpr int64_t kLeast = 1 << 16;  // values
   const int64_t image = (x.numel() + grad.numel()) / x.size(0);
