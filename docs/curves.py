@@ -3,6 +3,7 @@
 ``python docs/curves.py record NAME RUN [RUN ...]`` puts a run's losses and validations under NAME into
 docs/results/curves.json (several runs: each began from the one before) and draws docs/results/curves.png.
 ``python docs/curves.py compare NAME RUN`` prints how far RUN is from the recorded curve, loss by loss.
+Drawing needs matplotlib (of the extra ``bench``).
 """
 
 import argparse
