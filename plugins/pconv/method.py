@@ -83,10 +83,10 @@ class PConv(Method):
     weights: ClassVar[dict[str, Weights]] = {
         "default": Weights(
             "prior128.safetensors",
-            sha256="951d7725ea0650c6b4d1677840b5a173db0658d41d219eb91517826c8a41ac11",
+            sha256="e2a9d7b0d86849b2e36172c6bc5f75dfc6b4a4eabcdb634ff45213e92e05c761",
             preset="prior",
             licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 14,000 steps of 8 on one CPU core",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 36,000 steps of 8 on one CPU core",
         )
     }
 

@@ -56,9 +56,9 @@ class Pix2PixAttention(Method):
     weights: ClassVar[dict[str, Weights]] = {
         "default": Weights(
             "unet128.safetensors",
-            sha256="4d8e301868d63029527d6d26c4c5c316b8ccf3817580a5eeabe485640741db78",
+            sha256="752de6efb73f2a188d6bb29b300635048830182b6c4aa163ad3ce58bb161f47f",
             licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 5,000 steps of 8 on one CPU core",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 7,000 steps of 8 on one CPU core",
         )
     }
 
