@@ -67,9 +67,9 @@ class DeepFill(Method):
     weights: ClassVar[dict[str, Weights]] = {
         "default": Weights(
             "gated128.safetensors",
-            sha256="76b2537d77bcdb2306162ea663cc67ee74e9ffac74412bbb740f1fb3dd50769d",
+            sha256="ba61141704c22680e430dcf2f9677f6e4e6641d3220ec80d04c4ce099f78113e",
             licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 1,000 steps of 8 on one CPU core",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 2,000 steps of 8 on one CPU core",
         )
     }
 
