@@ -86,7 +86,7 @@ class PConv(Method):
             sha256="e2a9d7b0d86849b2e36172c6bc5f75dfc6b4a4eabcdb634ff45213e92e05c761",
             preset="prior",
             licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 36,000 steps of 8 on one CPU core",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 32,000 steps of 8 on one CPU core",
         )
     }
 
