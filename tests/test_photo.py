@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import cache
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def profile(space: bytes = b"RGB ") -> bytes:
     return bytes(body)
 
 
+@cache  # a profile holds the second that it was made in
 def srgb() -> bytes:
     from PIL import ImageCms
 
