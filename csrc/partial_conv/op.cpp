@@ -170,12 +170,12 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   const Tensor b = bias ? bias->contiguous() : Tensor();
   Tensor y;
   if (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window)) {
-    y = fresh(at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
-                        x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast));
+    y = at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
+                  x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
     partial_conv::convolve_tiles(x, mask, weight, b, ratio, window, y);
     return {y, new_mask, ratio};
   }
-  y = at::conv2d(hide(x, mask, fresh(at::empty_like(x))), weight, {}, stride, padding, dilation);
+  y = at::conv2d(hide(x, mask, at::empty_like(x)), weight, {}, stride, padding, dilation);
   y = y.contiguous(layout_of(x));
   dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
     using scalar_t = decltype(scalar);
