@@ -1,13 +1,13 @@
 #include "poisson/batch.h"
 
-#include "common/fresh.h"
-
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gt.h>
 
 #include <cmath>
 #include <vector>
+
+#include "common/fresh.h"
 
 namespace inpaintx::poisson {
 namespace {

@@ -129,8 +129,8 @@ std::vector<float> chebyshev(int steps, double low, double high) {
     const double node = std::cos(std::acos(-1.) * (2 * k + 1) / (2 * omega.size()));
     omega[k] = float(1 / ((high + low) / 2 + (high - low) / 2 * node));
   }
-  std::reverse(omega.begin(),
-               omega.end());  // the large ones first: what they amplify, rounding among it, is damped after
+  // The large ones first: what they amplify, rounding among it, is damped by those that follow.
+  std::reverse(omega.begin(), omega.end());
   return omega;
 }
 

@@ -1,26 +1,7 @@
 #!/bin/sh
-# The context encoder for any hole at 128x128, in two runs: the second begins from the first's weights and
-# trains what Poisson blending makes of a fill as well. Run it again to go on after a stop.
+# The context encoder for any hole at 128x128; run it again to go on after a stop.
 # Usage: random128.sh FACES RUN [STEPS [BLENDED_STEPS]]
-set -eu
-# glibc keeps freed memory for the next step instead of giving it back
-export GLIBC_TUNABLES="${GLIBC_TUNABLES-glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=4294967295:glibc.malloc.top_pad=268435456}"
-faces=$1 run=$2 steps=${3:-1500} blended_steps=${4:-1500}
-mkdir -p "$run"
-
-stage() {  # NAME STEPS OPTIONS...
-  name=$1 count=$2 resume=
-  shift 2
-  [ -d "$run/$name" ] && resume=--resume
-  inpaintx train context_encoder "$faces" -o "$run/$name" --preset default --seed 0 --steps "$count" \
-    --set batch=8 \
-    --set holes=strokes:ratio=0.05-0.6+walk:ratio=0.05-0.6+box+centre --set ema=0.999 --set precision=bf16-mixed \
-    --set checkpoint_every=500 --set val_images=128 "$@" $resume
-}
-
-stage first "$steps"
-[ -f "$run/first.safetensors" ] || inpaintx export "$run/first" --which last -o "$run/first.safetensors" \
-  --licence "research use only, as its images"
-stage blended "$blended_steps" --set init="$run/first.safetensors" --set blended=6
-inpaintx export "$run/blended" --which last -o "$run/random128.safetensors" --half --overwrite \
-  --licence "research use only, as its images"
+. "$(dirname "$0")/../../two_runs.sh"
+two_runs context_encoder random128.safetensors last "${3:-1500}" "${4:-1500}" \
+  "--set batch=8" \
+  "--set blended=6"
