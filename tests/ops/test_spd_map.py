@@ -34,6 +34,15 @@ def test_improved_equals_reference(n, kernel_size, update, device):
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kernel_size", [3, 7, 9])
+def test_improved_of_each_width(kernel_size):
+    torch.manual_seed(0)
+    for width in range(1, 50):
+        mask = (torch.rand(3, 1, 5, width) < 0.8).float()
+        ours, theirs = (f(mask, 12, kernel_size, kind="improved") for f in (spd_map, spd_map_ref))
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 150)),
