@@ -81,13 +81,14 @@ cap_jobs()
 def extension() -> Extension:
     sources = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.cpp"))
     cxx = ["-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
-    cxx += ["-Wall", "-Wno-unknown-pragmas", "-g0"]
+    # Python's own -fwrapv would hide overflows, and row[i - 1] need not lie beside row[i] then: loops become gathers.
+    cxx += ["-fno-wrapv", "-Wall", "-Wno-unknown-pragmas", "-g0"]
     link = ["-Wl,--strip-debug"] if sys.platform == "linux" else []
     if torch.backends.openmp.is_available() and sys.platform != "darwin":
         cxx.append("-fopenmp")  # ATen's parallel_for is a header: it must see the OpenMP that torch was built with
     if SANITIZE:
         cxx += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g1"]
-        cxx += ["-fno-wrapv", "-D_GLIBCXX_ASSERTIONS"]  # Python's own flags would hide overflows
+        cxx += ["-D_GLIBCXX_ASSERTIONS"]
         link = ["-fsanitize=address,undefined"]
     include = [str(ROOT / "csrc")]
     if EMULATE:

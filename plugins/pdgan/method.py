@@ -41,6 +41,7 @@ class PDGANConfig(LearnedConfig):
     diversity_eps: float = Field(default=1e-2, gt=0)
     alpha: float = Field(default=0.0, ge=0, description="weight of the L1 inside the skin")
     beta: float = Field(default=0.0, ge=0, description="weight of the landmark heatmaps' loss")
+    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
     vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
     vgg_normalize: bool = Field(default=True, description="whether VGG is given images as it was trained on")
     fan: OnMissing = Field(default="skip", description="what to do without FAN's official weights")

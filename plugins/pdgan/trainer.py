@@ -14,6 +14,7 @@ from inpaintx.nn.blocks import init_weights
 from inpaintx.nn.discriminators import MultiScale, PatchGAN
 from inpaintx.nn.fan import heatmap_loss, load_fan
 from inpaintx.nn.losses import (
+    blended_loss,
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
@@ -146,6 +147,8 @@ class PDGANTrainer(Trainer):
             terms["diversity"] = c.diversity * diversity_loss(a, b, c.diversity_eps)
         if c.alpha and skin is not None:
             terms["skin"] = 2 * c.alpha * l1_loss(fake, truth, doubled(skin))
+        if c.blended:
+            terms["blended"] = 2 * c.blended * blended_loss(fake, truth, hole)
         if self.fan is not None:
             with torch.no_grad():
                 heat = self._heatmaps(image)
