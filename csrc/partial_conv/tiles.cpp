@@ -19,7 +19,7 @@ constexpr int64_t kInputBytes = 768 << 10;  // of a tile: what fits a core's own
 constexpr int64_t kOutputBytes = 512 << 10;
 constexpr int64_t kWeightBytes = 1 << 20;  // the library repacks the weights for every tile
 constexpr int64_t kFewestTiles = 8;
-constexpr int64_t kCell = 16;  // outputs that are skipped together
+constexpr int64_t kCell = 16;  // outputs that are skipped together; half as many where there are few
 constexpr double kLargeHole = 0.3;
 
 // Inputs that `count` outputs see along an axis.
@@ -141,15 +141,18 @@ struct Tiler {
     return false;
   }
 
+  int64_t cell() const { return std::min(w.out_height, w.out_width) < 8 * kCell ? kCell / 2 : kCell; }
+
   // A strip of rows: runs of cells that see known pixels are convolved, at most kColumns at a time, the others zeroed.
   void strip(const at::Tensor& x_, const at::Tensor& weight, int64_t b, int64_t top, int64_t rows) const {
+    const int64_t cell = this->cell();
     const auto layout = last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
     for (int64_t left = 0, right; left < w.out_width; left = right) {
-      right = std::min(left + kCell, w.out_width);
+      right = std::min(left + cell, w.out_width);
       const bool active = sees(b, top, left, rows, right - left);
       while (right < w.out_width && (!active || right - left < kColumns) &&
-             sees(b, top, right, rows, std::min(kCell, w.out_width - right)) == active) {
-        right = std::min(right + kCell, w.out_width);
+             sees(b, top, right, rows, std::min(cell, w.out_width - right)) == active) {
+        right = std::min(right + cell, w.out_width);
       }
       const int64_t columns = right - left;
       if (!active) {
@@ -170,7 +173,7 @@ struct Tiler {
   void run(const at::Tensor& x_, const at::Tensor& weight, int64_t rows_each) const {
     const int64_t total = w.batch * w.out_height * w.out_width;
     const bool mostly_hole = std::count(ratio, ratio + total, acc_t(0)) > kLargeHole * static_cast<double>(total);
-    if (mostly_hole) rows_each = std::min(rows_each, kCell);  // lower strips fit a hole more closely
+    if (mostly_hole) rows_each = std::min(rows_each, cell());  // lower strips fit a hole more closely
     const int64_t strips = (w.out_height + rows_each - 1) / rows_each;
     at::parallel_for(0, w.batch * strips, 1, [&](int64_t begin, int64_t end) {
       const c10::NoGradGuard no_grad;  // not inherited by the pool's threads
