@@ -15,7 +15,7 @@ from torch import nn
 from inpaintx import InpaintxError, inpaint, weights
 from inpaintx.method import fill
 from inpaintx.nn.fan import FAN, save_fan
-from inpaintx.ops import spd_map
+from inpaintx.ops import poisson_blend, spd_map
 from inpaintx.testing import run_rules
 from inpaintx.training.config import settle
 
@@ -212,6 +212,21 @@ def test_skin_loss_has_no_gradient_outside_the_skin():
     )
     again = trainer._image_terms(fake.detach(), 2 * one["image"] - 1, one["mask"], one["skin"])["skin"]
     assert float(again) == pytest.approx(expected, rel=1e-4)
+
+
+def test_blended_term_forgives_a_constant_offset_alone():
+    _, trainer = make("mask_only", vgg="skip", blended=50.0)
+    one = batch()
+    truth = (2 * one["image"] - 1).repeat(2, 1, 1, 1)
+
+    def term(fake):
+        return float(trainer._image_terms(fake, truth[:2], one["mask"], one["skin"])["blended"])
+
+    assert term(truth + 0.2) == pytest.approx(0, abs=0.05)
+    other = torch.rand_like(truth)
+    assert term(other) > 1
+    joined = poisson_blend(other, truth, one["mask"].repeat(2, 1, 1, 1), tol=1e-6)
+    assert term(other) == pytest.approx(2 * 50 * float((joined - truth).abs().mean()), rel=1e-2)
 
 
 def test_heatmap_gradient_reaches_the_generator_and_not_fan(tmp_path):

@@ -95,15 +95,14 @@ POISSON_INLINE void prefetch_row([[maybe_unused]] const T* row, [[maybe_unused]]
 
 // ---- between two grids
 
-// line[0 .. 2n) from coarse values c[0 .. n]; c is row `a` or the mean of rows `a` and `b`.
-POISSON_INLINE void interpolate_row(float* __restrict line, float* __restrict c, const float* a, const float* b,
+// line[0 .. 2n) from the n + 1 coarse values of row `a`, or of the mean of rows `a` and `b`.
+POISSON_INLINE void interpolate_row(float* __restrict line, float* __restrict mean, const float* a, const float* b,
                                     int n) {
-  if (b == nullptr) {
+  const float* c = a;
+  if (b != nullptr) {
 #pragma omp simd simdlen(8)
-    for (int i = 0; i <= n; ++i) c[i] = a[i];
-  } else {
-#pragma omp simd simdlen(8)
-    for (int i = 0; i <= n; ++i) c[i] = between(a[i], b[i]);
+    for (int i = 0; i <= n; ++i) mean[i] = between(a[i], b[i]);
+    c = mean;
   }
 #pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
