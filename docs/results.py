@@ -18,9 +18,10 @@ SEARCHES = ("yeh", "qiang")
 NAMES = {  # labels of PD-GAN's paper's order
     "pdgan": "improved PD-GAN",
     "pdgan_printed": "PD-GAN as printed",
-    "pdgan_prior": "their prior, the PConv of their papers,",
+    "pdgan_prior": "their prior (the PConv of their papers)",
     "pconv": "the best network of partial convolutions",
 }
+PAIRS = (("pdgan", "pdgan_printed"), ("pdgan_printed", "pdgan_prior"), ("pdgan", "pdgan_prior"), ("pdgan", "pconv"))
 PAPERS = """\
 ## The papers' own tables
 
@@ -158,14 +159,16 @@ def held(methods, groups, value, mean, interval):
         a, b = (value(m, "centre", "ssim", "full") for m in ("qiang", "yeh"))
         yield f"- Qiang's search above Yeh's in SSIM for the centre ({interval(a, 4)} against {interval(b, 4)}):"
         yield f"  {verdict(mean(a) > mean(b))}."
-    for better, worse in (("pdgan", "pdgan_printed"), ("pdgan_printed", "pdgan_prior"), ("pdgan", "pconv")):
+    for better, worse in PAIRS:
         if {better, worse} <= set(learned):
-            kinds = [*large, *(g for g in groups if g == "centre")]
-            yield f"- {NAMES[better]} above {NAMES[worse]} from 20 % up and for the centre:"
+            yield f"- {NAMES[better]} above {NAMES[worse]}:"
             for metric, region, digits in (("psnr", "hole", 2), ("ssim", "full", 4)):
-                gains = [mean(value(better, g, metric, region)) - mean(value(worse, g, metric, region)) for g in kinds]
-                figures = ", ".join(f"{g.split()[-1]} {x:+.{digits}f}" for g, x in zip(kinds, gains, strict=True))
-                yield f"  {metric.upper()} ({figures}) {verdict(min(gains) > 0)}{';' if metric == 'psnr' else '.'}"
+                gains = {g: mean(value(better, g, metric, region)) - mean(value(worse, g, metric, region)) for g in groups}
+                figures = ", ".join(f"{g.split()[-1]} {gains[g]:+.{digits}f}" for g in large)
+                line = f"  {metric.upper()} from 20 % up ({figures}) {verdict(min(gains[g] for g in large) > 0)}"
+                if "centre" in groups:
+                    line += f", for the centre ({gains['centre']:+.{digits}f}) {verdict(gains['centre'] > 0)}"
+                yield line + (";" if metric == "psnr" else ".")
 
 
 def elsewhere():
