@@ -163,7 +163,8 @@ def held(methods, groups, value, mean, interval):
         if {better, worse} <= set(learned):
             yield f"- {NAMES[better]} above {NAMES[worse]}:"
             for metric, region, digits in (("psnr", "hole", 2), ("ssim", "full", 4)):
-                gains = {g: mean(value(better, g, metric, region)) - mean(value(worse, g, metric, region)) for g in groups}
+                of = {m: [mean(value(m, g, metric, region)) for g in groups] for m in (better, worse)}
+                gains = {g: a - b for g, a, b in zip(groups, of[better], of[worse], strict=True)}
                 figures = ", ".join(f"{g.split()[-1]} {gains[g]:+.{digits}f}" for g in large)
                 line = f"  {metric.upper()} from 20 % up ({figures}) {verdict(min(gains[g] for g in large) > 0)}"
                 if "centre" in groups:

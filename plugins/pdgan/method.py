@@ -70,9 +70,9 @@ TINY = {
 }
 
 
-def _weights(file: str, sha256: str) -> Weights:
+def _weights(row: str, sha256: str) -> Weights:
     return Weights(
-        file,
+        f"{row}128.safetensors",
         sha256=sha256,
         licence="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 2,500 steps of 4 and 350 more, after "
@@ -109,8 +109,8 @@ class PDGAN(Method):
         "tiny": FULL.model_copy(update=TINY),
     }
     weights: ClassVar[dict[str, Weights]] = {
-        "default": _weights("improved128.safetensors", "fe30f7aaa87e6c99374447aa646375b2d3e4ddfe05ad396605a991db1fc8a1f9"),
-        "printed": _weights("printed128.safetensors", "76c88bb327ae83baa4dd8148eb28edc58424b4fa6b5e40b660ffe88340968060"),
+        "default": _weights("improved", "fe30f7aaa87e6c99374447aa646375b2d3e4ddfe05ad396605a991db1fc8a1f9"),
+        "printed": _weights("printed", "76c88bb327ae83baa4dd8148eb28edc58424b4fa6b5e40b660ffe88340968060"),
     }
 
     def needs(self, config: Any) -> frozenset[str]:
