@@ -7,6 +7,7 @@ Ratios (ours / peer in the same run) are compared, not seconds: machines differ.
 """
 
 import json
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -82,14 +83,17 @@ def table(benchmarks):
 
 
 def plot(op, benchmarks, path):
-    """Time against size on log-log axes: ours and each peer."""
+    """Time against size on log-log axes, of the most threads in the run: ours and each peer."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     series = defaultdict(list)
+    threads = {name: int(found[1]) if (found := re.search(r"threads(\d+)", name)) else 0 for name in benchmarks}
     for name, b in benchmarks.items():
+        if 0 < threads[name] < max(threads.values()):
+            continue
         case = name.split("[")[0].removeprefix("test_")
         size = b["extra_info"].get("size")
         if not size:
