@@ -339,7 +339,7 @@ def test_process_is_stopped_by_ctrl_c(folder):
     for _ in range(5):  # an interrupt that falls into a finaliser is lost, and one presses the keys again
         process.send_signal(signal.SIGINT)
         try:
-            _, err = process.communicate(timeout=10)
+            _, err = process.communicate(timeout=30)
             break
         except subprocess.TimeoutExpired:
             continue

@@ -140,8 +140,8 @@ class PDGAN(Method):
         return (net(z, 2 * image - 1, mask) + 1) / 2
 
     def tuned(self, config: Any) -> BaseModel:
-        """The weights hold the prior, too."""
-        return config.model_copy(update={"prior": "", "prior_steps": 0, "fan_path": ""})
+        """The weights hold the prior, too; the heatmaps want a FAN that is named anew."""
+        return config.model_copy(update={"prior": "", "prior_steps": 0, "fan_path": "", "fan": "skip"})
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """The prior first, unless it is given; then generator and discriminator in turn."""
