@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inpaintx.nn.losses import blended_loss
+from inpaintx.nn.losses import blended_loss, joined
 from inpaintx.registry import registry
 
 
@@ -19,6 +19,18 @@ def test_only_the_tone_of_a_fill_is_free():
     assert float(blended_loss(image + 0.25, image, mask)) < 1e-4
     assert float(blended_loss(image.flip(3), image, mask)) > 0.01
     assert float(blended_loss(image.flip(3), image, torch.zeros_like(mask))) == 0
+
+
+def test_the_interior_alone_says_nothing_of_what_the_network_gives_around_the_hole():
+    image, mask = (batch(16)[key] for key in ("image", "mask"))
+    other = torch.where(mask > 0.5, image.flip(3), torch.zeros(()))
+    by_fill, by_all = (joined(other, image, mask, interior=interior) for interior in (True, False))
+    assert torch.equal(by_fill, joined(image.flip(3), image, mask, interior=True))
+    assert not torch.allclose(by_fill, by_all, atol=1e-2)
+    output = torch.rand(image.shape, requires_grad=True)
+    joined(output, image, mask, interior=True).square().sum().backward()
+    assert output.grad[(mask > 0.5).expand_as(output)].ne(0).any()
+    assert not output.grad[(mask < 0.5).expand_as(output)].any()
 
 
 @pytest.mark.parametrize(

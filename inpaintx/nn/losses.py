@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from inpaintx.blend import guides
 from inpaintx.ops import poisson_blend
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "gram",
+    "joined",
     "l1_loss",
     "perceptual_loss",
     "style_loss",
@@ -25,7 +27,7 @@ __all__ = [
 
 GANMode = Literal["nsgan", "hinge", "wgan", "lsgan"]
 Logits = Tensor | Sequence[Tensor]
-BLEND_TOLERANCE = 1e-3  # relative to the rim's data: about half a grey level in usual holes
+BLEND_TOLERANCE = 1e-3  # relative to the rim's data
 
 
 def l1_loss(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -34,12 +36,8 @@ def l1_loss(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
     return difference.mean() if weight is None else (difference * weight).mean()
 
 
-def blended_loss(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """L1 of the fill as Poisson blending joins it to the known pixels.
-
-    A network whose fills are blended (``Method.blend = "poisson"``) is so trained for what is seen of it: its own
-    offset of colour costs nothing, its gradients count, those across the rim among them. The gradient passes through
-    the solver.
+def joined(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool = False) -> Tensor:
+    """Join fills to the known pixels by Poisson blending; the gradient passes through the solver.
 
     Parameters
     ----------
@@ -47,14 +45,33 @@ def blended_loss(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
         ``[B,3,H,W]`` in one scale: what the network gave, and the true image.
     mask
         ``[B,1,H,W]``, 1 = hole.
+    interior
+        Blend by ``"poisson_interior"``, with no regard to the output outside the hole, in place of ``"poisson"``,
+        where the gradients across the rim count too (:attr:`inpaintx.Method.blend`).
+
+    Returns
+    -------
+    Tensor
+        ``[B,3,H,W]`` float32: the image with its holes filled, to about half a grey level in usual holes.
+    """
+    output, image = output.float(), image.float()
+    if interior:
+        output = guides(output, image, mask > 0.5, "poisson_interior")
+    return poisson_blend(output, image, mask, tol=BLEND_TOLERANCE)
+
+
+def blended_loss(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool = False) -> Tensor:
+    """L1 of the fill as Poisson blending joins it to the known pixels (parameters: :func:`joined`).
+
+    A network whose fills are blended is so trained for what is seen of it: its own offset of colour costs nothing,
+    its gradients count.
 
     Returns
     -------
     Tensor
         Sum of the absolute differences in the holes over all elements, those of known pixels included.
     """
-    joined = poisson_blend(output.float(), image.float(), mask, tol=BLEND_TOLERANCE)
-    return l1_loss(joined, image, (mask > 0.5).float())
+    return l1_loss(joined(output, image, mask, interior=interior), image, (mask > 0.5).float())
 
 
 def perceptual_loss(

@@ -52,7 +52,7 @@ class HOGGuided(Method):
 
     name = "hog_guided"
     paper = "https://arxiv.org/abs/1901.00212"
-    trained, blend = True, "poisson"
+    trained, blend = True, "poisson_interior"
     Config = HOGGuidedConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": HOGGuidedConfig(),

@@ -113,7 +113,7 @@ class HOGGuidedTrainer(Trainer):
             "adversarial": c.adversarial * generator_loss(judge(output)[-1], "nsgan"),
         }
         if c.blended:
-            terms["blended"] = c.blended * blended_loss(output, image, mask)
+            terms["blended"] = c.blended * blended_loss(output, image, mask, interior=True)
         if self.vgg is not None:
             have, want = self.vgg(output), self.vgg.target(image)
             terms["perceptual"] = c.perceptual * perceptual_loss(have, want, self.perceptual_taps)
