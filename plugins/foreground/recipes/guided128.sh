@@ -1,7 +1,7 @@
 #!/bin/sh
 # Foreground-guided losses at 128x128; run it again to go on after a stop.
 # Usage: guided128.sh FACES RUN [STEPS [BLENDED_STEPS]]
-. "$(dirname "$0")/../../two_runs.sh"
+. "$(dirname "$0")/../../recipe.sh"
 two_runs foreground guided128.safetensors best "${3:-3000}" "${4:-2000}" \
   "--set size=128 --set width=24 --set critic_width=16 --set batch=8 --set lr=1e-3 --set vgg=skip" \
   "--set blended=6"
