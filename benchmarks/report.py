@@ -122,8 +122,8 @@ def results(run_path):
     lines = [
         "# Benchmark results",
         "",
-        "Written by `python benchmarks/report.py results`, from one run of `make bench`. Ours and each peer ran "
-        "interleaved in one process; a ratio is the median of ours / peer, below 1 where ours is faster.",
+        "Written by `python benchmarks/report.py results`, from one run of `make bench` or of a part of it. Ours and "
+        "each peer ran interleaved in one process; a ratio is the median of ours / peer, below 1 where ours is faster.",
         "",
         f"- {cpu.get('brand_raw', 'unknown CPU')}, {machine['cores']} cores, {machine['build']['cpu']}; "
         f"load at the start {machine['load'][0]:.1f}" + (f"; GPU {machine['gpu']}" if machine["gpu"] else "; no GPU"),

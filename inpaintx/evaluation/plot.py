@@ -13,10 +13,10 @@ from inpaintx.data.cv import import_cv2
 __all__ = ["Curve", "Panel", "draw"]
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM, LINE = 620, 520, 70, 20, 50, 60, 24
-COLOURS = (  # RGB; Okabe and Ito's, which colour-blind readers can tell apart, and nine more
+COLOURS = (  # RGB; Okabe and Ito's, which colour-blind readers can tell apart, and thirteen more
     (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233), (0, 0, 0),
     (150, 110, 60), (120, 120, 120), (110, 60, 160), (190, 20, 60), (150, 190, 40), (0, 80, 60), (250, 160, 150),
-    (30, 200, 200), (90, 40, 20),
+    (30, 200, 200), (90, 40, 20), (220, 200, 0), (0, 0, 150), (255, 80, 200), (170, 170, 215),
 )  # fmt: skip
 GREY, PALE = (90, 90, 90), (225, 225, 225)
 
