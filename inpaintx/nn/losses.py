@@ -18,7 +18,6 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "gram",
-    "joined",
     "l1_loss",
     "perceptual_loss",
     "style_loss",
@@ -27,7 +26,7 @@ __all__ = [
 
 GANMode = Literal["nsgan", "hinge", "wgan", "lsgan"]
 Logits = Tensor | Sequence[Tensor]
-BLEND_TOLERANCE = 1e-3  # relative to the rim's data
+BLEND_TOLERANCE = 1e-3  # relative to the rim's data: about half a grey level in usual holes
 
 
 def l1_loss(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -36,8 +35,11 @@ def l1_loss(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
     return difference.mean() if weight is None else (difference * weight).mean()
 
 
-def joined(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool = False) -> Tensor:
-    """Join fills to the known pixels by Poisson blending; the gradient passes through the solver.
+def blended_loss(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool = False) -> Tensor:
+    """L1 of the fill as Poisson blending joins it to the known pixels.
+
+    A network whose fills are blended (:attr:`inpaintx.Method.blend`) is so trained for what is seen of it: its own
+    offset of colour costs nothing, its gradients count. The gradient passes through the solver.
 
     Parameters
     ----------
@@ -47,31 +49,18 @@ def joined(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool = Fals
         ``[B,1,H,W]``, 1 = hole.
     interior
         Blend by ``"poisson_interior"``, with no regard to the output outside the hole, in place of ``"poisson"``,
-        where the gradients across the rim count too (:attr:`inpaintx.Method.blend`).
-
-    Returns
-    -------
-    Tensor
-        ``[B,3,H,W]`` float32: the image with its holes filled, to about half a grey level in usual holes.
-    """
-    output, image = output.float(), image.float()
-    if interior:
-        output = guides(output, image, mask > 0.5, "poisson_interior")
-    return poisson_blend(output, image, mask, tol=BLEND_TOLERANCE)
-
-
-def blended_loss(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool = False) -> Tensor:
-    """L1 of the fill as Poisson blending joins it to the known pixels (parameters: :func:`joined`).
-
-    A network whose fills are blended is so trained for what is seen of it: its own offset of colour costs nothing,
-    its gradients count.
+        where the gradients across the rim count too.
 
     Returns
     -------
     Tensor
         Sum of the absolute differences in the holes over all elements, those of known pixels included.
     """
-    return l1_loss(joined(output, image, mask, interior=interior), image, (mask > 0.5).float())
+    output, image = output.float(), image.float()
+    if interior:
+        output = guides(output, image, mask > 0.5, "poisson_interior")
+    joined = poisson_blend(output, image, mask, tol=BLEND_TOLERANCE)
+    return l1_loss(joined, image, (mask > 0.5).float())
 
 
 def perceptual_loss(
