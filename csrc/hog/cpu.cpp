@@ -35,21 +35,41 @@ inline __attribute__((always_inline)) void gradient(const acc_t* up, const acc_t
 }
 
 template <typename acc_t>
-inline __attribute__((always_inline)) void magnitude_and_bin(const acc_t* down, const acc_t* right, acc_t* square,
-                                                             int32_t* bin, int64_t width, const Edges<acc_t>& e,
-                                                             int bins) {
+inline __attribute__((always_inline)) void magnitude_and_bin(acc_t* down, acc_t* right, acc_t* square, int32_t* bin,
+                                                             int64_t width, const Edges<acc_t>& e, int bins) {
 #pragma omp simd
-  for (int64_t x = 0; x < width; ++x) square[x] = std::sqrt(square[x]);
-  std::fill_n(bin, width, 0);
+  for (int64_t x = 0; x < width; ++x) {
+    const bool fold = down[x] < 0 || (down[x] == 0 && right[x] < 0);
+    down[x] = fold ? -down[x] : down[x];
+    right[x] = fold ? -right[x] : right[x];
+    square[x] = std::sqrt(square[x]);
+    bin[x] = 0;
+  }
   for (int i = 1; i < bins; ++i) {  // bin_of, an edge at a time over the row
     const acc_t c = e.cosine[i], s = e.sine[i];
 #pragma omp simd
     for (int64_t x = 0; x < width; ++x) {
-      const bool fold = down[x] < 0 || (down[x] == 0 && right[x] < 0);
       const acc_t u = c * down[x], v = s * right[x];  // compared, not subtracted: a fused multiply-add would break ties
-      bin[x] += fold ? u <= v : u >= v;
+      bin[x] += u >= v;
     }
   }
+}
+
+// L2-Hys: normalise, clip, normalise again.
+template <typename acc_t>
+inline __attribute__((always_inline)) void l2_hys(acc_t* v, int64_t count, acc_t clip) {
+  acc_t sum = acc_t(1e-10), clipped = acc_t(1e-10);
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < count; ++i) sum += v[i] * v[i];
+  const acc_t first = 1 / std::sqrt(sum);
+#pragma omp simd reduction(+ : clipped)
+  for (int64_t i = 0; i < count; ++i) {
+    v[i] = std::min(v[i] * first, clip);
+    clipped += v[i] * v[i];
+  }
+  const acc_t second = 1 / std::sqrt(clipped);
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) v[i] *= second;
 }
 
 INPAINTX_CLONES void row_of(const float* up, const float* row, const float* below, int64_t width, float* d, float* r,
@@ -60,14 +80,17 @@ INPAINTX_CLONES void row_of(const double* up, const double* row, const double* b
                             double* r, double* m) {
   gradient(up, row, below, width, d, r, m);
 }
-INPAINTX_CLONES void bins_of(const float* d, const float* r, float* m, int32_t* bin, int64_t width,
-                             const Edges<float>& e, int bins) {
+INPAINTX_CLONES void bins_of(float* d, float* r, float* m, int32_t* bin, int64_t width, const Edges<float>& e,
+                             int bins) {
   magnitude_and_bin(d, r, m, bin, width, e, bins);
 }
-INPAINTX_CLONES void bins_of(const double* d, const double* r, double* m, int32_t* bin, int64_t width,
-                             const Edges<double>& e, int bins) {
+INPAINTX_CLONES void bins_of(double* d, double* r, double* m, int32_t* bin, int64_t width, const Edges<double>& e,
+                             int bins) {
   magnitude_and_bin(d, r, m, bin, width, e, bins);
 }
+
+INPAINTX_CLONES void normalise(float* v, int64_t count, float clip) { l2_hys(v, count, clip); }
+INPAINTX_CLONES void normalise(double* v, int64_t count, double clip) { l2_hys(v, count, clip); }
 
 // Histograms of one row of cells, averaged over the cell's area.
 template <typename acc_t>
@@ -91,17 +114,6 @@ void histograms(const Hog<acc_t>& a, const acc_t* image, int64_t cy, const Edges
   }
   const acc_t area = static_cast<acc_t>(a.cell * a.cell);
   for (int64_t i = 0; i < cells_x * a.bins; ++i) out[i] /= area;
-}
-
-// L2-Hys: normalise, clip, normalise again.
-template <typename acc_t>
-void normalise(acc_t* v, int64_t count, acc_t clip) {
-  for (const bool last : {false, true}) {
-    acc_t sum = acc_t(1e-10);
-    for (int64_t i = 0; i < count; ++i) sum += v[i] * v[i];
-    const acc_t norm = std::sqrt(sum);
-    for (int64_t i = 0; i < count; ++i) v[i] = last ? v[i] / norm : std::min(v[i] / norm, clip);
-  }
 }
 
 }  // namespace
