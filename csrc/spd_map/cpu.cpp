@@ -178,6 +178,25 @@ class Plane {
   float* origin_;
 };
 
+// row[x] = 0 where hidden, else 1, in both planes. Returns the columns between which pixels are hidden, in whole
+// vectors: at the ends a known pixel or two more costs less than a remainder.
+template <typename mask_t>
+ALWAYS_INLINE std::pair<int64_t, int64_t> known_row_of(const mask_t* mask, int64_t width, float* row, float* other) {
+  std::pair<int64_t, int64_t> span{width, 0};
+  for (int64_t block = 0; block < width; block += kWhole) {
+    const int64_t end = std::min(block + kWhole, width);
+    float least = 1.0f;
+#pragma omp simd reduction(min : least)
+    for (int64_t x = block; x < end; ++x) {
+      const float known = is_hole(mask[x]) ? 0.0f : 1.0f;
+      row[x] = other[x] = known;
+      least = known < least ? known : least;
+    }
+    if (least == 0.0f) span = {std::min(span.first, block), end};
+  }
+  return span;
+}
+
 // A step on columns [first, last) of `count` rows, one or two: sums down the window's columns, of which two rows share
 // all but the outermost, then along each row. `sums` holds two rows of stride + r floats, each from column -r on.
 template <int count, int fixed, bool freeze, typename mask_t>
@@ -221,6 +240,13 @@ ALWAYS_INLINE void improved_rows_of(int64_t count, int64_t r, bool freeze, const
     default:
       return of_radius.template operator()<0>();
   }
+}
+
+INPAINTX_CLONES std::pair<int64_t, int64_t> known_row(const bool* mask, int64_t width, float* row, float* other) {
+  return known_row_of(mask, width, row, other);
+}
+INPAINTX_CLONES std::pair<int64_t, int64_t> known_row(const float* mask, int64_t width, float* row, float* other) {
+  return known_row_of(mask, width, row, other);
 }
 
 INPAINTX_CLONES void step_rows(int64_t count, int64_t r, bool freeze, const bool* mask, int64_t width, const float* now,
@@ -285,18 +311,12 @@ void improved(const Map<mask_t>& m) {
   const auto image = [&](int64_t b) {
     const mask_t* mask = m.mask + b * pixels;
     Plane planes[2]{{m.height, m.width, m.radius}, {m.height, m.width, m.radius}};
-    // of each pair of rows, whole vectors: at its ends a known pixel or two more costs less than a remainder
-    std::vector<std::pair<int64_t, int64_t>> span((m.height + 1) / 2, {m.width, 0});
+    std::vector<std::pair<int64_t, int64_t>> span((m.height + 1) / 2, {m.width, 0});  // of each pair of rows
     for (int64_t y = 0; y < m.height; ++y) {
-      const mask_t* row = mask + y * m.width;
-      for (int64_t x = 0; x < m.width; ++x) planes[0][y][x] = planes[1][y][x] = is_hole(row[x]) ? 0.0f : 1.0f;
-      const auto hidden = [](mask_t v) { return is_hole(v); };
-      const auto first = std::find_if(row, row + m.width, hidden) - row;
-      const auto last =
-          std::find_if(std::make_reverse_iterator(row + m.width), std::make_reverse_iterator(row + first), hidden);
+      const auto [first, last] = known_row(mask + y * m.width, m.width, planes[0][y], planes[1][y]);
       auto& [from, to] = span[y / 2];
-      from = std::min(from, first / kWhole * kWhole);
-      to = std::max(to, std::min((last.base() - row + kWhole - 1) / kWhole * kWhole, m.width));
+      from = std::min(from, first);
+      to = std::max(to, last);
     }
     const int64_t pairs = (m.height + 1) / 2;
     const auto work = [&](int64_t step, int64_t begin, int64_t end, float* sums) {
