@@ -131,10 +131,6 @@ partial_conv::Window window_of(const Tensor& x, const Tensor& mask, const Tensor
     w.stride[axis] = stride[axis];
     w.padding[axis] = padding[axis];
     w.dilation[axis] = dilation[axis];
-    constexpr int64_t kMost = int64_t(1) << 30;  // far beyond any image, and no sum of them overflows
-    TORCH_CHECK_VALUE(stride[axis] < kMost && padding[axis] < kMost && dilation[axis] < kMost,
-                      "partial_conv2d: stride, padding and dilation must be below 2^30, got stride ", stride,
-                      ", padding ", padding, ", dilation ", dilation);
     const int64_t reach = dilation[axis] * (w.kernel[axis] - 1) + 1;
     (axis ? w.out_width : w.out_height) = (x.size(2 + axis) + 2 * padding[axis] - reach) / stride[axis] + 1;
   }
