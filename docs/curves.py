@@ -1,7 +1,8 @@
 """Learning curves of training runs: recorded, drawn, and held against a run that is started anew.
 
 ``python docs/curves.py record NAME RUN [RUN ...]`` puts a run's losses and validations under NAME into
-docs/results/curves.json (several runs: each began from the one before) and draws docs/results/curves.png.
+docs/results/curves.json (several runs: each began from the one before; RUN:STEPS: from its weights after so many steps)
+and draws docs/results/curves.png.
 ``python docs/curves.py compare NAME RUN`` prints how far RUN is from the recorded curve, loss by loss.
 Drawing needs matplotlib (of the extra ``bench``).
 """
@@ -21,17 +22,19 @@ RECORD = RESULTS / "curves.json"
 POINTS = 150  # of a curve, at most
 
 
-def read(runs: list[Path]) -> dict[str, list[list[float]]]:
+def read(runs: list[str]) -> dict[str, list[list[float]]]:
     """[step, value] of every scalar but the speeds; the steps of later runs follow those of earlier ones."""
     curves: dict[str, list[list[float]]] = {}
     offset = 0
-    for run in runs:
-        events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    for given in runs:
+        run, _, steps = given.partition(":")
+        events = EventAccumulator(str(Path(run) / "tensorboard"), size_guidance={"scalars": 0}).Reload()
         tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("speed/")]
         if not tags:
             raise InpaintxError(f"{run} has no curves: it is not the folder of a run, or has logged nothing yet")
         for tag in tags:
-            values = {event.step: event.value for event in events.Scalars(tag)}  # of a step done again, the last
+            kept = (e for e in events.Scalars(tag) if not steps or e.step <= int(steps))
+            values = {event.step: event.value for event in kept}  # of a step done again, the last
             curves.setdefault(tag, []).extend([step + offset, value] for step, value in sorted(values.items()))
         offset = int(max(step for curve in curves.values() for step, _ in curve))
     return curves
@@ -84,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("record", "compare"))
     parser.add_argument("name")
-    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("runs", nargs="+")
     given = parser.parse_args()
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     if given.action == "compare":

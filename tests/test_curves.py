@@ -17,7 +17,7 @@ spec.loader.exec_module(curves)
 def trained(faces, out, steps):
     options = {"workers": 0, "val_images": 2, "validate_every": 2, "log_every": 1}
     inpaintx.train(Toy(), faces, out, steps=steps, device="cpu", options=options)
-    return out
+    return str(out)
 
 
 def test_curves_of_runs_that_follow_each_other(toy_faces, tmp_path):
@@ -27,6 +27,9 @@ def test_curves_of_runs_that_follow_each_other(toy_faces, tmp_path):
     both = curves.read([first, second])
     assert [step for step, _ in both["loss/l1"]] == [1, 2, 3, 4, 5, 6]
     assert [step for step, _ in both["validation/hole/psnr"]] == [2, 4, 6]
+    cut = curves.read([f"{first}:2", second])
+    assert [step for step, _ in cut["loss/l1"]] == [1, 2, 3, 4]
+    assert [step for step, _ in cut["validation/hole/psnr"]] == [2, 4]
     # the same seed: the second run's steps are the first's
     lines = curves.compare(alone, curves.read([second]))
     line = next(line for line in lines if "loss/l1" in line)
@@ -37,7 +40,7 @@ def test_curves_of_runs_that_follow_each_other(toy_faces, tmp_path):
 def test_a_folder_without_curves_is_named(tmp_path):
     (tmp_path / "tensorboard").mkdir()
     with pytest.raises(InpaintxError, match="has no curves"):
-        curves.read([tmp_path])
+        curves.read([str(tmp_path)])
 
 
 def test_long_curves_are_thinned_and_keep_their_beginning_and_end():

@@ -68,7 +68,7 @@ class HOGGuided(Method):
             "gradients128.safetensors",
             sha256="eaff87c5ad20a957b153ede933fe9dd7d8bd60bd2afd8e212d907a23ebbb4bcf",
             licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 8,500 steps of 8 on one CPU core",
+            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 8,000 steps of 8 on one CPU core",
         )
     }
 

@@ -3,7 +3,7 @@
 # Usage: gradients128.sh FACES RUN [STEPS [LARGE_STEPS]]
 . "$(dirname "$0")/../../recipe.sh"
 both="--set batch=8 --set discriminator_lr=1e-4 --set blended=12 --set vgg=skip"
-train hog_guided first --preset default --steps "${3:-6500}" $both --set size=128 --set width=20 --set blocks=4 \
+train hog_guided first --preset default --steps "${3:-6000}" $both --set size=128 --set width=20 --set blocks=4 \
   --set discriminator_width=16 --set shape_steps=1000 --set true_guidance_steps=600 --set lr=1e-3
 keep first best
 train hog_guided large --steps "${4:-2000}" $both --set init="$run/first.safetensors" --set shape_steps=1 \
