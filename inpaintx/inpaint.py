@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -133,18 +132,6 @@ class Painter:
             self.squares, self.finder = [], None
         tag = None if weights is None else str(weights)
         self.loaded = load(self.method, config, tag, self.device, seed=seed, preset=preset, options=options)
-        self.by_side = {self.method.side(self.loaded.config): self.loaded}
-        entry = self.method.weights.get(tag or "default")
-        taken = bool(entry) and self.loaded.source == str(find(self.method, tag or "default"))
-        if entry and taken and entry.larger and find(self.method, entry.larger) and "size" not in (options or {}):
-            larger = load(self.method, config, entry.larger, self.device, preset=preset, options=options)
-            self.by_side[self.method.side(larger.config)] = larger
-
-    @property
-    def source(self) -> str:
-        """Where the weights come from."""
-        first, *larger = (loaded.source for loaded in self.by_side.values())
-        return first + "".join(f" ({source} for larger crops)" for source in larger)
 
     def faces(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> list[Box]:
         """Find the damaged faces of a photo ``[H,W]`` or ``[H,W,C]`` for a method that works on squares."""
@@ -152,11 +139,7 @@ class Painter:
 
     def plan(self, hole: npt.NDArray[np.bool_], faces: Sequence[Box] = ()) -> list[list[Crop]]:
         """Lay crops over a hole ``[H,W]`` as the method wants them."""
-        side, *larger = self.by_side
-        rounds = crops.plan(hole, side, self.method.max_pixels, faces)
-        for most in larger:
-            rounds = [[_widened(crop, most) for crop in one] for one in rounds]
-        return rounds
+        return crops.plan(hole, self.method.side(self.loaded.config), self.method.max_pixels, faces)
 
     def paint(self, work: "Sequence[tuple[Canvas, list[list[Crop]]]]", seed: int = 0) -> None:
         """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches."""
@@ -189,8 +172,7 @@ class Painter:
         generator = torch.Generator(self.device).manual_seed(seed)
         images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
         del small
-        net = self.by_side.get(images.shape[3], self.loaded).net
-        result = fill(self.method, net, images, holes, generator=generator, blend="none")
+        result = fill(self.method, self.loaded.net, images, holes, generator=generator, blend="none")
         guided = None if self.blend == "none" else guides(result.raw, images, holes, self.blend)
         del images, holes
         for i, (canvas, crop) in enumerate(tasks):
@@ -199,13 +181,6 @@ class Painter:
             if guided is not None:
                 filled = _blended(crops.stretch(guided[i], size), canvas, crop.box, self.device)
             canvas.put(crop, filled, crops.stretch(result.raw[i], size))
-
-
-def _widened(crop: Crop, side: int | None) -> Crop:
-    """The crop, to be worked on at a larger side where it has at least three quarters of it."""
-    if side is None or 4 * max(crop.box.height, crop.box.width) < 3 * side:
-        return crop
-    return replace(crop, work=(side, side))
 
 
 def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.device) -> Iterator[Tensor]:

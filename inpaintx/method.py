@@ -60,9 +60,6 @@ class Weights:
         Terms of the weights, and the data, steps and hardware in words.
     url
         Where a person can fetch them; inpaintx itself downloads nothing unless told to.
-    larger
-        Tag of weights of a larger side: the main job takes them, where found, for crops of at least three quarters of
-        that side.
     """
 
     file: str
@@ -71,7 +68,6 @@ class Weights:
     licence: str = ""
     trained_on: str = ""
     url: str = ""
-    larger: str = ""
 
 
 class Configured(nn.Module):

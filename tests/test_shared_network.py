@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 import inpaintx
-from inpaintx import Config, LearnedConfig, Method, Weights, weights
+from inpaintx import Config, Method, weights
 from inpaintx.errors import InpaintxError
-from inpaintx.inpaint import Painter
 from inpaintx.method import fill
 
 CPU = torch.device("cpu")
@@ -72,43 +71,3 @@ def test_a_method_that_wants_it_is_blended_unless_told_otherwise():
         assert np.ptp(inpaintx.inpaint(photo, hole, method)) <= 1
     with pytest.warns(inpaintx.errors.UntrainedWarning):
         assert bool((inpaintx.inpaint(photo, hole, method, blend="none")[hole] == 230).all())
-
-
-class TwoSides(Method):
-    """Paints its side / 256, so that a fill tells which weights made it."""
-
-    name, paper, trained = "two_sides", "https://example.org/two", True
-
-    class Config(LearnedConfig):
-        size: int = 64
-
-    def build(self, config) -> nn.Module:
-        return nn.Linear(1, 1)
-
-    def inpaint(self, net, image: Tensor, mask: Tensor, *, generator=None) -> Tensor:
-        assert image.shape[2:] == (net.config.size, net.config.size)
-        return torch.full_like(image, net.config.size / 256)
-
-
-def test_crops_near_the_larger_weights_side_are_filled_by_them(tmp_path, monkeypatch):
-    method = TwoSides()
-    monkeypatch.setenv("INPAINTX_WEIGHTS", str(tmp_path))
-    entries = {"default": Weights("small.safetensors", larger="large"), "large": Weights("large.safetensors")}
-    monkeypatch.setattr(TwoSides, "weights", entries)
-    for name, size in (("small", 64), ("large", 128)):
-        config = method.config(size=size)
-        weights.save(tmp_path / f"{name}.safetensors", method, config, method.network(config))
-
-    def side_used(side: int, **options) -> float:
-        photo, hole = np.zeros((side, side, 3), np.float32), np.zeros((side, side), bool)
-        hole[side // 4 : 3 * side // 4, side // 4 : 3 * side // 4] = True
-        filled = inpaintx.inpaint(photo, hole, method, faces=[(0, 0, side)], **options)
-        return round(256 * float(filled[side // 2, side // 2, 0]))
-
-    assert [side_used(side) for side in (40, 64, 95, 96, 300)] == [64, 64, 64, 128, 128]
-    assert side_used(300, weights="default") == 128
-    assert side_used(40, weights="large") == 128
-    assert side_used(300, weights=str(tmp_path / "small.safetensors")) == 64  # a file, and nothing but it
-    assert "large.safetensors for larger crops" in Painter(method).source
-    (tmp_path / "large.safetensors").unlink()
-    assert side_used(300) == 64

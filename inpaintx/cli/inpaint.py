@@ -172,7 +172,7 @@ def option(text: str) -> tuple[str, Any]:
 
 def _work_line(painter: Painter, seed: int) -> str:
     """The method, where it comes from, and on what it runs."""
-    method, source = painter.method, painter.source
+    method, source = painter.method, painter.loaded.source
     blend = "" if painter.blend == "none" else f", blend {painter.blend}"
     return (
         f"method {method.name}, preset {painter.preset}, weights: {source}, device {painter.device}, seed {seed}{blend}"
