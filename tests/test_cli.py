@@ -313,7 +313,11 @@ def cli_process(folder: Path, *arguments: str, **options) -> "subprocess.Popen[s
     (info / "entry_points.txt").write_text("[inpaintx]\ntoys = toy_methods\n")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", folder / "site")))}
     env["INPAINTX_LOAD_PLUGINS"] = "toys"
-    code = "from inpaintx.cli import main; open('site/ready', 'w').close(); main()"
+    # a shell starts background jobs, and so all that they start, with interrupts ignored
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from inpaintx.cli import main; "
+        "open('site/ready', 'w').close(); main()"
+    )
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
     return subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=folder, env=env, **options)
 
@@ -339,7 +343,7 @@ def test_process_is_stopped_by_ctrl_c(folder):
     for _ in range(5):  # an interrupt that falls into a finaliser is lost, and one presses the keys again
         process.send_signal(signal.SIGINT)
         try:
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=10)
             break
         except subprocess.TimeoutExpired:
             continue
