@@ -5,9 +5,13 @@
 // Sanitizers instrument the loader's resolver before their runtime is up, so their builds take the baseline too.
 #pragma once
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__)
 #if __GNUC__ >= 12
+#define INPAINTX_LEVELS  // code may be compiled for a level of x86-64 by a pragma, and chosen at run time
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define INPAINTX_CLONES
+#elif __GNUC__ >= 12
 #define INPAINTX_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define INPAINTX_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))

@@ -63,9 +63,11 @@ void run(const Hide<scalar_t, mask_t>& a, Queue) {
 template <typename acc_t, typename mask_t>
 void run(const Ratio<acc_t, mask_t>& a, Queue) {
   const auto& w = a.window;
-  const int64_t pixels = w.height * w.width;
+  const int64_t pixels = w.height * w.width, step = w.stride[1];
   at::parallel_for(0, w.batch, 1, [&](int64_t begin, int64_t end) {
-    std::vector<int32_t> known(w.width), rows(w.height * w.out_width);
+    // padded, and split by column % step, so that every tap of a row of windows reads neighbours
+    const int64_t padded = w.width + 2 * w.padding[1], split = (padded + step - 1) / step;
+    std::vector<int32_t> known(w.width), columns(split * step), rows(w.height * w.out_width), sums(w.out_width);
     for (int64_t b = begin; b < end; ++b) {
       const mask_t* mask = a.mask + (w.mask_batch == 1 ? 0 : b) * w.mask_channels * pixels;
       for (int64_t y = 0; y < w.height; ++y) {
@@ -74,24 +76,32 @@ void run(const Ratio<acc_t, mask_t>& a, Queue) {
           const mask_t* row = mask + c * pixels + y * w.width;
           for (int64_t x = 0; x < w.width; ++x) known[x] -= is_hole(row[x]);
         }
-        for (int64_t x = 0; x < w.out_width; ++x) {
-          const int64_t start = x * w.stride[1] - w.padding[1];
-          const Taps taps = taps_inside(start, w.kernel[1], w.dilation[1], w.width);
-          int32_t sum = 0;
-          for (int64_t t = taps.first; t < taps.last; ++t) sum += known[start + t * w.dilation[1]];
-          rows[y * w.out_width + x] = sum;
+        for (int64_t rest = 0; rest < step; ++rest) {
+          int32_t* to = columns.data() + rest * split + (w.padding[1] - rest + step - 1) / step;
+          const int64_t first = ((rest - w.padding[1]) % step + step) % step;
+          for (int64_t x = first; x < w.width; x += step) *to++ = known[x];
+        }
+        int32_t* sum = rows.data() + y * w.out_width;
+        std::fill_n(sum, w.out_width, 0);
+        for (int64_t t = 0; t < w.kernel[1]; ++t) {
+          const int64_t at = t * w.dilation[1];
+          const int32_t* from = columns.data() + at % step * split + at / step;
+          for (int64_t x = 0; x < w.out_width; ++x) sum[x] += from[x];
         }
       }
       for (int64_t y = 0; y < w.out_height; ++y) {
         const int64_t start = y * w.stride[0] - w.padding[0];
         const Taps taps = taps_inside(start, w.kernel[0], w.dilation[0], w.height);
+        std::fill(sums.begin(), sums.end(), 0);
+        for (int64_t t = taps.first; t < taps.last; ++t) {
+          const int32_t* row = rows.data() + (start + t * w.dilation[0]) * w.out_width;
+          for (int64_t x = 0; x < w.out_width; ++x) sums[x] += row[x];
+        }
         acc_t* out = a.ratio + (b * w.out_height + y) * w.out_width;
         mask_t* empty = a.new_mask + (b * w.out_height + y) * w.out_width;
         for (int64_t x = 0; x < w.out_width; ++x) {
-          int64_t sum = 0;
-          for (int64_t t = taps.first; t < taps.last; ++t) sum += rows[(start + t * w.dilation[0]) * w.out_width + x];
-          out[x] = ratio<acc_t>(sum, static_cast<acc_t>(w.scale));
-          empty[x] = static_cast<mask_t>(sum == 0);
+          out[x] = ratio<acc_t>(sums[x], static_cast<acc_t>(w.scale));
+          empty[x] = static_cast<mask_t>(sums[x] == 0);
         }
       }
     }

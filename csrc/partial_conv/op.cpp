@@ -1,4 +1,4 @@
-// partial_conv2d: schema, checks, allocation, autograd, autocast. The convolution is ATen's; what surrounds it is ours.
+// partial_conv2d: schema, checks, allocation, autograd, autocast. The convolution is direct.h's or ATen's.
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
 #include <ATen/autocast_mode.h>
@@ -16,6 +16,7 @@
 #include "common/fresh.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
+#include "partial_conv/direct.h"
 #include "partial_conv/kernels.h"
 #include "partial_conv/tiles.h"
 
@@ -165,10 +166,11 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
 
   const Tensor b = bias ? bias->contiguous() : Tensor();
   Tensor y;
-  if (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window)) {
-    y = at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
-                  x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
-    partial_conv::convolve_tiles(x, mask, weight, b, ratio, window, y);
+  const bool direct = !on_cuda(x) && partial_conv::direct_pays(x, weight, window);
+  if (direct || (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window))) {
+    y = fresh(at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
+                        x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast));
+    (direct ? partial_conv::direct_forward : partial_conv::convolve_tiles)(x, mask, weight, b, ratio, window, y);
     return {y, new_mask, ratio};
   }
   y = at::conv2d(hide(x, mask, at::empty_like(x)), weight, {}, stride, padding, dilation);
@@ -202,9 +204,16 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
   const Tensor grad = grad_.contiguous(layout_of(grad_)), x = x_.contiguous(layout_of(x_)), mask = readable(mask_);
   const int64_t batch = x.size(0), size = batch > 1 && one_at_a_time(grad, x, weight) ? 1 : batch;
   const bool whole = size == batch;
+  Tensor grad_x, grad_weight, grad_bias;
+  const auto window = window_of(x, mask, weight, stride, padding, dilation, false);
+  if (wanted[0] && !on_cuda(x) && partial_conv::direct_pays(x, weight, window)) {
+    grad_x = fresh(at::empty_like(x));
+    partial_conv::direct_backward(grad, mask, weight, ratio, window, grad_x);
+    wanted[0] = false;
+  }
   const Tensor scaled = fresh(at::empty_like(grad.narrow(0, 0, size)));
   const Tensor shown = wanted[1] ? fresh(at::empty_like(x.narrow(0, 0, size))) : x.narrow(0, 0, size);
-  Tensor grad_x = wanted[0] && !whole ? fresh(at::empty_like(x)) : Tensor(), grad_weight, grad_bias;
+  if (wanted[0] && !whole) grad_x = fresh(at::empty_like(x));
   for (int64_t first = 0; first < batch || whole; first += size) {
     const auto part = [&](const Tensor& t) { return t.size(0) == batch ? t.narrow(0, first, size) : t; };
     const Tensor grad_part = part(grad), mask_part = part(mask), ratio_part = part(ratio);
@@ -228,7 +237,8 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
       hide(x_part, mask_part, whole ? x_part : part(grad_x));
     }
     if (whole) {
-      grad_x = x_part, grad_weight = weight_part, grad_bias = bias_part;
+      if (wanted[0]) grad_x = x_part;
+      grad_weight = weight_part, grad_bias = bias_part;
       break;
     }
     const auto add = [&](Tensor& sum, const Tensor& term) {

@@ -1,6 +1,6 @@
-// The CPU's forward pass for images that are large against the kernel: tile by tile, so that the hidden pixels are
-// zeroed, the convolution run and its output rescaled while the tile is in cache, and tiles that see no known pixel are
-// skipped. One pass over x and one over y, as a plain convolution has.
+// The CPU's forward pass where direct.h has none, for images that are large against the kernel: tile by tile, so that
+// the hidden pixels are zeroed, the convolution run and its output rescaled while the tile is in cache, and tiles that
+// see no known pixel are skipped. One pass over x and one over y, as a plain convolution has.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -72,8 +72,9 @@ def test_any_window(size, kernel, stride, padding, dilation, hole, channels, las
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("channels", [1, 5])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_large_images_go_by_tiles(stride, channels, layout, threads):
-    x, mask, weight, bias = case(2, 5, 6, (131, 150), (3, 5), channels, hole=0.3)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_large_images_go_by_tiles(dtype, stride, channels, layout, threads):
+    x, mask, weight, bias = case(2, 5, 6, (131, 150), (3, 5), channels, dtype, hole=0.3)
     mask[:, :, 20:110, 20:140] = 1  # whole tiles without a known pixel
     x = torch.where(mask > 0, torch.nan, x).contiguous(memory_format=layout)
     results = []
@@ -82,7 +83,7 @@ def test_large_images_go_by_tiles(stride, channels, layout, threads):
         results.append(partial_conv2d(x, mask, weight, bias, stride, (1, 2), (2, 1)))
     y_ref, new_ref = partial_conv2d_ref(x, mask, weight, bias, stride, (1, 2), (2, 1))
     for y, new in results:
-        agree(y, y_ref, torch.float32)
+        agree(y, y_ref, dtype)
         assert torch.equal(y, results[0][0])
         assert torch.equal(new, new_ref)
 

@@ -1,0 +1,359 @@
+// The correlation of correlation.h for one instruction set. Included in a namespace of its own that defines kLanes, the
+// floats of a vector, and kMost, how many pairs of vectors fit the registers beside what is added to them.
+//
+// Sources are gathered into a tile [row][channel][column % step][column / step], so that neighbouring results read
+// neighbouring floats whatever the step. A block is what the registers sum up: kCount channels of as many rows of kWide
+// results as fill two vectors (by rows: planes), or two vectors of channels of kCount results (channels_last).
+//
+// No containers and nothing else here that the linker could share with code for lesser processors.
+
+#include "partial_conv/correlation_vectors.h"
+
+constexpr int64_t kNarrow = 8;  // results in a row of blocks that are as high as wide: slower, and leave out more
+
+// How many channels or results a block takes: as many as there is room for, and few of the last block's left empty.
+inline int64_t even(int64_t total) {
+  const auto cost = [&](int64_t count) { return (total + count - 1) / count * (count + 1); };
+  int64_t best = kMost;
+  for (int64_t count = kMost - 1; count > 0; --count) best = cost(count) < cost(best) ? count : best;
+  return best;
+}
+
+// `compact`: whether many results are left out.
+inline Plan plan(const Correlation& c, bool compact) {
+  constexpr int64_t kBytes = 512 << 10, kColumns = 128, kRows = 16;
+  Plan p{};
+  int64_t rows = 0, columns = 0;
+  for (const Phase& phase : c.phases) {
+    rows = std::max(rows, phase.rows);
+    columns = std::max(columns, phase.columns);
+  }
+  p.columns = std::min((columns + kLanes - 1) / kLanes * kLanes, kColumns);
+  const bool by_rows = !c.to.channels_last || c.to.channels <= kLanes;
+  p.wide = !by_rows ? 0 : compact && kNarrow < kLanes && columns < 8 * kLanes ? kNarrow : kLanes;
+  const int64_t high = by_rows ? 2 * kLanes / p.wide : 1;
+  p.count = even(by_rows ? c.to.channels : std::min(columns, p.columns));
+  p.width = by_rows ? p.count : 2 * kLanes;
+  int64_t reach[2];
+  for (int axis : {0, 1}) {
+    int64_t least = INT64_MAX, most = INT64_MIN;
+    for (const Phase& phase : c.phases) {
+      for (const auto& tap : phase.taps) {
+        least = std::min(least, tap.shift[axis]);
+        most = std::max(most, tap.shift[axis]);
+      }
+    }
+    p.least[axis] = least;
+    reach[axis] = most - least + 1;
+  }
+  p.seen[1] = (p.columns - 1) * c.step[1] + reach[1];
+  p.pitch = (p.seen[1] + c.step[1] - 1) / c.step[1] + kLanes;  // blocks at the edge read beyond
+  p.row = c.from.channels * c.step[1] * p.pitch;
+  const auto seen = [&](int64_t count) { return (count - 1) * c.step[0] + reach[0]; };
+  p.rows = std::min(kRows, (rows + high - 1) / high * high);
+  while (p.rows > high && seen(p.rows) * p.row * static_cast<int64_t>(sizeof(float)) > kBytes) p.rows -= high;
+  p.seen[0] = seen(p.rows);
+  p.down = (rows + p.rows - 1) / p.rows;
+  p.across = (columns + p.columns - 1) / p.columns;
+  return p;
+}
+
+struct Tile {
+  const Correlation& c;
+  const Plan& p;
+  Room& room;
+  int64_t first = 0, end = 0;  // the columns of a tile's sources that lie inside
+
+  int32_t* known_of(int64_t v) const { return room.known.data() + v * (p.seen[1] + 1); }
+
+  // The sources from (top, left); and of each row, how many pixels before each column have a factor.
+  void gather(int64_t b, int64_t top, int64_t left) {
+    const Planes& from = c.from;
+    const Factors& factors = c.source_factors;
+    const int64_t step = c.step[1], line = step * p.pitch;
+    first = std::clamp<int64_t>(-left, 0, p.seen[1]);
+    end = std::clamp<int64_t>(from.width - left, first, p.seen[1]);
+    const int64_t above = std::clamp<int64_t>(-top, 0, p.seen[0]);
+    const int64_t below = std::clamp<int64_t>(from.height - top, above, p.seen[0]);
+    std::fill_n(room.known.data(), p.seen[0] * (p.seen[1] + 1), 0);
+    std::fill_n(room.source.data(), above * p.row, 0.0f);
+    std::fill_n(room.source.data() + below * p.row, (p.seen[0] - below) * p.row, 0.0f);
+
+    const auto split_factors = [&](int64_t v, int64_t ch, float* to) {
+      const float* f = factors.row(b, ch, top + v, left + first, end - first, 1, room.straight.data()) - first;
+      count(v, [f](int64_t u) { return f[u] > 0.0f; });
+      for (int64_t rest = 0; rest < step; ++rest) {
+        split(f, to + rest * p.pitch, rest, [](float factor, int64_t, int64_t) { return factor; });
+      }
+    };
+    float* f = room.factors.data();
+    if (from.channels_last) {
+      for (int64_t v = above; v < below; ++v) {
+        for (int64_t ch = 0; ch < factors.channels; ++ch) split_factors(v, ch, f + ch * line);
+        for (int64_t rest = 0; rest < step; ++rest) {
+          gather_pixels(c.source + from.at(b, 0, top + v, left + rest), f + rest * p.pitch,
+                        factors.channels > 1 ? line : 0, room.source.data() + v * p.row + rest * p.pitch, rest);
+        }
+      }
+    } else {
+      const bool many = factors.channels > 1;
+      for (int64_t v = above; v < below && !many; ++v) split_factors(v, 0, f + v * line);
+      for (int64_t ch = 0; ch < from.channels; ++ch) {  // plane by plane, as they lie
+        for (int64_t v = above; v < below; ++v) {
+          const float* x = c.source + from.at(b, ch, top + v, left);
+          float* to = room.source.data() + v * p.row + ch * line;
+          if (many && factors.soft) {
+            hide(v, x, factors.soft + factors.at(b, ch, top + v, left), to);
+          } else if (many) {
+            hide(v, x, factors.hard + factors.at(b, ch, top + v, left), to);
+          } else {
+            for (int64_t rest = 0; rest < step; ++rest, to += p.pitch) {
+              const float* row = f + v * line + rest * p.pitch;
+              split(x, to, rest,
+                    [row](float value, int64_t k, int64_t) { return row[k] > 0.0f ? value * row[k] : 0.0f; });
+            }
+          }
+        }
+      }
+    }
+    for (int64_t v = above; v < below; ++v) {
+      int32_t* known = known_of(v);
+      for (int64_t u = 0; u < p.seen[1]; ++u) known[u + 1] += known[u];
+    }
+  }
+
+  // A row of a plane by a mask of its own.
+  template <typename mask_t>
+  void hide(int64_t v, const float* x, const mask_t* mask, float* to) const {
+    count(v, [mask](int64_t u) { return !is_hole(mask[u]); });
+    for (int64_t rest = 0; rest < c.step[1]; ++rest, to += p.pitch) {
+      split(x, to, rest, [mask](float value, int64_t, int64_t u) { return is_hole(mask[u]) ? 0.0f : value; });
+    }
+  }
+
+  template <typename F>
+  void count(int64_t v, const F& is_known) const {
+    int32_t* known = known_of(v) + 1;
+#pragma omp simd
+    for (int64_t u = first; u < end; ++u) known[u] |= is_known(u);
+  }
+
+  static int64_t up(int64_t above, int64_t step) { return above <= 0 ? 0 : (above + step - 1) / step; }
+
+  // to[k] = f(from[u], k, u) for the columns u = rest + k * step that lie inside, 0 for the others
+  template <typename F>
+  void split(const float* from, float* to, int64_t rest, const F& f) const {
+    const int64_t step = c.step[1], begin = up(first - rest, step), stop = up(end - rest, step);
+    std::fill_n(to, begin, 0.0f);
+    if (step == 1) {  // a step that the compiler knows, or the loop stays scalar
+#pragma omp simd
+      for (int64_t k = begin; k < stop; ++k) to[k] = f(from[k], k, k);
+    } else if (step == 2) {
+#pragma omp simd
+      for (int64_t k = begin; k < stop; ++k) to[k] = f(from[rest + 2 * k], k, rest + 2 * k);
+    } else {
+      for (int64_t k = begin; k < stop; ++k) to[k] = f(from[rest + k * step], k, rest + k * step);
+    }
+    std::fill_n(to + stop, p.pitch - stop, 0.0f);
+  }
+
+  // A row's pixels k, which lie at x + k * step * channels, to [channel][k].
+  void gather_pixels(const float* x, const float* f, int64_t factor_line, float* to, int64_t rest) const {
+    const int64_t channels = c.from.channels, apart = c.step[1] * channels, line = c.step[1] * p.pitch;
+    const int64_t begin = up(first - rest, c.step[1]), stop = up(end - rest, c.step[1]);
+    for (int64_t ch = 0; ch < channels; ++ch) {
+      std::fill_n(to + ch * line, begin, 0.0f);
+      std::fill_n(to + ch * line + stop, p.pitch - stop, 0.0f);
+    }
+    for (int64_t k = begin; k < stop; k += kLanes) {
+      const int64_t some = std::min(kLanes, stop - k);
+      int64_t ch = 0;
+      for (; some == kLanes && ch + kLanes <= channels; ch += kLanes) {
+        Vector v[kLanes];
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) v[i] = load(x + (k + i) * apart + ch);
+        transpose(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) {
+          store(to + (ch + i) * line + k, scaled(v[i], load(f + (ch + i) * factor_line + k), Vector{}));
+        }
+      }
+      for (; ch < channels; ++ch) {
+        const float* factor = f + ch * factor_line;
+        for (int64_t i = k; i < k + some; ++i) {
+          to[ch * line + i] = factor[i] > 0.0f ? x[i * apart + ch] * factor[i] : 0.0f;
+        }
+      }
+    }
+  }
+};
+
+// kPatch: results in a row of a block by rows, else 0.
+template <int64_t kPatch, int kCount>
+struct Worker : Tile {
+  static constexpr bool kByRows = kPatch > 0;
+  static constexpr int64_t kHigh = kByRows ? 2 * kLanes / kPatch : 1, kWide = kByRows ? kPatch : kCount;
+  static constexpr int64_t kWidth = kByRows ? kCount : 2 * kLanes;
+
+  void tile(int64_t b, int64_t top, int64_t left) {
+    gather(b, top * c.step[0] + p.least[0], left * c.step[1] + p.least[1]);
+    for (const Phase& phase : c.phases) {
+      correlate(phase, b, top, left, std::min(p.rows, phase.rows - top), std::min(p.columns, phase.columns - left));
+    }
+  }
+
+  // Appends the taps that show a known pixel to any of a block's results.
+  SeenTap* list_taps(const Phase& phase, int64_t row, int64_t column, SeenTap* to) const {
+    const int64_t step = c.step[1];
+    int64_t panel = 0;
+    for (const auto& tap : phase.taps) {
+      const int64_t y = row * c.step[0] + tap.shift[0] - p.least[0], x = column * step + tap.shift[1] - p.least[1];
+      const int64_t end = std::min(x + (kWide - 1) * step + 1, p.seen[1]);
+      bool any = false;
+      for (int64_t r = 0; r < kHigh && y + r * c.step[0] < p.seen[0]; ++r) {
+        const int32_t* known = known_of(y + r * c.step[0]);
+        any |= known[end] > known[x];
+      }
+      if (any) *to++ = {y * p.row + x % step * p.pitch + x / step, panel};
+      panel += c.from.channels * kWidth;
+    }
+    return to;
+  }
+
+  // Whether a row of a block has a result that is not 0 in any case.
+  bool wanted(const Phase& phase, int64_t b, int64_t y, int64_t x, int64_t columns) const {
+    float values[kWide];
+    const float* f = c.result_factors.row(b, 0, y * c.spread[0] + phase.first[0], x * c.spread[1] + phase.first[1],
+                                          columns, c.spread[1], values);
+    bool any = c.result_factors.channels > 1;
+    for (int64_t u = 0; u < columns; ++u) any |= f[u] > 0.0f;
+    return any;
+  }
+
+  void correlate(const Phase& phase, int64_t b, int64_t top, int64_t left, int64_t rows, int64_t columns) const {
+    Block* last = room.blocks.data();
+    SeenTap* taps = room.taps.data();
+    for (int64_t row = 0; row < rows; row += kHigh) {
+      for (int64_t column = 0; column < columns; column += kWide) {
+        bool any = false;
+        for (int64_t r = row; r < std::min(row + kHigh, rows); ++r) {
+          any = any || wanted(phase, b, top + r, left + column, std::min(kWide, columns - column));
+        }
+        if (any) taps = list_taps(phase, row, column, taps);
+        *last++ = {row, column, taps - room.taps.data()};
+      }
+    }
+    const float* weight = phase.weight.data();
+    for (int64_t channel = 0; channel < c.to.channels; channel += kWidth) {
+      const SeenTap* tap = room.taps.data();
+      for (const Block* block = room.blocks.data(); block < last; ++block) {
+        const SeenTap* end = room.taps.data() + block->taps;
+        Vector sum[kCount][2];
+        accumulate(tap, end, weight, sum);
+        tap = end;
+        if constexpr (kByRows) {
+          for (int64_t r = 0; r < std::min(kHigh, rows - block->row); ++r) {
+            write_row(phase, b, channel, top + block->row + r, left + block->column,
+                      std::min(kPatch, columns - block->column), r, sum);
+          }
+        } else {
+          write_pixels(phase, b, channel, top + block->row, left + block->column,
+                       std::min<int64_t>(kCount, columns - block->column), sum);
+        }
+      }
+      weight += static_cast<int64_t>(phase.taps.size()) * c.from.channels * kWidth;
+    }
+  }
+
+  void accumulate(const SeenTap* tap, const SeenTap* end, const float* weight, Vector (&result)[kCount][2]) const {
+    Vector sum[kCount][2] = {};
+    const int64_t channels = c.from.channels, line = c.step[1] * p.pitch;
+    const int64_t jump = c.step[0] * p.row;
+    for (; tap != end; ++tap) {
+      const float* x = room.source.data() + tap->source;
+      const float* w = weight + tap->weight;
+      for (int64_t ch = 0; ch < channels; ++ch, x += line, w += kWidth) {
+        const float* one = kByRows ? w : x;
+        Vector v0, v1;
+        if constexpr (kByRows) {
+          v0 = load_rows<kPatch>(x, jump), v1 = load_rows<kPatch>(x + kHigh / 2 * jump, jump);
+        } else {
+          v0 = load(w), v1 = load(w + kLanes);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < kCount; ++i) {
+          sum[i][0] += one[i] * v0;
+          sum[i][1] += one[i] * v1;
+        }
+      }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; ++i) {
+      result[i][0] = sum[i][0];
+      result[i][1] = sum[i][1];
+    }
+  }
+
+  void write_row(const Phase& phase, int64_t b, int64_t channel, int64_t y, int64_t x, int64_t columns, int64_t r,
+                 const Vector (&sum)[kCount][2]) const {
+    const int64_t row = y * c.spread[0] + phase.first[0], left = x * c.spread[1] + phase.first[1];
+    const int64_t apart = c.spread[1] * c.to.pixel_step(), plane = c.to.at(0, 1, 0, 0);
+    const int64_t channels = std::min<int64_t>(kCount, c.to.channels - channel);
+    const bool many = c.result_factors.channels > 1, whole = columns == kPatch && apart == 1;
+    float values[kPatch];
+    const float* factors = c.result_factors.row(b, channel, row, left, columns, c.spread[1], values);
+    float* to = c.result + c.to.at(b, channel, row, left);
+    for (int64_t i = 0; i < channels; ++i, to += plane) {
+      if (many) factors = c.result_factors.row(b, channel + i, row, left, columns, c.spread[1], values);
+      const float bias = c.bias ? c.bias[channel + i] : 0.0f;
+      const float* value = reinterpret_cast<const float*>(&sum[i]) + r * kPatch;
+      if (whole) {
+        store<kPatch>(to, scaled(load<kPatch>(value), load<kPatch>(factors), typename Floats<kPatch>::Type{} + bias));
+        continue;
+      }
+      for (int64_t u = 0; u < columns; ++u) to[u * apart] = factors[u] > 0.0f ? value[u] * factors[u] + bias : 0.0f;
+    }
+  }
+
+  void write_pixels(const Phase& phase, int64_t b, int64_t channel, int64_t y, int64_t x, int64_t columns,
+                    const Vector (&sum)[kCount][2]) const {
+    const int64_t row = y * c.spread[0] + phase.first[0], left = x * c.spread[1] + phase.first[1];
+    const int64_t apart = c.spread[1] * c.to.channels, channels = std::min(kWidth, c.to.channels - channel);
+    float values[kCount];
+    float* to = c.result + c.to.at(b, channel, row, left);
+    if (c.result_factors.channels == 1 && channels == kWidth) {
+      const float* factors = c.result_factors.row(b, 0, row, left, columns, c.spread[1], values);
+      const Vector bias[2] = {c.bias ? load(c.bias + channel) : Vector{},
+                              c.bias ? load(c.bias + channel + kLanes) : Vector{}};
+      for (int64_t i = 0; i < columns; ++i, to += apart) {
+        store(to, scaled(sum[i][0], Vector{} + factors[i], bias[0]));
+        store(to + kLanes, scaled(sum[i][1], Vector{} + factors[i], bias[1]));
+      }
+      return;
+    }
+    for (int64_t ch = 0; ch < channels; ++ch) {
+      const float* factors = c.result_factors.row(b, channel + ch, row, left, columns, c.spread[1], values);
+      const float bias = c.bias ? c.bias[channel + ch] : 0.0f;
+      for (int64_t i = 0; i < columns; ++i) {
+        const float value = sum[i][ch / kLanes][ch % kLanes];
+        to[i * apart + ch] = factors[i] > 0.0f ? value * factors[i] + bias : 0.0f;
+      }
+    }
+  }
+};
+
+template <int64_t kPatch, int kCount = kMost>
+void tiles_counted(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Room& room) {
+  if constexpr (kCount > 1) {
+    if (p.count < kCount) return tiles_counted<kPatch, kCount - 1>(c, p, begin, end, room);
+  }
+  Worker<kPatch, kCount> worker{{c, p, room}};
+  for (int64_t i = begin; i < end; ++i) {
+    worker.tile(i / (p.down * p.across), i / p.across % p.down * p.rows, i % p.across * p.columns);
+  }
+}
+
+inline void tiles(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Room& room) {
+  if (p.wide == 0) return tiles_counted<0>(c, p, begin, end, room);
+  p.wide == kLanes ? tiles_counted<kLanes>(c, p, begin, end, room) : tiles_counted<kNarrow>(c, p, begin, end, room);
+}

@@ -1,0 +1,201 @@
+#include "partial_conv/direct.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "common/simd.h"
+#include "partial_conv/correlation.h"
+
+namespace inpaintx::partial_conv {
+
+#ifdef INPAINTX_LEVELS
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
+namespace v4 {
+constexpr int64_t kLanes = 16, kMost = 14;
+#include "partial_conv/correlation_kernel.h"
+}  // namespace v4
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+namespace v3 {
+constexpr int64_t kLanes = 8, kMost = 6;
+#include "partial_conv/correlation_kernel.h"
+}  // namespace v3
+#pragma GCC pop_options
+#endif
+
+namespace {
+
+constexpr size_t kWeightBytes = 4 << 20;  // more are read too often for the few results of small pictures
+constexpr int64_t kLeastWidth = 32, kReach = 64;
+constexpr double kLargeHole = 0.3;
+constexpr int64_t kGrain = 1 << 15;  // weights below which a second thread costs more than it saves
+
+// The x86-64 level of what is compiled above that this processor runs, or 0. ATEN_CPU_CAPABILITY lowers it, as torch's.
+int level() {
+#ifdef INPAINTX_LEVELS
+  static const int found = [] {
+    const std::string allowed = at::get_cpu_capability();
+    if (allowed == "AVX512" && __builtin_cpu_supports("x86-64-v4")) return 4;
+    return allowed != "DEFAULT" && __builtin_cpu_supports("x86-64-v3") ? 3 : 0;
+  }();
+  return found;
+#else
+  return 0;
+#endif
+}
+
+Plan plan(const Correlation& c, bool compact) {
+#ifdef INPAINTX_LEVELS
+  return level() == 4 ? v4::plan(c, compact) : v3::plan(c, compact);
+#else
+  TORCH_INTERNAL_ASSERT(false, "direct_pays() says no");
+#endif
+}
+
+void tiles(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Room& room) {
+#ifdef INPAINTX_LEVELS
+  level() == 4 ? v4::tiles(c, p, begin, end, room) : v3::tiles(c, p, begin, end, room);
+#else
+  TORCH_INTERNAL_ASSERT(false, "direct_pays() says no");
+#endif
+}
+
+Planes planes(const at::Tensor& x) { return {x.size(1), x.size(2), x.size(3), !x.is_contiguous()}; }
+
+Factors factors_of(const at::Tensor& t, bool ratio) {
+  Factors f{};
+  if (ratio) {
+    f.ratio = t.const_data_ptr<float>();
+  } else if (t.scalar_type() == at::kFloat) {
+    f.soft = t.const_data_ptr<float>();
+  } else {
+    f.hard = t.const_data_ptr<bool>();
+  }
+  f.batch = t.size(0), f.channels = t.size(1), f.height = t.size(2), f.width = t.size(3);
+  return f;
+}
+
+// Whether so many results are left out that blocks should fit closely what is not.
+bool compact(const Correlation& c) {
+  const Factors& f = c.result_factors;
+  std::vector<float> room(f.width);
+  int64_t hidden = 0;
+  for (int64_t b = 0; b < f.batch; ++b) {
+    for (int64_t y = 0; y < f.height; ++y) {
+      const float* row = f.row(b, 0, y, 0, f.width, 1, room.data());
+      hidden += std::count(row, row + f.width, 0.0f);
+    }
+  }
+  return hidden > kLargeHole * static_cast<double>(f.batch * f.height * f.width);
+}
+
+// weight(result's channel, source's channel, ky, kx)
+template <typename F>
+void run(Correlation& c, const F& weight) {
+  const Plan p = plan(c, compact(c));
+  const int64_t panels = (c.to.channels + p.width - 1) / p.width, rows = c.from.channels;
+  size_t most_taps = 0;
+  for (Phase& phase : c.phases) {
+    most_taps = std::max(most_taps, phase.taps.size());
+    const int64_t taps = static_cast<int64_t>(phase.taps.size());
+    phase.weight.resize(panels * taps * rows * p.width);
+    at::parallel_for(0, panels * taps, 1 + kGrain / (rows * p.width), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const auto& tap = phase.taps[i % taps];
+        const int64_t first = i / taps * p.width;
+        float* to = phase.weight.data() + i * rows * p.width;
+        for (int64_t s = 0; s < rows; ++s, to += p.width) {
+          for (int64_t r = 0; r < std::min(p.width, c.to.channels - first); ++r) {
+            to[r] = weight(first + r, s, tap.kernel[0], tap.kernel[1]);
+          }
+        }
+      }
+    });
+  }
+  at::parallel_for(0, c.batch * p.down * p.across, 1, [&](int64_t begin, int64_t end) {
+    Room room;
+    room.source.resize((p.seen[0] + 1) * p.row);
+    room.factors.resize(std::max(p.seen[0], c.source_factors.channels) * c.step[1] * p.pitch);
+    room.straight.resize(p.seen[1]);
+    room.known.resize(p.seen[0] * (p.seen[1] + 1));
+    room.blocks.resize(p.rows * p.columns);
+    room.taps.resize(room.blocks.size() * most_taps);
+    tiles(c, p, begin, end, room);
+  });
+}
+
+}  // namespace
+
+bool direct_pays(const at::Tensor& x, const at::Tensor& weight, const Window& w) {
+  for (int axis : {0, 1}) {
+    if (w.stride[axis] > 4 || (w.kernel[axis] - 1) * w.dilation[axis] > kReach) return false;
+  }
+  return level() > 0 && x.scalar_type() == at::kFloat && x.numel() > 0 && weight.numel() > 0 &&
+         weight.nbytes() <= kWeightBytes && w.out_width >= kLeastWidth;
+}
+
+void direct_forward(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& bias,
+                    const at::Tensor& ratio, const Window& w, const at::Tensor& y) {
+  Correlation c{};
+  c.source = x.const_data_ptr<float>();
+  c.from = planes(x);
+  c.source_factors = factors_of(mask, false);
+  c.result = y.mutable_data_ptr<float>();
+  c.to = planes(y);
+  c.result_factors = factors_of(ratio, true);
+  c.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
+  c.batch = w.batch;
+  Phase phase{{0, 0}, w.out_height, w.out_width, {}, {}};
+  for (int axis : {0, 1}) c.step[axis] = w.stride[axis], c.spread[axis] = 1;
+  for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
+    for (int64_t kx = 0; kx < w.kernel[1]; ++kx) {
+      phase.taps.push_back({{ky * w.dilation[0] - w.padding[0], kx * w.dilation[1] - w.padding[1]}, {ky, kx}});
+    }
+  }
+  c.phases.push_back(std::move(phase));
+  const auto values = weight.accessor<float, 4>();
+  run(c, [&](int64_t r, int64_t s, int64_t ky, int64_t kx) { return values[r][s][ky][kx]; });
+}
+
+void direct_backward(const at::Tensor& grad, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& ratio,
+                     const Window& w, const at::Tensor& grad_x) {
+  Correlation c{};
+  c.source = grad.const_data_ptr<float>();
+  c.from = planes(grad);
+  c.source_factors = factors_of(ratio, true);
+  c.result = grad_x.mutable_data_ptr<float>();
+  c.to = planes(grad_x);
+  c.result_factors = factors_of(mask, false);
+  c.batch = w.batch;
+  for (int axis : {0, 1}) c.step[axis] = 1, c.spread[axis] = w.stride[axis];
+  for (int64_t y = 0; y < w.stride[0]; ++y) {
+    for (int64_t x = 0; x < w.stride[1]; ++x) {
+      // pixel o * stride + first was seen by the window o - shift / stride through a tap where stride divides that
+      Phase phase{{y, x},
+                  (w.height - y + w.stride[0] - 1) / w.stride[0],
+                  (w.width - x + w.stride[1] - 1) / w.stride[1],
+                  {},
+                  {}};
+      for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
+        for (int64_t kx = 0; kx < w.kernel[1]; ++kx) {
+          const int64_t dy = y + w.padding[0] - ky * w.dilation[0], dx = x + w.padding[1] - kx * w.dilation[1];
+          if (dy % w.stride[0] == 0 && dx % w.stride[1] == 0) {
+            phase.taps.push_back({{dy / w.stride[0], dx / w.stride[1]}, {ky, kx}});
+          }
+        }
+      }
+      c.phases.push_back(std::move(phase));
+    }
+  }
+  const auto values = weight.accessor<float, 4>();
+  run(c, [&](int64_t r, int64_t s, int64_t ky, int64_t kx) { return values[s][r][ky][kx]; });
+}
+
+}  // namespace inpaintx::partial_conv
