@@ -7,7 +7,7 @@
 
 namespace inpaintx {
 
-constexpr size_t kFresh = size_t(8) << 20;  // tensors from here on mostly come from pages that nobody touched
+constexpr size_t kFresh = size_t(30) << 20;  // tensors from here on come from pages that nobody touched
 
 // The tensor, with large pages asked for where faulting it in would cost as much as filling it.
 inline at::Tensor fresh(at::Tensor t) {

@@ -34,7 +34,7 @@ def both(x, mask, weight, bias, window, grad):
 def agree(ours, reference):
     for mine, theirs in zip(ours, reference, strict=True):
         scale = max(theirs.abs().max().item(), 1)
-        torch.testing.assert_close(mine.double(), theirs, atol=1e-5 * scale, rtol=1e-5)
+        torch.testing.assert_close(mine.double(), theirs, atol=1e-4 * scale, rtol=1e-5)  # sums over whole planes cancel
 
 
 @settings(deadline=None, max_examples=200)
