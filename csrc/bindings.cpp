@@ -5,6 +5,7 @@
 #include <array>
 
 #include "ops.h"
+#include "partial_conv/direct.h"
 
 namespace py = pybind11;
 using at::Tensor;
@@ -34,6 +35,9 @@ py::dict build_info() {
 #else
   info["cpu"] = "baseline";
 #endif
+  // what runs of it, ATEN_CPU_CAPABILITY regarded
+  const int level = inpaintx::partial_conv::direct_level();
+  info["own_convolution"] = level == 4 ? "avx512" : level == 3 ? "avx2" : "none";
   return info;
 }
 

@@ -27,7 +27,9 @@ def read(runs: list[str]) -> dict[str, list[list[float]]]:
     curves: dict[str, list[list[float]]] = {}
     offset = 0
     for given in runs:
-        run, _, steps = given.partition(":")
+        run, _, steps = given.rpartition(":")
+        if not steps.isdecimal():
+            run, steps = given, ""
         events = EventAccumulator(str(Path(run) / "tensorboard"), size_guidance={"scalars": 0}).Reload()
         tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("speed/")]
         if not tags:

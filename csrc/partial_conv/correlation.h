@@ -29,13 +29,11 @@ struct Factors {
     return (((batch == 1 ? 0 : b) * channels + (channels == 1 ? 0 : c)) * height + y) * width + x;
   }
 
-  // Those of `count` pixels of a row, `step` apart: where they lie, or else written to `room`.
+  // Those of `count` pixels of a row, `step` apart (ratios have no step): where they lie, or else written to `room`.
   const float* row(int64_t b, int64_t c, int64_t y, int64_t x, int64_t count, int64_t step, float* room) const {
     const int64_t first = at(b, c, y, x);
-    if (ratio != nullptr) {
-      if (step == 1) return ratio + first;
-      for (int64_t i = 0; i < count; ++i) room[i] = ratio[first + i * step];
-    } else if (soft != nullptr) {
+    if (ratio != nullptr) return ratio + first;
+    if (soft != nullptr) {
       for (int64_t i = 0; i < count; ++i) room[i] = is_hole(soft[first + i * step]) ? 0.0f : 1.0f;
     } else {
       for (int64_t i = 0; i < count; ++i) room[i] = is_hole(hard[first + i * step]) ? 0.0f : 1.0f;
@@ -71,8 +69,9 @@ struct Plan {
   int64_t wide;           // results in a row of a block; 0: a block is of results' channels
   int64_t count, width;   // of a block's shorter side, in registers; of a panel of weights
   int64_t rows, columns;  // results of a tile, in each phase
+  int64_t blocks;         // of a tile, at most
   int64_t down, across;   // tiles of an image
-  int64_t least[2];       // shift
+  int64_t least[2];       // the least shift of a tap
   int64_t seen[2];        // sources of a tile
   int64_t pitch, row;     // floats from column to column of sources that are `step` apart, and from row to row
 };

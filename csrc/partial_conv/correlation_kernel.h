@@ -5,22 +5,23 @@
 // neighbouring floats whatever the step. A block is what the registers sum up: kCount channels of as many rows of kWide
 // results as fill two vectors (by rows: planes), or two vectors of channels of kCount results (channels_last).
 //
-// No containers and nothing else here that the linker could share with code for lesser processors.
+// No containers: what of them is not inlined, the linker would share with code for lesser processors.
 
 #include "partial_conv/correlation_vectors.h"
 
 constexpr int64_t kNarrow = 8;  // results in a row of blocks that are as high as wide: slower, and leave out more
 
 // How many channels or results a block takes: as many as there is room for, and few of the last block's left empty.
-inline int64_t even(int64_t total) {
+inline int64_t block_size(int64_t total) {
   const auto cost = [&](int64_t count) { return (total + count - 1) / count * (count + 1); };
   int64_t best = kMost;
   for (int64_t count = kMost - 1; count > 0; --count) best = cost(count) < cost(best) ? count : best;
   return best;
 }
 
-// `compact`: whether many results are left out.
-inline Plan plan(const Correlation& c, bool compact) {
+// compact(): whether many results are left out.
+template <typename F>
+Plan plan(const Correlation& c, const F& compact) {
   constexpr int64_t kBytes = 512 << 10, kColumns = 128, kRows = 16;
   Plan p{};
   int64_t rows = 0, columns = 0;
@@ -30,10 +31,11 @@ inline Plan plan(const Correlation& c, bool compact) {
   }
   p.columns = std::min((columns + kLanes - 1) / kLanes * kLanes, kColumns);
   const bool by_rows = !c.to.channels_last || c.to.channels <= kLanes;
-  p.wide = !by_rows ? 0 : compact && kNarrow < kLanes && columns < 8 * kLanes ? kNarrow : kLanes;
+  p.wide = !by_rows ? 0 : kNarrow < kLanes && columns < 8 * kLanes && compact() ? kNarrow : kLanes;
   const int64_t high = by_rows ? 2 * kLanes / p.wide : 1;
-  p.count = even(by_rows ? c.to.channels : std::min(columns, p.columns));
+  p.count = block_size(by_rows ? c.to.channels : std::min(columns, p.columns));
   p.width = by_rows ? p.count : 2 * kLanes;
+  const int64_t wide = by_rows ? p.wide : p.count;
   int64_t reach[2];
   for (int axis : {0, 1}) {
     int64_t least = INT64_MAX, most = INT64_MIN;
@@ -53,6 +55,7 @@ inline Plan plan(const Correlation& c, bool compact) {
   p.rows = std::min(kRows, (rows + high - 1) / high * high);
   while (p.rows > high && seen(p.rows) * p.row * static_cast<int64_t>(sizeof(float)) > kBytes) p.rows -= high;
   p.seen[0] = seen(p.rows);
+  p.blocks = (p.rows + high - 1) / high * ((p.columns + wide - 1) / wide);
   p.down = (rows + p.rows - 1) / p.rows;
   p.across = (columns + p.columns - 1) / p.columns;
   return p;
@@ -220,7 +223,7 @@ struct Worker : Tile {
     return to;
   }
 
-  // Whether a row of a block has a result that is not 0 in any case.
+  // Whether any of a row of a block's results is asked for.
   bool wanted(const Phase& phase, int64_t b, int64_t y, int64_t x, int64_t columns) const {
     float values[kWide];
     const float* f = c.result_factors.row(b, 0, y * c.spread[0] + phase.first[0], x * c.spread[1] + phase.first[1],

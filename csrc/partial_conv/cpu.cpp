@@ -59,15 +59,46 @@ void run(const Hide<scalar_t, mask_t>& a, Queue) {
   });
 }
 
+namespace {
+
+// sums[x] = the known inputs of window x along a row. `split` is room for the padded row in `stride` parts, so that
+// every tap of neighbouring windows reads neighbours; strides that leave most of it unread take each window by itself.
+constexpr int64_t kSplitStride = 4;
+
+void row_sums(const Window& w, const std::vector<int32_t>& known, std::vector<int32_t>& split, int32_t* sums) {
+  const int64_t step = w.stride[1], pad = w.padding[1];
+  if (step > kSplitStride) {
+    for (int64_t x = 0; x < w.out_width; ++x) {
+      const int64_t start = x * step - pad;
+      const Taps taps = taps_inside(start, w.kernel[1], w.dilation[1], w.width);
+      sums[x] = 0;
+      for (int64_t t = taps.first; t < taps.last; ++t) sums[x] += known[start + t * w.dilation[1]];
+    }
+    return;
+  }
+  const int64_t part = static_cast<int64_t>(split.size()) / step;
+  for (int64_t rest = 0; rest < step; ++rest) {
+    int32_t* to = split.data() + rest * part + (pad - rest + step - 1) / step;
+    for (int64_t x = ((rest - pad) % step + step) % step; x < w.width; x += step) *to++ = known[x];
+  }
+  std::fill_n(sums, w.out_width, 0);
+  for (int64_t t = 0; t < w.kernel[1]; ++t) {
+    const int64_t at = t * w.dilation[1];
+    const int32_t* from = split.data() + at % step * part + at / step;
+    for (int64_t x = 0; x < w.out_width; ++x) sums[x] += from[x];
+  }
+}
+
+}  // namespace
+
 // The window sum is separable: known channels of a pixel, then along the row, then down the columns.
 template <typename acc_t, typename mask_t>
 void run(const Ratio<acc_t, mask_t>& a, Queue) {
   const auto& w = a.window;
   const int64_t pixels = w.height * w.width, step = w.stride[1];
+  const int64_t part = step > kSplitStride ? 0 : (w.width + 2 * w.padding[1] + step - 1) / step;
   at::parallel_for(0, w.batch, 1, [&](int64_t begin, int64_t end) {
-    // padded, and split by column % step, so that every tap of a row of windows reads neighbours
-    const int64_t padded = w.width + 2 * w.padding[1], split = (padded + step - 1) / step;
-    std::vector<int32_t> known(w.width), columns(split * step), rows(w.height * w.out_width), sums(w.out_width);
+    std::vector<int32_t> known(w.width), split(part * step), rows(w.height * w.out_width), sums(w.out_width);
     for (int64_t b = begin; b < end; ++b) {
       const mask_t* mask = a.mask + (w.mask_batch == 1 ? 0 : b) * w.mask_channels * pixels;
       for (int64_t y = 0; y < w.height; ++y) {
@@ -76,18 +107,7 @@ void run(const Ratio<acc_t, mask_t>& a, Queue) {
           const mask_t* row = mask + c * pixels + y * w.width;
           for (int64_t x = 0; x < w.width; ++x) known[x] -= is_hole(row[x]);
         }
-        for (int64_t rest = 0; rest < step; ++rest) {
-          int32_t* to = columns.data() + rest * split + (w.padding[1] - rest + step - 1) / step;
-          const int64_t first = ((rest - w.padding[1]) % step + step) % step;
-          for (int64_t x = first; x < w.width; x += step) *to++ = known[x];
-        }
-        int32_t* sum = rows.data() + y * w.out_width;
-        std::fill_n(sum, w.out_width, 0);
-        for (int64_t t = 0; t < w.kernel[1]; ++t) {
-          const int64_t at = t * w.dilation[1];
-          const int32_t* from = columns.data() + at % step * split + at / step;
-          for (int64_t x = 0; x < w.out_width; ++x) sum[x] += from[x];
-        }
+        row_sums(w, known, split, rows.data() + y * w.out_width);
       }
       for (int64_t y = 0; y < w.out_height; ++y) {
         const int64_t start = y * w.stride[0] - w.padding[0];

@@ -9,6 +9,7 @@
 
 #include "common/simd.h"
 #include "partial_conv/correlation.h"
+#include "partial_conv/math.h"
 
 namespace inpaintx::partial_conv {
 
@@ -32,9 +33,9 @@ constexpr int64_t kLanes = 8, kMost = 6;
 
 namespace {
 
-constexpr size_t kWeightBytes = 4 << 20;  // more are read too often for the few results of small pictures
-constexpr int64_t kLeastWidth = 32, kReach = 64;
-constexpr double kLargeHole = 0.3;
+constexpr int64_t kWeights = 1 << 20;  // more are read too often for the few results of small pictures
+constexpr int64_t kTile = 1 << 19;     // of sources, in floats
+constexpr int64_t kLeastWidth = 32, kStride = 4;
 constexpr int64_t kGrain = 1 << 15;  // weights below which a second thread costs more than it saves
 
 // The x86-64 level of what is compiled above that this processor runs, or 0. ATEN_CPU_CAPABILITY lowers it, as torch's.
@@ -43,7 +44,7 @@ int level() {
   static const int found = [] {
     const std::string allowed = at::get_cpu_capability();
     if (allowed == "AVX512" && __builtin_cpu_supports("x86-64-v4")) return 4;
-    return allowed != "DEFAULT" && __builtin_cpu_supports("x86-64-v3") ? 3 : 0;
+    return (allowed == "AVX512" || allowed == "AVX2") && __builtin_cpu_supports("x86-64-v3") ? 3 : 0;
   }();
   return found;
 #else
@@ -51,7 +52,8 @@ int level() {
 #endif
 }
 
-Plan plan(const Correlation& c, bool compact) {
+template <typename F>
+Plan plan(const Correlation& c, const F& compact) {
 #ifdef INPAINTX_LEVELS
   return level() == 4 ? v4::plan(c, compact) : v3::plan(c, compact);
 #else
@@ -99,7 +101,7 @@ bool compact(const Correlation& c) {
 // weight(result's channel, source's channel, ky, kx)
 template <typename F>
 void run(Correlation& c, const F& weight) {
-  const Plan p = plan(c, compact(c));
+  const Plan p = plan(c, [&] { return compact(c); });
   const int64_t panels = (c.to.channels + p.width - 1) / p.width, rows = c.from.channels;
   size_t most_taps = 0;
   for (Phase& phase : c.phases) {
@@ -121,11 +123,11 @@ void run(Correlation& c, const F& weight) {
   }
   at::parallel_for(0, c.batch * p.down * p.across, 1, [&](int64_t begin, int64_t end) {
     Room room;
-    room.source.resize((p.seen[0] + 1) * p.row);
+    room.source.resize(p.seen[0] * p.row);
     room.factors.resize(std::max(p.seen[0], c.source_factors.channels) * c.step[1] * p.pitch);
     room.straight.resize(p.seen[1]);
     room.known.resize(p.seen[0] * (p.seen[1] + 1));
-    room.blocks.resize(p.rows * p.columns);
+    room.blocks.resize(p.blocks);
     room.taps.resize(room.blocks.size() * most_taps);
     tiles(c, p, begin, end, room);
   });
@@ -133,12 +135,15 @@ void run(Correlation& c, const F& weight) {
 
 }  // namespace
 
+int direct_level() { return level(); }
+
 bool direct_pays(const at::Tensor& x, const at::Tensor& weight, const Window& w) {
-  for (int axis : {0, 1}) {
-    if (w.stride[axis] > 4 || (w.kernel[axis] - 1) * w.dilation[axis] > kReach) return false;
-  }
-  return level() > 0 && x.scalar_type() == at::kFloat && x.numel() > 0 && weight.numel() > 0 &&
-         weight.nbytes() <= kWeightBytes && w.out_width >= kLeastWidth;
+  if (level() == 0 || x.scalar_type() != at::kFloat || x.numel() == 0 || weight.numel() == 0) return false;
+  if (w.stride[0] > kStride || w.stride[1] > kStride || w.out_width < kLeastWidth) return false;
+  const int64_t high = w.stride[0] + w.kernel[0] * w.dilation[0];  // of the sources of the least tile
+  const int64_t wide = w.stride[1] * std::min<int64_t>(w.out_width, 128) + w.kernel[1] * w.dilation[1];
+  const int64_t tile = high * wide * std::max(x.size(1), weight.size(0));
+  return weight.numel() <= kWeights && tile <= kTile;
 }
 
 void direct_forward(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& bias,
@@ -160,7 +165,7 @@ void direct_forward(const at::Tensor& x, const at::Tensor& mask, const at::Tenso
     }
   }
   c.phases.push_back(std::move(phase));
-  const auto values = weight.accessor<float, 4>();
+  const auto values = weight.accessor<const float, 4>();
   run(c, [&](int64_t r, int64_t s, int64_t ky, int64_t kx) { return values[r][s][ky][kx]; });
 }
 
@@ -194,7 +199,7 @@ void direct_backward(const at::Tensor& grad, const at::Tensor& mask, const at::T
       c.phases.push_back(std::move(phase));
     }
   }
-  const auto values = weight.accessor<float, 4>();
+  const auto values = weight.accessor<const float, 4>();
   run(c, [&](int64_t r, int64_t s, int64_t ky, int64_t kx) { return values[s][r][ky][kx]; });
 }
 

@@ -10,6 +10,9 @@
 
 namespace inpaintx::partial_conv {
 
+// The level of x86-64 that it is compiled for and that is used here, 4 (AVX-512) or 3 (AVX2); 0: it is not there.
+int direct_level();
+
 // Whether it is there for this processor, dtype and shape. Depends on no mask and no number of threads.
 bool direct_pays(const at::Tensor& x, const at::Tensor& weight, const Window& window);
 
@@ -18,7 +21,7 @@ bool direct_pays(const at::Tensor& x, const at::Tensor& weight, const Window& wi
 void direct_forward(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& bias,
                     const at::Tensor& ratio, const Window& window, const at::Tensor& y);
 
-// Fills grad_x from grad, the gradient of y; the same layouts.
+// Fills grad_x, from grad, the gradient of y; each is contiguous or channels_last.
 void direct_backward(const at::Tensor& grad, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& ratio,
                      const Window& window, const at::Tensor& grad_x);
 

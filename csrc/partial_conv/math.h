@@ -8,6 +8,9 @@
 
 namespace inpaintx::partial_conv {
 
+// The share of outputs without a known pixel from which work is cut up finely enough to leave them out.
+constexpr double kLargeHole = 0.3;
+
 // The taps [first, last) of a window of `size` taps that lie inside an axis of `length` pixels.
 struct Taps {
   int64_t first, last;

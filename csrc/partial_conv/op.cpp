@@ -167,7 +167,7 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   const Tensor b = bias ? bias->contiguous() : Tensor();
   Tensor y;
   const bool direct = !on_cuda(x) && partial_conv::direct_pays(x, weight, window);
-  if (direct || (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window))) {
+  if (direct || (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window))) {  // both in the layout of x
     y = fresh(at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
                         x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast));
     (direct ? partial_conv::direct_forward : partial_conv::convolve_tiles)(x, mask, weight, b, ratio, window, y);
@@ -209,6 +209,7 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
   if (wanted[0] && !on_cuda(x) && partial_conv::direct_pays(x, weight, window)) {
     grad_x = fresh(at::empty_like(x));
     partial_conv::direct_backward(grad, mask, weight, ratio, window, grad_x);
+    if (!wanted[1] && !wanted[2]) return {grad_x, grad_weight, grad_bias};
     wanted[0] = false;
   }
   const Tensor scaled = fresh(at::empty_like(grad.narrow(0, 0, size)));

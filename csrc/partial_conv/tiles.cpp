@@ -20,7 +20,6 @@ constexpr int64_t kOutputBytes = 512 << 10;
 constexpr int64_t kWeightBytes = 1 << 20;  // the library repacks the weights for every tile
 constexpr int64_t kFewestTiles = 8;
 constexpr int64_t kCell = 16;  // outputs that are skipped together; half as many where there are few
-constexpr double kLargeHole = 0.3;
 
 // Inputs that `count` outputs see along an axis.
 int64_t inputs_for(const Window& w, int axis, int64_t count) {

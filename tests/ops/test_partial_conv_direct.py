@@ -9,7 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import inpaintx
 from inpaintx.ops import partial_conv2d, partial_conv2d_ref
+
+CAPABILITY = os.environ.get("ATEN_CPU_CAPABILITY")
 
 
 def masks_of(kind, batch, channels, size):
@@ -37,7 +40,7 @@ def agree(ours, reference):
         torch.testing.assert_close(mine.double(), theirs, atol=1e-4 * scale, rtol=1e-5)  # sums over whole planes cancel
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60 if CAPABILITY else 200)
 @given(
     batch=st.integers(1, 2),
     channels=st.tuples(st.integers(1, 37), st.integers(1, 37)),
@@ -48,17 +51,20 @@ def agree(ours, reference):
     dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     kind=st.sampled_from([0.0, 0.5, 0.95, 1.0, "rectangle"]),
     each=st.booleans(),
+    one_mask=st.booleans(),
     dtype=st.sampled_from([torch.float32, torch.bool]),
-    last=st.tuples(st.booleans(), st.booleans()),
+    last=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     threads=st.sampled_from([1, 2, 7]),
 )
-def test_equals_reference(batch, channels, size, kernel, stride, padding, dilation, kind, each, dtype, last, threads):
+def test_equals_reference(
+    batch, channels, size, kernel, stride, padding, dilation, kind, each, one_mask, dtype, last, threads
+):
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     if any(s + 2 * p < r for s, p, r in zip(size, padding, reach, strict=True)):
         return
     torch.manual_seed(size[1])
     into, out = channels
-    mask = masks_of(kind, batch, into if each else 1, size).to(dtype)
+    mask = masks_of(kind, 1 if one_mask else batch, into if each else 1, size).to(dtype)
     x = torch.where(mask > 0, torch.nan, torch.randn(batch, into, *size))
     x = x.contiguous(memory_format=torch.channels_last) if last[0] else x
     weight = torch.randn(out, into, *kernel) / (into * kernel[0] * kernel[1]) ** 0.5
@@ -67,7 +73,8 @@ def test_equals_reference(batch, channels, size, kernel, stride, padding, dilati
     grads = {}
 
     def grad(shape):
-        return grads.setdefault(shape, torch.randn(shape, generator=generator))
+        made = grads.setdefault(shape, torch.randn(shape, generator=generator))
+        return made.contiguous(memory_format=torch.channels_last) if last[2] else made
 
     before = torch.get_num_threads()
     try:
@@ -111,12 +118,42 @@ def test_hidden_pixels_have_no_gradient_and_empty_windows_no_value():
     assert torch.isfinite(grad).all()
 
 
+@pytest.mark.parametrize(
+    "wanted", [[True, False, False], [False, True, False], [False, False, True], [True, False, True]]
+)
+def test_gradients_come_alone_as_together(wanted):
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 6, 40, 50), torch.randn(8, 6, 3, 3)
+    mask, window = masks_of(0.4, 2, 1, (40, 50)), [(1, 1), (1, 1), (1, 1)]
+    y, _, ratio = torch.ops.inpaintx.partial_conv2d(x, mask, weight, None, *window, False)
+    args = (torch.randn_like(y), x, mask, ratio, weight, *window)
+    together = torch.ops.inpaintx.partial_conv2d_backward(*args, [True, True, True])
+    alone = torch.ops.inpaintx.partial_conv2d_backward(*args, wanted)
+    for one, all_, asked in zip(alone, together, wanted, strict=True):
+        if asked:
+            torch.testing.assert_close(one, all_)
+
+
+def test_odd_strides_take_no_memory():
+    x, weight = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 1, 1)
+    y, _ = partial_conv2d(x, torch.zeros_like(x), weight, stride=2**30 - 1)
+    torch.testing.assert_close(y, x[..., :1, :1] * weight)
+
+
 @pytest.mark.parametrize("capability", ["avx2", "default"])
 def test_other_processors(capability):
-    if os.environ.get("ATEN_CPU_CAPABILITY"):
+    if CAPABILITY:
         pytest.skip("is run by this test")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     done = subprocess.run(
         command, env={**os.environ, "ATEN_CPU_CAPABILITY": capability}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_is_used_where_it_is_there():
+    info = inpaintx.build_info()
+    if info["cpu"] not in ("avx512", "avx2") or not info["compiler"].startswith("gcc"):
+        pytest.skip(f"not for {info['cpu']}, {info['compiler']}")
+    expected = {"default": ["none"], "avx2": ["avx2"]}.get(CAPABILITY, ["avx512", "avx2"])
+    assert info["own_convolution"] in expected
