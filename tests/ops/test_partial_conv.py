@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import inpaintx
 from inpaintx.ops import PartialConv2d, partial_conv2d, partial_conv2d_ref
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -82,9 +83,10 @@ def test_large_images_go_by_tiles(dtype, stride, channels, layout, threads):
         threads(count)
         results.append(partial_conv2d(x, mask, weight, bias, stride, (1, 2), (2, 1)))
     y_ref, new_ref = partial_conv2d_ref(x, mask, weight, bias, stride, (1, 2), (2, 1))
+    by_tiles = not inpaintx.build_info().get("emulated")  # else PyTorch's convolution of the whole, in any order
     for y, new in results:
         agree(y, y_ref, dtype)
-        assert torch.equal(y, results[0][0])
+        assert torch.equal(y, results[0][0]) or not by_tiles
         assert torch.equal(new, new_ref)
 
 
