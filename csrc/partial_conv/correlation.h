@@ -64,6 +64,8 @@ struct Correlation {
   std::vector<Phase> phases;
 };
 
+constexpr int64_t kTileColumns = 128;  // at most
+
 // How the work is cut up, for one instruction set.
 struct Plan {
   int64_t wide;           // results in a row of a block; 0: a block is of results' channels

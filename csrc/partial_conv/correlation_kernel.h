@@ -22,14 +22,14 @@ inline int64_t block_size(int64_t total) {
 // compact(): whether many results are left out.
 template <typename F>
 Plan plan(const Correlation& c, const F& compact) {
-  constexpr int64_t kBytes = 512 << 10, kColumns = 128, kRows = 16;
+  constexpr int64_t kBytes = 512 << 10, kRows = 16;
   Plan p{};
   int64_t rows = 0, columns = 0;
   for (const Phase& phase : c.phases) {
     rows = std::max(rows, phase.rows);
     columns = std::max(columns, phase.columns);
   }
-  p.columns = std::min((columns + kLanes - 1) / kLanes * kLanes, kColumns);
+  p.columns = std::min((columns + kLanes - 1) / kLanes * kLanes, kTileColumns);
   const bool by_rows = !c.to.channels_last || c.to.channels <= kLanes;
   p.wide = !by_rows ? 0 : kNarrow < kLanes && columns < 8 * kLanes && compact() ? kNarrow : kLanes;
   const int64_t high = by_rows ? 2 * kLanes / p.wide : 1;

@@ -71,17 +71,39 @@ void tiles(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Room
 
 Planes planes(const at::Tensor& x) { return {x.size(1), x.size(2), x.size(3), !x.is_contiguous()}; }
 
-Factors factors_of(const at::Tensor& t, bool ratio) {
+Factors factors_of(const at::Tensor& t) {
   Factors f{};
-  if (ratio) {
-    f.ratio = t.const_data_ptr<float>();
-  } else if (t.scalar_type() == at::kFloat) {
-    f.soft = t.const_data_ptr<float>();
-  } else {
-    f.hard = t.const_data_ptr<bool>();
-  }
   f.batch = t.size(0), f.channels = t.size(1), f.height = t.size(2), f.width = t.size(3);
   return f;
+}
+
+Factors ratio_factors(const at::Tensor& ratio) {
+  Factors f = factors_of(ratio);
+  f.ratio = ratio.const_data_ptr<float>();
+  return f;
+}
+
+Factors mask_factors(const at::Tensor& mask) {
+  Factors f = factors_of(mask);
+  if (mask.scalar_type() == at::kFloat) {
+    f.soft = mask.const_data_ptr<float>();
+  } else {
+    f.hard = mask.const_data_ptr<bool>();
+  }
+  return f;
+}
+
+Correlation correlation(const at::Tensor& source, const Factors& source_factors, const at::Tensor& result,
+                        const Factors& result_factors) {
+  Correlation c{};
+  c.source = source.const_data_ptr<float>();
+  c.from = planes(source);
+  c.source_factors = source_factors;
+  c.result = result.mutable_data_ptr<float>();
+  c.to = planes(result);
+  c.result_factors = result_factors;
+  c.batch = source.size(0);
+  return c;
 }
 
 // Whether so many results are left out that blocks should fit closely what is not.
@@ -141,22 +163,15 @@ bool direct_pays(const at::Tensor& x, const at::Tensor& weight, const Window& w)
   if (level() == 0 || x.scalar_type() != at::kFloat || x.numel() == 0 || weight.numel() == 0) return false;
   if (w.stride[0] > kStride || w.stride[1] > kStride || w.out_width < kLeastWidth) return false;
   const int64_t high = w.stride[0] + w.kernel[0] * w.dilation[0];  // of the sources of the least tile
-  const int64_t wide = w.stride[1] * std::min<int64_t>(w.out_width, 128) + w.kernel[1] * w.dilation[1];
+  const int64_t wide = w.stride[1] * std::min(w.out_width, kTileColumns) + w.kernel[1] * w.dilation[1];
   const int64_t tile = high * wide * std::max(x.size(1), weight.size(0));
   return weight.numel() <= kWeights && tile <= kTile;
 }
 
 void direct_forward(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& bias,
                     const at::Tensor& ratio, const Window& w, const at::Tensor& y) {
-  Correlation c{};
-  c.source = x.const_data_ptr<float>();
-  c.from = planes(x);
-  c.source_factors = factors_of(mask, false);
-  c.result = y.mutable_data_ptr<float>();
-  c.to = planes(y);
-  c.result_factors = factors_of(ratio, true);
+  Correlation c = correlation(x, mask_factors(mask), y, ratio_factors(ratio));
   c.bias = bias.defined() ? bias.const_data_ptr<float>() : nullptr;
-  c.batch = w.batch;
   Phase phase{{0, 0}, w.out_height, w.out_width, {}, {}};
   for (int axis : {0, 1}) c.step[axis] = w.stride[axis], c.spread[axis] = 1;
   for (int64_t ky = 0; ky < w.kernel[0]; ++ky) {
@@ -171,14 +186,7 @@ void direct_forward(const at::Tensor& x, const at::Tensor& mask, const at::Tenso
 
 void direct_backward(const at::Tensor& grad, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& ratio,
                      const Window& w, const at::Tensor& grad_x) {
-  Correlation c{};
-  c.source = grad.const_data_ptr<float>();
-  c.from = planes(grad);
-  c.source_factors = factors_of(ratio, true);
-  c.result = grad_x.mutable_data_ptr<float>();
-  c.to = planes(grad_x);
-  c.result_factors = factors_of(mask, false);
-  c.batch = w.batch;
+  Correlation c = correlation(grad, ratio_factors(ratio), grad_x, mask_factors(mask));
   for (int axis : {0, 1}) c.step[axis] = 1, c.spread[axis] = w.stride[axis];
   for (int64_t y = 0; y < w.stride[0]; ++y) {
     for (int64_t x = 0; x < w.stride[1]; ++x) {

@@ -45,7 +45,7 @@ def test_equals_reference(dtype, layout, channels, scale, device):
 @given(
     size=st.tuples(st.integers(1, 19), st.integers(1, 19)),
     kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     padding=st.tuples(st.integers(0, 4), st.integers(0, 4)),
     dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     hole=st.sampled_from([0.0, 0.5, 0.95, 1.0]),
@@ -73,9 +73,8 @@ def test_any_window(size, kernel, stride, padding, dilation, hole, channels, las
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("channels", [1, 5])
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_large_images_go_by_tiles(dtype, stride, channels, layout, threads):
-    x, mask, weight, bias = case(2, 5, 6, (131, 150), (3, 5), channels, dtype, hole=0.3)
+def test_large_images_go_by_tiles(stride, channels, layout, threads):
+    x, mask, weight, bias = case(2, 5, 6, (131, 150), (3, 5), channels, torch.float64, hole=0.3)
     mask[:, :, 20:110, 20:140] = 1  # whole tiles without a known pixel
     x = torch.where(mask > 0, torch.nan, x).contiguous(memory_format=layout)
     results = []
@@ -85,8 +84,9 @@ def test_large_images_go_by_tiles(dtype, stride, channels, layout, threads):
     y_ref, new_ref = partial_conv2d_ref(x, mask, weight, bias, stride, (1, 2), (2, 1))
     by_tiles = not inpaintx.build_info().get("emulated")  # else PyTorch's convolution of the whole, in any order
     for y, new in results:
-        agree(y, y_ref, dtype)
-        assert torch.equal(y, results[0][0]) or not by_tiles
+        agree(y, y_ref, torch.float64)
+        if by_tiles:
+            assert torch.equal(y, results[0][0])
         assert torch.equal(new, new_ref)
 
 
