@@ -13,8 +13,8 @@ namespace inpaintx::poisson {
 constexpr int kSlots = 4;            // rows that a stage keeps: three that the next one reads and the one being written
 constexpr int64_t kSmall = 1 << 14;  // values; below, one thread is faster
 
-inline int blocks_for(const Level& level, int channels) {
-  if (level.pixels * channels < kSmall || at::in_parallel_region()) return 1;
+inline int blocks_for(const Level& level, int channels, bool thin) {
+  if ((level.pixels - (thin ? level.far : 0)) * channels < kSmall || at::in_parallel_region()) return 1;
   return std::max(1, std::min(at::get_num_threads(), level.h / 16));
 }
 
@@ -55,23 +55,35 @@ POISSON_INLINE void interpolate(const Rows<float>& coarse, int coarse_h, int y, 
   interpolate_row(line, scratch, a, b, (span.x1 - span.x0) / 2);
 }
 
-// Restricts three rows into row y of `out`, whose grid is `level`. `fine_w`: width of the rows' grid.
+// Where a residual is restricted to, and how. On grids that thin out the coarse grid has its own wherever the finer one
+// does not tell: `keep` leaves it there, else it is zero.
+struct Restriction {
+  Rows<float> out;
+  bool thin, keep;
+};
+
+// Restricts three rows into row y of `to.out`, whose grid is `level`. `fine_w`: width of the rows' grid.
 template <class T>
 POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w, const T* above, const T* here,
-                                   const T* below, T weight, const Rows<float>& out, bool zero_inside, T* sum,
+                                   const T* below, T weight, const Restriction& to, bool zero_inside, T* sum,
                                    int32_t* m) {
+  const uint8_t* covered = level.covered_row(y, to.thin);
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
+    if (to.thin && span.coef == kFar) continue;
     const int x = span.x0, n = span.x1 - x;
-    float* row = out.at(y, c);
-    if (zero_inside && span.coef == kUniform) {
+    float* row = to.out.at(y, c);
+    if (zero_inside && span.uniform()) {
       std::fill_n(row + x, n, 0.f);
       continue;
     }
-    widen(level.mask_row(y) + x, m, n);
-    restrict_row(row + x, sum + kPad, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
+    widen(covered + x, m, n);
+    if (to.keep)
+      restrict_row<true>(row + x, sum + kPad, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
+    else
+      restrict_row<false>(row + x, sum + kPad, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
     const int last = level.w - 1;
-    if (fine_w % 2 == 0 && last >= x && last < x + n && level.mask_row(y)[last]) {
+    if (fine_w % 2 == 0 && last >= x && last < x + n && covered[last]) {
       row[last] += float(T(0.5) * sum[kPad + 2 * (last - x) + 1]);  // its outer neighbour has no other
     }
   }

@@ -14,12 +14,12 @@ namespace {
 constexpr int kTwiceFrom = 2, kTwiceTo = 3;  // grids visited twice
 
 INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
-                                    const Rows<float>& to, int y0, int y1) {
+                                    const Restriction& to, int y0, int y1) {
   Zeroed memory(4 * fine.stride * sizeof(float));
   float *sum = memory.as<float>(), *zeros = sum + 2 * fine.stride + kPad;
   int32_t* m = reinterpret_cast<int32_t*>(sum + fine.stride);
   for (int y = y0; y < y1; ++y) {
-    for (int c = 0; c < to.channels && !coarse.empty(y); ++c) {
+    for (int c = 0; c < from.channels && !coarse.empty(y); ++c) {
       const float* above = y > 0 ? from.at(2 * y - 1, c) : zeros;
       const float* below = 2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros;
       restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, false,
@@ -33,17 +33,21 @@ struct ClimbBlock {
   const Rows<float>* old;  // null: zero
   Rows<float> value, rhs, coarse;
   const std::vector<float>* omega;
+  bool thin;
   int y0, y1;
 };
 
 // Row of a coarse grid from the row itself, the one above and the one below.
 template <bool kResidual>
 POISSON_INLINE void row9_spans(const Level& level, int y, float* out, const float* v, const float* up,
-                               const float* down, const float* rhs, float omega) {
+                               const float* down, const float* rhs, float omega, bool thin) {
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-    if (span.coef == kUniform) {
+    if (thin && span.coef == kFar) continue;
+    if (thin && span.coef == kGhost && !kResidual) {
+      std::copy(v + x, v + x + n, out + x);
+    } else if (span.uniform()) {
       row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, level, omega, n);
     } else {
       const float* coef = level.coef.as<float>() + span.coef;
@@ -69,11 +73,12 @@ INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
         if (k > 0) {
           const float *v = ring.at(k - 1, y, c), *up = ring.at(k - 1, std::max(0, y - 1), c);
           const float* down = ring.at(k - 1, std::min(h - 1, y + 1), c);
-          row9_spans<false>(level, y, out, v, up, down, b.rhs.at(y, c), (*b.omega)[k - 1]);
+          row9_spans<false>(level, y, out, v, up, down, b.rhs.at(y, c), (*b.omega)[k - 1], b.thin);
         }
         for (int64_t s = level.first[y]; k == 0 && s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
+          if (b.thin && span.coef == kFar) continue;
           interpolate(b.coarse, b.below->h, y, c, span, line, mean);
           const uint8_t* m = level.mask_row(y) + x;
           if (b.old) {
@@ -92,11 +97,41 @@ INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
 }
 
 INPAINTX_CLONES void residual_block(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
-                                    const Rows<float>& out, int y0, int y1) {
+                                    const Rows<float>& out, bool thin, int y0, int y1) {
   for (int y = y0; y < y1; ++y) {
     for (int c = 0; c < value.channels; ++c) {
       row9_spans<true>(level, y, out.at(y, c), value.at(y, c), value.at(std::max(0, y - 1), c),
-                       value.at(std::min(level.h - 1, y + 1), c), rhs.at(y, c), 0.f);
+                       value.at(std::min(level.h - 1, y + 1), c), rhs.at(y, c), 0.f, thin);
+    }
+  }
+}
+
+INPAINTX_CLONES void sum_block(const Level& level, const Rows<float>& value, const Rows<float>& total, bool first,
+                               int y0, int y1) {
+  for (int y = y0; y < y1; ++y) {
+    for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+      const Span& span = level.spans[s];
+      for (int c = 0; c < value.channels && span.coef != kFar; ++c) {
+        const float* from = value.at(y, c) + span.x0;
+        float* to = total.at(y, c) + span.x0;
+#pragma omp simd
+        for (int i = 0; i < span.x1 - span.x0; ++i) to[i] = first ? from[i] : to[i] + from[i];
+      }
+    }
+  }
+}
+
+INPAINTX_CLONES void fill_block(const Level& level, const Level& below, const Rows<float>& total,
+                                const Rows<float>& coarse, int y0, int y1) {
+  Zeroed memory(2 * level.stride * sizeof(float));
+  float *line = memory.as<float>(), *mean = line + level.stride;
+  for (int y = y0; y < y1; ++y) {
+    for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+      const Span& span = level.spans[s];
+      for (int c = 0; c < total.channels && span.coef == kFar; ++c) {
+        interpolate(coarse, below.h, y, c, span, line, mean);
+        std::copy(line, line + (span.x1 - span.x0), total.at(y, c) + span.x0);
+      }
     }
   }
 }
@@ -134,13 +169,14 @@ std::vector<float> chebyshev(int steps, double low, double high) {
   return omega;
 }
 
-CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels) : value(1), rhs(1), spare(1), residual(1) {
+CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels)
+    : value(1), rhs(1), spare(1), residual(1), total(1), begun(hierarchy.levels.size()) {
   const int last = hierarchy.levels.size() - 1;
   for (int l = 1; l <= last; ++l) {
     const Level& level = hierarchy.levels[l];
-    const bool twice = l >= kTwiceFrom && l <= kTwiceTo && l < last;
-    for (auto* rows : {&value, &rhs, &spare, &residual}) {
-      const bool needed = twice || rows == &value || rows == &rhs;
+    const bool twice = l >= kTwiceFrom && l <= kTwiceTo && l < last, thin = hierarchy.levels[l - 1].far > 0;
+    for (auto* rows : {&value, &rhs, &spare, &residual, &total}) {
+      const bool needed = rows == &value || rows == &rhs || (rows == &total ? thin : twice);
       memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0);
       rows->emplace_back(memory_.back(), level, channels);
     }
@@ -153,33 +189,56 @@ size_t CoarseArrays::bytes() const {
   return sum;
 }
 
-// rhs[l] in, value[l] out
-static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, int l) {
-  const int last = hierarchy.levels.size() - 1, channels = arrays.value[1].channels;
-  if (l == last) return solve_directly(hierarchy, arrays.rhs[l], arrays.value[l]);
+// rhs[l] in, value[l] out. `last`: nobody asks again what it leaves of rhs[l].
+static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, bool thin,
+                        bool last, int l) {
+  const int coarsest = hierarchy.levels.size() - 1, channels = arrays.value[1].channels;
+  if (l == coarsest) return solve_directly(hierarchy, arrays.rhs[l], arrays.value[l]);
   const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
-  const int visits = l >= kTwiceFrom && l <= kTwiceTo ? 2 : 1, blocks = blocks_for(level, channels);
+  const int visits = l >= kTwiceFrom && l <= kTwiceTo ? 2 : 1, blocks = blocks_for(level, channels, thin);
+  const auto over_level = [&](const auto& block) {
+    over_blocks(level.h, blocks, [&](int y0, int y1, int) { block(y0, y1); });
+  };
   for (int visit = 0; visit < visits; ++visit) {
     if (visit > 0) {
       std::swap(arrays.value[l], arrays.spare[l]);
-      over_blocks(level.h, blocks, [&](int y0, int y1, int) {
-        residual_block(level, arrays.spare[l], arrays.rhs[l], arrays.residual[l], y0, y1);
+      over_level([&](int y0, int y1) {
+        residual_block(level, arrays.spare[l], arrays.rhs[l], arrays.residual[l], thin, y0, y1);
       });
     }
-    over_blocks(below.h, blocks_for(below, channels), [&](int y0, int y1, int) {
-      const auto& from = visit > 0 ? arrays.residual[l] : arrays.rhs[l];
-      restrict_block(level, from, below, arrays.rhs[l + 1], y0, y1);
-    });
-    solve_level(hierarchy, arrays, omega, l + 1);
-    over_blocks(level.h, blocks, [&](int y0, int y1, int) {
+    const auto& from = visit > 0 ? arrays.residual[l] : arrays.rhs[l];
+    const Restriction to{arrays.rhs[l + 1], thin, thin && arrays.begun[l + 1]};
+    over_blocks(below.h, blocks_for(below, channels, thin),
+                [&](int y0, int y1, int) { restrict_block(level, from, below, to, y0, y1); });
+    solve_level(hierarchy, arrays, omega, thin, last && visit + 1 == visits, l + 1);
+    over_level([&](int y0, int y1) {
       climb_block({&level, &below, visit > 0 ? &arrays.spare[l] : nullptr, arrays.value[l], arrays.rhs[l],
-                   arrays.value[l + 1], &omega, y0, y1});
+                   arrays.value[l + 1], &omega, thin, y0, y1});
     });
   }
+  if (!thin || hierarchy.levels[l - 1].far == 0) return;
+  const bool first = !arrays.begun[l];
+  over_level([&](int y0, int y1) { sum_block(level, arrays.value[l], arrays.total[l], first, y0, y1); });
+  arrays.begun[l] = true;
+  if (last) return;
+  over_level([&](int y0, int y1) {
+    residual_block(level, arrays.value[l], arrays.rhs[l], arrays.rhs[l], thin, y0, y1);
+  });
 }
 
-void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega) {
-  solve_level(hierarchy, arrays, omega, 1);
+void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, bool thin,
+                  bool last) {
+  solve_level(hierarchy, arrays, omega, thin, last, 1);
+}
+
+void fill_far(const Hierarchy& hierarchy, CoarseArrays& arrays) {
+  for (int l = int(hierarchy.levels.size()) - 2; l > 0; --l) {
+    const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
+    if (level.far == 0) continue;
+    over_blocks(level.h, blocks_for(level, arrays.value[1].channels, false), [&](int y0, int y1, int) {
+      fill_block(level, below, arrays.total[l], arrays.total[l + 1], y0, y1);
+    });
+  }
 }
 
 }  // namespace inpaintx::poisson

@@ -18,21 +18,29 @@ constexpr int kMostSteps = 6;
 // spectrum to be smoothed.
 std::vector<float> chebyshev(int steps, double low, double high);
 
-// Arrays of the coarse grids for `channels` channels.
+// Arrays of the coarse grids for `channels` channels, by level; [0] is not used.
 struct CoarseArrays {
   CoarseArrays() = default;
   CoarseArrays(const Hierarchy& hierarchy, int channels);
   size_t bytes() const;
 
-  std::vector<Rows<float>> value, rhs;       // by level; [0] is not used
+  std::vector<Rows<float>> value, rhs;
   std::vector<Rows<float>> spare, residual;  // for second visits
+  // Where grids thin out, `total` is the sum of all values so far, and rhs, where the finer grid does not tell, what
+  // these leave of it. `begun`: there are any.
+  std::vector<Rows<float>> total;
+  std::vector<char> begun;
 
  private:
   std::vector<Zeroed> memory_;
 };
 
-// Solves the coarse equations for one cycle: rhs[1] in, value[1] out.
-void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega);
+// Solves the coarse equations for one cycle: rhs[1] in, value[1] out. `last`: no other cycle follows on thinned grids.
+void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, bool thin,
+                  bool last);
+
+// After cycles on thinned grids: interpolates `total` where a grid is far from the rim.
+void fill_far(const Hierarchy& hierarchy, CoarseArrays& arrays);
 
 // The finest grid's share of a cycle.
 template <class T>
@@ -41,7 +49,9 @@ struct FinestPass {
   Rows<T> v;
   const Rows<T>* rhs;         // null: zero
   const Rows<float>* coarse;  // value[1], to be added to v before smoothing; null: v stays as it is
-  Rows<float>* residual;      // rhs[1], receives the restricted residual; null: nothing does
+  const Rows<float>* residual;  // rhs[1], receives the restricted residual; null: nothing does
+  bool keep;                  // rhs[1], where it is not covered
+  bool thin;                  // what is far takes no part
   bool zero_inside;           // v counts as zero in uniform spans, whatever stands there
   double* norms;              // [h][channels], receives each row's sum of squared residuals
   std::vector<float> omega;

@@ -27,9 +27,12 @@ POISSON_INLINE void relax_rows(const Level& level, const FinestBlock<T>& block, 
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-    if (rhs)
+    if (block.pass->thin && span.coef == kFar) continue;
+    if (block.pass->thin && span.coef == kGhost)
+      std::copy(v + x, v + x + n, out + x);
+    else if (rhs)
       relax_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, omega, n);
-    else if (span.coef == kUniform)
+    else if (span.uniform())
       relax_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, omega, n);
     else
       relax_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, omega, n);
@@ -45,10 +48,13 @@ POISSON_INLINE double residual_rows(const Level& level, const FinestBlock<T>& bl
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-    if (block.pass->coarse == nullptr && block.pass->zero_inside && span.coef == kUniform) continue;  // zero
-    if (rhs)
+    if (block.pass->coarse == nullptr && block.pass->zero_inside && span.uniform()) continue;  // zero
+    if (block.pass->thin && span.coef == kFar) continue;
+    if (block.pass->thin && span.coef == kGhost)  // nobody's unknowns: where they are right, the next grid asks for them
+      residual_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, n);
+    else if (rhs)
       sum += residual_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, n);
-    else if (span.coef == kUniform)
+    else if (span.uniform())
       sum += residual_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, n);
     else
       sum += residual_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, n);
@@ -86,7 +92,7 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
       if (k == 0) {
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
-          if (span.coef != kUniform || pass.rhs) widen(level.mask_row(y) + span.x0, m + span.x0, span.x1 - span.x0);
+          if (!span.uniform() || pass.rhs) widen(level.mask_row(y) + span.x0, m + span.x0, span.x1 - span.x0);
         }
         if (in_place) continue;
       }
@@ -104,13 +110,14 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
+          if (pass.thin && span.coef == kFar) continue;
           interpolate(*pass.coarse, coarse.h, y, c, span, line, mean);
-          if (pass.zero_inside && span.coef == kUniform) {
+          if (pass.zero_inside && span.uniform()) {
             set_row(out + x, line, n);
             continue;
           }
           if (y + 1 < block.y1) prefetch_row(old + stride * channels + x, n);
-          if (span.coef == kUniform)
+          if (span.uniform())
             add_row<T, false>(out + x, old + x, line, m, n);
           else
             add_row<T, true>(out + x, old + x, line, m + x, n);
@@ -145,8 +152,8 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
       const T* above = centre > 0 ? ring.at(steps + 1, centre - 1, c) : zeros;
       const T* below = y % 2 ? r : zeros;
       restrict_spans(coarse, centre / 2, c, level.w, above, ring.at(steps + 1, centre, c), below,
-                     T(y % 2 && y == h - 1 ? 1 : 0.5), *pass.residual, in_place && pass.zero_inside, scratch,
-                     coarse_mask);
+                     T(y % 2 && y == h - 1 ? 1 : 0.5), {*pass.residual, pass.thin, pass.keep}, in_place && pass.zero_inside,
+                     scratch, coarse_mask);
     }
   }
 }
@@ -161,7 +168,7 @@ void run(const FinestBlock<double>& block) { finest_block_f64(block); }
 template <class T>
 void finest_pass(const FinestPass<T>& pass) {
   const Level& level = pass.hierarchy->levels[0];
-  const int h = level.h, blocks = blocks_for(level, pass.v.channels), halo = pass.omega.size() + 2;
+  const int h = level.h, blocks = blocks_for(level, pass.v.channels, pass.thin), halo = pass.omega.size() + 2;
   const int64_t row = pass.v.channels * level.stride;
   std::vector<Zeroed> halos(2 * blocks);
   if (pass.coarse && blocks > 1) {

@@ -53,7 +53,7 @@ void read_matrix(const Level& level, bool finest, int y, int x0, int n, FineRow&
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int from = std::max(span.x0, x0), to = std::min(span.x1, x0 + n);
-    if (span.coef == kUniform) {
+    if (span.uniform()) {
       for (int k = 0; k < 9 && from < to; ++k) {
         const float value = k == 4 ? 1 : k % 2 ? -level.edge : -level.corner;
         std::fill(a[k] + (from - x0), a[k] + (to - x0), value / level.inverse);
@@ -156,7 +156,7 @@ void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
     for (int y = begin; y < stop; ++y) {
       for (int64_t s = coarse.first[y]; s < coarse.first[y + 1]; ++s) {
         const Span& span = coarse.spans[s];
-        if (span.coef == kUniform) continue;
+        if (span.uniform()) continue;
         for (int x = span.x0; x < span.x1; x += kPiece) {
           const int n = std::min(kPiece, span.x1 - x);
           for (int k = 0; k < 3; ++k) {

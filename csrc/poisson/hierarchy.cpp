@@ -14,6 +14,10 @@ namespace {
 constexpr int kDense = 64;  // pixels of the coarsest grid, at most: solved directly
 constexpr int kUniformFinest = 64,
               kUniformCoarse = 32;  // pixels: shorter uniform stretches join their mixed neighbours
+// Cells from the rim to what is far, on the photo's grid: 12 to 16 pixels. On the next grids one less, and half of what
+// lies between on the grid before.
+constexpr int kNearRows = 3, kNearColumns = 2;
+constexpr double kWorthwhile = 0.1;  // of the box far: below, grids stay whole
 constexpr uint64_t kAllOnes = 0x0101010101010101ull;
 
 uint64_t chunk_of(const uint8_t* row, int x) {
@@ -63,26 +67,97 @@ Zeroed erode(const Level& from, const uint8_t* deep, const Level& to, int step) 
   return out;
 }
 
-// Cuts row y into spans. `active` and `deep` tell of a chunk whether it is visited and whether it is uniform.
-template <class Active, class Deep>
-void cut_row(int w, int shortest, std::vector<Span>& spans, const Active& active, const Deep& deep) {
+// How near the rim each cell of a grid is, four rows of a chunk being a cell.
+struct Cells {
+  static constexpr int kRows = 4;
+  int h = 0, w = 0;
+  std::vector<uint8_t> near;  // 1 where the grid has unknowns of its own
+  std::vector<uint8_t> kept;  // 1 there and in the belt around
+
+  Cells(int height, int width) : h((height + kRows - 1) / kRows), w((width + kChunk - 1) / kChunk), near(h * w) {}
+  bool is_near(int y, int x) const { return near[y / kRows * w + x / kChunk]; }
+  bool is_kept(int y, int x) const { return kept[y / kRows * w + x / kChunk]; }
+};
+
+// 1 wherever a cell at most `rows` and `columns` away is 1.
+std::vector<uint8_t> dilate(const Cells& cells, const std::vector<uint8_t>& from, int rows, int columns) {
+  const int h = cells.h, w = cells.w;
+  std::vector<uint8_t> across(from.size()), out(from.size());
+  for (int y = 0; y < h; ++y) {
+    for (int d = -columns; d <= columns; ++d) {
+      for (int x = std::max(0, -d); x < w - std::max(0, d); ++x) across[y * w + x] |= from[y * w + x + d];
+    }
+  }
+  for (int y = 0; y < h; ++y) {
+    for (int other = std::max(0, y - rows); other <= std::min(h - 1, y + rows); ++other) {
+      for (int x = 0; x < w; ++x) out[y * w + x] |= across[other * w + x];
+    }
+  }
+  return out;
+}
+
+// Of the photo's grid: near cells are those that have a known pixel, and those around them.
+Cells cells_of(const Level& level) {
+  Cells cells(level.h, level.w);
+  for (int y = 0; y < cells.h; ++y) {
+    for (int x = 0; x < cells.w; ++x) {
+      uint64_t all = kAllOnes;
+      for (int i = 0; i < Cells::kRows; ++i) {
+        const int row = Cells::kRows * y + i;
+        all &= row < level.h ? chunk_of(level.mask_row(row), kChunk * x) : 0;
+      }
+      cells.near[y * cells.w + x] = all != kAllOnes;
+    }
+  }
+  cells.near = dilate(cells, cells.near, kNearRows, kNearColumns);
+  cells.kept = dilate(cells, cells.near, 1, 1);
+  return cells;
+}
+
+// Of the next grid: near cells are those that hold near ones of the finer grid, and those around them.
+Cells coarsen(const Cells& fine, const Level& level) {
+  Cells cells(level.h, level.w);
+  for (int y = 0; y < fine.h; ++y) {
+    for (int x = 0; x < fine.w; ++x) cells.near[y / 2 * cells.w + x / 2] |= fine.near[y * fine.w + x];
+  }
+  cells.near = dilate(cells, cells.near, kNearRows - 1, kNearColumns - 1);
+  cells.kept = dilate(cells, cells.near, 1, 1);
+  return cells;
+}
+
+// Unknown pixels of `level` with a near one of the finer grid at most two pixels away: all that can be reached from
+// there by interpolation, the finer grid's equation, and interpolation's transpose.
+void find_covered(const Cells& fine, Level& level) {
+  level.covered = Zeroed(level.mask.bytes());
+  std::vector<uint8_t> padded(fine.w + 4);  // near cells of the rows that reach row y, from column -1 on
+  for (int y = 0; y < level.h; ++y) {
+    const int above = std::max(0, 2 * y - 2) / Cells::kRows, below = std::min(fine.h - 1, (2 * y + 2) / Cells::kRows);
+    for (int x = 0; x < fine.w; ++x) padded[x + 1] = fine.near[above * fine.w + x] | fine.near[below * fine.w + x];
+    uint8_t* row = level.covered.as<uint8_t>() + (y + 1) * level.stride + kPad;
+    for (int x = 0; x < level.w; x += kChunk) {  // twice as wide on the finer grid: two cells, the second perhaps beyond
+      const uint8_t *cell = padded.data() + 2 * (x / kChunk), left = cell[0], a = cell[1], b = cell[2], right = cell[3];
+      const uint8_t reached[kChunk] = {uint8_t(left | a), a, a, uint8_t(a | b), uint8_t(a | b), b, b, uint8_t(b | right)};
+      for (int i = 0; i < kChunk; ++i) row[x + i] = reached[i] & level.mask_row(y)[x + i];
+    }
+  }
+}
+
+// Cuts row y into spans. `kind` tells of a chunk whether it is visited and how. Uniform stretches that are shorter than
+// `shortest` join their mixed neighbours, and these each other: neighbours in one call are cheaper than calls.
+constexpr int64_t kMixed = 0, kNone = 1;
+template <class Kind>
+void cut_row(int w, int shortest, std::vector<Span>& spans, const Kind& kind) {
   const size_t start = spans.size();
   const int end = (w + kChunk - 1) / kChunk * kChunk;
   for (int x = 0; x < end;) {
-    if (!active(x)) {
-      x += kChunk;
-      continue;
-    }
-    int stop = x;
-    while (stop < end && deep(stop)) stop += kChunk;
-    const bool uniform = stop - x >= shortest;
-    if (!uniform) stop = std::max(stop, x + kChunk);
-    // Mixed spans grow: neighbours in one call are cheaper than calls.
-    const bool join = !uniform && spans.size() > start && spans.back().x1 == x && spans.back().coef != kUniform;
-    if (join)
+    int64_t of = kind(x);
+    int stop = x + kChunk;
+    while (stop < end && of != kMixed && kind(stop) == of) stop += kChunk;
+    if (of == kUniform && stop - x < shortest) of = kMixed;
+    if (of == kMixed && spans.size() > start && spans.back().x1 == x && spans.back().coef == kMixed)
       spans.back().x1 = stop;
-    else
-      spans.push_back({x, stop, uniform ? kUniform : 0});
+    else if (of != kNone)
+      spans.push_back({x, stop, of});
     x = stop;
   }
 }
@@ -105,7 +180,10 @@ void cut_rows(Level& level, const Cut& cut) {
     for (int y = part * block; y < std::min(level.h, (part + 1) * block); ++y) level.first[y + 1] += before;
     level.spans.insert(level.spans.end(), parts[part].begin(), parts[part].end());
   }
-  for (const Span& span : level.spans) level.pixels += span.x1 - span.x0;
+  for (const Span& span : level.spans) {
+    level.pixels += span.x1 - span.x0;
+    if (span.coef == kFar) level.far += span.x1 - span.x0;
+  }
 }
 
 // The hole's box, a pixel wider where the photo has one: there it ends on known pixels, not on an edge of the photo.
@@ -134,27 +212,35 @@ bool find_box(const uint8_t* mask, int64_t height, int64_t width, int64_t (&box)
   return true;
 }
 
+// `deep` chunks are uniform; without `cells` all of them are near.
+int64_t kind_of(const Cells* cells, const uint8_t* deep, int y, int x) {
+  if (chunk_of(deep, x) != kAllOnes) return kMixed;
+  if (!cells || cells->is_near(y, x)) return kUniform;
+  return cells->is_kept(y, x) ? kGhost : kFar;
+}
+
 // The finest grid's spans cover the rim as well: known pixels next to the hole carry the data.
 // Uniform spans have no known pixel next to them.
-void cut_finest(Level& level, const uint8_t* deep) {
+void cut_finest(Level& level, const uint8_t* deep, const Cells* cells) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
     const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
-    cut_row(
-        level.w, kUniformFinest, spans,
-        [&](int x) { return (chunk_of(up, x) | chunk_of(m, x) | chunk_of(down, x)) != 0 || m[x - 1] || m[x + kChunk]; },
-        [&](int x) { return chunk_of(deep + y * level.stride, x) == kAllOnes; });
+    cut_row(level.w, kUniformFinest, spans, [&](int x) {
+      const bool active =
+          (chunk_of(up, x) | chunk_of(m, x) | chunk_of(down, x)) != 0 || m[x - 1] || m[x + kChunk];
+      return active ? kind_of(cells, deep + y * level.stride, y, x) : kNone;
+    });
   });
 }
 
-void cut_coarse(Level& level, const uint8_t* deep) {
+void cut_coarse(Level& level, const uint8_t* deep, const Cells* cells) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
-    cut_row(
-        level.w, kUniformCoarse, spans, [&](int x) { return chunk_of(level.mask_row(y), x) != 0; },
-        [&](int x) { return chunk_of(deep + y * level.stride, x) == kAllOnes; });
+    cut_row(level.w, kUniformCoarse, spans, [&](int x) {
+      return chunk_of(level.mask_row(y), x) ? kind_of(cells, deep + y * level.stride, y, x) : kNone;
+    });
   });
   int64_t size = 0;
   for (Span& span : level.spans) {
-    if (span.coef == kUniform) continue;
+    if (span.uniform()) continue;
     span.coef = size;
     size += 9 * (span.x1 - span.x0);
   }
@@ -178,7 +264,10 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
     }
   });
   Zeroed deep = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
-  cut_finest(levels[0], deep.as<uint8_t>() + levels[0].stride + kPad);
+  Cells cells = cells_of(levels[0]);
+  const auto far = std::count(cells.kept.begin(), cells.kept.end(), 0);
+  const bool thin = far > kWorthwhile * double(cells.kept.size());
+  cut_finest(levels[0], deep.as<uint8_t>() + levels[0].stride + kPad, thin ? &cells : nullptr);
 
   Stencil stencil{4, -1, 0};
   while (levels.size() == 1 || int64_t(levels.back().h) * levels.back().w > kDense) {
@@ -188,18 +277,23 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
     shape(level, (fine.h + 1) / 2, (fine.w + 1) / 2);
     for (int y = 0; y < level.h; ++y) every_second(fine.mask_row(2 * y), level.w, level.mask_row(y));
     deep = erode(fine, deep.as<uint8_t>() + fine.stride + kPad, level, 2);
-    cut_coarse(level, deep.as<uint8_t>() + level.stride + kPad);
+    if (thin) {
+      if (fine.far > 0) find_covered(cells, level);
+      cells = coarsen(cells, level);
+    }
+    cut_coarse(level, deep.as<uint8_t>() + level.stride + kPad, thin ? &cells : nullptr);
     stencil = coarsen(stencil);
     level.edge = -stencil.edge / stencil.centre;
     level.corner = -stencil.corner / stencil.centre;
     level.inverse = 1 / stencil.centre;
     fill_coefficients(fine, levels.size() == 2, level);
   }
+  if (getenv("PDBG")) for (auto& l : levels) { int64_t k[4]={0,0,0,0}, n[4]={0,0,0,0}; for (auto& sp : l.spans) { int i = sp.coef>=0?0:-sp.coef; k[i]+=sp.x1-sp.x0; n[i]++; } printf("%dx%d px %ld far %ld | mixed %ld/%ld uniform %ld/%ld ghost %ld/%ld far %ld/%ld\n", l.h,l.w,l.pixels,l.far,k[0],n[0],k[1],n[1],k[2],n[2],k[3],n[3]); }
   factorise(levels.back(), unknowns, factor);
 }
 
 size_t Level::bytes() const {
-  return mask.bytes() + coef.bytes() + spans.size() * sizeof(Span) + first.size() * sizeof(int64_t);
+  return mask.bytes() + covered.bytes() + coef.bytes() + spans.size() * sizeof(Span) + first.size() * sizeof(int64_t);
 }
 
 size_t Hierarchy::bytes() const {

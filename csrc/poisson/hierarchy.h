@@ -4,6 +4,10 @@
 // Interpolation P is bilinear and zero at known pixels; coarse matrices are Galerkin products P^T A P with nine
 // coefficients a pixel. Deep inside the hole these are the same everywhere and are not stored.
 // Rows are cut into chunks of eight pixels; only chunks that matter stand in the list of spans and are ever visited.
+//
+// A harmonic function is smooth away from its data, so the first cycles work on grids that thin out there: what is far
+// from the rim, counted in a grid's own pixels, is interpolated from the next grid and takes no part. Between the two
+// lies a belt of pixels that are interpolated as well and that the others' equations read (ghosts).
 #pragma once
 
 #include <cstdint>
@@ -15,27 +19,36 @@ namespace inpaintx::poisson {
 
 constexpr int kChunk = 8;  // pixels; spans start and end at multiples
 constexpr int kPad = 16;   // readable elements left of a row
-constexpr int64_t kUniform = -1;
+
+// Kinds of spans whose pixels are all unknown, with the grid's one stencil. Where grids do not thin out they are alike.
+constexpr int64_t kUniform = -1, kGhost = -2, kFar = -3;
 
 // Rows of width w that are worth a thread when each pixel costs about `cost` nanoseconds.
 inline int64_t rows_per_task(int64_t w, double cost) { return int64_t(3e4 / (cost * double(w + 1))) + 1; }
 
 struct Span {
   int32_t x0, x1;  // [x0, x1)
-  int64_t coef;    // kUniform: all unknown, with the grid's one stencil. Else, on coarse grids, offset into `coef`
+  int64_t coef;    // one of the kinds above; else mixed, on coarse grids the offset into the level's `coef`
+
+  bool uniform() const { return coef < 0; }
 };
 
 struct Level {
   int h = 0, w = 0;
   int64_t stride = 0;                       // of a row of any array on this grid
   Zeroed mask;                              // bytes, 1 = unknown, rows -1 .. h
+  Zeroed covered;                           // coarse grids that thin out: unknown, and the finer grid tells the residual
   std::vector<Span> spans;                  // finest grid: cover the hole and its rim; coarse grids: the unknowns
   std::vector<int64_t> first;               // spans of row y: [first[y], first[y + 1])
-  int64_t pixels = 0;                       // in the spans
+  int64_t pixels = 0, far = 0;              // in the spans, and in those that are far
   float edge = 0, corner = 0, inverse = 0;  // uniform stencil: -coefficient / diagonal, 1 / diagonal
   Zeroed coef;  // of each chunk of a span 9 rows of kChunk floats; the fifth is 1 / diagonal (0 if known)
 
   uint8_t* mask_row(int y) const { return mask.as<uint8_t>() + (y + 1) * stride + kPad; }
+  // Unknown pixels whose residual comes from the finer grid.
+  const uint8_t* covered_row(int y, bool thin) const {
+    return thin && covered.bytes() ? covered.as<uint8_t>() + (y + 1) * stride + kPad : mask_row(y);
+  }
   bool empty(int y) const { return first[y] == first[y + 1]; }
   size_t bytes() const;
 };
@@ -55,6 +68,7 @@ struct Hierarchy {
   std::vector<double> factor;
   std::vector<int32_t> unknowns;  // y * w + x
 
+  bool thins() const { return !levels.empty() && levels[0].far > 0; }
   size_t bytes() const;
 };
 

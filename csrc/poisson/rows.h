@@ -111,9 +111,9 @@ POISSON_INLINE void interpolate_row(float* __restrict line, float* __restrict me
   }
 }
 
-// The transpose: out[0 .. n) from rows above, here and below at 2i - 1, 2i, 2i + 1. `weight` is below's: 1/2, or 1
-// where the grid ends there.
-template <class T>
+// The transpose: out[0 .. n) from rows above, here and below at 2i - 1, 2i, 2i + 1, where m says so; elsewhere zero, or
+// what was there. `weight` is below's: 1/2, or 1 where the grid ends there.
+template <bool kKeep, class T>
 POISSON_INLINE void restrict_row(float* __restrict out, T* __restrict sum, const T* above, const T* here,
                                  const T* below, T weight, const int32_t* m, int n) {
 #pragma omp simd simdlen(8)
@@ -121,14 +121,14 @@ POISSON_INLINE void restrict_row(float* __restrict out, T* __restrict sum, const
 #pragma omp simd simdlen(8)
   for (int i = 0; i < n; ++i) {
     const T r = gather3(sum[2 * i - 1], sum[2 * i], sum[2 * i + 1]);
-    out[i] = m[i] ? float(r) : 0.f;
+    out[i] = m[i] ? float(r) : kKeep ? out[i] : 0.f;
   }
 }
 
-// ---- coarse grids; kResidual gives the residual instead of the next value
+// ---- coarse grids; kResidual gives the residual, in place of rhs if need be, instead of the next value
 
 template <bool kResidual>
-POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
+POISSON_INLINE void row9(float* out, const float* v, const float* up, const float* down, const float* rhs,
                          const float* coef, float omega, int n) {
   for (int j = 0; j < n; j += kChunk, coef += 9 * kChunk) {
 #pragma omp simd simdlen(8)
@@ -149,7 +149,7 @@ POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up,
 }
 
 template <bool kResidual>
-POISSON_INLINE void row9(float* __restrict out, const float* v, const float* up, const float* down, const float* rhs,
+POISSON_INLINE void row9(float* out, const float* v, const float* up, const float* down, const float* rhs,
                          const Level& level, float omega, int n) {
   const float edge = level.edge, corner = level.corner, inverse = level.inverse;
 #pragma omp simd simdlen(8)

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "common/simd.h"
+#include "poisson/blocks.h"
 #include "poisson/cycle.h"
 
 namespace inpaintx::poisson {
@@ -17,6 +18,8 @@ namespace {
 constexpr int64_t kRowValues = 3 << 12;
 int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues / width, 1, 4)); }
 
+// So many cycles bring the error down to what thinned grids leave: some tenths of a grey level.
+constexpr int kThinCycles = 2;
 constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
 
 template <class F>
@@ -63,6 +66,19 @@ INPAINTX_CLONES void compose(double* out, const double* fill, const double* imag
   compose_span(out, fill, image, v, m, n);
 }
 
+INPAINTX_CLONES void far_line(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line,
+                              float* mean) {
+  interpolate(coarse, coarse_h, y, c, span, line, mean);
+}
+
+template <class T>
+inline __attribute__((always_inline)) void add_span(T* __restrict out, const T* fill, const float* v, int n) {
+#pragma omp simd
+  for (int i = 0; i < n; ++i) out[i] = fill[i] + T(v[i]);
+}
+INPAINTX_CLONES void add(float* out, const float* fill, const float* v, int n) { add_span(out, fill, v, n); }
+INPAINTX_CLONES void add(double* out, const double* fill, const float* v, int n) { add_span(out, fill, v, n); }
+
 template <class T>
 void copy_planes(Planes<const T> from, Planes<T> to, int channels, int64_t h, int64_t w) {
   for (int c = 0; c < channels; ++c) {
@@ -97,11 +113,46 @@ struct Solver::Workspace {
 
   int channels;
   bool fresh = true;  // all zero
+  bool thin = false;  // v is not there in what is far from the rim, but to be interpolated from coarse.total[1]
   Zeroed memory, rhs_memory;
   Rows<T> v, rhs;
   CoarseArrays coarse;
   std::vector<double> norms;
 };
+
+// v in what is far from the rim, a span at a time.
+template <class T>
+class Solver::FarLine {
+ public:
+  FarLine(const Workspace<T>& workspace, const Hierarchy& hierarchy)
+      : total_(workspace.coarse.total[1]), height_(hierarchy.levels[1].h), memory_(2 * hierarchy.levels[0].stride) {}
+  const float* of(int y, int c, const Span& span) {
+    far_line(total_, height_, y, c, span, memory_.data(), memory_.data() + memory_.size() / 2);
+    return memory_.data();
+  }
+
+ private:
+  const Rows<float>& total_;
+  int height_;
+  std::vector<float> memory_;
+};
+
+template <class T>
+void Solver::interpolate_far(Workspace<T>& workspace) const {
+  fill_far(hierarchy_, workspace.coarse);
+  const Level& level = hierarchy_.levels[0];
+  at::parallel_for(0, level.h, rows_per_task(level.w, 1), [&](int64_t begin, int64_t end) {
+    FarLine far(workspace, hierarchy_);
+    for (int64_t y = begin; y < end; ++y) {
+      for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+        const Span& span = level.spans[s];
+        for (int c = 0; c < workspace.channels && span.coef == kFar; ++c) {
+          std::copy_n(far.of(y, c, span), span.x1 - span.x0, workspace.v.at(y, c) + span.x0);
+        }
+      }
+    }
+  });
+}
 
 Solver::Solver(const uint8_t* mask, int64_t height, int64_t width) : hierarchy_(mask, height, width) {}
 Solver::~Solver() = default;
@@ -134,18 +185,20 @@ void Solver::give_back(std::unique_ptr<Workspace<T>> workspace) const {
     double_ = std::move(workspace);
 }
 
-// Cycles on workspace.v until the residual is small enough in every channel, or nothing more is to be had.
+// Cycles on workspace.v until the residual is small enough in every channel, or nothing more is to be had. The first
+// ones are on thinned grids; their residual is that of the thinned equations.
 template <class T>
 Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& p) const {
   const int h = hierarchy_.levels[0].h, channels = workspace.channels;
   const auto coarse_omega = chebyshev(p.coarse_steps, p.coarse_low, 2);
-  FinestPass<T> pass{&hierarchy_,
-                     workspace.v,
+  CoarseArrays& coarse = workspace.coarse;
+  workspace.thin = hierarchy_.thins() && !with_rhs && p.max_cycles > 0;
+  std::fill(coarse.begun.begin(), coarse.begun.end(), false);
+  FinestPass<T> pass{&hierarchy_,      workspace.v,
                      with_rhs ? &workspace.rhs : nullptr,
-                     nullptr,
-                     &workspace.coarse.rhs[1],
-                     !with_rhs,
-                     workspace.norms.data(),
+                     nullptr,          &coarse.rhs[1],
+                     false,            workspace.thin,
+                     !with_rhs,        workspace.norms.data(),
                      {}};
   const auto norms = [&] {
     std::vector<double> sum(channels, 0.);
@@ -169,21 +222,35 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
   };
   outcome.residual = relative(start);
 
-  pass.coarse = &workspace.coarse.value[1];
-  pass.omega = chebyshev(p.fine_steps, p.fine_low, 2);
+  const std::vector<float> fine_omega = chebyshev(p.fine_steps, p.fine_low, 2);
   while (outcome.cycles < p.max_cycles && outcome.residual > p.tol) {
-    solve_coarse(hierarchy_, workspace.coarse, coarse_omega);
-    if (outcome.cycles + 1 == p.max_cycles) pass.residual = nullptr;
+    const bool last = outcome.cycles + 1 == p.max_cycles;
+    solve_coarse(hierarchy_, coarse, coarse_omega, pass.thin, last || outcome.cycles + 1 == kThinCycles);
+    pass.coarse = &coarse.value[1];
+    pass.omega = fine_omega;
+    if (last) pass.residual = nullptr;
+    pass.keep = pass.thin;
     finest_pass(pass);
     pass.zero_inside = false;
     ++outcome.cycles;
-    const std::vector<double> now = norms();
+    std::vector<double> now = norms();
+    outcome.residual = relative(now);
+    if (pass.thin && !last && (outcome.cycles == kThinCycles || !(outcome.residual > p.tol))) {
+      interpolate_far(workspace);
+      workspace.thin = pass.thin = pass.keep = false;
+      pass.coarse = nullptr;
+      pass.omega.clear();
+      finest_pass(pass);
+      before = norms();
+      outcome.residual = relative(before);
+      continue;
+    }
     bool progress = false;
     for (int c = 0; c < channels; ++c) progress |= now[c] > p.tol * start[c] && now[c] < kProgress * before[c];
-    outcome.residual = relative(now);
     if (!progress) break;
     before = now;
   }
+  if (workspace.thin) fill_far(hierarchy_, coarse);
   // a value at a rim that is no number spoils its own channel; the others are solved, and the outcome tells
   for (const double s : start) {
     if (!std::isfinite(s)) outcome.residual = std::numeric_limits<double>::quiet_NaN();
@@ -216,7 +283,7 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
           const int x = span.x0, n = std::min<int>(level.w, span.x1) - x;
           if (span.coef != kUniform)
             rim(row + x, t + x, i + x, up + x, m + x, down + x, n);
-          else if (!workspace->fresh)
+          else if (!workspace->fresh && (span.coef != kFar || p.max_cycles == 0))
             std::fill_n(row + x, n, T(0));
         }
         row[-1] = row[0], row[level.w] = row[level.w - 1];
@@ -228,22 +295,28 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 
-    over_rows(height(), width(), [&](int64_t y) {
-      const int64_t row = y - y0;
-      for (int c = 0; c < count; ++c) {
-        const T *t = fill.at(first + c, y), *i = image.at(first + c, y);
-        T* out = result.at(first + c, y);
-        int64_t done = 0;
-        if (row >= 0 && row < level.h) {
-          for (int64_t s = level.first[row]; s < level.first[row + 1]; ++s) {
-            const Span& span = level.spans[s];
-            const int64_t x = x0 + span.x0, n = std::min<int>(level.w, span.x1) - span.x0;
-            std::memcpy(out + done, i + done, (x - done) * sizeof(T));
-            compose(out + x, t + x, i + x, v.at(row, c) + span.x0, level.mask_row(row) + span.x0, n);
-            done = x + n;
+    at::parallel_for(0, height(), rows_per_task(width(), 1), [&](int64_t begin, int64_t end) {
+      FarLine far(*workspace, hierarchy_);
+      for (int64_t y = begin; y < end; ++y) {
+        const int64_t row = y - y0;
+        for (int c = 0; c < count; ++c) {
+          const T *t = fill.at(first + c, y), *i = image.at(first + c, y);
+          T* out = result.at(first + c, y);
+          int64_t done = 0;
+          if (row >= 0 && row < level.h) {
+            for (int64_t s = level.first[row]; s < level.first[row + 1]; ++s) {
+              const Span& span = level.spans[s];
+              const int64_t x = x0 + span.x0, n = std::min<int>(level.w, span.x1) - span.x0;
+              std::memcpy(out + done, i + done, (x - done) * sizeof(T));
+              if (workspace->thin && span.coef == kFar)
+                add(out + x, t + x, far.of(row, c, span), n);
+              else
+                compose(out + x, t + x, i + x, v.at(row, c) + span.x0, level.mask_row(row) + span.x0, n);
+              done = x + n;
+            }
           }
+          std::memcpy(out + done, i + done, (width() - done) * sizeof(T));
         }
-        std::memcpy(out + done, i + done, (width() - done) * sizeof(T));
       }
     });
     give_back(std::move(workspace));

@@ -52,6 +52,10 @@ class Solver {
   template <class T>
   struct Workspace;
   template <class T>
+  class FarLine;
+  template <class T>
+  void interpolate_far(Workspace<T>& workspace) const;
+  template <class T>
   std::unique_ptr<Workspace<T>> borrow(int channels) const;
   template <class T>
   void give_back(std::unique_ptr<Workspace<T>> workspace) const;
