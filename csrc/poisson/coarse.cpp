@@ -38,27 +38,30 @@ struct ClimbBlock {
 };
 
 // Row of a coarse grid from the row itself, the one above and the one below.
-template <bool kResidual>
-POISSON_INLINE void row9_spans(const Level& level, int y, float* out, const float* v, const float* up,
-                               const float* down, const float* rhs, float omega, bool thin) {
+template <int kChannels, bool kResidual>
+POISSON_INLINE void row9(const Level& level, int y, float* out, const float* v, const float* up, const float* down,
+                         const float* rhs, float omega, bool thin) {
+  const int64_t jump = level.stride;
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
-    const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
+    const int x = span.x0, n = span.x1 - x;
     if (thin && span.coef == kFar) continue;
     if (thin && span.coef == kGhost && !kResidual) {
-      std::copy(v + x, v + x + n, out + x);
+      copy_span<float, kChannels>(out + x, v + x, jump, n);
     } else if (span.uniform()) {
-      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, level, omega, n);
+      row9_uniform<kChannels, kResidual>(out + x, v + x, up + x, down + x, rhs + x, jump, level, omega, n);
     } else {
       const float* coef = level.coef.as<float>() + span.coef;
-      row9<kResidual>(out + x, v + x, up + x, down + x, rhs + x, coef, omega, n);
+      row9_mixed<kChannels, kResidual>(out + x, v + x, up + x, down + x, rhs + x, jump, coef, omega, n);
     }
   }
 }
 
-INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
+template <int kChannels>
+POISSON_INLINE void climb(const ClimbBlock& b) {
+  constexpr int channels = kChannels;
   const Level& level = *b.level;
-  const int h = level.h, channels = b.value.channels, steps = b.omega->size();
+  const int h = level.h, steps = b.omega->size();
   const int64_t stride = level.stride;
   Zeroed memory((int64_t(steps) * kSlots * channels + 2) * stride * sizeof(float));
   const Ring<float> ring{memory.as<float>(), stride, channels};
@@ -68,41 +71,70 @@ INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
     for (int k = 0; k <= steps; ++k) {
       const int y = t - k;
       if (y < std::max(0, b.y0 - (steps - k)) || y >= std::min(h, b.y1 + (steps - k)) || level.empty(y)) continue;
-      for (int c = 0; c < channels; ++c) {
-        float* out = k == steps ? b.value.at(y, c) : ring.at(k, y, c);
-        if (k > 0) {
-          const float *v = ring.at(k - 1, y, c), *up = ring.at(k - 1, std::max(0, y - 1), c);
-          const float* down = ring.at(k - 1, std::min(h - 1, y + 1), c);
-          row9_spans<false>(level, y, out, v, up, down, b.rhs.at(y, c), (*b.omega)[k - 1], b.thin);
-        }
-        for (int64_t s = level.first[y]; k == 0 && s < level.first[y + 1]; ++s) {
-          const Span& span = level.spans[s];
-          const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-          if (b.thin && span.coef == kFar) continue;
+      float* out = k == steps ? b.value.at(y, 0) : ring.at(k, y, 0);
+      if (k > 0) {
+        const float *v = ring.at(k - 1, y, 0), *up = ring.at(k - 1, std::max(0, y - 1), 0);
+        const float* down = ring.at(k - 1, std::min(h - 1, y + 1), 0);
+        row9<kChannels, false>(level, y, out, v, up, down, b.rhs.at(y, 0), (*b.omega)[k - 1], b.thin);
+      }
+      for (int64_t s = level.first[y]; k == 0 && s < level.first[y + 1]; ++s) {
+        const Span& span = level.spans[s];
+        const int x = span.x0, n = span.x1 - x;
+        if (b.thin && span.coef == kFar) continue;
+        const uint8_t* m = level.mask_row(y) + x;
+        for (int c = 0; c < channels; ++c) {
           interpolate(b.coarse, b.below->h, y, c, span, line, mean);
-          const uint8_t* m = level.mask_row(y) + x;
-          if (b.old) {
-            const float* old = b.old->at(y, c) + x;
-#pragma omp simd
-            for (int i = 0; i < n; ++i) out[x + i] = m[i] ? old[i] + line[i] : 0.f;
-          } else {
-#pragma omp simd
-            for (int i = 0; i < n; ++i) out[x + i] = m[i] ? line[i] : 0.f;
+          float* to = out + c * stride + x;
+          const float* old = b.old ? b.old->at(y, c) + x : nullptr;
+          for (int j = 0; j < n; j += kChunk) {
+            if (old) {
+#pragma omp simd simdlen(8)
+              for (int i = j; i < j + kChunk; ++i) to[i] = m[i] ? old[i] + line[i] : 0.f;
+            } else {
+#pragma omp simd simdlen(8)
+              for (int i = j; i < j + kChunk; ++i) to[i] = m[i] ? line[i] : 0.f;
+            }
           }
         }
-        mirror_ends(out, level.w);
       }
+      for (int c = 0; c < channels; ++c) mirror_ends(out + c * stride, level.w);
     }
+  }
+}
+
+INPAINTX_CLONES void climb_block(const ClimbBlock& b) {
+  switch (b.value.channels) {
+    case 1:
+      return climb<1>(b);
+    case 2:
+      return climb<2>(b);
+    case 3:
+      return climb<3>(b);
+    default:
+      return climb<4>(b);
+  }
+}
+
+template <int kChannels>
+POISSON_INLINE void residuals(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
+                              const Rows<float>& out, bool thin, int y0, int y1) {
+  for (int y = y0; y < y1; ++y) {
+    row9<kChannels, true>(level, y, out.at(y, 0), value.at(y, 0), value.at(std::max(0, y - 1), 0),
+                          value.at(std::min(level.h - 1, y + 1), 0), rhs.at(y, 0), 0.f, thin);
   }
 }
 
 INPAINTX_CLONES void residual_block(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
                                     const Rows<float>& out, bool thin, int y0, int y1) {
-  for (int y = y0; y < y1; ++y) {
-    for (int c = 0; c < value.channels; ++c) {
-      row9_spans<true>(level, y, out.at(y, c), value.at(y, c), value.at(std::max(0, y - 1), c),
-                       value.at(std::min(level.h - 1, y + 1), c), rhs.at(y, c), 0.f, thin);
-    }
+  switch (value.channels) {
+    case 1:
+      return residuals<1>(level, value, rhs, out, thin, y0, y1);
+    case 2:
+      return residuals<2>(level, value, rhs, out, thin, y0, y1);
+    case 3:
+      return residuals<3>(level, value, rhs, out, thin, y0, y1);
+    default:
+      return residuals<4>(level, value, rhs, out, thin, y0, y1);
   }
 }
 

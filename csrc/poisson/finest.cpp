@@ -20,54 +20,61 @@ struct FinestBlock {
   T *above, *below;  // [halo][channels][stride]: they are changed meanwhile by those who own them
 };
 
-template <class T>
-POISSON_INLINE void relax_rows(const Level& level, const FinestBlock<T>& block, int y, int c, T* out, const T* v,
-                               const T* up, const T* down, const typename MaskOf<T>::type* m, T omega) {
-  const T* rhs = block.pass->rhs ? block.pass->rhs->at(y, c) : nullptr;
+template <class T, int kChannels>
+POISSON_INLINE void relax_rows(const Level& level, const FinestPass<T>& pass, int y, T* out, const T* v, const T* up,
+                               const T* down, const typename MaskOf<T>::type* m, T omega) {
+  const T* rhs = pass.rhs ? pass.rhs->at(y, 0) : nullptr;
+  const int64_t jump = level.stride;
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
-    const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-    if (block.pass->thin && span.coef == kFar) continue;
-    if (block.pass->thin && span.coef == kGhost)
-      std::copy(v + x, v + x + n, out + x);
+    const int x = span.x0, n = span.x1 - x;
+    if (pass.thin && span.coef == kFar) continue;
+    if (pass.thin && span.coef == kGhost)
+      copy_span<T, kChannels>(out + x, v + x, jump, n);
     else if (rhs)
-      relax_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, omega, n);
+      relax5_span<T, kChannels, true, true>(out + x, v + x, up + x, down + x, jump, m + x, rhs + x, omega, n);
     else if (span.uniform())
-      relax_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, omega, n);
+      relax5_span<T, kChannels, false, false>(out + x, v + x, up + x, down + x, jump, m, rhs, omega, n);
     else
-      relax_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, omega, n);
+      relax5_span<T, kChannels, true, false>(out + x, v + x, up + x, down + x, jump, m + x, rhs, omega, n);
   }
-  mirror_ends(out, level.w);
+  for (int c = 0; c < kChannels; ++c) mirror_ends(out + c * jump, level.w);
 }
 
-template <class T>
-POISSON_INLINE double residual_rows(const Level& level, const FinestBlock<T>& block, int y, int c, T* out, const T* v,
-                                    const T* up, const T* down, const typename MaskOf<T>::type* m) {
-  const T* rhs = block.pass->rhs ? block.pass->rhs->at(y, c) : nullptr;
-  double sum = 0;
+template <class T, int kChannels>
+POISSON_INLINE void residual_rows(const Level& level, const FinestPass<T>& pass, int y, T* out, const T* v, const T* up,
+                                  const T* down, const typename MaskOf<T>::type* m, double* norms) {
+  const T* rhs = pass.rhs ? pass.rhs->at(y, 0) : nullptr;
+  const int64_t jump = level.stride;
+  T sum[kChannels][kChunk] = {}, other[kChannels][kChunk] = {};
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
-    const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-    if (block.pass->coarse == nullptr && block.pass->zero_inside && span.uniform()) continue;  // zero
-    if (block.pass->thin && span.coef == kFar) continue;
-    if (block.pass->thin && span.coef == kGhost)  // nobody's unknowns: where they are right, the next grid asks for them
-      residual_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, n);
+    const int x = span.x0, n = span.x1 - x;
+    if (pass.coarse == nullptr && pass.zero_inside && span.uniform()) continue;  // zero
+    if (pass.thin && span.coef == kFar) continue;
+    if (pass.thin && span.coef == kGhost)  // nobody's unknowns: where they are right, the next grid asks for them
+      residual5_span<T, kChannels, false, false>(out + x, v + x, up + x, down + x, jump, m, rhs, other, n);
     else if (rhs)
-      sum += residual_row5<T, true, true>(out + x, v + x, up + x, down + x, m + x, rhs + x, n);
+      residual5_span<T, kChannels, true, true>(out + x, v + x, up + x, down + x, jump, m + x, rhs + x, sum, n);
     else if (span.uniform())
-      sum += residual_row5<T, false, false>(out + x, v + x, up + x, down + x, m, rhs, n);
+      residual5_span<T, kChannels, false, false>(out + x, v + x, up + x, down + x, jump, m, rhs, sum, n);
     else
-      sum += residual_row5<T, true, false>(out + x, v + x, up + x, down + x, m + x, rhs, n);
+      residual5_span<T, kChannels, true, false>(out + x, v + x, up + x, down + x, jump, m + x, rhs, sum, n);
   }
-  return sum;
+  for (int c = 0; c < kChannels; ++c) {
+    double all = 0;
+    for (const T lane : sum[c]) all += lane;
+    norms[c] = all;
+  }
 }
 
-template <class T>
+template <class T, int kChannels>
 POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
   using M = typename MaskOf<T>::type;
   const FinestPass<T>& pass = *block.pass;
   const Level &level = pass.hierarchy->levels[0], &coarse = pass.hierarchy->levels[1];
-  const int h = level.h, channels = pass.v.channels, steps = pass.omega.size();
+  constexpr int channels = kChannels;
+  const int h = level.h, steps = pass.omega.size();
   const int64_t stride = level.stride;
 
   // Stages 0 .. steps are values, the next one residuals; three more rows are scratch, and one row stays zero.
@@ -96,70 +103,89 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
         }
         if (in_place) continue;
       }
-      for (int c = 0; c < channels; ++c) {
-        T* out = k == steps && y >= block.y0 && y < block.y1 ? pass.v.at(y, c) : ring.at(k, y, c);
-        if (k > 0) {
-          const T *v = ring.at(k - 1, y, c), *up = ring.at(k - 1, std::max(0, y - 1), c);
-          relax_rows(level, block, y, c, out, v, up, ring.at(k - 1, std::min(h - 1, y + 1), c), m,
-                     T(pass.omega[k - 1]));
-          continue;
-        }
-        const T* old = y < block.y0 ? block.above + (int64_t(y - block.y0 + block.halo) * channels + c) * stride + kPad
-                       : y >= block.y1 ? block.below + (int64_t(y - block.y1) * channels + c) * stride + kPad
-                                       : pass.v.at(y, c);
-        for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-          const Span& span = level.spans[s];
-          const int x = span.x0, n = (span.x1 - x) & ~(kChunk - 1);
-          if (pass.thin && span.coef == kFar) continue;
+      const bool own = y >= block.y0 && y < block.y1;
+      T* out = k == steps && own ? pass.v.at(y, 0) : ring.at(k, y, 0);
+      if (k > 0) {
+        const T *v = ring.at(k - 1, y, 0), *up = ring.at(k - 1, std::max(0, y - 1), 0);
+        const T* down = ring.at(k - 1, std::min(h - 1, y + 1), 0);
+        relax_rows<T, kChannels>(level, pass, y, out, v, up, down, m, T(pass.omega[k - 1]));
+        continue;
+      }
+      const T* old = own             ? pass.v.at(y, 0)
+                     : y < block.y0 ? block.above + int64_t(y - block.y0 + block.halo) * channels * stride + kPad
+                                    : block.below + int64_t(y - block.y1) * channels * stride + kPad;
+      for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+        const Span& span = level.spans[s];
+        const int x = span.x0, n = span.x1 - x;
+        if (pass.thin && span.coef == kFar) continue;
+        for (int c = 0; c < channels; ++c) {
+          T* to = out + c * stride + x;
+          const T* from = old + c * stride + x;
           interpolate(*pass.coarse, coarse.h, y, c, span, line, mean);
           if (pass.zero_inside && span.uniform()) {
-            set_row(out + x, line, n);
+            set_row(to, line, n);
             continue;
           }
-          if (y + 1 < block.y1) prefetch_row(old + stride * channels + x, n);
+          if (y + 1 < block.y1) prefetch_row(from + stride * channels, n);
           if (span.uniform())
-            add_row<T, false>(out + x, old + x, line, m, n);
+            add_row<T, false>(to, from, line, m, n);
           else
-            add_row<T, true>(out + x, old + x, line, m + x, n);
+            add_row<T, true>(to, from, line, m + x, n);
         }
-        mirror_ends(out, level.w);
       }
+      for (int c = 0; c < channels; ++c) mirror_ends(out + c * stride, level.w);
     }
 
     const int y = t - steps - 1;
     if (y < r0 || y >= r1) continue;
-    const bool own = y >= block.y0;
-    for (int c = 0; c < channels; ++c) {
-      T* r = ring.at(steps + 1, y, c);
-      if (y - kSlots >= r0) {  // the slot holds another row, and beyond this row's spans it must be zero
-        for (int64_t s = level.first[y - kSlots]; s < level.first[y - kSlots + 1]; ++s) {
-          std::fill(r + level.spans[s].x0, r + level.spans[s].x1, T(0));
-        }
+    T* r = ring.at(steps + 1, y, 0);
+    if (y - kSlots >= r0) {  // the slot holds another row, and beyond this row's spans it must be zero
+      for (int64_t s = level.first[y - kSlots]; s < level.first[y - kSlots + 1]; ++s) {
+        const Span& span = level.spans[s];
+        if (pass.thin && span.coef == kFar) continue;
+        for (int c = 0; c < channels; ++c) std::fill(r + c * stride + span.x0, r + c * stride + span.x1, T(0));
       }
-      const T* rows[3];
-      for (int k = 0; k < 3; ++k) {
-        const int i = std::min(h - 1, std::max(0, y - 1 + k));
-        rows[k] = in_place || (i >= block.y0 && i < block.y1) ? pass.v.at(i, c) : ring.at(steps, i, c);
-      }
-      const double sum =
-          residual_rows(level, block, y, c, r, rows[1], rows[0], rows[2], masks + (y & (kMaskSlots - 1)) * stride);
-      if (own) pass.norms[int64_t(y) * channels + c] = sum;
+    }
+    const T* rows[3];
+    for (int k = 0; k < 3; ++k) {
+      const int i = std::min(h - 1, std::max(0, y - 1 + k));
+      rows[k] = in_place || (i >= block.y0 && i < block.y1) ? pass.v.at(i, 0) : ring.at(steps, i, 0);
+    }
+    double sums[kChannels];
+    residual_rows<T, kChannels>(level, pass, y, r, rows[1], rows[0], rows[2], masks + (y & (kMaskSlots - 1)) * stride,
+                                sums);
+    if (y >= block.y0) std::copy_n(sums, channels, pass.norms + int64_t(y) * channels);
 
-      if (pass.residual == nullptr) continue;
-      // An odd row completes the coarse row above it; so does a last, even row.
-      const int centre = y % 2 ? y - 1 : y;
-      if (centre < block.y0 || (y % 2 == 0 && y != h - 1)) continue;
+    if (pass.residual == nullptr) continue;
+    // An odd row completes the coarse row above it; so does a last, even row.
+    const int centre = y % 2 ? y - 1 : y;
+    if (centre < block.y0 || (y % 2 == 0 && y != h - 1)) continue;
+    for (int c = 0; c < channels; ++c) {
       const T* above = centre > 0 ? ring.at(steps + 1, centre - 1, c) : zeros;
-      const T* below = y % 2 ? r : zeros;
+      const T* below = y % 2 ? r + c * stride : zeros;
       restrict_spans(coarse, centre / 2, c, level.w, above, ring.at(steps + 1, centre, c), below,
-                     T(y % 2 && y == h - 1 ? 1 : 0.5), {*pass.residual, pass.thin, pass.keep}, in_place && pass.zero_inside,
-                     scratch, coarse_mask);
+                     T(y % 2 && y == h - 1 ? 1 : 0.5), {*pass.residual, pass.thin, pass.keep},
+                     in_place && pass.zero_inside, scratch, coarse_mask);
     }
   }
 }
 
-INPAINTX_CLONES void finest_block_f32(const FinestBlock<float>& block) { finest_block(block); }
-INPAINTX_CLONES void finest_block_f64(const FinestBlock<double>& block) { finest_block(block); }
+template <class T>
+POISSON_INLINE void any_channels(const FinestBlock<T>& block) {
+  switch (block.pass->v.channels) {
+    case 1:
+      return finest_block<T, 1>(block);
+    case 2:
+      return finest_block<T, 2>(block);
+    case 3:
+      return finest_block<T, 3>(block);
+    default:
+      return finest_block<T, 4>(block);
+  }
+}
+
+INPAINTX_CLONES void finest_block_f32(const FinestBlock<float>& block) { any_channels(block); }
+INPAINTX_CLONES void finest_block_f64(const FinestBlock<double>& block) { any_channels(block); }
 void run(const FinestBlock<float>& block) { finest_block_f32(block); }
 void run(const FinestBlock<double>& block) { finest_block_f64(block); }
 
