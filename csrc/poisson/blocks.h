@@ -11,6 +11,7 @@
 namespace inpaintx::poisson {
 
 constexpr int kSlots = 4;            // rows that a stage keeps: three that the next one reads and the one being written
+constexpr int kAhead = 2;            // rows from the one that is fetched to the one that is worked on
 constexpr int64_t kSmall = 1 << 14;  // values; below, one thread is faster
 
 inline int blocks_for(const Level& level, int channels, bool thin) {
@@ -47,12 +48,29 @@ POISSON_INLINE void mirror_ends(T* row, int w) {
   row[w] = row[w - 1];
 }
 
+// Fetches what a later row will need: spans are too short and too far apart for the processor to foresee.
+template <class T>
+POISSON_INLINE void prefetch_span([[maybe_unused]] const T* row, [[maybe_unused]] int n) {
+#if defined(__GNUC__)
+  for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(row + i);
+  __builtin_prefetch(row + n - 1);
+#endif
+}
+template <class T>
+POISSON_INLINE void prefetch_row(const Level& level, const Rows<T>& rows, int y, bool thin) {
+  if (y >= level.h) return;
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    if (thin && span.coef == kFar) continue;
+    for (int c = 0; c < rows.channels; ++c) prefetch_span(rows.at(y, c) + span.x0, span.x1 - span.x0);
+  }
+}
+
 // Line of interpolated values for the pixels of a span of row y.
-POISSON_INLINE void interpolate(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line,
-                                float* scratch) {
+POISSON_INLINE void interpolate(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line) {
   const float* a = coarse.at(y / 2, c) + span.x0 / 2;
   const float* b = y % 2 == 1 && y / 2 + 1 < coarse_h ? coarse.at(y / 2 + 1, c) + span.x0 / 2 : nullptr;
-  interpolate_row(line, scratch, a, b, (span.x1 - span.x0) / 2);
+  interpolate_row(line, a, b, (span.x1 - span.x0) / 2);
 }
 
 // Where a residual is restricted to, and how. On grids that thin out the coarse grid has its own wherever the finer one
@@ -65,8 +83,7 @@ struct Restriction {
 // Restricts three rows into row y of `to.out`, whose grid is `level`. `fine_w`: width of the rows' grid.
 template <class T>
 POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w, const T* above, const T* here,
-                                   const T* below, T weight, const Restriction& to, bool zero_inside, T* sum,
-                                   int32_t* m) {
+                                   const T* below, T weight, const Restriction& to, bool zero_inside, int32_t* m) {
   const uint8_t* covered = level.covered_row(y, to.thin);
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
@@ -79,12 +96,13 @@ POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w,
     }
     widen(covered + x, m, n);
     if (to.keep)
-      restrict_row<true>(row + x, sum + kPad, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
+      restrict_row<true>(row + x, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
     else
-      restrict_row<false>(row + x, sum + kPad, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
+      restrict_row<false>(row + x, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
     const int last = level.w - 1;
-    if (fine_w % 2 == 0 && last >= x && last < x + n && covered[last]) {
-      row[last] += float(T(0.5) * sum[kPad + 2 * (last - x) + 1]);  // its outer neighbour has no other
+    if (fine_w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbour has no other
+      const int i = 2 * last + 1;
+      row[last] += float(T(0.5) * (here[i] + (T(0.5) * above[i] + weight * below[i])));
     }
   }
 }

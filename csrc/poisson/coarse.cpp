@@ -15,15 +15,18 @@ constexpr int kTwiceFrom = 2, kTwiceTo = 3;  // grids visited twice
 
 INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
                                     const Restriction& to, int y0, int y1) {
-  Zeroed memory(4 * fine.stride * sizeof(float));
-  float *sum = memory.as<float>(), *zeros = sum + 2 * fine.stride + kPad;
-  int32_t* m = reinterpret_cast<int32_t*>(sum + fine.stride);
+  Zeroed memory(2 * fine.stride * sizeof(float));
+  float* zeros = memory.as<float>() + kPad;
+  int32_t* m = reinterpret_cast<int32_t*>(memory.as<float>() + fine.stride);
   for (int y = y0; y < y1; ++y) {
+    prefetch_row(fine, from, 2 * y + 2 + kAhead, to.thin);
+    prefetch_row(fine, from, 2 * y + 3 + kAhead, to.thin);
+    prefetch_row(coarse, to.out, y + kAhead, to.thin);
     for (int c = 0; c < from.channels && !coarse.empty(y); ++c) {
       const float* above = y > 0 ? from.at(2 * y - 1, c) : zeros;
       const float* below = 2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros;
       restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, false,
-                     sum, m);
+                     m);
     }
   }
 }
@@ -57,15 +60,27 @@ POISSON_INLINE void row9(const Level& level, int y, float* out, const float* v, 
   }
 }
 
+// What a span starts from: the interpolated values, on top of the old ones if there are any; zero at known pixels.
+POISSON_INLINE void add_span(float* out, const float* old, const float* line, const float* coef, int n) {
+  for (int j = 0; j < n; j += kChunk) {
+    float sum[kChunk];
+#pragma omp simd simdlen(8)
+    for (int k = 0; k < kChunk; ++k) sum[k] = old ? old[j + k] + line[j + k] : line[j + k];
+    const float* inverse = coef ? coef + 9 * j + 4 * kChunk : nullptr;
+#pragma omp simd simdlen(8)
+    for (int k = 0; k < kChunk; ++k) out[j + k] = !inverse || inverse[k] > 0 ? sum[k] : 0.f;
+  }
+}
+
 template <int kChannels>
 POISSON_INLINE void climb(const ClimbBlock& b) {
   constexpr int channels = kChannels;
   const Level& level = *b.level;
   const int h = level.h, steps = b.omega->size();
   const int64_t stride = level.stride;
-  Zeroed memory((int64_t(steps) * kSlots * channels + 2) * stride * sizeof(float));
+  Zeroed memory((int64_t(steps) * kSlots * channels + 1) * stride * sizeof(float));
   const Ring<float> ring{memory.as<float>(), stride, channels};
-  float *line = ring.data + int64_t(steps) * kSlots * channels * stride, *mean = line + stride;
+  float* line = ring.data + int64_t(steps) * kSlots * channels * stride;
 
   for (int t = std::max(0, b.y0 - steps); t < b.y1 + steps; ++t) {
     for (int k = 0; k <= steps; ++k) {
@@ -77,24 +92,20 @@ POISSON_INLINE void climb(const ClimbBlock& b) {
         const float* down = ring.at(k - 1, std::min(h - 1, y + 1), 0);
         row9<kChannels, false>(level, y, out, v, up, down, b.rhs.at(y, 0), (*b.omega)[k - 1], b.thin);
       }
+      if (k == 0) {
+        prefetch_row(level, b.rhs, y + kAhead, b.thin);
+        prefetch_row(level, b.value, y + kAhead, b.thin);
+        if (b.old) prefetch_row(level, *b.old, y + kAhead, b.thin);
+        if (y % 2 == 0) prefetch_row(*b.below, b.coarse, y / 2 + kAhead, b.thin);
+      }
       for (int64_t s = level.first[y]; k == 0 && s < level.first[y + 1]; ++s) {
         const Span& span = level.spans[s];
         const int x = span.x0, n = span.x1 - x;
         if (b.thin && span.coef == kFar) continue;
-        const uint8_t* m = level.mask_row(y) + x;
+        const float* coef = span.uniform() ? nullptr : level.coef.as<float>() + span.coef;
         for (int c = 0; c < channels; ++c) {
-          interpolate(b.coarse, b.below->h, y, c, span, line, mean);
-          float* to = out + c * stride + x;
-          const float* old = b.old ? b.old->at(y, c) + x : nullptr;
-          for (int j = 0; j < n; j += kChunk) {
-            if (old) {
-#pragma omp simd simdlen(8)
-              for (int i = j; i < j + kChunk; ++i) to[i] = m[i] ? old[i] + line[i] : 0.f;
-            } else {
-#pragma omp simd simdlen(8)
-              for (int i = j; i < j + kChunk; ++i) to[i] = m[i] ? line[i] : 0.f;
-            }
-          }
+          interpolate(b.coarse, b.below->h, y, c, span, line);
+          add_span(out + c * stride + x, b.old ? b.old->at(y, c) + x : nullptr, line, coef, n);
         }
       }
       for (int c = 0; c < channels; ++c) mirror_ends(out + c * stride, level.w);
@@ -119,6 +130,8 @@ template <int kChannels>
 POISSON_INLINE void residuals(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
                               const Rows<float>& out, bool thin, int y0, int y1) {
   for (int y = y0; y < y1; ++y) {
+    prefetch_row(level, value, y + 1 + kAhead, thin);
+    prefetch_row(level, rhs, y + kAhead, thin);
     row9<kChannels, true>(level, y, out.at(y, 0), value.at(y, 0), value.at(std::max(0, y - 1), 0),
                           value.at(std::min(level.h - 1, y + 1), 0), rhs.at(y, 0), 0.f, thin);
   }
@@ -141,6 +154,8 @@ INPAINTX_CLONES void residual_block(const Level& level, const Rows<float>& value
 INPAINTX_CLONES void sum_block(const Level& level, const Rows<float>& value, const Rows<float>& total, bool first,
                                int y0, int y1) {
   for (int y = y0; y < y1; ++y) {
+    prefetch_row(level, value, y + kAhead, true);
+    prefetch_row(level, total, y + kAhead, true);
     for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
       const Span& span = level.spans[s];
       for (int c = 0; c < value.channels && span.coef != kFar; ++c) {
@@ -155,13 +170,13 @@ INPAINTX_CLONES void sum_block(const Level& level, const Rows<float>& value, con
 
 INPAINTX_CLONES void fill_block(const Level& level, const Level& below, const Rows<float>& total,
                                 const Rows<float>& coarse, int y0, int y1) {
-  Zeroed memory(2 * level.stride * sizeof(float));
-  float *line = memory.as<float>(), *mean = line + level.stride;
+  Zeroed memory(level.stride * sizeof(float));
+  float* line = memory.as<float>();
   for (int y = y0; y < y1; ++y) {
     for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
       const Span& span = level.spans[s];
       for (int c = 0; c < total.channels && span.coef == kFar; ++c) {
-        interpolate(coarse, below.h, y, c, span, line, mean);
+        interpolate(coarse, below.h, y, c, span, line);
         std::copy(line, line + (span.x1 - span.x0), total.at(y, c) + span.x0);
       }
     }
@@ -253,9 +268,8 @@ static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const 
   over_level([&](int y0, int y1) { sum_block(level, arrays.value[l], arrays.total[l], first, y0, y1); });
   arrays.begun[l] = true;
   if (last) return;
-  over_level([&](int y0, int y1) {
-    residual_block(level, arrays.value[l], arrays.rhs[l], arrays.rhs[l], thin, y0, y1);
-  });
+  over_level(
+      [&](int y0, int y1) { residual_block(level, arrays.value[l], arrays.rhs[l], arrays.rhs[l], thin, y0, y1); });
 }
 
 void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, bool thin,
@@ -267,9 +281,8 @@ void fill_far(const Hierarchy& hierarchy, CoarseArrays& arrays) {
   for (int l = int(hierarchy.levels.size()) - 2; l > 0; --l) {
     const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
     if (level.far == 0) continue;
-    over_blocks(level.h, blocks_for(level, arrays.value[1].channels, false), [&](int y0, int y1, int) {
-      fill_block(level, below, arrays.total[l], arrays.total[l + 1], y0, y1);
-    });
+    over_blocks(level.h, blocks_for(level, arrays.value[1].channels, false),
+                [&](int y0, int y1, int) { fill_block(level, below, arrays.total[l], arrays.total[l + 1], y0, y1); });
   }
 }
 

@@ -47,13 +47,13 @@ template <class T>
 struct FinestPass {
   const Hierarchy* hierarchy;
   Rows<T> v;
-  const Rows<T>* rhs;         // null: zero
-  const Rows<float>* coarse;  // value[1], to be added to v before smoothing; null: v stays as it is
+  const Rows<T>* rhs;           // null: zero
+  const Rows<float>* coarse;    // value[1], to be added to v before smoothing; null: v stays as it is
   const Rows<float>* residual;  // rhs[1], receives the restricted residual; null: nothing does
-  bool keep;                  // rhs[1], where it is not covered
-  bool thin;                  // what is far takes no part
-  bool zero_inside;           // v counts as zero in uniform spans, whatever stands there
-  double* norms;              // [h][channels], receives each row's sum of squared residuals
+  bool keep;                    // rhs[1], where it is not covered
+  bool thin;                    // what is far takes no part
+  bool zero_inside;             // v counts as zero in uniform spans, whatever stands there
+  double* norms;                // [h][channels], receives each row's sum of squared residuals
   std::vector<float> omega;
 };
 

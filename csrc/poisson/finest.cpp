@@ -77,14 +77,14 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
   const int h = level.h, steps = pass.omega.size();
   const int64_t stride = level.stride;
 
-  // Stages 0 .. steps are values, the next one residuals; three more rows are scratch, and one row stays zero.
-  Zeroed memory((int64_t(steps + 2) * kSlots * channels + 4) * stride * sizeof(T) + kMaskSlots * stride * sizeof(M));
+  // Stages 0 .. steps are values, the next one residuals; two more rows are scratch, and one row stays zero.
+  Zeroed memory((int64_t(steps + 2) * kSlots * channels + 3) * stride * sizeof(T) + kMaskSlots * stride * sizeof(M));
   const Ring<T> ring{memory.as<T>(), stride, channels};
   T* scratch = ring.data + int64_t(steps + 2) * kSlots * channels * stride;
-  T* zeros = scratch + 3 * stride + kPad;
-  float *line = reinterpret_cast<float*>(scratch), *mean = reinterpret_cast<float*>(scratch + stride);
-  int32_t* coarse_mask = reinterpret_cast<int32_t*>(scratch + 2 * stride);
-  M* masks = reinterpret_cast<M*>(scratch + 4 * stride) + kPad;
+  T* zeros = scratch + 2 * stride + kPad;
+  float* line = reinterpret_cast<float*>(scratch);
+  int32_t* coarse_mask = reinterpret_cast<int32_t*>(scratch + stride);
+  M* masks = reinterpret_cast<M*>(scratch + 3 * stride) + kPad;
 
   // Coarse row Y needs residuals of rows 2Y - 1 .. 2Y + 1, these need values of one row more on either side.
   const int r0 = std::max(0, block.y0 - 1), r1 = block.y1;
@@ -101,7 +101,10 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
           const Span& span = level.spans[s];
           if (!span.uniform() || pass.rhs) widen(level.mask_row(y) + span.x0, m + span.x0, span.x1 - span.x0);
         }
-        if (in_place) continue;
+        if (in_place) {
+          prefetch_row(level, pass.v, y + kAhead, pass.thin);
+          continue;
+        }
       }
       const bool own = y >= block.y0 && y < block.y1;
       T* out = k == steps && own ? pass.v.at(y, 0) : ring.at(k, y, 0);
@@ -111,9 +114,11 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
         relax_rows<T, kChannels>(level, pass, y, out, v, up, down, m, T(pass.omega[k - 1]));
         continue;
       }
-      const T* old = own             ? pass.v.at(y, 0)
+      const T* old = own            ? pass.v.at(y, 0)
                      : y < block.y0 ? block.above + int64_t(y - block.y0 + block.halo) * channels * stride + kPad
                                     : block.below + int64_t(y - block.y1) * channels * stride + kPad;
+      prefetch_row(level, pass.v, y + kAhead, pass.thin);
+      if (y % 2 == 0) prefetch_row(coarse, *pass.coarse, y / 2 + kAhead, pass.thin);
       for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
         const Span& span = level.spans[s];
         const int x = span.x0, n = span.x1 - x;
@@ -121,12 +126,11 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
         for (int c = 0; c < channels; ++c) {
           T* to = out + c * stride + x;
           const T* from = old + c * stride + x;
-          interpolate(*pass.coarse, coarse.h, y, c, span, line, mean);
+          interpolate(*pass.coarse, coarse.h, y, c, span, line);
           if (pass.zero_inside && span.uniform()) {
             set_row(to, line, n);
             continue;
           }
-          if (y + 1 < block.y1) prefetch_row(from + stride * channels, n);
           if (span.uniform())
             add_row<T, false>(to, from, line, m, n);
           else
@@ -160,12 +164,13 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
     // An odd row completes the coarse row above it; so does a last, even row.
     const int centre = y % 2 ? y - 1 : y;
     if (centre < block.y0 || (y % 2 == 0 && y != h - 1)) continue;
+    prefetch_row(coarse, *pass.residual, centre / 2 + kAhead, pass.thin);
     for (int c = 0; c < channels; ++c) {
       const T* above = centre > 0 ? ring.at(steps + 1, centre - 1, c) : zeros;
       const T* below = y % 2 ? r + c * stride : zeros;
       restrict_spans(coarse, centre / 2, c, level.w, above, ring.at(steps + 1, centre, c), below,
                      T(y % 2 && y == h - 1 ? 1 : 0.5), {*pass.residual, pass.thin, pass.keep},
-                     in_place && pass.zero_inside, scratch, coarse_mask);
+                     in_place && pass.zero_inside, coarse_mask);
     }
   }
 }

@@ -96,32 +96,40 @@ std::vector<uint8_t> dilate(const Cells& cells, const std::vector<uint8_t>& from
   return out;
 }
 
-// Of the photo's grid: near cells are those that have a known pixel, and those around them.
-Cells cells_of(const Level& level) {
-  Cells cells(level.h, level.w);
-  for (int y = 0; y < cells.h; ++y) {
-    for (int x = 0; x < cells.w; ++x) {
-      uint64_t all = kAllOnes;
-      for (int i = 0; i < Cells::kRows; ++i) {
-        const int row = Cells::kRows * y + i;
-        all &= row < level.h ? chunk_of(level.mask_row(row), kChunk * x) : 0;
-      }
-      cells.near[y * cells.w + x] = all != kAllOnes;
-    }
+// Cells that are not all ones. `first` is pixel (0, 0) of a plane of bytes like the level's mask.
+std::vector<uint8_t> broken(const Cells& cells, const Level& level, const uint8_t* first) {
+  std::vector<uint8_t> out(cells.near.size());
+  for (int y = 0; y < level.h; ++y) {
+    uint8_t* row = out.data() + y / Cells::kRows * cells.w;
+    for (int x = 0; x < cells.w; ++x) row[x] |= chunk_of(first + y * level.stride, kChunk * x) != kAllOnes;
   }
-  cells.near = dilate(cells, cells.near, kNearRows, kNearColumns);
+  return out;
+}
+
+// `near` is to be spread; the grid's own unknowns are also where its stencil is not the uniform one, as along the
+// photo's edges.
+void spread(Cells& cells, const Level& level, const uint8_t* deep, int rows, int columns) {
+  cells.near = dilate(cells, cells.near, rows, columns);
+  const auto mixed = broken(cells, level, deep);
+  for (size_t i = 0; i < mixed.size(); ++i) cells.near[i] |= mixed[i];
   cells.kept = dilate(cells, cells.near, 1, 1);
+}
+
+// Of the photo's grid: near cells are those that have a known pixel, and those around them.
+Cells cells_of(const Level& level, const uint8_t* deep) {
+  Cells cells(level.h, level.w);
+  cells.near = broken(cells, level, level.mask_row(0));
+  spread(cells, level, deep, kNearRows, kNearColumns);
   return cells;
 }
 
 // Of the next grid: near cells are those that hold near ones of the finer grid, and those around them.
-Cells coarsen(const Cells& fine, const Level& level) {
+Cells coarsen(const Cells& fine, const Level& level, const uint8_t* deep) {
   Cells cells(level.h, level.w);
   for (int y = 0; y < fine.h; ++y) {
     for (int x = 0; x < fine.w; ++x) cells.near[y / 2 * cells.w + x / 2] |= fine.near[y * fine.w + x];
   }
-  cells.near = dilate(cells, cells.near, kNearRows - 1, kNearColumns - 1);
-  cells.kept = dilate(cells, cells.near, 1, 1);
+  spread(cells, level, deep, kNearRows - 1, kNearColumns - 1);
   return cells;
 }
 
@@ -134,9 +142,11 @@ void find_covered(const Cells& fine, Level& level) {
     const int above = std::max(0, 2 * y - 2) / Cells::kRows, below = std::min(fine.h - 1, (2 * y + 2) / Cells::kRows);
     for (int x = 0; x < fine.w; ++x) padded[x + 1] = fine.near[above * fine.w + x] | fine.near[below * fine.w + x];
     uint8_t* row = level.covered.as<uint8_t>() + (y + 1) * level.stride + kPad;
-    for (int x = 0; x < level.w; x += kChunk) {  // twice as wide on the finer grid: two cells, the second perhaps beyond
+    for (int x = 0; x < level.w;
+         x += kChunk) {  // twice as wide on the finer grid: two cells, the second perhaps beyond
       const uint8_t *cell = padded.data() + 2 * (x / kChunk), left = cell[0], a = cell[1], b = cell[2], right = cell[3];
-      const uint8_t reached[kChunk] = {uint8_t(left | a), a, a, uint8_t(a | b), uint8_t(a | b), b, b, uint8_t(b | right)};
+      const uint8_t reached[kChunk] = {uint8_t(left | a), a, a, uint8_t(a | b),
+                                       uint8_t(a | b),    b, b, uint8_t(b | right)};
       for (int i = 0; i < kChunk; ++i) row[x + i] = reached[i] & level.mask_row(y)[x + i];
     }
   }
@@ -225,8 +235,7 @@ void cut_finest(Level& level, const uint8_t* deep, const Cells* cells) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
     const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
     cut_row(level.w, kUniformFinest, spans, [&](int x) {
-      const bool active =
-          (chunk_of(up, x) | chunk_of(m, x) | chunk_of(down, x)) != 0 || m[x - 1] || m[x + kChunk];
+      const bool active = (chunk_of(up, x) | chunk_of(m, x) | chunk_of(down, x)) != 0 || m[x - 1] || m[x + kChunk];
       return active ? kind_of(cells, deep + y * level.stride, y, x) : kNone;
     });
   });
@@ -263,11 +272,12 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
       std::memcpy(levels[0].mask_row(y), mask + (y0 + y) * width + x0, levels[0].w);
     }
   });
-  Zeroed deep = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
-  Cells cells = cells_of(levels[0]);
+  Zeroed uniform = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
+  const uint8_t* deep = uniform.as<uint8_t>() + levels[0].stride + kPad;
+  Cells cells = cells_of(levels[0], deep);
   const auto far = std::count(cells.kept.begin(), cells.kept.end(), 0);
   const bool thin = far > kWorthwhile * double(cells.kept.size());
-  cut_finest(levels[0], deep.as<uint8_t>() + levels[0].stride + kPad, thin ? &cells : nullptr);
+  cut_finest(levels[0], deep, thin ? &cells : nullptr);
 
   Stencil stencil{4, -1, 0};
   while (levels.size() == 1 || int64_t(levels.back().h) * levels.back().w > kDense) {
@@ -276,19 +286,19 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
     Level& level = levels.back();
     shape(level, (fine.h + 1) / 2, (fine.w + 1) / 2);
     for (int y = 0; y < level.h; ++y) every_second(fine.mask_row(2 * y), level.w, level.mask_row(y));
-    deep = erode(fine, deep.as<uint8_t>() + fine.stride + kPad, level, 2);
+    uniform = erode(fine, deep, level, 2);
+    deep = uniform.as<uint8_t>() + level.stride + kPad;
     if (thin) {
       if (fine.far > 0) find_covered(cells, level);
-      cells = coarsen(cells, level);
+      cells = coarsen(cells, level, deep);
     }
-    cut_coarse(level, deep.as<uint8_t>() + level.stride + kPad, thin ? &cells : nullptr);
+    cut_coarse(level, deep, thin ? &cells : nullptr);
     stencil = coarsen(stencil);
     level.edge = -stencil.edge / stencil.centre;
     level.corner = -stencil.corner / stencil.centre;
     level.inverse = 1 / stencil.centre;
     fill_coefficients(fine, levels.size() == 2, level);
   }
-  if (getenv("PDBG")) for (auto& l : levels) { int64_t k[4]={0,0,0,0}, n[4]={0,0,0,0}; for (auto& sp : l.spans) { int i = sp.coef>=0?0:-sp.coef; k[i]+=sp.x1-sp.x0; n[i]++; } printf("%dx%d px %ld far %ld | mixed %ld/%ld uniform %ld/%ld ghost %ld/%ld far %ld/%ld\n", l.h,l.w,l.pixels,l.far,k[0],n[0],k[1],n[1],k[2],n[2],k[3],n[3]); }
   factorise(levels.back(), unknowns, factor);
 }
 

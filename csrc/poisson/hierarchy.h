@@ -35,12 +35,12 @@ struct Span {
 
 struct Level {
   int h = 0, w = 0;
-  int64_t stride = 0;                       // of a row of any array on this grid
-  Zeroed mask;                              // bytes, 1 = unknown, rows -1 .. h
-  Zeroed covered;                           // coarse grids that thin out: unknown, and the finer grid tells the residual
-  std::vector<Span> spans;                  // finest grid: cover the hole and its rim; coarse grids: the unknowns
-  std::vector<int64_t> first;               // spans of row y: [first[y], first[y + 1])
-  int64_t pixels = 0, far = 0;              // in the spans, and in those that are far
+  int64_t stride = 0;           // of a row of any array on this grid
+  Zeroed mask;                  // bytes, 1 = unknown, rows -1 .. h
+  Zeroed covered;               // coarse grids that thin out: unknown, and the finer grid tells the residual
+  std::vector<Span> spans;      // finest grid: cover the hole and its rim; coarse grids: the unknowns
+  std::vector<int64_t> first;   // spans of row y: [first[y], first[y + 1])
+  int64_t pixels = 0, far = 0;  // in the spans, and in those that are far
   float edge = 0, corner = 0, inverse = 0;  // uniform stencil: -coefficient / diagonal, 1 / diagonal
   Zeroed coef;  // of each chunk of a span 9 rows of kChunk floats; the fifth is 1 / diagonal (0 if known)
 

@@ -115,50 +115,40 @@ POISSON_INLINE void set_row(T* __restrict out, const float* correction, int n) {
   }
 }
 
-// Fetches what the row after this one will need.
-template <class T>
-POISSON_INLINE void prefetch_row([[maybe_unused]] const T* row, [[maybe_unused]] int n) {
-#if defined(__GNUC__)
-  for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(row + i);
-#endif
-}
-
 // ---- between two grids
 
-// line[0 .. 2n) from the n + 1 coarse values of row `a`, or of the mean of rows `a` and `b`. Whole chunks, and one more
-// of the mean, are read and written; what is too much stands in the padding.
-POISSON_INLINE void interpolate_row(float* __restrict line, float* __restrict mean, const float* a, const float* b,
-                                    int n) {
-  const float* c = a;
-  if (b != nullptr) {
-    for (int j = 0; j < n + kChunk; j += kChunk) {
-#pragma omp simd simdlen(8)
-      for (int i = j; i < j + kChunk; ++i) mean[i] = between(a[i], b[i]);
-    }
-    c = mean;
-  }
+// line[0 .. 2n) from the n + 1 coarse values of row `a`, or of the mean of rows `a` and `b`. Whole chunks are read and
+// written; what is too much stands in the padding.
+POISSON_INLINE void interpolate_row(float* __restrict line, const float* a, const float* b, int n) {
   for (int j = 0; j < n; j += kChunk) {
+    if (b != nullptr) {
 #pragma omp simd simdlen(8)
-    for (int i = j; i < j + kChunk; ++i) {
-      line[2 * i] = c[i];
-      line[2 * i + 1] = between(c[i], c[i + 1]);
+      for (int i = j; i < j + kChunk; ++i) {
+        const float here = between(a[i], b[i]);
+        line[2 * i] = here;
+        line[2 * i + 1] = between(here, between(a[i + 1], b[i + 1]));
+      }
+    } else {
+#pragma omp simd simdlen(8)
+      for (int i = j; i < j + kChunk; ++i) {
+        line[2 * i] = a[i];
+        line[2 * i + 1] = between(a[i], a[i + 1]);
+      }
     }
   }
 }
 
 // The transpose: out[0 .. n) from rows above, here and below at 2i - 1, 2i, 2i + 1, where m says so; elsewhere zero, or
-// what was there. `weight` is below's: 1/2, or 1 where the grid ends there. `sum` gets one more chunk than needed.
+// what was there. `weight` is below's: 1/2, or 1 where the grid ends there.
 template <bool kKeep, class T>
-POISSON_INLINE void restrict_row(float* out, T* __restrict sum, const T* above, const T* here, const T* below, T weight,
-                                 const int32_t* m, int n) {
-  for (int j = -1; j < 2 * n; j += kChunk) {
-#pragma omp simd simdlen(8)
-    for (int i = j; i < j + kChunk; ++i) sum[i] = here[i] + (T(0.5) * above[i] + weight * below[i]);
-  }
+POISSON_INLINE void restrict_row(float* out, const T* above, const T* here, const T* below, T weight, const int32_t* m,
+                                 int n) {
   for (int j = 0; j < n; j += kChunk) {
 #pragma omp simd simdlen(8)
     for (int i = j; i < j + kChunk; ++i) {
-      const T r = gather3(sum[2 * i - 1], sum[2 * i], sum[2 * i + 1]);
+      const T up = gather3(above[2 * i - 1], above[2 * i], above[2 * i + 1]);
+      const T down = gather3(below[2 * i - 1], below[2 * i], below[2 * i + 1]);
+      const T r = gather3(here[2 * i - 1], here[2 * i], here[2 * i + 1]) + (T(0.5) * up + weight * down);
       out[i] = m[i] ? float(r) : kKeep ? out[i] : 0.f;
     }
   }

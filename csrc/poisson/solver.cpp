@@ -29,33 +29,89 @@ void over_rows(int64_t h, int64_t w, const F& row) {
   });
 }
 
-// v on a span: image - fill on the rim, zero elsewhere.
-template <class T>
-inline __attribute__((always_inline)) void rim_span(T* __restrict v, const T* fill, const T* image, const uint8_t* up,
-                                                    const uint8_t* m, const uint8_t* down, int n) {
-#pragma omp simd
-  for (int i = 0; i < n; ++i) {
-    const int near = up[i] | down[i] | m[i - 1] | m[i + 1];
-    v[i] = near > m[i] ? image[i] - fill[i] : T(0);
-  }
-}
-INPAINTX_CLONES void rim(float* v, const float* fill, const float* image, const uint8_t* up, const uint8_t* m,
-                         const uint8_t* down, int n) {
-  rim_span(v, fill, image, up, m, down, n);
-}
-INPAINTX_CLONES void rim(double* v, const double* fill, const double* image, const uint8_t* up, const uint8_t* m,
-                         const uint8_t* down, int n) {
-  rim_span(v, fill, image, up, m, down, n);
+uint64_t eight(const uint8_t* bytes) {
+  uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
 }
 
+// Of the chunk at x, 1 for known pixels next to the hole.
+uint64_t rim_of(const Level& level, int y, int x) {
+  const uint8_t* m = level.mask_row(y) + x;
+  const uint64_t near = eight(m - level.stride) | eight(m + level.stride) | eight(m - 1) | eight(m + 1);
+  return near & ~eight(m);
+}
+
+// out = a - b where `word` says so, zero elsewhere.
+template <class T>
+inline __attribute__((always_inline)) void difference(T* __restrict out, const T* a, const T* b, uint64_t word, int n) {
+  uint8_t m[kChunk];
+  std::memcpy(m, &word, sizeof word);
+  if (n < kChunk) {
+    for (int i = 0; i < n; ++i) out[i] = m[i] ? a[i] - b[i] : T(0);
+    return;
+  }
+#pragma omp simd simdlen(8)
+  for (int i = 0; i < kChunk; ++i) out[i] = m[i] ? a[i] - b[i] : T(0);
+}
+
+// v on row y: image - fill on the rim, zero elsewhere; what is uniform is left alone. `fill` and `image` start where
+// the grid does.
+template <class T>
+inline __attribute__((always_inline)) void rim_row(const Level& level, int y, const Rows<T>& v,
+                                                   const Planes<const T>& fill, const Planes<const T>& image) {
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    if (span.uniform()) continue;
+    for (int x = span.x0; x < span.x1; x += kChunk) {
+      const uint64_t word = rim_of(level, y, x);
+      for (int c = 0; c < v.channels; ++c) {
+        T* out = v.at(y, c) + x;
+        if (word)
+          difference(out, image.at(c, y) + x, fill.at(c, y) + x, word, std::min(kChunk, level.w - x));
+        else
+          std::fill_n(out, kChunk, T(0));
+      }
+    }
+  }
+}
+INPAINTX_CLONES void rim(const Level& level, int y, const Rows<float>& v, const Planes<const float>& fill,
+                         const Planes<const float>& image) {
+  rim_row(level, y, v, fill, image);
+}
+INPAINTX_CLONES void rim(const Level& level, int y, const Rows<double>& v, const Planes<const double>& fill,
+                         const Planes<const double>& image) {
+  rim_row(level, y, v, fill, image);
+}
+
+// Asks for what rim will need of row y.
+template <class T>
+void expect_rim(const Level& level, int y, const Rows<T>& v, const Planes<const T>& fill,
+                const Planes<const T>& image) {
+  for (int64_t s = level.first[y]; y < level.h && s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    for (int x = span.x0; !span.uniform() && x < span.x1; x += kChunk) {
+      for (int c = 0; c < v.channels && rim_of(level, y, x); ++c) {
+        prefetch_span(image.at(c, y) + x, std::min(kChunk, level.w - x));
+        prefetch_span(fill.at(c, y) + x, std::min(kChunk, level.w - x));
+      }
+    }
+  }
+}
+
+// fill + v in the hole, image elsewhere.
 template <class T>
 inline __attribute__((always_inline)) void compose_span(T* __restrict out, const T* fill, const T* image, const T* v,
                                                         const uint8_t* m, int n) {
-#pragma omp simd
-  for (int i = 0; i < n; ++i) {
-    const T blended = fill[i] + v[i];
-    out[i] = m[i] ? blended : image[i];
+  int j = 0;
+  for (; j + kChunk <= n; j += kChunk) {
+#pragma omp simd simdlen(8)
+    for (int i = j; i < j + kChunk; ++i) {
+      const T blended = fill[i] + v[i];
+      out[i] = m[i] ? blended : image[i];
+    }
   }
+  for (; j < n; ++j) out[j] = m[j] ? fill[j] + v[j] : image[j];
 }
 INPAINTX_CLONES void compose(float* out, const float* fill, const float* image, const float* v, const uint8_t* m,
                              int n) {
@@ -66,9 +122,8 @@ INPAINTX_CLONES void compose(double* out, const double* fill, const double* imag
   compose_span(out, fill, image, v, m, n);
 }
 
-INPAINTX_CLONES void far_line(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line,
-                              float* mean) {
-  interpolate(coarse, coarse_h, y, c, span, line, mean);
+INPAINTX_CLONES void far_line(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line) {
+  interpolate(coarse, coarse_h, y, c, span, line);
 }
 
 template <class T>
@@ -125,9 +180,9 @@ template <class T>
 class Solver::FarLine {
  public:
   FarLine(const Workspace<T>& workspace, const Hierarchy& hierarchy)
-      : total_(workspace.coarse.total[1]), height_(hierarchy.levels[1].h), memory_(2 * hierarchy.levels[0].stride) {}
+      : total_(workspace.coarse.total[1]), height_(hierarchy.levels[1].h), memory_(hierarchy.levels[0].stride) {}
   const float* of(int y, int c, const Span& span) {
-    far_line(total_, height_, y, c, span, memory_.data(), memory_.data() + memory_.size() / 2);
+    far_line(total_, height_, y, c, span, memory_.data());
     return memory_.data();
   }
 
@@ -194,11 +249,15 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
   CoarseArrays& coarse = workspace.coarse;
   workspace.thin = hierarchy_.thins() && !with_rhs && p.max_cycles > 0;
   std::fill(coarse.begun.begin(), coarse.begun.end(), false);
-  FinestPass<T> pass{&hierarchy_,      workspace.v,
+  FinestPass<T> pass{&hierarchy_,
+                     workspace.v,
                      with_rhs ? &workspace.rhs : nullptr,
-                     nullptr,          &coarse.rhs[1],
-                     false,            workspace.thin,
-                     !with_rhs,        workspace.norms.data(),
+                     nullptr,
+                     &coarse.rhs[1],
+                     false,
+                     workspace.thin,
+                     !with_rhs,
+                     workspace.norms.data(),
                      {}};
   const auto norms = [&] {
     std::vector<double> sum(channels, 0.);
@@ -233,9 +292,12 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
     finest_pass(pass);
     pass.zero_inside = false;
     ++outcome.cycles;
-    std::vector<double> now = norms();
+    const std::vector<double> now = norms();
     outcome.residual = relative(now);
-    if (pass.thin && !last && (outcome.cycles == kThinCycles || !(outcome.residual > p.tol))) {
+    bool progress = false;
+    for (int c = 0; c < channels; ++c) progress |= now[c] > p.tol * start[c] && now[c] < kProgress * before[c];
+    before = now;
+    if (pass.thin && !last && (outcome.cycles == kThinCycles || !progress)) {  // the whole grids' turn
       interpolate_far(workspace);
       workspace.thin = pass.thin = pass.keep = false;
       pass.coarse = nullptr;
@@ -243,12 +305,9 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
       finest_pass(pass);
       before = norms();
       outcome.residual = relative(before);
-      continue;
+    } else if (!progress) {
+      break;
     }
-    bool progress = false;
-    for (int c = 0; c < channels; ++c) progress |= now[c] > p.tol * start[c] && now[c] < kProgress * before[c];
-    if (!progress) break;
-    before = now;
   }
   if (workspace.thin) fill_far(hierarchy_, coarse);
   // a value at a rim that is no number spoils its own channel; the others are solved, and the outcome tells
@@ -273,21 +332,17 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
     const int count = std::min(at_once, channels - first);
     auto workspace = borrow<T>(count);
     const Rows<T>& v = workspace->v;
+    const Planes<const T> of_fill{fill.at(first, y0) + x0, fill.channel, fill.row};
+    const Planes<const T> of_image{image.at(first, y0) + x0, image.channel, image.row};
     over_rows(level.h, level.w, [&](int64_t y) {
-      const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
-      for (int c = 0; c < count; ++c) {
-        const T *t = fill.at(first + c, y0 + y) + x0, *i = image.at(first + c, y0 + y) + x0;
-        T* row = v.at(y, c);
-        for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-          const Span& span = level.spans[s];
-          const int x = span.x0, n = std::min<int>(level.w, span.x1) - x;
-          if (span.coef != kUniform)
-            rim(row + x, t + x, i + x, up + x, m + x, down + x, n);
-          else if (!workspace->fresh && (span.coef != kFar || p.max_cycles == 0))
-            std::fill_n(row + x, n, T(0));
-        }
-        row[-1] = row[0], row[level.w] = row[level.w - 1];
+      expect_rim(level, y + kAhead, v, of_fill, of_image);
+      rim(level, y, v, of_fill, of_image);
+      for (int64_t s = level.first[y]; !workspace->fresh && s < level.first[y + 1]; ++s) {
+        const Span& span = level.spans[s];
+        if (!span.uniform() || (span.coef == kFar && p.max_cycles > 0)) continue;
+        for (int c = 0; c < count; ++c) std::fill(v.at(y, c) + span.x0, v.at(y, c) + span.x1, T(0));
       }
+      for (int c = 0; c < count; ++c) mirror_ends(v.at(y, c), level.w);
     });
 
     const Outcome outcome = solve(*workspace, false, p);
