@@ -183,20 +183,31 @@ INPAINTX_CLONES void fill_block(const Level& level, const Level& below, const Ro
   }
 }
 
+// Forwards by rows, backwards by columns: both read the factor along its rows.
+INPAINTX_CLONES void substitute(const double* factor, int n, double* x) {
+  for (int i = 0; i < n; ++i) {
+    const double* row = factor + size_t(i) * n;
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int j = 0; j < i; ++j) sum += row[j] * x[j];
+    x[i] = (x[i] - sum) / row[i];
+  }
+  for (int i = n - 1; i >= 0; --i) {
+    const double* row = factor + size_t(i) * n;
+    const double value = x[i] /= row[i];
+#pragma omp simd
+    for (int j = 0; j < i; ++j) x[j] -= row[j] * value;
+  }
+}
+
 void solve_directly(const Hierarchy& hierarchy, const Rows<float>& rhs, const Rows<float>& value) {
   const Level& level = hierarchy.levels.back();
   const int n = hierarchy.unknowns.size();
-  const double* factor = hierarchy.factor.data();
   std::vector<double> x(n);
   for (int c = 0; c < value.channels; ++c) {
+    for (int i = 0; i < n; ++i) x[i] = rhs.at(hierarchy.unknowns[i] / level.w, c)[hierarchy.unknowns[i] % level.w];
+    substitute(hierarchy.factor.data(), n, x.data());
     for (int i = 0; i < n; ++i) {
-      double sum = rhs.at(hierarchy.unknowns[i] / level.w, c)[hierarchy.unknowns[i] % level.w];
-      for (int j = 0; j < i; ++j) sum -= factor[size_t(i) * n + j] * x[j];
-      x[i] = sum / factor[size_t(i) * n + i];
-    }
-    for (int i = n - 1; i >= 0; --i) {
-      for (int j = i + 1; j < n; ++j) x[i] -= factor[size_t(j) * n + i] * x[j];
-      x[i] /= factor[size_t(i) * n + i];
       value.at(hierarchy.unknowns[i] / level.w, c)[hierarchy.unknowns[i] % level.w] = float(x[i]);
     }
     for (int y = 0; y < level.h; ++y) mirror_ends(value.at(y, c), level.w);

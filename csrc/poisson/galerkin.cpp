@@ -6,66 +6,83 @@
 #include <cmath>
 
 #include "common/simd.h"
+#include "poisson/rows.h"
 
 namespace inpaintx::poisson {
 namespace {
 
 constexpr int kPiece = 256;  // coarse pixels of a row worked on at once
 
-using FineRow = float[9][2 * kPiece + 16];  // coefficients of one fine row; index 3 (dy + 1) + dx + 1
+// Coefficients of one fine row; index 3 (dy + 1) + dx + 1. Whole chunks are written, so there is one to spare on the
+// left.
+using FineRow = float[9][2 * kPiece + 4 * kChunk];
 using CoarseRow = float[9][kPiece];
 
-// Of the finest grid, at columns x0 .. x0 + n - 1; `neighbours`: how many rows are next to this one.
+// Of the finest grid, at columns x0 .. x0 + n - 1; `neighbours`: how many rows are next to this one. Corners are zero
+// and stay so.
 INPAINTX_CLONES void read_mask(const uint8_t* up, const uint8_t* m, const uint8_t* down, float neighbours, int n,
                                FineRow& a) {
-#pragma omp simd
-  for (int i = 0; i < n; ++i) {
-    const float here = m[i];
-    a[1][i] = -here * up[i];
-    a[3][i] = -here * m[i - 1];
-    a[4][i] = here * (neighbours + 2);
-    a[5][i] = -here * m[i + 1];
-    a[7][i] = -here * down[i];
-  }
-}
-
-INPAINTX_CLONES void read_chunk(const float* coef, int from, int to, int at, FineRow& a) {
-  for (int k = 0; k < 9; ++k) {
-    for (int i = from; i < to; ++i) {
-      const float inverse = coef[4 * kChunk + i], value = k == 4 ? 1 : -coef[k * kChunk + i];
-      a[k][at + i - from] = inverse > 0 ? value / inverse : 0.f;
+  for (int j = 0; j < n; j += kChunk) {
+    const int at = j + kChunk;
+#pragma omp simd simdlen(8)
+    for (int i = 0; i < kChunk; ++i) {
+      const float here = m[j + i];
+      a[1][at + i] = -here * float(up[j + i]);
+      a[3][at + i] = -here * float(m[j + i - 1]);
+      a[4][at + i] = here * (neighbours + 2);
+      a[5][at + i] = -here * float(m[j + i + 1]);
+      a[7][at + i] = -here * float(down[j + i]);
     }
   }
 }
 
-// Coefficients of fine row y at columns x0 .. x0 + n - 1, zero for known pixels and beyond the grid.
+// Of a coarse grid, one chunk: stored, uniform, or zero for known pixels and beyond the grid.
+POISSON_INLINE void read_chunk(const Level& level, const Span* span, int x, float* a, int64_t row) {
+  if (!span) {
+    for (int k = 0; k < 9; ++k) {
+      for (int i = 0; i < kChunk; ++i) a[k * row + i] = 0;
+    }
+  } else if (span->uniform()) {
+    for (int k = 0; k < 9; ++k) {
+      const float value = (k == 4 ? 1 : k % 2 ? -level.edge : -level.corner) / level.inverse;
+      for (int i = 0; i < kChunk; ++i) a[k * row + i] = value;
+    }
+  } else {
+    const float* coef = level.coef.as<float>() + span->coef + 9 * (x - span->x0);
+    float diagonal[kChunk];
+#pragma omp simd simdlen(8)
+    for (int i = 0; i < kChunk; ++i) {
+      const float inverse = coef[4 * kChunk + i];
+      diagonal[i] = inverse > 0 ? 1 / inverse : 0.f;
+    }
+    for (int k = 0; k < 9; ++k) {
+#pragma omp simd simdlen(8)
+      for (int i = 0; i < kChunk; ++i) a[k * row + i] = k == 4 ? diagonal[i] : -coef[k * kChunk + i] * diagonal[i];
+    }
+  }
+}
+
+// Coefficients of fine row y at columns x0 .. x0 + n - 1, column x0 at index kChunk.
+INPAINTX_CLONES void read_coarse(const Level& level, int y, int x0, int n, FineRow& a) {
+  const Span* span = level.spans.data() + level.first[y];
+  const Span* end = level.spans.data() + level.first[y + 1];
+  for (int x = x0 & ~(kChunk - 1); x < x0 + n; x += kChunk) {
+    while (span != end && span->x1 <= x) ++span;
+    read_chunk(level, span != end && span->x0 <= x ? span : nullptr, x, a[0] + kChunk + x - x0, a[1] - a[0]);
+  }
+}
+
 void read_matrix(const Level& level, bool finest, int y, int x0, int n, FineRow& a) {
-  for (auto& row : a) std::fill_n(row, n, 0.f);
-  if (y < 0 || y >= level.h) return;
-  if (finest) {
-    const uint8_t* m = level.mask_row(y) + x0;
-    read_mask(level.mask_row(y - 1) + x0, m, level.mask_row(y + 1) + x0, float(y > 0) + float(y < level.h - 1), n, a);
-    if (x0 <= 0 && x0 + n > 0) a[4][-x0] -= m[-x0];
-    const int last = level.w - 1 - x0;
-    if (last >= 0 && last < n) a[4][last] -= m[last];
+  if (y < 0 || y >= level.h) {
+    for (auto& row : a) std::fill_n(row + kChunk, n, 0.f);
     return;
   }
-  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-    const Span& span = level.spans[s];
-    const int from = std::max(span.x0, x0), to = std::min(span.x1, x0 + n);
-    if (span.uniform()) {
-      for (int k = 0; k < 9 && from < to; ++k) {
-        const float value = k == 4 ? 1 : k % 2 ? -level.edge : -level.corner;
-        std::fill(a[k] + (from - x0), a[k] + (to - x0), value / level.inverse);
-      }
-      continue;
-    }
-    for (int x = from; x < to; x = x / kChunk * kChunk + kChunk) {
-      const int start = x / kChunk * kChunk;
-      const float* coef = level.coef.as<float>() + span.coef + 9 * (start - span.x0);
-      read_chunk(coef, x - start, std::min(to - start, kChunk), x - x0, a);
-    }
-  }
+  if (!finest) return read_coarse(level, y, x0, n, a);
+  const uint8_t* m = level.mask_row(y) + x0;
+  read_mask(level.mask_row(y - 1) + x0, m, level.mask_row(y + 1) + x0, float(y > 0) + float(y < level.h - 1), n, a);
+  if (x0 <= 0 && x0 + n > 0) a[4][kChunk - x0] -= m[-x0];
+  const int last = level.w - 1 - x0;
+  if (last >= 0 && last < n) a[4][kChunk + last] -= m[last];
 }
 
 // Product with one-dimensional interpolation from both sides: three neighbouring rows of a matrix (before, at and after
@@ -86,16 +103,21 @@ inline Three product_at_end(Three before, Three at, Three after) {
           0.f};
 }
 
-// a holds columns from 2 * X0 - 2 on.
-INPAINTX_CLONES void collapse_columns(const FineRow& a, int n, int end, CoarseRow& out) {
+// `a` holds columns from 2 X0 - 2 on; without corners where it is the finest grid's.
+template <bool kFinest>
+POISSON_INLINE void collapse(const FineRow& a, int n, int end, CoarseRow& out) {
   for (int k = 0; k < 9; k += 3) {
-    const float *minus = a[k] + 1, *zero = a[k + 1] + 1, *plus = a[k + 2] + 1;
-#pragma omp simd
-    for (int i = 0; i < n; ++i) {
-      const int j = 2 * i;
-      const Three t = product({minus[j], zero[j], plus[j]}, {minus[j + 1], zero[j + 1], plus[j + 1]},
-                              {minus[j + 2], zero[j + 2], plus[j + 2]});
-      out[k][i] = t.minus, out[k + 1][i] = t.zero, out[k + 2][i] = t.plus;
+    const float *minus = a[k] + kChunk + 1, *zero = a[k + 1] + kChunk + 1, *plus = a[k + 2] + kChunk + 1;
+    const bool straight = kFinest && k != 3;
+    for (int start = 0; start < n; start += kChunk) {
+#pragma omp simd simdlen(8)
+      for (int i = start; i < start + kChunk; ++i) {
+        const int j = 2 * i;
+        const Three t = straight ? product({0, zero[j], 0}, {0, zero[j + 1], 0}, {0, zero[j + 2], 0})
+                                 : product({minus[j], zero[j], plus[j]}, {minus[j + 1], zero[j + 1], plus[j + 1]},
+                                           {minus[j + 2], zero[j + 2], plus[j + 2]});
+        out[k][i] = t.minus, out[k + 1][i] = t.zero, out[k + 2][i] = t.plus;
+      }
     }
     if (end >= 0 && end < n) {
       const int j = 2 * end;
@@ -104,6 +126,12 @@ INPAINTX_CLONES void collapse_columns(const FineRow& a, int n, int end, CoarseRo
       out[k][end] = t.minus, out[k + 1][end] = t.zero, out[k + 2][end] = t.plus;
     }
   }
+}
+INPAINTX_CLONES void collapse_columns(const FineRow& a, int n, int end, bool finest, CoarseRow& out) {
+  if (finest)
+    collapse<true>(a, n, end, out);
+  else
+    collapse<false>(a, n, end, out);
 }
 
 INPAINTX_CLONES void collapse_rows(const CoarseRow& above, const CoarseRow& here, const CoarseRow& below, int n,
@@ -118,12 +146,14 @@ INPAINTX_CLONES void collapse_rows(const CoarseRow& above, const CoarseRow& here
       }
       continue;
     }
-#pragma omp simd
-    for (int i = 0; i < n; ++i) {
-      const Three t =
-          product({above[k][i], above[k + 3][i], above[k + 6][i]}, {here[k][i], here[k + 3][i], here[k + 6][i]},
-                  {below[k][i], below[k + 3][i], below[k + 6][i]});
-      out[k][i] = t.minus, out[k + 3][i] = t.zero, out[k + 6][i] = t.plus;
+    for (int start = 0; start < n; start += kChunk) {
+#pragma omp simd simdlen(8)
+      for (int i = start; i < start + kChunk; ++i) {
+        const Three t =
+            product({above[k][i], above[k + 3][i], above[k + 6][i]}, {here[k][i], here[k + 3][i], here[k + 6][i]},
+                    {below[k][i], below[k + 3][i], below[k + 6][i]});
+        out[k][i] = t.minus, out[k + 3][i] = t.zero, out[k + 6][i] = t.plus;
+      }
     }
   }
 }
@@ -151,7 +181,7 @@ INPAINTX_CLONES void store_coefficients(const CoarseRow& a, const uint8_t* up, c
 void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
   const int end = fine.w % 2 == 0 ? coarse.w - 1 : -1;
   at::parallel_for(0, coarse.h, rows_per_task(coarse.w, 20), [&](int64_t begin, int64_t stop) {
-    FineRow a;
+    FineRow a = {};
     CoarseRow rows[3], product;
     for (int y = begin; y < stop; ++y) {
       for (int64_t s = coarse.first[y]; s < coarse.first[y + 1]; ++s) {
@@ -161,7 +191,7 @@ void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
           const int n = std::min(kPiece, span.x1 - x);
           for (int k = 0; k < 3; ++k) {
             read_matrix(fine, finest, 2 * y - 1 + k, 2 * x - 2, 2 * n + 4, a);
-            collapse_columns(a, n, end - x, rows[k]);
+            collapse_columns(a, n, end - x, finest, rows[k]);
           }
           collapse_rows(rows[0], rows[1], rows[2], n, fine.h % 2 == 0 && y == coarse.h - 1, product);
           store_coefficients(product, coarse.mask_row(y - 1) + x, coarse.mask_row(y) + x, coarse.mask_row(y + 1) + x, n,
@@ -199,7 +229,7 @@ void factorise(const Level& level, std::vector<int32_t>& unknowns, std::vector<d
       const int ny = y + k / 3 - 1, nx = x + k % 3 - 1;
       if (ny < 0 || ny >= level.h || nx < 0 || nx >= level.w) continue;
       const int j = index[ny * level.w + nx];
-      if (j >= 0) factor[size_t(i) * n + j] = a[k][0];
+      if (j >= 0) factor[size_t(i) * n + j] = a[k][kChunk];
     }
   }
   for (int i = 0; i < n; ++i) {
