@@ -11,7 +11,7 @@
 namespace inpaintx::poisson {
 namespace {
 
-constexpr int kTwiceFrom = 2, kTwiceTo = 3;  // grids visited twice
+constexpr int kTwice = 2;  // the grid visited twice
 
 INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
                                     const Restriction& to, int y0, int y1) {
@@ -232,7 +232,7 @@ CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels)
   const int last = hierarchy.levels.size() - 1;
   for (int l = 1; l <= last; ++l) {
     const Level& level = hierarchy.levels[l];
-    const bool twice = l >= kTwiceFrom && l <= kTwiceTo && l < last, thin = hierarchy.levels[l - 1].far > 0;
+    const bool twice = l == kTwice && l < last, thin = hierarchy.levels[l - 1].far > 0;
     for (auto* rows : {&value, &rhs, &spare, &residual, &total}) {
       const bool needed = rows == &value || rows == &rhs || (rows == &total ? thin : twice);
       memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0);
@@ -253,7 +253,7 @@ static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const 
   const int coarsest = hierarchy.levels.size() - 1, channels = arrays.value[1].channels;
   if (l == coarsest) return solve_directly(hierarchy, arrays.rhs[l], arrays.value[l]);
   const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
-  const int visits = l >= kTwiceFrom && l <= kTwiceTo ? 2 : 1, blocks = blocks_for(level, channels, thin);
+  const int visits = l == kTwice ? 2 : 1, blocks = blocks_for(level, channels, thin);
   const auto over_level = [&](const auto& block) {
     over_blocks(level.h, blocks, [&](int y0, int y1, int) { block(y0, y1); });
   };

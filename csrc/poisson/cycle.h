@@ -1,9 +1,9 @@
 // One multigrid cycle: restrict the residual to the coarse grids, then climb, interpolating and smoothing. All
-// smoothing is done on the way up. The larger coarse grids but the first are visited twice (a W-cycle), for what one
-// visit leaves is smooth and only they can see it; it costs a sixth more and the error falls twice as fast. A pass
-// works row by row: as soon as a row's neighbours are there it takes the next step, and data leave the cache once.
-// Steps are Jacobi's, in any order of rows: a pass over blocks of rows in parallel, with the rows next to a block done
-// by both sides, gives the same bits.
+// smoothing is done on the way up. The second coarse grid is visited twice, for what one visit leaves is smooth and
+// only the grids from there on can see it; it costs a tenth more and the error falls twice as fast. A pass works row by
+// row: as soon as a row's neighbours are there it takes the next step, and data leave the cache once. Steps are
+// Jacobi's, in any order of rows: a pass over blocks of rows in parallel, with the rows next to a block done by both
+// sides, gives the same bits.
 #pragma once
 
 #include <vector>
@@ -53,7 +53,7 @@ struct FinestPass {
   bool keep;                    // rhs[1], where it is not covered
   bool thin;                    // what is far takes no part
   bool zero_inside;             // v counts as zero in uniform spans, whatever stands there
-  double* norms;                // [h][channels], receives each row's sum of squared residuals
+  double* norms;  // [h][channels], receives each row's sum of squared residuals; null with `residual`: nobody asks
   std::vector<float> omega;
 };
 

@@ -141,7 +141,7 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
     }
 
     const int y = t - steps - 1;
-    if (y < r0 || y >= r1) continue;
+    if (y < r0 || y >= r1 || !pass.norms) continue;
     T* r = ring.at(steps + 1, y, 0);
     if (y - kSlots >= r0) {  // the slot holds another row, and beyond this row's spans it must be zero
       for (int64_t s = level.first[y - kSlots]; s < level.first[y - kSlots + 1]; ++s) {

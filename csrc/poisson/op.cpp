@@ -41,7 +41,7 @@ Tensor poisson_blend_native(const Tensor& fill, const Tensor& image, const Tenso
   constexpr const char* op = "poisson_blend";
   poisson::check_images(op, fill, image);
   TORCH_CHECK_VALUE(!mask.is_complex(), op, ": mask must be real or bool, got ", mask.scalar_type());
-  const auto p = poisson::parameters(op, tol, max_iter);
+  auto p = poisson::parameters(op, tol, max_iter);
   check_mask(op, mask, image);
   const c10::DeviceGuard guard(image.device());
   const Tensor hole = poisson::hole_bytes(mask);
@@ -51,6 +51,7 @@ Tensor poisson_blend_native(const Tensor& fill, const Tensor& image, const Tenso
     return poisson::DeviceBatch(hole, wide ? at::kDouble : at::kFloat).blend(fill, image, p);
   }
 #endif
+  p.report = false;
   poisson::Outcome outcome;
   return poisson::blend_batch(solvers(mask, hole), fill, image, p, outcome);
 }

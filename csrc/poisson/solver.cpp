@@ -288,10 +288,12 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
     pass.coarse = &coarse.value[1];
     pass.omega = fine_omega;
     if (last) pass.residual = nullptr;
+    if (last && !p.report) pass.norms = nullptr;
     pass.keep = pass.thin;
     finest_pass(pass);
     pass.zero_inside = false;
     ++outcome.cycles;
+    if (!pass.norms) break;
     const std::vector<double> now = norms();
     outcome.residual = relative(now);
     bool progress = false;
