@@ -14,9 +14,8 @@ namespace {
 constexpr int kDense = 64;  // pixels of the coarsest grid, at most: solved directly
 constexpr int kUniformFinest = 64,
               kUniformCoarse = 32;  // pixels: shorter uniform stretches join their mixed neighbours
-// Cells from the rim to what is far, on the photo's grid: 12 to 16 pixels. On the next grids one less, and half of what
-// lies between on the grid before.
-constexpr int kNearRows = 3, kNearColumns = 2;
+// Cells from the rim to what is far: 16 pixels of the photo's grid, and 8 more of each next grid's own.
+constexpr int kNearRows = 4, kNearColumns = 2, kNextRows = 2, kNextColumns = 1;
 constexpr double kWorthwhile = 0.1;  // of the box far: below, grids stay whole
 constexpr uint64_t kAllOnes = 0x0101010101010101ull;
 
@@ -129,7 +128,7 @@ Cells coarsen(const Cells& fine, const Level& level, const uint8_t* deep) {
   for (int y = 0; y < fine.h; ++y) {
     for (int x = 0; x < fine.w; ++x) cells.near[y / 2 * cells.w + x / 2] |= fine.near[y * fine.w + x];
   }
-  spread(cells, level, deep, kNearRows - 1, kNearColumns - 1);
+  spread(cells, level, deep, kNextRows, kNextColumns);
   return cells;
 }
 

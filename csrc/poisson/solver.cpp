@@ -352,28 +352,29 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 
-    at::parallel_for(0, height(), rows_per_task(width(), 1), [&](int64_t begin, int64_t end) {
+    // A channel after the other: the processor foresees three streams better than nine.
+    at::parallel_for(0, count * height(), rows_per_task(width(), 1), [&](int64_t begin, int64_t end) {
       FarLine far(*workspace, hierarchy_);
-      for (int64_t y = begin; y < end; ++y) {
-        const int64_t row = y - y0;
-        for (int c = 0; c < count; ++c) {
-          const T *t = fill.at(first + c, y), *i = image.at(first + c, y);
-          T* out = result.at(first + c, y);
-          int64_t done = 0;
-          if (row >= 0 && row < level.h) {
-            for (int64_t s = level.first[row]; s < level.first[row + 1]; ++s) {
-              const Span& span = level.spans[s];
-              const int64_t x = x0 + span.x0, n = std::min<int>(level.w, span.x1) - span.x0;
-              std::memcpy(out + done, i + done, (x - done) * sizeof(T));
-              if (workspace->thin && span.coef == kFar)
-                add(out + x, t + x, far.of(row, c, span), n);
-              else
-                compose(out + x, t + x, i + x, v.at(row, c) + span.x0, level.mask_row(row) + span.x0, n);
-              done = x + n;
-            }
+      for (int64_t i = begin; i < end; ++i) {
+        const int c = int(i / height());
+        const int64_t y = i % height(), row = y - y0;
+        const T *from_fill = fill.at(first + c, y), *from_image = image.at(first + c, y);
+        T* out = result.at(first + c, y);
+        int64_t done = 0;
+        const bool inside = row >= 0 && row < level.h;
+        for (int64_t s = inside ? level.first[row] : 0; inside && s < level.first[row + 1]; ++s) {
+          const Span& span = level.spans[s];
+          const int64_t x = x0 + span.x0, n = std::min<int>(level.w, span.x1) - span.x0;
+          std::memcpy(out + done, from_image + done, (x - done) * sizeof(T));
+          if (workspace->thin && span.coef == kFar) {
+            add(out + x, from_fill + x, far.of(row, c, span), n);
+          } else {
+            const T* row_v = v.at(row, c) + span.x0;
+            compose(out + x, from_fill + x, from_image + x, row_v, level.mask_row(row) + span.x0, n);
           }
-          std::memcpy(out + done, i + done, (width() - done) * sizeof(T));
+          done = x + n;
         }
+        std::memcpy(out + done, from_image + done, (width() - done) * sizeof(T));
       }
     });
     give_back(std::move(workspace));
