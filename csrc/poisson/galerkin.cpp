@@ -178,22 +178,38 @@ INPAINTX_CLONES void store_coefficients(const CoarseRow& a, const uint8_t* up, c
 
 }  // namespace
 
+// A fine row between two coarse ones serves both: what the coarse row before left at this place of its own list.
+struct Shared {
+  int x = 0, n = 0, y = -2;  // of coarse row y, columns x .. x + n - 1
+  CoarseRow below[2];        // by the parity of y
+};
+
 void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
   const int end = fine.w % 2 == 0 ? coarse.w - 1 : -1;
   at::parallel_for(0, coarse.h, rows_per_task(coarse.w, 20), [&](int64_t begin, int64_t stop) {
     FineRow a = {};
-    CoarseRow rows[3], product;
+    CoarseRow first, middle, product;
+    std::vector<Shared> shared;
     for (int y = begin; y < stop; ++y) {
+      size_t piece = 0;
       for (int64_t s = coarse.first[y]; s < coarse.first[y + 1]; ++s) {
         const Span& span = coarse.spans[s];
         if (span.uniform()) continue;
-        for (int x = span.x0; x < span.x1; x += kPiece) {
+        for (int x = span.x0; x < span.x1; x += kPiece, ++piece) {
           const int n = std::min(kPiece, span.x1 - x);
-          for (int k = 0; k < 3; ++k) {
-            read_matrix(fine, finest, 2 * y - 1 + k, 2 * x - 2, 2 * n + 4, a);
-            collapse_columns(a, n, end - x, finest, rows[k]);
-          }
-          collapse_rows(rows[0], rows[1], rows[2], n, fine.h % 2 == 0 && y == coarse.h - 1, product);
+          const auto collapsed = [&](int row, CoarseRow& out) {
+            read_matrix(fine, finest, row, 2 * x - 2, 2 * n + 4, a);
+            collapse_columns(a, n, end - x, finest, out);
+          };
+          if (piece == shared.size()) shared.emplace_back();
+          Shared& left = shared[piece];
+          const bool known = left.y == y - 1 && left.x == x && left.n == n;
+          if (!known) collapsed(2 * y - 1, first);
+          collapsed(2 * y, middle);
+          collapsed(2 * y + 1, left.below[y % 2]);
+          left.x = x, left.n = n, left.y = y;
+          collapse_rows(known ? left.below[(y + 1) % 2] : first, middle, left.below[y % 2], n,
+                        fine.h % 2 == 0 && y == coarse.h - 1, product);
           store_coefficients(product, coarse.mask_row(y - 1) + x, coarse.mask_row(y) + x, coarse.mask_row(y + 1) + x, n,
                              coarse.coef.as<float>() + span.coef + 9 * (x - span.x0));
         }
