@@ -52,7 +52,7 @@ struct FinestPass {
   const Rows<float>* residual;  // rhs[1], receives the restricted residual; null: nothing does
   bool keep;                    // rhs[1], where it is not covered
   bool thin;                    // what is far takes no part
-  bool zero_inside;             // v counts as zero in uniform spans, whatever stands there
+  bool zero_inside;             // v is zero in uniform spans, and need not be there where it is far
   double* norms;  // [h][channels], receives each row's sum of squared residuals; null with `residual`: nobody asks
   std::vector<float> omega;
 };

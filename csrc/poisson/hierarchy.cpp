@@ -1,6 +1,7 @@
 #include "poisson/hierarchy.h"
 
 #include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cstring>
@@ -18,12 +19,6 @@ constexpr int kUniformFinest = 64,
 constexpr int kNearRows = 4, kNearColumns = 2, kNextRows = 2, kNextColumns = 1;
 constexpr double kWorthwhile = 0.1;  // of the box far: below, grids stay whole
 constexpr uint64_t kAllOnes = 0x0101010101010101ull;
-
-uint64_t chunk_of(const uint8_t* row, int x) {
-  uint64_t word;
-  std::memcpy(&word, row + x, sizeof word);
-  return word;
-}
 
 void shape(Level& level, int h, int w) {
   level.h = h;
@@ -100,7 +95,7 @@ std::vector<uint8_t> broken(const Cells& cells, const Level& level, const uint8_
   std::vector<uint8_t> out(cells.near.size());
   for (int y = 0; y < level.h; ++y) {
     uint8_t* row = out.data() + y / Cells::kRows * cells.w;
-    for (int x = 0; x < cells.w; ++x) row[x] |= chunk_of(first + y * level.stride, kChunk * x) != kAllOnes;
+    for (int x = 0; x < cells.w; ++x) row[x] |= chunk_of(first + y * level.stride + kChunk * x) != kAllOnes;
   }
   return out;
 }
@@ -223,7 +218,7 @@ bool find_box(const uint8_t* mask, int64_t height, int64_t width, int64_t (&box)
 
 // `deep` chunks are uniform; without `cells` all of them are near.
 int64_t kind_of(const Cells* cells, const uint8_t* deep, int y, int x) {
-  if (chunk_of(deep, x) != kAllOnes) return kMixed;
+  if (chunk_of(deep + x) != kAllOnes) return kMixed;
   if (!cells || cells->is_near(y, x)) return kUniform;
   return cells->is_kept(y, x) ? kGhost : kFar;
 }
@@ -234,7 +229,7 @@ void cut_finest(Level& level, const uint8_t* deep, const Cells* cells) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
     const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
     cut_row(level.w, kUniformFinest, spans, [&](int x) {
-      const bool active = (chunk_of(up, x) | chunk_of(m, x) | chunk_of(down, x)) != 0 || m[x - 1] || m[x + kChunk];
+      const bool active = (chunk_of(up + x) | chunk_of(m + x) | chunk_of(down + x)) != 0 || m[x - 1] || m[x + kChunk];
       return active ? kind_of(cells, deep + y * level.stride, y, x) : kNone;
     });
   });
@@ -243,7 +238,7 @@ void cut_finest(Level& level, const uint8_t* deep, const Cells* cells) {
 void cut_coarse(Level& level, const uint8_t* deep, const Cells* cells) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
     cut_row(level.w, kUniformCoarse, spans, [&](int x) {
-      return chunk_of(level.mask_row(y), x) ? kind_of(cells, deep + y * level.stride, y, x) : kNone;
+      return chunk_of(level.mask_row(y) + x) ? kind_of(cells, deep + y * level.stride, y, x) : kNone;
     });
   });
   int64_t size = 0;
@@ -298,6 +293,7 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
     level.inverse = 1 / stencil.centre;
     fill_coefficients(fine, levels.size() == 2, level);
   }
+  TORCH_INTERNAL_ASSERT(levels[levels.size() - 2].far == 0);  // the coarsest grid keeps no sum to interpolate from
   factorise(levels.back(), unknowns, factor);
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "common/zeroed.h"
@@ -25,6 +26,12 @@ constexpr int64_t kUniform = -1, kGhost = -2, kFar = -3;
 
 // Rows of width w that are worth a thread when each pixel costs about `cost` nanoseconds.
 inline int64_t rows_per_task(int64_t w, double cost) { return int64_t(3e4 / (cost * double(w + 1))) + 1; }
+
+inline uint64_t chunk_of(const uint8_t* bytes) {
+  uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
 
 struct Span {
   int32_t x0, x1;  // [x0, x1)

@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kRowValues = 3 << 12;
 int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues / width, 1, 4)); }
 
-// So many cycles bring the error down to what thinned grids leave: some tenths of a grey level.
+// So many cycles bring the error down to some tenths of a grey level, of which thinned grids leave one or two.
 constexpr int kThinCycles = 2;
 constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
 
@@ -29,17 +29,11 @@ void over_rows(int64_t h, int64_t w, const F& row) {
   });
 }
 
-uint64_t eight(const uint8_t* bytes) {
-  uint64_t word;
-  std::memcpy(&word, bytes, sizeof word);
-  return word;
-}
-
 // Of the chunk at x, 1 for known pixels next to the hole.
 uint64_t rim_of(const Level& level, int y, int x) {
   const uint8_t* m = level.mask_row(y) + x;
-  const uint64_t near = eight(m - level.stride) | eight(m + level.stride) | eight(m - 1) | eight(m + 1);
-  return near & ~eight(m);
+  const uint64_t near = chunk_of(m - level.stride) | chunk_of(m + level.stride) | chunk_of(m - 1) | chunk_of(m + 1);
+  return near & ~chunk_of(m);
 }
 
 // out = a - b where `word` says so, zero elsewhere.
@@ -88,7 +82,8 @@ INPAINTX_CLONES void rim(const Level& level, int y, const Rows<double>& v, const
 template <class T>
 void expect_rim(const Level& level, int y, const Rows<T>& v, const Planes<const T>& fill,
                 const Planes<const T>& image) {
-  for (int64_t s = level.first[y]; y < level.h && s < level.first[y + 1]; ++s) {
+  if (y >= level.h) return;
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     for (int x = span.x0; !span.uniform() && x < span.x1; x += kChunk) {
       for (int c = 0; c < v.channels && rim_of(level, y, x); ++c) {
@@ -192,9 +187,10 @@ class Solver::FarLine {
   std::vector<float> memory_;
 };
 
+// v in what is far from the rim: interpolated, or zero if there was no cycle yet.
 template <class T>
-void Solver::interpolate_far(Workspace<T>& workspace) const {
-  fill_far(hierarchy_, workspace.coarse);
+void Solver::complete(Workspace<T>& workspace, bool begun) const {
+  if (begun) fill_far(hierarchy_, workspace.coarse);
   const Level& level = hierarchy_.levels[0];
   at::parallel_for(0, level.h, rows_per_task(level.w, 1), [&](int64_t begin, int64_t end) {
     FarLine far(workspace, hierarchy_);
@@ -202,11 +198,16 @@ void Solver::interpolate_far(Workspace<T>& workspace) const {
       for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
         const Span& span = level.spans[s];
         for (int c = 0; c < workspace.channels && span.coef == kFar; ++c) {
-          std::copy_n(far.of(y, c, span), span.x1 - span.x0, workspace.v.at(y, c) + span.x0);
+          T* out = workspace.v.at(y, c) + span.x0;
+          if (begun)
+            std::copy_n(far.of(y, c, span), span.x1 - span.x0, out);
+          else
+            std::fill_n(out, span.x1 - span.x0, T(0));
         }
       }
     }
   });
+  workspace.thin = false;
 }
 
 Solver::Solver(const uint8_t* mask, int64_t height, int64_t width) : hierarchy_(mask, height, width) {}
@@ -241,13 +242,13 @@ void Solver::give_back(std::unique_ptr<Workspace<T>> workspace) const {
 }
 
 // Cycles on workspace.v until the residual is small enough in every channel, or nothing more is to be had. The first
-// ones are on thinned grids; their residual is that of the thinned equations.
+// ones are on thinned grids, and their residual is that of the photo's pixels which have equations there.
 template <class T>
 Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& p) const {
   const int h = hierarchy_.levels[0].h, channels = workspace.channels;
   const auto coarse_omega = chebyshev(p.coarse_steps, p.coarse_low, 2);
   CoarseArrays& coarse = workspace.coarse;
-  workspace.thin = hierarchy_.thins() && !with_rhs && p.max_cycles > 0;
+  workspace.thin = hierarchy_.thins() && !with_rhs;
   std::fill(coarse.begun.begin(), coarse.begun.end(), false);
   FinestPass<T> pass{&hierarchy_,
                      workspace.v,
@@ -298,10 +299,11 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
     outcome.residual = relative(now);
     bool progress = false;
     for (int c = 0; c < channels; ++c) progress |= now[c] > p.tol * start[c] && now[c] < kProgress * before[c];
+    progress &= outcome.residual > p.tol;
     before = now;
     if (pass.thin && !last && (outcome.cycles == kThinCycles || !progress)) {  // the whole grids' turn
-      interpolate_far(workspace);
-      workspace.thin = pass.thin = pass.keep = false;
+      complete(workspace, true);
+      pass.thin = pass.keep = false;
       pass.coarse = nullptr;
       pass.omega.clear();
       finest_pass(pass);
@@ -311,7 +313,10 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
       break;
     }
   }
-  if (workspace.thin) fill_far(hierarchy_, coarse);
+  if (workspace.thin && outcome.cycles == 0)
+    complete(workspace, false);
+  else if (workspace.thin)
+    fill_far(hierarchy_, coarse);
   // a value at a rim that is no number spoils its own channel; the others are solved, and the outcome tells
   for (const double s : start) {
     if (!std::isfinite(s)) outcome.residual = std::numeric_limits<double>::quiet_NaN();
@@ -341,7 +346,7 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
       rim(level, y, v, of_fill, of_image);
       for (int64_t s = level.first[y]; !workspace->fresh && s < level.first[y + 1]; ++s) {
         const Span& span = level.spans[s];
-        if (!span.uniform() || (span.coef == kFar && p.max_cycles > 0)) continue;
+        if (!span.uniform() || span.coef == kFar) continue;
         for (int c = 0; c < count; ++c) std::fill(v.at(y, c) + span.x0, v.at(y, c) + span.x1, T(0));
       }
       for (int c = 0; c < count; ++c) mirror_ends(v.at(y, c), level.w);

@@ -55,7 +55,7 @@ class Solver {
   template <class T>
   class FarLine;
   template <class T>
-  void interpolate_far(Workspace<T>& workspace) const;
+  void complete(Workspace<T>& workspace, bool begun) const;
   template <class T>
   std::unique_ptr<Workspace<T>> borrow(int channels) const;
   template <class T>

@@ -183,6 +183,29 @@ def test_two_cycles_on_grids_that_thin_out(kind, size):
     assert (double - results[0]).abs().max() < 1e-4
 
 
+def test_nothing_of_an_earlier_solve_is_left():
+    """Without a rim to speak of there is no cycle, and what is far from the rim must not be the last image's."""
+    size = (300, 257)
+    mask = wide_hole("disc", *size)
+    noise, photo = draw(*size), draw(*size, seed=1)[0]
+    solver = PoissonSolver(mask)
+    solver.solve(*noise, max_iter=2)
+    assert torch.equal(solver.solve(photo, photo), photo)
+    for limits in ({"tol": 1.0}, {"max_iter": 0}):
+        solver.solve(*noise)
+        got = solver.solve(photo, noise[1], **limits)
+        assert torch.equal(got, torch.where(mask, photo, noise[1]))
+    two = torch.cat([noise[0], photo])
+    assert torch.equal(poisson_blend(two, torch.cat([noise[1], photo]), mask)[1], photo[0])
+    many = torch.cat([noise[0], photo, photo], 1)
+    got = poisson_blend(many, torch.cat([noise[1], photo, photo], 1), mask)
+    assert torch.equal(got[:, 6:], photo)
+    broken = torch.full_like(photo, float("nan"))
+    solver.solve(*noise)
+    got = solver.solve(photo, broken)
+    assert torch.equal(got[..., 100:200, 100:150], photo[..., 100:200, 100:150])
+
+
 @given(
     size=st.tuples(st.integers(60, 180), st.integers(60, 180)),
     known=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 30)), min_size=1, max_size=4),
