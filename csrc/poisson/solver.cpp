@@ -7,7 +7,6 @@
 #include <cstring>
 #include <limits>
 
-#include "common/simd.h"
 #include "poisson/blocks.h"
 #include "poisson/cycle.h"
 
@@ -28,106 +27,6 @@ void over_rows(int64_t h, int64_t w, const F& row) {
     for (int64_t y = begin; y < end; ++y) row(y);
   });
 }
-
-// Of the chunk at x, 1 for known pixels next to the hole.
-uint64_t rim_of(const Level& level, int y, int x) {
-  const uint8_t* m = level.mask_row(y) + x;
-  const uint64_t near = chunk_of(m - level.stride) | chunk_of(m + level.stride) | chunk_of(m - 1) | chunk_of(m + 1);
-  return near & ~chunk_of(m);
-}
-
-// out = a - b where `word` says so, zero elsewhere.
-template <class T>
-inline __attribute__((always_inline)) void difference(T* __restrict out, const T* a, const T* b, uint64_t word, int n) {
-  uint8_t m[kChunk];
-  std::memcpy(m, &word, sizeof word);
-  if (n < kChunk) {
-    for (int i = 0; i < n; ++i) out[i] = m[i] ? a[i] - b[i] : T(0);
-    return;
-  }
-#pragma omp simd simdlen(8)
-  for (int i = 0; i < kChunk; ++i) out[i] = m[i] ? a[i] - b[i] : T(0);
-}
-
-// v on row y: image - fill on the rim, zero elsewhere; what is uniform is left alone. `fill` and `image` start where
-// the grid does.
-template <class T>
-inline __attribute__((always_inline)) void rim_row(const Level& level, int y, const Rows<T>& v,
-                                                   const Planes<const T>& fill, const Planes<const T>& image) {
-  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-    const Span& span = level.spans[s];
-    if (span.uniform()) continue;
-    for (int x = span.x0; x < span.x1; x += kChunk) {
-      const uint64_t word = rim_of(level, y, x);
-      for (int c = 0; c < v.channels; ++c) {
-        T* out = v.at(y, c) + x;
-        if (word)
-          difference(out, image.at(c, y) + x, fill.at(c, y) + x, word, std::min(kChunk, level.w - x));
-        else
-          std::fill_n(out, kChunk, T(0));
-      }
-    }
-  }
-}
-INPAINTX_CLONES void rim(const Level& level, int y, const Rows<float>& v, const Planes<const float>& fill,
-                         const Planes<const float>& image) {
-  rim_row(level, y, v, fill, image);
-}
-INPAINTX_CLONES void rim(const Level& level, int y, const Rows<double>& v, const Planes<const double>& fill,
-                         const Planes<const double>& image) {
-  rim_row(level, y, v, fill, image);
-}
-
-// Asks for what rim will need of row y.
-template <class T>
-void expect_rim(const Level& level, int y, const Rows<T>& v, const Planes<const T>& fill,
-                const Planes<const T>& image) {
-  if (y >= level.h) return;
-  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-    const Span& span = level.spans[s];
-    for (int x = span.x0; !span.uniform() && x < span.x1; x += kChunk) {
-      for (int c = 0; c < v.channels && rim_of(level, y, x); ++c) {
-        prefetch_span(image.at(c, y) + x, std::min(kChunk, level.w - x));
-        prefetch_span(fill.at(c, y) + x, std::min(kChunk, level.w - x));
-      }
-    }
-  }
-}
-
-// fill + v in the hole, image elsewhere.
-template <class T>
-inline __attribute__((always_inline)) void compose_span(T* __restrict out, const T* fill, const T* image, const T* v,
-                                                        const uint8_t* m, int n) {
-  int j = 0;
-  for (; j + kChunk <= n; j += kChunk) {
-#pragma omp simd simdlen(8)
-    for (int i = j; i < j + kChunk; ++i) {
-      const T blended = fill[i] + v[i];
-      out[i] = m[i] ? blended : image[i];
-    }
-  }
-  for (; j < n; ++j) out[j] = m[j] ? fill[j] + v[j] : image[j];
-}
-INPAINTX_CLONES void compose(float* out, const float* fill, const float* image, const float* v, const uint8_t* m,
-                             int n) {
-  compose_span(out, fill, image, v, m, n);
-}
-INPAINTX_CLONES void compose(double* out, const double* fill, const double* image, const double* v, const uint8_t* m,
-                             int n) {
-  compose_span(out, fill, image, v, m, n);
-}
-
-INPAINTX_CLONES void far_line(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line) {
-  interpolate(coarse, coarse_h, y, c, span, line);
-}
-
-template <class T>
-inline __attribute__((always_inline)) void add_span(T* __restrict out, const T* fill, const float* v, int n) {
-#pragma omp simd
-  for (int i = 0; i < n; ++i) out[i] = fill[i] + T(v[i]);
-}
-INPAINTX_CLONES void add(float* out, const float* fill, const float* v, int n) { add_span(out, fill, v, n); }
-INPAINTX_CLONES void add(double* out, const double* fill, const float* v, int n) { add_span(out, fill, v, n); }
 
 template <class T>
 void copy_planes(Planes<const T> from, Planes<T> to, int channels, int64_t h, int64_t w) {

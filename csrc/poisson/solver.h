@@ -5,7 +5,7 @@
 #include <memory>
 #include <mutex>
 
-#include "poisson/hierarchy.h"
+#include "poisson/images.h"
 
 namespace inpaintx::poisson {
 
@@ -21,14 +21,6 @@ struct Parameters {
 struct Outcome {
   int cycles = 0;
   double residual = 0;  // |residual| / |right-hand side|, the largest of the channels
-};
-
-// [channels, height, width], each row contiguous.
-template <class T>
-struct Planes {
-  T* data;
-  int64_t channel, row;  // strides in elements
-  T* at(int64_t c, int64_t y) const { return data + c * channel + y * row; }
 };
 
 class Solver {

@@ -35,8 +35,9 @@ def poisson_blend(
         F - fill, for each image and channel, or as small as the dtype allows. The largest error then is some hundred
         times ``tol`` grey levels; half a level of 255 takes about 1e-3.
     max_iter
-        Multigrid cycles at most; each divides the error by about ten, and two leave half a grey level of 255 or less
-        (more around single known pixels in a hole). None: no limit but progress. See the notes on the first two.
+        Multigrid cycles at most; each divides the error by about ten, and two leave about half a grey level of 255 at
+        most where images are as smooth as photographs (more around single known pixels in a hole). None: no limit but
+        progress. See the notes on the first two.
 
     Returns
     -------
@@ -54,7 +55,7 @@ def poisson_blend(
     dropped. An image without any known pixel has no solution of its own and returns ``fill``. float16 and bfloat16
     are computed in float32. Gradients reach ``fill`` and ``image`` through the adjoint equation, solved to ``tol``.
     On the CPU the first two cycles have no unknowns of their own far (16 pixels and more) from the rim of a large hole,
-    where the solution is smooth and is interpolated from coarser grids; that costs about a tenth of a grey level of
+    where the solution is smooth and is interpolated from coarser grids; that costs a tenth or two of a grey level of
     255. Further cycles work on every pixel, and ``tol`` is held against the residual of every pixel, so only what
     ``max_iter=1`` or ``2`` ends is left so.
     The result does not depend on the number of threads, nor on the other images of the batch. On CUDA the number of
