@@ -1,0 +1,280 @@
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/simd.h"
+#include "spd_map/kernels.h"
+#include "spd_map/math.h"
+
+#ifdef INPAINTX_LEVELS
+#include <immintrin.h>
+#endif
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+namespace inpaintx::spd_map::cpu {
+namespace {
+
+constexpr int64_t kBlock = 64;    // pixels that one vector instruction takes, at 8 bits
+constexpr int64_t kMargin = 64;  // on either side of a row: the longest step along it
+constexpr int64_t kTable = 128;   // 8-bit distances are less
+
+int64_t padded(int64_t width) { return (width + kBlock - 1) / kBlock * kBlock; }
+
+// Rows of distances, whole blocks long. What lies beyond the image, to the end of the last block and in the margins, is
+// never nearer to a known pixel than a path that stays inside.
+template <typename dist_t>
+class Rows {
+ public:
+  Rows(int64_t count, int64_t width, dist_t far)
+      : stride_(padded(width) + kMargin), data_(count * stride_ + kMargin, far) {}
+  dist_t* operator[](int64_t row) { return data_.data() + row * stride_ + kMargin; }
+
+ private:
+  int64_t stride_;
+  std::vector<dist_t> data_;
+};
+
+// Blocks [first, last) of a row that hold hidden pixels.
+struct Span {
+  int64_t first = 0, last = 0;
+  bool empty() const { return first >= last; }
+};
+
+// row[x] = far where hidden, else 0.
+template <typename dist_t>
+ALWAYS_INLINE void hide(const float* mask, dist_t* row, int64_t width, dist_t far) {
+#pragma omp simd
+  for (int64_t x = 0; x < width; ++x) row[x] = is_hole(mask[x]) ? far : dist_t(0);
+}
+template <typename dist_t>
+ALWAYS_INLINE void hide(const bool* mask, dist_t* row, int64_t width, dist_t far) {
+  const auto* byte = reinterpret_cast<const uint8_t*>(mask);  // 0 or 1, which the compiler does not know of a bool
+#pragma omp simd
+  for (int64_t x = 0; x < width; ++x) row[x] = static_cast<dist_t>(byte[x] * far);
+}
+
+// As hide, and the blocks that matter. To the end of the last one `far`: beyond the image lies nothing known.
+template <typename mask_t>
+ALWAYS_INLINE Span load(const mask_t* mask, uint8_t* row, int64_t width, uint8_t far) {
+  hide(mask, row, width, far);
+  const int64_t whole = padded(width);
+  uint8_t any = 0;
+  for (int64_t x = 0; x < width; ++x) any |= row[x];
+  std::fill(row + width, row + whole, far);
+  if (!any) return {};
+  constexpr int64_t kWord = sizeof(uint64_t);
+  const auto known = [&](int64_t x) {
+    uint64_t word;
+    std::memcpy(&word, row + x, kWord);
+    return word == 0;
+  };
+  int64_t first = 0, last = whole;
+  while (known(first)) first += kWord;  // beyond the width, nothing is
+  while (known(last - kWord)) last -= kWord;
+  return {first / kBlock * kBlock, padded(last)};
+}
+
+// row[x] = min(row[x], 1 + the least of the three nearest in the row before)
+template <typename dist_t>
+ALWAYS_INLINE void from_before(dist_t* row, const dist_t* before, Span span) {
+  for (int64_t block = span.first; block < span.last; block += kBlock) {
+#pragma omp simd
+    for (int64_t x = block; x < block + kBlock; ++x) {
+      dist_t d = before[x - 1] < before[x + 1] ? before[x - 1] : before[x + 1];
+      d = d < before[x] ? d : before[x];
+      d = static_cast<dist_t>(d + 1);
+      row[x] = d < row[x] ? d : row[x];
+    }
+  }
+}
+
+// to[x] = the least of from[x] and from[x +- i step] + i step, i = 1, 2, 3; 0 in the blocks without a hidden pixel.
+// `far` < 128 bounds every value, so that far + step does not overflow.
+ALWAYS_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_t width, int64_t step, int64_t far) {
+  const auto s1 = static_cast<uint8_t>(step);
+  const auto s2 = static_cast<uint8_t>(2 * step < far ? 2 * step : step);
+  const auto s3 = static_cast<uint8_t>(3 * step < far ? 3 * step : step);
+  std::fill(to, to + span.first, uint8_t(0));
+  for (int64_t block = span.first; block < span.last; block += kBlock) {
+    const auto nearest = [&](int64_t x, uint8_t s) __attribute__((always_inline)) {
+      return static_cast<uint8_t>((from[x - s] < from[x + s] ? from[x - s] : from[x + s]) + s);
+    };
+    if (s2 == s1) {
+#pragma omp simd
+      for (int64_t x = block; x < block + kBlock; ++x) {
+        const uint8_t a = nearest(x, s1);
+        to[x] = a < from[x] ? a : from[x];
+      }
+      continue;
+    }
+#pragma omp simd
+    for (int64_t x = block; x < block + kBlock; ++x) {
+      const uint8_t a = nearest(x, s1), b = nearest(x, s2), c = nearest(x, s3);
+      const uint8_t least = a < b ? a : b, other = c < from[x] ? c : from[x];
+      to[x] = least < other ? least : other;
+    }
+  }
+  std::fill(to + span.last, to + std::max(width, span.last), uint8_t(0));
+}
+
+constexpr int64_t kTogether = 8;  // rows: none waits for what was written a moment ago
+
+struct Distances {
+  Distances(int64_t count, int64_t width, uint8_t far)
+      : rows(count, width, far),
+        known(1, width, far),
+        even(kTogether, width, far),
+        odd(kTogether, width, far),
+        spans(count) {
+    std::fill_n(known[0], width, uint8_t(0));
+  }
+  const uint8_t* row(int64_t y) { return spans[y].empty() ? known[0] : rows[y]; }
+
+  Rows<uint8_t> rows, known, even, odd;
+  std::vector<Span> spans;
+};
+
+// Chessboard distance to the nearest known pixel, at most `far`, of `count` rows: along each row, in steps that grow
+// fourfold; then from the row above, whose nearest three know of all that is nearer by way of it; then from below. Rows
+// without a hidden pixel are not written.
+template <typename mask_t>
+ALWAYS_INLINE void distances(const mask_t* mask, Distances& d, int64_t count, int64_t width, uint8_t far) {
+  int64_t last = 1;
+  while (4 * last < far) last *= 4;
+  for (int64_t top = 0; top < count; top += kTogether) {
+    const int64_t n = std::min(kTogether, count - top);
+    for (int64_t i = 0; i < n; ++i) {
+      d.spans[top + i] = load(mask + (top + i) * width, d.even[i], width, far);
+    }
+    Rows<uint8_t>*from = &d.even, *to = &d.odd;
+    for (int64_t step = 1; step < last; step *= 4, std::swap(from, to)) {
+      for (int64_t i = 0; i < n; ++i) {
+        if (!d.spans[top + i].empty()) along_row((*from)[i], (*to)[i], d.spans[top + i], width, step, far);
+      }
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t y = top + i;
+      if (d.spans[y].empty()) continue;
+      along_row((*from)[i], d.rows[y], d.spans[y], width, last, far);
+      if (y > 0) from_before(d.rows[y], d.row(y - 1), d.spans[y]);
+    }
+  }
+  for (int64_t y = count - 2; y >= 0; --y) from_before(d.rows[y], d.row(y + 1), d.spans[y]);
+}
+
+INPAINTX_CLONES void distances8(const bool* m, Distances& d, int64_t n, int64_t w, uint8_t far) {
+  distances(m, d, n, w, far);
+}
+INPAINTX_CLONES void distances8(const float* m, Distances& d, int64_t n, int64_t w, uint8_t far) {
+  distances(m, d, n, w, far);
+}
+
+// Past 8 bits a plain recurrence does.
+template <typename mask_t>
+void distances32(const mask_t* mask, Rows<int32_t>& rows, int64_t count, int64_t width, int32_t far) {
+  for (int64_t y = 0; y < count; ++y) {
+    hide(mask + y * width, rows[y], width, far);
+    if (y > 0) from_before(rows[y], rows[y - 1], {0, padded(width)});
+    for (int64_t x = 1; x < width; ++x) rows[y][x] = std::min(rows[y][x], rows[y][x - 1] + 1);
+  }
+  for (int64_t y = count - 1; y >= 0; --y) {
+    if (y + 1 < count) from_before(rows[y], rows[y + 1], {0, padded(width)});
+    for (int64_t x = width - 2; x >= 0; --x) rows[y][x] = std::min(rows[y][x], rows[y][x + 1] + 1);
+  }
+}
+
+INPAINTX_CLONES void ones(float* out, int64_t n) {
+#pragma omp simd
+  for (int64_t x = 0; x < n; ++x) out[x] = 1.0f;
+}
+
+INPAINTX_CLONES void look_up_any(const uint8_t* dist, const float* table, float* out, int64_t n) {
+  for (int64_t x = 0; x < n; ++x) out[x] = table[dist[x]];
+}
+
+#ifdef INPAINTX_LEVELS
+// Sixteen at a time out of a table in registers, of which an instruction searches 32 values.
+template <int pairs>
+__attribute__((target("arch=x86-64-v4"))) void look_up_v4(const uint8_t* dist, const float* table, float* out,
+                                                          int64_t n) {
+  __m512 values[2 * pairs];
+  for (int i = 0; i < 2 * pairs; ++i) values[i] = _mm512_loadu_ps(table + 16 * i);
+  for (int64_t x = 0; x < n; x += 16) {
+    const __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(dist + x)));
+    __m512 found = _mm512_permutex2var_ps(values[0], index, values[1]);
+    for (int i = 1; i < pairs; ++i) {
+      const __mmask16 here = _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(index, 5), _mm512_set1_epi32(i));
+      found = _mm512_mask_mov_ps(found, here, _mm512_permutex2var_ps(values[2 * i], index, values[2 * i + 1]));
+    }
+    if (x + 16 <= n)
+      _mm512_storeu_ps(out + x, found);
+    else
+      _mm512_mask_storeu_ps(out + x, static_cast<__mmask16>((1 << (n - x)) - 1), found);
+  }
+}
+#endif
+
+auto look_up_for([[maybe_unused]] int64_t far) {
+#ifdef INPAINTX_LEVELS
+  if (__builtin_cpu_supports("x86-64-v4")) return far < 32 ? look_up_v4<1> : far < 64 ? look_up_v4<2> : look_up_v4<4>;
+#endif
+  return look_up_any;
+}
+
+}  // namespace
+
+// The rings of n dilations are a chessboard distance transform, so that the cost does not grow with n.
+template <typename mask_t>
+void hard(const Map<mask_t>& m) {
+  const int64_t pixels = m.height * m.width;
+  const int64_t longest = std::max(m.height, m.width);  // no distance exceeds it
+  const int64_t reach = std::min(std::min(m.n, longest) * std::min(m.radius, longest), longest);
+  const int64_t far = std::max<int64_t>(reach, 1) + 1;
+  std::vector<float> table(std::max(far + 1, kTable));
+  for (int64_t d = 0; d < far; ++d) {
+    table[d] = d == 0 ? 1.0f : static_cast<float>(std::pow(m.k, -static_cast<double>(ring(d, m.radius, m.n))));
+  }
+  table[far] = static_cast<float>(std::pow(m.k, -static_cast<double>(m.n)));  // never reached: no known pixel at all
+  const auto look_up = look_up_for(far);
+  // few images: bands of rows, each computed with the `far` rows around it, beyond which no distance reaches
+  const int64_t band = m.batch >= at::get_num_threads() ? std::max<int64_t>(m.height, 1) : 4 * far;
+  const int64_t bands = (m.height + band - 1) / band;
+  at::parallel_for(0, m.batch * bands, 1, [&](int64_t begin, int64_t end) {
+    std::optional<Distances> room;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t top = i % bands * band, bottom = std::min(top + band, m.height);
+      const int64_t first = std::max<int64_t>(0, top - far), count = std::min(bottom + far, m.height) - first;
+      const mask_t* mask = m.mask + i / bands * pixels + first * m.width;
+      float* out = m.map + i / bands * pixels;
+      if (far < kTable) {
+        if (!room) room.emplace(std::min(band + 2 * far, m.height), m.width, static_cast<uint8_t>(far));
+        distances8(mask, *room, count, m.width, static_cast<uint8_t>(far));
+        for (int64_t y = top; y < bottom; ++y) {
+          const Span span = room->spans[y - first];
+          const int64_t from = std::min(span.first, m.width), to = std::min(span.last, m.width);
+          float* row = out + y * m.width;
+          ones(row, from);
+          look_up(room->rows[y - first] + from, table.data(), row + from, to - from);
+          ones(row + to, m.width - to);
+        }
+      } else {
+        Rows<int32_t> rows(count, m.width, far);
+        distances32(mask, rows, count, m.width, far);
+        for (int64_t y = top; y < bottom; ++y) {
+          for (int64_t x = 0; x < m.width; ++x) out[y * m.width + x] = table[rows[y - first][x]];
+        }
+      }
+    }
+  });
+}
+
+template void hard(const Map<bool>&);
+template void hard(const Map<float>&);
+
+}  // namespace inpaintx::spd_map::cpu
