@@ -58,12 +58,22 @@ POISSON_INLINE void prefetch_span([[maybe_unused]] const T* row, [[maybe_unused]
 }
 template <class T>
 POISSON_INLINE void prefetch_row(const Level& level, const Rows<T>& rows, int y, bool thin) {
-  if (y >= level.h) return;
+  if (y >= level.h || !thin || level.far == 0) return;
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
-    if (thin && span.coef == kFar) continue;
+    if (span.coef == kFar) continue;
     for (int c = 0; c < rows.channels; ++c) prefetch_span(rows.at(y, c) + span.x0, span.x1 - span.x0);
   }
+}
+
+template <class T>
+POISSON_INLINE void mirror_ends(T* even, int64_t half, int w) {
+  T* odd = even + half;
+  odd[-1] = even[0];
+  if (w % 2)
+    odd[w / 2] = even[w / 2];
+  else
+    even[w / 2] = odd[w / 2 - 1];
 }
 
 // Line of interpolated values for the pixels of a span of row y.
@@ -71,40 +81,6 @@ POISSON_INLINE void interpolate(const Rows<float>& coarse, int coarse_h, int y, 
   const float* a = coarse.at(y / 2, c) + span.x0 / 2;
   const float* b = y % 2 == 1 && y / 2 + 1 < coarse_h ? coarse.at(y / 2 + 1, c) + span.x0 / 2 : nullptr;
   interpolate_row(line, a, b, (span.x1 - span.x0) / 2);
-}
-
-// Where a residual is restricted to, and how. On grids that thin out the coarse grid has its own wherever the finer one
-// does not tell: `keep` leaves it there, else it is zero.
-struct Restriction {
-  Rows<float> out;
-  bool thin, keep;
-};
-
-// Restricts three rows into row y of `to.out`, whose grid is `level`. `fine_w`: width of the rows' grid.
-template <class T>
-POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w, const T* above, const T* here,
-                                   const T* below, T weight, const Restriction& to, bool zero_inside, int32_t* m) {
-  const uint8_t* covered = level.covered_row(y, to.thin);
-  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-    const Span& span = level.spans[s];
-    if (to.thin && span.coef == kFar) continue;
-    const int x = span.x0, n = span.x1 - x;
-    float* row = to.out.at(y, c);
-    if (zero_inside && span.uniform()) {
-      std::fill_n(row + x, n, 0.f);
-      continue;
-    }
-    widen(covered + x, m, n);
-    if (to.keep)
-      restrict_row<true>(row + x, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
-    else
-      restrict_row<false>(row + x, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, n);
-    const int last = level.w - 1;
-    if (fine_w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbour has no other
-      const int i = 2 * last + 1;
-      row[last] += float(T(0.5) * (here[i] + (T(0.5) * above[i] + weight * below[i])));
-    }
-  }
 }
 
 }  // namespace inpaintx::poisson

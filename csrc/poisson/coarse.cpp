@@ -13,10 +13,39 @@ namespace {
 
 constexpr int kTwice = 2;  // the grid visited twice
 
+// Where a residual is restricted to, and how. On grids that thin out the coarse grid has its own wherever the finer one
+// does not tell: `keep` leaves it there, else it is zero.
+struct Restriction {
+  Rows<float> out;
+  bool thin, keep;
+};
+
+// Restricts three rows into row y of `to.out`, whose grid is `level`. `fine_w`: width of the rows' grid.
+POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w, const float* above, const float* here,
+                                   const float* below, float weight, const Restriction& to, int32_t* m, float* line) {
+  const uint8_t* covered = level.covered_row(y, to.thin);
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    if (to.thin && span.coef == kFar) continue;
+    const int x = span.x0, n = span.x1 - x;
+    float* row = to.out.at(y, c);
+    widen(covered + x, m, n);
+    if (to.keep)
+      restrict_row<true>(row + x, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, line, n);
+    else
+      restrict_row<false>(row + x, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, line, n);
+    const int last = level.w - 1;
+    if (fine_w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbour has no other
+      const int i = 2 * last + 1;
+      row[last] += 0.5f * (here[i] + (0.5f * above[i] + weight * below[i]));
+    }
+  }
+}
+
 INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
                                     const Restriction& to, int y0, int y1) {
-  Zeroed memory(2 * fine.stride * sizeof(float));
-  float* zeros = memory.as<float>() + kPad;
+  Zeroed memory(3 * fine.stride * sizeof(float));
+  float *zeros = memory.as<float>() + kPad, *line = memory.as<float>() + 2 * fine.stride;
   int32_t* m = reinterpret_cast<int32_t*>(memory.as<float>() + fine.stride);
   for (int y = y0; y < y1; ++y) {
     prefetch_row(fine, from, 2 * y + 2 + kAhead, to.thin);
@@ -25,8 +54,8 @@ INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, 
     for (int c = 0; c < from.channels && !coarse.empty(y); ++c) {
       const float* above = y > 0 ? from.at(2 * y - 1, c) : zeros;
       const float* below = 2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros;
-      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, false,
-                     m);
+      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, m,
+                     line);
     }
   }
 }
@@ -37,6 +66,8 @@ struct ClimbBlock {
   Rows<float> value, rhs, coarse;
   const std::vector<float>* omega;
   bool thin;
+  const Rows<float>* total;  // null, or what the value is added to; `begun`: there is something
+  bool begun;
   int y0, y1;
 };
 
@@ -50,7 +81,7 @@ POISSON_INLINE void row9(const Level& level, int y, float* out, const float* v, 
     const int x = span.x0, n = span.x1 - x;
     if (thin && span.coef == kFar) continue;
     if (thin && span.coef == kGhost && !kResidual) {
-      copy_span<float, kChannels>(out + x, v + x, jump, n);
+      copy_span<kChannels>(out + x, v + x, jump, n);
     } else if (span.uniform()) {
       row9_uniform<kChannels, kResidual>(out + x, v + x, up + x, down + x, rhs + x, jump, level, omega, n);
     } else {
@@ -69,6 +100,20 @@ POISSON_INLINE void add_span(float* out, const float* old, const float* line, co
     const float* inverse = coef ? coef + 9 * j + 4 * kChunk : nullptr;
 #pragma omp simd simdlen(8)
     for (int k = 0; k < kChunk; ++k) out[j + k] = !inverse || inverse[k] > 0 ? sum[k] : 0.f;
+  }
+}
+
+POISSON_INLINE void add_to_total(const ClimbBlock& b, int y) {
+  for (int64_t s = b.level->first[y]; s < b.level->first[y + 1]; ++s) {
+    const Span& span = b.level->spans[s];
+    for (int c = 0; c < b.value.channels && span.coef != kFar; ++c) {
+      const float* from = b.value.at(y, c);
+      float* to = b.total->at(y, c);
+      for (int x = span.x0; x < span.x1; x += kChunk) {
+#pragma omp simd simdlen(8)
+        for (int i = x; i < x + kChunk; ++i) to[i] = b.begun ? to[i] + from[i] : from[i];
+      }
+    }
   }
 }
 
@@ -96,6 +141,7 @@ POISSON_INLINE void climb(const ClimbBlock& b) {
         prefetch_row(level, b.rhs, y + kAhead, b.thin);
         prefetch_row(level, b.value, y + kAhead, b.thin);
         if (b.old) prefetch_row(level, *b.old, y + kAhead, b.thin);
+        if (b.total) prefetch_row(level, *b.total, y, b.thin);
         if (y % 2 == 0) prefetch_row(*b.below, b.coarse, y / 2 + kAhead, b.thin);
       }
       for (int64_t s = level.first[y]; k == 0 && s < level.first[y + 1]; ++s) {
@@ -109,6 +155,7 @@ POISSON_INLINE void climb(const ClimbBlock& b) {
         }
       }
       for (int c = 0; c < channels; ++c) mirror_ends(out + c * stride, level.w);
+      if (k == steps && b.total) add_to_total(b, y);
     }
   }
 }
@@ -148,23 +195,6 @@ INPAINTX_CLONES void residual_block(const Level& level, const Rows<float>& value
       return residuals<3>(level, value, rhs, out, thin, y0, y1);
     default:
       return residuals<4>(level, value, rhs, out, thin, y0, y1);
-  }
-}
-
-INPAINTX_CLONES void sum_block(const Level& level, const Rows<float>& value, const Rows<float>& total, bool first,
-                               int y0, int y1) {
-  for (int y = y0; y < y1; ++y) {
-    prefetch_row(level, value, y + kAhead, true);
-    prefetch_row(level, total, y + kAhead, true);
-    for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-      const Span& span = level.spans[s];
-      for (int c = 0; c < value.channels && span.coef != kFar; ++c) {
-        const float* from = value.at(y, c) + span.x0;
-        float* to = total.at(y, c) + span.x0;
-#pragma omp simd
-        for (int i = 0; i < span.x1 - span.x0; ++i) to[i] = first ? from[i] : to[i] + from[i];
-      }
-    }
   }
 }
 
@@ -217,7 +247,7 @@ void solve_directly(const Hierarchy& hierarchy, const Rows<float>& rhs, const Ro
 }  // namespace
 
 std::vector<float> chebyshev(int steps, double low, double high) {
-  std::vector<float> omega(std::min(steps, kMostSteps));
+  std::vector<float> omega(steps);
   for (size_t k = 0; k < omega.size(); ++k) {
     const double node = std::cos(std::acos(-1.) * (2 * k + 1) / (2 * omega.size()));
     omega[k] = float(1 / ((high + low) / 2 + (high - low) / 2 * node));
@@ -257,6 +287,7 @@ static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const 
   const auto over_level = [&](const auto& block) {
     over_blocks(level.h, blocks, [&](int y0, int y1, int) { block(y0, y1); });
   };
+  const bool sums = thin && hierarchy.levels[l - 1].far > 0;
   for (int visit = 0; visit < visits; ++visit) {
     if (visit > 0) {
       std::swap(arrays.value[l], arrays.spare[l]);
@@ -269,14 +300,13 @@ static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const 
     over_blocks(below.h, blocks_for(below, channels, thin),
                 [&](int y0, int y1, int) { restrict_block(level, from, below, to, y0, y1); });
     solve_level(hierarchy, arrays, omega, thin, last && visit + 1 == visits, l + 1);
+    const Rows<float>* total = sums && visit + 1 == visits ? &arrays.total[l] : nullptr;
     over_level([&](int y0, int y1) {
       climb_block({&level, &below, visit > 0 ? &arrays.spare[l] : nullptr, arrays.value[l], arrays.rhs[l],
-                   arrays.value[l + 1], &omega, thin, y0, y1});
+                   arrays.value[l + 1], &omega, thin, total, bool(arrays.begun[l]), y0, y1});
     });
   }
-  if (!thin || hierarchy.levels[l - 1].far == 0) return;
-  const bool first = !arrays.begun[l];
-  over_level([&](int y0, int y1) { sum_block(level, arrays.value[l], arrays.total[l], first, y0, y1); });
+  if (!sums) return;
   arrays.begun[l] = true;
   if (last) return;
   over_level(

@@ -2,8 +2,8 @@
 // smoothing is done on the way up. The second coarse grid is visited twice, for what one visit leaves is smooth and
 // only the grids from there on can see it; it costs a tenth more and in wide holes halves the error or better. A pass
 // works row by row: as soon as a row's neighbours are there it takes the next step, and data leave the cache once.
-// Steps are Jacobi's, in any order of rows: a pass over blocks of rows in parallel, with the rows next to a block done
-// by both sides, gives the same bits.
+// Steps are Jacobi's on the coarse grids, and on the photo's every second pixel's by turns (red-black), in any order of
+// rows: a pass over blocks of rows in parallel, with the rows next to a block done by both sides, gives the same bits.
 #pragma once
 
 #include <vector>
@@ -12,10 +12,7 @@
 
 namespace inpaintx::poisson {
 
-constexpr int kMostSteps = 6;
-
-// Damping factors of `steps` (at most kMostSteps) Jacobi steps: Chebyshev points of [low, high], the part of the
-// spectrum to be smoothed.
+// Damping factors of so many Jacobi steps: Chebyshev points of [low, high], the part of the spectrum to be smoothed.
 std::vector<float> chebyshev(int steps, double low, double high);
 
 // Arrays of the coarse grids for `channels` channels, by level; [0] is not used.
@@ -46,14 +43,15 @@ void fill_far(const Hierarchy& hierarchy, CoarseArrays& arrays);
 template <class T>
 struct FinestPass {
   const Hierarchy* hierarchy;
-  Rows<T> v;
-  const Rows<T>* rhs;           // null: zero
+  HalfRows<T> v;
+  const HalfRows<T>* rhs;       // null: zero
   const Rows<float>* coarse;    // value[1], to be added to v before smoothing; null: v stays as it is
   const Rows<float>* residual;  // rhs[1], receives the restricted residual; null: nothing does
   bool keep;                    // rhs[1], where it is not covered
   bool thin;                    // what is far takes no part
   bool zero_inside;             // v is zero in uniform spans, and need not be there where it is far
   double* norms;  // [h][channels], receives each row's sum of squared residuals; null with `residual`: nobody asks
+  // Factors of over-relaxation, one each half-step; the last is 1.
   std::vector<float> omega;
 };
 

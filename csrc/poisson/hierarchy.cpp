@@ -16,7 +16,7 @@ constexpr int kDense = 64;  // pixels of the coarsest grid, at most: solved dire
 constexpr int kUniformFinest = 64,
               kUniformCoarse = 32;  // pixels: shorter uniform stretches join their mixed neighbours
 // Cells from the rim to what is far: 16 pixels of the photo's grid, and 8 more of each next grid's own.
-constexpr int kNearRows = 4, kNearColumns = 2, kNextRows = 2, kNextColumns = 1;
+constexpr int kNearRows = 4, kNextRows = 2, kColumns = 1;
 constexpr double kWorthwhile = 0.1;  // of the box far: below, grids stay whole
 constexpr uint64_t kAllOnes = 0x0101010101010101ull;
 
@@ -47,6 +47,18 @@ INPAINTX_CLONES void every_second(const uint8_t* from, int n, uint8_t* to) {
   for (int x = 0; x < n; ++x) to[x] = from[2 * x];
 }
 
+void halve_mask(Level& level) {
+  level.half = (kPad + level.w / 2 + kChunk + 1 + 15) / 16 * 16;
+  level.mask_halves = Zeroed(2 * level.h * level.half);
+  at::parallel_for(0, level.h, rows_per_task(level.w, 0.1), [&](int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) {
+      for (int odd = 0; odd < 2; ++odd) {
+        every_second(level.mask_row(y) + odd, (level.w + 1) / 2, level.mask_half(y, odd));
+      }
+    }
+  });
+}
+
 // `deep` of the next grid: pixels whose row of the matrix is the uniform one. All nine rows that it is made of must be.
 Zeroed erode(const Level& from, const uint8_t* deep, const Level& to, int step) {
   Zeroed out((to.h + 2) * to.stride);
@@ -64,13 +76,14 @@ Zeroed erode(const Level& from, const uint8_t* deep, const Level& to, int step) 
 // How near the rim each cell of a grid is, four rows of a chunk being a cell.
 struct Cells {
   static constexpr int kRows = 4;
-  int h = 0, w = 0;
+  int chunk, h = 0, w = 0;
   std::vector<uint8_t> near;  // 1 where the grid has unknowns of its own
   std::vector<uint8_t> kept;  // 1 there and in the belt around
 
-  Cells(int height, int width) : h((height + kRows - 1) / kRows), w((width + kChunk - 1) / kChunk), near(h * w) {}
-  bool is_near(int y, int x) const { return near[y / kRows * w + x / kChunk]; }
-  bool is_kept(int y, int x) const { return kept[y / kRows * w + x / kChunk]; }
+  Cells(int height, int width, int chunk_)
+      : chunk(chunk_), h((height + kRows - 1) / kRows), w((width + chunk - 1) / chunk), near(h * w) {}
+  bool is_near(int y, int x) const { return near[y / kRows * w + x / chunk]; }
+  bool is_kept(int y, int x) const { return kept[y / kRows * w + x / chunk]; }
 };
 
 // 1 wherever a cell at most `rows` and `columns` away is 1.
@@ -95,15 +108,17 @@ std::vector<uint8_t> broken(const Cells& cells, const Level& level, const uint8_
   std::vector<uint8_t> out(cells.near.size());
   for (int y = 0; y < level.h; ++y) {
     uint8_t* row = out.data() + y / Cells::kRows * cells.w;
-    for (int x = 0; x < cells.w; ++x) row[x] |= chunk_of(first + y * level.stride + kChunk * x) != kAllOnes;
+    for (int x = 0; x < cells.w * cells.chunk; x += kChunk) {
+      row[x / cells.chunk] |= chunk_of(first + y * level.stride + x) != kAllOnes;
+    }
   }
   return out;
 }
 
 // `near` is to be spread; the grid's own unknowns are also where its stencil is not the uniform one, as along the
 // photo's edges.
-void spread(Cells& cells, const Level& level, const uint8_t* deep, int rows, int columns) {
-  cells.near = dilate(cells, cells.near, rows, columns);
+void spread(Cells& cells, const Level& level, const uint8_t* deep, int rows) {
+  cells.near = dilate(cells, cells.near, rows, kColumns);
   const auto mixed = broken(cells, level, deep);
   for (size_t i = 0; i < mixed.size(); ++i) cells.near[i] |= mixed[i];
   cells.kept = dilate(cells, cells.near, 1, 1);
@@ -111,19 +126,20 @@ void spread(Cells& cells, const Level& level, const uint8_t* deep, int rows, int
 
 // Of the photo's grid: near cells are those that have a known pixel, and those around them.
 Cells cells_of(const Level& level, const uint8_t* deep) {
-  Cells cells(level.h, level.w);
+  Cells cells(level.h, level.w, kFineChunk);
   cells.near = broken(cells, level, level.mask_row(0));
-  spread(cells, level, deep, kNearRows, kNearColumns);
+  spread(cells, level, deep, kNearRows);
   return cells;
 }
 
 // Of the next grid: near cells are those that hold near ones of the finer grid, and those around them.
 Cells coarsen(const Cells& fine, const Level& level, const uint8_t* deep) {
-  Cells cells(level.h, level.w);
+  Cells cells(level.h, level.w, kChunk);
+  const int halving = 2 * kChunk / fine.chunk;
   for (int y = 0; y < fine.h; ++y) {
-    for (int x = 0; x < fine.w; ++x) cells.near[y / 2 * cells.w + x / 2] |= fine.near[y * fine.w + x];
+    for (int x = 0; x < fine.w; ++x) cells.near[y / 2 * cells.w + x / halving] |= fine.near[y * fine.w + x];
   }
-  spread(cells, level, deep, kNextRows, kNextColumns);
+  spread(cells, level, deep, kNextRows);
   return cells;
 }
 
@@ -131,16 +147,16 @@ Cells coarsen(const Cells& fine, const Level& level, const uint8_t* deep) {
 // there by interpolation, the finer grid's equation, and interpolation's transpose.
 void find_covered(const Cells& fine, Level& level) {
   level.covered = Zeroed(level.mask.bytes());
-  std::vector<uint8_t> padded(fine.w + 4);  // near cells of the rows that reach row y, from column -1 on
+  const int step = 2 * kChunk / fine.chunk;  // cells that a chunk of this grid covers, the last perhaps beyond
+  std::vector<uint8_t> padded(fine.w + 4);   // near cells of the rows that reach row y, from column -1 on
   for (int y = 0; y < level.h; ++y) {
     const int above = std::max(0, 2 * y - 2) / Cells::kRows, below = std::min(fine.h - 1, (2 * y + 2) / Cells::kRows);
     for (int x = 0; x < fine.w; ++x) padded[x + 1] = fine.near[above * fine.w + x] | fine.near[below * fine.w + x];
     uint8_t* row = level.covered.as<uint8_t>() + (y + 1) * level.stride + kPad;
-    for (int x = 0; x < level.w;
-         x += kChunk) {  // twice as wide on the finer grid: two cells, the second perhaps beyond
-      const uint8_t *cell = padded.data() + 2 * (x / kChunk), left = cell[0], a = cell[1], b = cell[2], right = cell[3];
-      const uint8_t reached[kChunk] = {uint8_t(left | a), a, a, uint8_t(a | b),
-                                       uint8_t(a | b),    b, b, uint8_t(b | right)};
+    for (int x = 0; x < level.w; x += kChunk) {
+      const uint8_t *cell = padded.data() + step * (x / kChunk), left = cell[0], a = cell[1], b = cell[step];
+      const uint8_t right = cell[step + 1], middle = a | b;
+      const uint8_t reached[kChunk] = {uint8_t(left | a), a, a, middle, middle, b, b, uint8_t(b | right)};
       for (int i = 0; i < kChunk; ++i) row[x + i] = reached[i] & level.mask_row(y)[x + i];
     }
   }
@@ -150,13 +166,13 @@ void find_covered(const Cells& fine, Level& level) {
 // `shortest` join their mixed neighbours, and these each other: neighbours in one call are cheaper than calls.
 constexpr int64_t kMixed = 0, kNone = 1;
 template <class Kind>
-void cut_row(int w, int shortest, std::vector<Span>& spans, const Kind& kind) {
+void cut_row(int w, int chunk, int shortest, std::vector<Span>& spans, const Kind& kind) {
   const size_t start = spans.size();
-  const int end = (w + kChunk - 1) / kChunk * kChunk;
+  const int end = (w + chunk - 1) / chunk * chunk;
   for (int x = 0; x < end;) {
     int64_t of = kind(x);
-    int stop = x + kChunk;
-    while (stop < end && of != kMixed && kind(stop) == of) stop += kChunk;
+    int stop = x + chunk;
+    while (stop < end && of != kMixed && kind(stop) == of) stop += chunk;
     if (of == kUniform && stop - x < shortest) of = kMixed;
     if (of == kMixed && spans.size() > start && spans.back().x1 == x && spans.back().coef == kMixed)
       spans.back().x1 = stop;
@@ -216,9 +232,9 @@ bool find_box(const uint8_t* mask, int64_t height, int64_t width, int64_t (&box)
   return true;
 }
 
-// `deep` chunks are uniform; without `cells` all of them are near.
-int64_t kind_of(const Cells* cells, const uint8_t* deep, int y, int x) {
-  if (chunk_of(deep + x) != kAllOnes) return kMixed;
+// Deep chunks are uniform; without `cells` all of them are near.
+int64_t kind_of(const Cells* cells, bool deep, int y, int x) {
+  if (!deep) return kMixed;
   if (!cells || cells->is_near(y, x)) return kUniform;
   return cells->is_kept(y, x) ? kGhost : kFar;
 }
@@ -228,17 +244,21 @@ int64_t kind_of(const Cells* cells, const uint8_t* deep, int y, int x) {
 void cut_finest(Level& level, const uint8_t* deep, const Cells* cells) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
     const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
-    cut_row(level.w, kUniformFinest, spans, [&](int x) {
-      const bool active = (chunk_of(up + x) | chunk_of(m + x) | chunk_of(down + x)) != 0 || m[x - 1] || m[x + kChunk];
-      return active ? kind_of(cells, deep + y * level.stride, y, x) : kNone;
+    const uint8_t* row = deep + y * level.stride;
+    cut_row(level.w, kFineChunk, kUniformFinest, spans, [&](int x) {
+      uint64_t active = m[x - 1] | m[x + kFineChunk];
+      for (const int at : {x, x + kChunk}) active |= chunk_of(up + at) | chunk_of(m + at) | chunk_of(down + at);
+      if (!active) return kNone;
+      return kind_of(cells, (chunk_of(row + x) & chunk_of(row + x + kChunk)) == kAllOnes, y, x);
     });
   });
 }
 
 void cut_coarse(Level& level, const uint8_t* deep, const Cells* cells) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
-    cut_row(level.w, kUniformCoarse, spans, [&](int x) {
-      return chunk_of(level.mask_row(y) + x) ? kind_of(cells, deep + y * level.stride, y, x) : kNone;
+    cut_row(level.w, kChunk, kUniformCoarse, spans, [&](int x) {
+      if (!chunk_of(level.mask_row(y) + x)) return kNone;
+      return kind_of(cells, chunk_of(deep + y * level.stride + x) == kAllOnes, y, x);
     });
   });
   int64_t size = 0;
@@ -266,6 +286,7 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
       std::memcpy(levels[0].mask_row(y), mask + (y0 + y) * width + x0, levels[0].w);
     }
   });
+  halve_mask(levels[0]);
   Zeroed uniform = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
   const uint8_t* deep = uniform.as<uint8_t>() + levels[0].stride + kPad;
   Cells cells = cells_of(levels[0], deep);
@@ -298,7 +319,8 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
 }
 
 size_t Level::bytes() const {
-  return mask.bytes() + covered.bytes() + coef.bytes() + spans.size() * sizeof(Span) + first.size() * sizeof(int64_t);
+  return mask.bytes() + mask_halves.bytes() + covered.bytes() + coef.bytes() + spans.size() * sizeof(Span) +
+         first.size() * sizeof(int64_t);
 }
 
 size_t Hierarchy::bytes() const {

@@ -18,8 +18,9 @@
 
 namespace inpaintx::poisson {
 
-constexpr int kChunk = 8;  // pixels; spans start and end at multiples
-constexpr int kPad = 16;   // readable elements left of a row
+// Spans start and end at multiples of a chunk. On the photo's grid one is twice as long, for rows lie in halves there.
+constexpr int kChunk = 8, kFineChunk = 2 * kChunk;
+constexpr int kPad = 16;  // readable elements left of a row
 
 // Kinds of spans whose pixels are all unknown, with the grid's one stencil. Where grids do not thin out they are alike.
 constexpr int64_t kUniform = -1, kGhost = -2, kFar = -3;
@@ -43,7 +44,9 @@ struct Span {
 struct Level {
   int h = 0, w = 0;
   int64_t stride = 0;           // of a row of any array on this grid
+  int64_t half = 0;             // of half a row, on the photo's grid
   Zeroed mask;                  // bytes, 1 = unknown, rows -1 .. h
+  Zeroed mask_halves;           // the same as [h][2][half], on the photo's grid
   Zeroed covered;               // coarse grids that thin out: unknown, and the finer grid tells the residual
   std::vector<Span> spans;      // finest grid: cover the hole and its rim; coarse grids: the unknowns
   std::vector<int64_t> first;   // spans of row y: [first[y], first[y + 1])
@@ -52,6 +55,7 @@ struct Level {
   Zeroed coef;  // of each chunk of a span 9 rows of kChunk floats; the fifth is 1 / diagonal (0 if known)
 
   uint8_t* mask_row(int y) const { return mask.as<uint8_t>() + (y + 1) * stride + kPad; }
+  uint8_t* mask_half(int y, int odd) const { return mask_halves.as<uint8_t>() + (2 * y + odd) * half + kPad; }
   // Unknown pixels whose residual comes from the finer grid.
   const uint8_t* covered_row(int y, bool thin) const {
     return thin && covered.bytes() ? covered.as<uint8_t>() + (y + 1) * stride + kPad : mask_row(y);
@@ -92,6 +96,22 @@ struct Rows {
       : data(memory.as<T>() + kPad), stride(level.stride), channels(count) {}
   T* at(int y, int c) const { return data + (int64_t(y) * channels + c) * stride; }
   static size_t bytes_for(const Level& level, int count) { return sizeof(T) * level.h * count * level.stride; }
+};
+
+// Array [h][channels][2][half] on the photo's grid: a row's even columns, then its odd ones. A step on every second
+// pixel thus works on whole vectors; so does the way to the next grid and back.
+template <class T>
+struct HalfRows {
+  T* data = nullptr;  // element (0, 0, 0, 0)
+  int64_t half = 0;
+  int channels = 0;
+
+  HalfRows() = default;
+  HalfRows(const Zeroed& memory, const Level& level, int count)
+      : data(memory.as<T>() + kPad), half(level.half), channels(count) {}
+  T* at(int y, int c, int odd) const { return data + ((int64_t(y) * channels + c) * 2 + odd) * half; }
+  T& pixel(int y, int c, int x) const { return at(y, c, x & 1)[x >> 1]; }
+  static size_t bytes_for(const Level& level, int count) { return sizeof(T) * level.h * count * 2 * level.half; }
 };
 
 }  // namespace inpaintx::poisson

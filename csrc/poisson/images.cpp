@@ -16,21 +16,29 @@ uint64_t rim_of(const Level& level, int y, int x) {
   return near & ~chunk_of(m);
 }
 
-// out = a - b where `word` says so, zero elsewhere.
+// a - b where `word` says so, zero elsewhere, on the n first pixels of a chunk; to even and odd columns.
 template <class T>
-inline __attribute__((always_inline)) void difference(T* __restrict out, const T* a, const T* b, uint64_t word, int n) {
+inline __attribute__((always_inline)) void difference(T* even, T* odd, const T* a, const T* b, uint64_t word, int n) {
   uint8_t m[kChunk];
+  typename MaskOf<T>::type wide[kChunk];
   std::memcpy(m, &word, sizeof word);
+  widen(m, wide, kChunk);
+  T line[kChunk] = {};
   if (n < kChunk) {
-    for (int i = 0; i < n; ++i) out[i] = m[i] ? a[i] - b[i] : T(0);
-    return;
-  }
+    for (int i = 0; i < n; ++i) line[i] = m[i] ? a[i] - b[i] : T(0);
+  } else {
 #pragma omp simd simdlen(8)
-  for (int i = 0; i < kChunk; ++i) out[i] = m[i] ? a[i] - b[i] : T(0);
+    for (int i = 0; i < kChunk; ++i) {
+      const T all = a[i] - b[i];
+      line[i] = wide[i] ? all : T(0);
+    }
+  }
+#pragma omp simd simdlen(4)
+  for (int i = 0; i < kChunk / 2; ++i) even[i] = line[2 * i], odd[i] = line[2 * i + 1];
 }
 
 template <class T>
-inline __attribute__((always_inline)) void rim_row(const Level& level, int y, const Rows<T>& v,
+inline __attribute__((always_inline)) void rim_row(const Level& level, int y, const HalfRows<T>& v,
                                                    const Planes<const T>& fill, const Planes<const T>& image) {
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
@@ -38,27 +46,36 @@ inline __attribute__((always_inline)) void rim_row(const Level& level, int y, co
     for (int x = span.x0; x < span.x1; x += kChunk) {
       const uint64_t word = rim_of(level, y, x);
       for (int c = 0; c < v.channels; ++c) {
-        T* out = v.at(y, c) + x;
-        if (word)
-          difference(out, image.at(c, y) + x, fill.at(c, y) + x, word, std::min(kChunk, level.w - x));
-        else
-          std::fill_n(out, kChunk, T(0));
+        T *even = v.at(y, c, 0) + x / 2, *odd = even + v.half;
+        if (word && x < level.w) {
+          difference(even, odd, image.at(c, y) + x, fill.at(c, y) + x, word, std::min(kChunk, level.w - x));
+        } else {
+          std::fill_n(even, kChunk / 2, T(0));
+          std::fill_n(odd, kChunk / 2, T(0));
+        }
       }
     }
   }
 }
 template <class T>
-inline __attribute__((always_inline)) void compose_span(T* __restrict out, const T* fill, const T* image, const T* v,
-                                                        const uint8_t* m, int n) {
-  int j = 0;
-  for (; j + kChunk <= n; j += kChunk) {
+inline __attribute__((always_inline)) void compose_span(T* __restrict out, const T* fill, const T* image, const T* even,
+                                                        const T* odd, const uint8_t* m, int n) {
+  for (int j = 0; j < n; j += kFineChunk) {
+    T v[kFineChunk];
+    typename MaskOf<T>::type wide[kFineChunk];
+    widen(m + j, wide, kFineChunk);
 #pragma omp simd simdlen(8)
-    for (int i = j; i < j + kChunk; ++i) {
-      const T blended = fill[i] + v[i];
-      out[i] = m[i] ? blended : image[i];
+    for (int i = 0; i < kChunk; ++i) v[2 * i] = even[j / 2 + i], v[2 * i + 1] = odd[j / 2 + i];
+    if (j + kFineChunk > n) {
+      for (int i = 0; i < n - j; ++i) out[j + i] = wide[i] ? fill[j + i] + v[i] : image[j + i];
+      return;
+    }
+#pragma omp simd simdlen(8)
+    for (int i = 0; i < kFineChunk; ++i) {
+      const T blended = fill[j + i] + v[i], known = image[j + i];
+      out[j + i] = wide[i] ? blended : known;
     }
   }
-  for (; j < n; ++j) out[j] = m[j] ? fill[j] + v[j] : image[j];
 }
 template <class T>
 inline __attribute__((always_inline)) void add_span(T* __restrict out, const T* fill, const float* v, int n) {
@@ -67,23 +84,22 @@ inline __attribute__((always_inline)) void add_span(T* __restrict out, const T* 
 }
 }  // namespace
 
-INPAINTX_CLONES void rim(const Level& level, int y, const Rows<float>& v, const Planes<const float>& fill,
+INPAINTX_CLONES void rim(const Level& level, int y, const HalfRows<float>& v, const Planes<const float>& fill,
                          const Planes<const float>& image) {
   rim_row(level, y, v, fill, image);
 }
-INPAINTX_CLONES void rim(const Level& level, int y, const Rows<double>& v, const Planes<const double>& fill,
+INPAINTX_CLONES void rim(const Level& level, int y, const HalfRows<double>& v, const Planes<const double>& fill,
                          const Planes<const double>& image) {
   rim_row(level, y, v, fill, image);
 }
 
 template <class T>
-void expect_rim(const Level& level, int y, const Rows<T>& v, const Planes<const T>& fill,
-                const Planes<const T>& image) {
+void expect_rim(const Level& level, int y, int channels, const Planes<const T>& fill, const Planes<const T>& image) {
   if (y >= level.h) return;
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
-    for (int x = span.x0; !span.uniform() && x < span.x1; x += kChunk) {
-      for (int c = 0; c < v.channels && rim_of(level, y, x); ++c) {
+    for (int x = span.x0; !span.uniform() && x < std::min(level.w, span.x1); x += kChunk) {
+      for (int c = 0; c < channels && rim_of(level, y, x); ++c) {
         prefetch_span(image.at(c, y) + x, std::min(kChunk, level.w - x));
         prefetch_span(fill.at(c, y) + x, std::min(kChunk, level.w - x));
       }
@@ -91,17 +107,16 @@ void expect_rim(const Level& level, int y, const Rows<T>& v, const Planes<const 
   }
 }
 
-template void expect_rim(const Level&, int, const Rows<float>&, const Planes<const float>&, const Planes<const float>&);
-template void expect_rim(const Level&, int, const Rows<double>&, const Planes<const double>&,
-                         const Planes<const double>&);
+template void expect_rim(const Level&, int, int, const Planes<const float>&, const Planes<const float>&);
+template void expect_rim(const Level&, int, int, const Planes<const double>&, const Planes<const double>&);
 
-INPAINTX_CLONES void compose(float* out, const float* fill, const float* image, const float* v, const uint8_t* m,
-                             int n) {
-  compose_span(out, fill, image, v, m, n);
+INPAINTX_CLONES void compose(float* out, const float* fill, const float* image, const float* even, const float* odd,
+                             const uint8_t* m, int n) {
+  compose_span(out, fill, image, even, odd, m, n);
 }
-INPAINTX_CLONES void compose(double* out, const double* fill, const double* image, const double* v, const uint8_t* m,
-                             int n) {
-  compose_span(out, fill, image, v, m, n);
+INPAINTX_CLONES void compose(double* out, const double* fill, const double* image, const double* even,
+                             const double* odd, const uint8_t* m, int n) {
+  compose_span(out, fill, image, even, odd, m, n);
 }
 
 INPAINTX_CLONES void add(float* out, const float* fill, const float* v, int n) { add_span(out, fill, v, n); }

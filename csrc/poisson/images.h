@@ -17,18 +17,21 @@ struct Planes {
 
 // v on row y: image - fill on the rim, zero elsewhere; what is uniform is left alone. `fill` and `image` start where
 // the grid does.
-void rim(const Level& level, int y, const Rows<float>& v, const Planes<const float>& fill,
+void rim(const Level& level, int y, const HalfRows<float>& v, const Planes<const float>& fill,
          const Planes<const float>& image);
-void rim(const Level& level, int y, const Rows<double>& v, const Planes<const double>& fill,
+void rim(const Level& level, int y, const HalfRows<double>& v, const Planes<const double>& fill,
          const Planes<const double>& image);
 
 // Asks for what rim will need of row y.
 template <class T>
-void expect_rim(const Level& level, int y, const Rows<T>& v, const Planes<const T>& fill, const Planes<const T>& image);
+void expect_rim(const Level& level, int y, int channels, const Planes<const T>& fill, const Planes<const T>& image);
 
-// out = fill + v in the hole, image elsewhere, on n pixels.
-void compose(float* out, const float* fill, const float* image, const float* v, const uint8_t* m, int n);
-void compose(double* out, const double* fill, const double* image, const double* v, const uint8_t* m, int n);
+// out = fill + v in the hole, image elsewhere, on n pixels. v comes by its even and its odd columns; of v and m whole
+// chunks are read.
+void compose(float* out, const float* fill, const float* image, const float* even, const float* odd, const uint8_t* m,
+             int n);
+void compose(double* out, const double* fill, const double* image, const double* even, const double* odd,
+             const uint8_t* m, int n);
 
 // out = fill + v on n pixels of the hole.
 void add(float* out, const float* fill, const float* v, int n);

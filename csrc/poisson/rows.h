@@ -2,7 +2,9 @@
 // function it stands in.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <cstring>
 
 #include "poisson/hierarchy.h"
 #include "poisson/math.h"
@@ -27,21 +29,26 @@ struct MaskOf<double> {
   using type = int64_t;
 };
 
+// Not 0 where `from` is not, eight bytes of 0 or 1 at a time: picking bits of a word costs less than stretching bytes.
 template <class M>
 POISSON_INLINE void widen(const uint8_t* from, M* to, int n) {
+  static_assert(std::endian::native == std::endian::little);
   for (int j = 0; j < n; j += kChunk) {
+    uint32_t word[2];
+    std::memcpy(word, from + j, sizeof word);
 #pragma omp simd simdlen(8)
-    for (int i = j; i < j + kChunk; ++i) to[i] = from[i];
+    for (int i = 0; i < kChunk; ++i) to[j + i] = M(word[i / 4] & (1u << (8 * (i % 4))));
   }
 }
 
 // A call works on one span of a row, n pixels of it, chunk by chunk; on all kChannels channels, whose rows lie `jump`
 // apart in every array, with what they share at hand: spans are short, and there are many.
 
-// ---- finest grid
+// ---- the photo's grid, n pixels of a half row: `beside[i - 1]` and `beside[i]` are left and right of v[i]
 
+// A step of successive over-relaxation, in place; none of the other pixels changes meanwhile.
 template <class T, int kChannels, bool kMixed, bool kRhs>
-POISSON_INLINE void relax5_span(T* out, const T* v, const T* up, const T* down, int64_t jump,
+POISSON_INLINE void relax5_span(T* v, const T* up, const T* down, const T* beside, int64_t jump,
                                 const typename MaskOf<T>::type* m, const T* rhs, T omega, int n) {
   for (int j = 0; j < n; j += kChunk) {
 #pragma omp simd simdlen(8)
@@ -49,13 +56,13 @@ POISSON_INLINE void relax5_span(T* out, const T* v, const T* up, const T* down, 
 #pragma GCC unroll 4
       for (int c = 0; c < kChannels; ++c) {
         const int64_t o = c * jump + i;
-        T r = residual5(v[o], up[o], down[o], v[o - 1], v[o + 1]);
+        T r = residual5(v[o], up[o], down[o], beside[o - 1], beside[o]);
         if constexpr (kRhs) r += rhs[o];
         const T next = relax5(v[o], r, omega);
         if constexpr (kMixed)
-          out[o] = m[i] ? next : v[o];
+          v[o] = m[i] ? next : v[o];
         else
-          out[o] = next;
+          v[o] = next;
       }
     }
   }
@@ -63,15 +70,16 @@ POISSON_INLINE void relax5_span(T* out, const T* v, const T* up, const T* down, 
 
 // Adds squares to `sum`, lane by lane.
 template <class T, int kChannels, bool kMixed, bool kRhs>
-POISSON_INLINE void residual5_span(T* out, const T* v, const T* up, const T* down, int64_t jump,
-                                   const typename MaskOf<T>::type* m, const T* rhs, T (*sum)[kChunk], int n) {
+POISSON_INLINE void residual5_span(T* __restrict out, const T* v, const T* up, const T* down, const T* beside,
+                                   int64_t jump, const typename MaskOf<T>::type* m, const T* rhs, T (*sum)[kChunk],
+                                   int n) {
   for (int j = 0; j < n; j += kChunk) {
 #pragma omp simd simdlen(8)
     for (int k = 0; k < kChunk; ++k) {
 #pragma GCC unroll 4
       for (int c = 0; c < kChannels; ++c) {
         const int64_t o = c * jump + j + k;
-        T r = residual5(v[o], up[o], down[o], v[o - 1], v[o + 1]);
+        T r = residual5(v[o], up[o], down[o], beside[o - 1], beside[o]);
         if constexpr (kRhs) r += rhs[o];
         if constexpr (kMixed) r = m[j + k] ? r : T(0);
         out[o] = r;
@@ -81,37 +89,41 @@ POISSON_INLINE void residual5_span(T* out, const T* v, const T* up, const T* dow
   }
 }
 
-template <class T, int kChannels>
-POISSON_INLINE void copy_span(T* __restrict out, const T* v, int64_t jump, int n) {
-  for (int c = 0; c < kChannels; ++c) {
-    for (int j = 0; j < n; j += kChunk) {
-#pragma omp simd simdlen(8)
-      for (int i = j; i < j + kChunk; ++i) out[c * jump + i] = v[c * jump + i];
-    }
-  }
-}
-
-// In chunks, as above; one channel.
-template <class T, bool kMixed>
-POISSON_INLINE void add_row(T* __restrict out, const T* v, const float* correction, const typename MaskOf<T>::type* m,
-                            int n) {
+// Adds the next grid's values, interpolated, to both halves of a row; kSet puts them there. `a` is the next grid's row,
+// or `a` and `b` those on either side.
+template <class T, int kChannels, bool kMixed, bool kSet, bool kBetween>
+POISSON_INLINE void correct_span(T* even, T* odd, int64_t jump, const float* a, const float* b, int64_t coarse_jump,
+                                 const typename MaskOf<T>::type* m_even, const typename MaskOf<T>::type* m_odd, int n) {
   for (int j = 0; j < n; j += kChunk) {
 #pragma omp simd simdlen(8)
     for (int i = j; i < j + kChunk; ++i) {
-      const T next = v[i] + T(correction[i]);
-      if constexpr (kMixed)
-        out[i] = m[i] ? next : v[i];
-      else
-        out[i] = next;
+#pragma GCC unroll 4
+      for (int c = 0; c < kChannels; ++c) {
+        const int64_t o = c * jump + i, p = c * coarse_jump + i;
+        const float here = kBetween ? between(a[p], b[p]) : a[p];
+        const float next = kBetween ? between(a[p + 1], b[p + 1]) : a[p + 1];
+        const T e = kSet ? T(here) : even[o] + T(here),
+                q = kSet ? T(between(here, next)) : odd[o] + T(between(here, next));
+        even[o] = !kMixed || m_even[i] ? e : even[o];
+        odd[o] = !kMixed || m_odd[i] ? q : odd[o];
+      }
     }
   }
 }
 
-template <class T>
-POISSON_INLINE void set_row(T* __restrict out, const float* correction, int n) {
+// Restricts three rows of halves; see restrict_row.
+template <bool kKeep, class T>
+POISSON_INLINE void restrict_halves(float* out, const T* above, const T* here, const T* below, int64_t half, T weight,
+                                    const int32_t* m, int n) {
+  const T *above_odd = above + half, *here_odd = here + half, *below_odd = below + half;
   for (int j = 0; j < n; j += kChunk) {
 #pragma omp simd simdlen(8)
-    for (int i = j; i < j + kChunk; ++i) out[i] = T(correction[i]);
+    for (int i = j; i < j + kChunk; ++i) {
+      const T up = gather3(above_odd[i - 1], above[i], above_odd[i]);
+      const T down = gather3(below_odd[i - 1], below[i], below_odd[i]);
+      const T r = gather3(here_odd[i - 1], here[i], here_odd[i]) + (T(0.5) * up + weight * down);
+      out[i] = m[i] ? float(r) : kKeep ? out[i] : 0.f;
+    }
   }
 }
 
@@ -139,22 +151,36 @@ POISSON_INLINE void interpolate_row(float* __restrict line, const float* a, cons
 }
 
 // The transpose: out[0 .. n) from rows above, here and below at 2i - 1, 2i, 2i + 1, where m says so; elsewhere zero, or
-// what was there. `weight` is below's: 1/2, or 1 where the grid ends there.
-template <bool kKeep, class T>
-POISSON_INLINE void restrict_row(float* out, const T* above, const T* here, const T* below, T weight, const int32_t* m,
-                                 int n) {
+// what was there. `weight` is below's: 1/2, or 1 where the grid ends there. Down the columns first, into `line`: only
+// one row is left to be read at every second place.
+template <bool kKeep>
+POISSON_INLINE void restrict_row(float* out, const float* above, const float* here, const float* below, float weight,
+                                 const int32_t* m, float* __restrict line, int n) {
+  line += kChunk;
+  for (int j = -kChunk; j < 2 * n; j += kChunk) {
+#pragma omp simd simdlen(8)
+    for (int i = j; i < j + kChunk; ++i) line[i] = here[i] + (0.5f * above[i] + weight * below[i]);
+  }
   for (int j = 0; j < n; j += kChunk) {
 #pragma omp simd simdlen(8)
     for (int i = j; i < j + kChunk; ++i) {
-      const T up = gather3(above[2 * i - 1], above[2 * i], above[2 * i + 1]);
-      const T down = gather3(below[2 * i - 1], below[2 * i], below[2 * i + 1]);
-      const T r = gather3(here[2 * i - 1], here[2 * i], here[2 * i + 1]) + (T(0.5) * up + weight * down);
-      out[i] = m[i] ? float(r) : kKeep ? out[i] : 0.f;
+      const float r = gather3(line[2 * i - 1], line[2 * i], line[2 * i + 1]);
+      out[i] = m[i] ? r : kKeep ? out[i] : 0.f;
     }
   }
 }
 
 // ---- coarse grids; kResidual gives the residual, in place of rhs if need be, instead of the next value
+
+template <int kChannels>
+POISSON_INLINE void copy_span(float* __restrict out, const float* v, int64_t jump, int n) {
+  for (int c = 0; c < kChannels; ++c) {
+    for (int j = 0; j < n; j += kChunk) {
+#pragma omp simd simdlen(8)
+      for (int i = j; i < j + kChunk; ++i) out[c * jump + i] = v[c * jump + i];
+    }
+  }
+}
 
 template <int kChannels, bool kResidual>
 POISSON_INLINE void row9_mixed(float* out, const float* v, const float* up, const float* down, const float* rhs,

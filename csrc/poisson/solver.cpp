@@ -48,15 +48,15 @@ template <class T>
 struct Solver::Workspace {
   Workspace(const Hierarchy& hierarchy, int count)
       : channels(count),
-        memory(Rows<T>::bytes_for(hierarchy.levels[0], count)),
+        memory(HalfRows<T>::bytes_for(hierarchy.levels[0], count)),
         v(memory, hierarchy.levels[0], count),
         coarse(hierarchy, count),
         norms(hierarchy.levels[0].h * count) {}
 
   void need_rhs(const Level& level) {
     if (rhs.data) return;
-    rhs_memory = Zeroed(Rows<T>::bytes_for(level, channels));
-    rhs = Rows<T>(rhs_memory, level, channels);
+    rhs_memory = Zeroed(HalfRows<T>::bytes_for(level, channels));
+    rhs = HalfRows<T>(rhs_memory, level, channels);
   }
   size_t bytes() const { return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double); }
 
@@ -64,7 +64,7 @@ struct Solver::Workspace {
   bool fresh = true;  // all zero
   bool thin = false;  // v is not there in what is far from the rim, but to be interpolated from coarse.total[1]
   Zeroed memory, rhs_memory;
-  Rows<T> v, rhs;
+  HalfRows<T> v, rhs;
   CoarseArrays coarse;
   std::vector<double> norms;
 };
@@ -97,11 +97,8 @@ void Solver::complete(Workspace<T>& workspace, bool begun) const {
       for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
         const Span& span = level.spans[s];
         for (int c = 0; c < workspace.channels && span.coef == kFar; ++c) {
-          T* out = workspace.v.at(y, c) + span.x0;
-          if (begun)
-            std::copy_n(far.of(y, c, span), span.x1 - span.x0, out);
-          else
-            std::fill_n(out, span.x1 - span.x0, T(0));
+          const float* line = begun ? far.of(y, c, span) : nullptr;
+          for (int x = span.x0; x < span.x1; ++x) workspace.v.pixel(y, c, x) = line ? T(line[x - span.x0]) : T(0);
         }
       }
     }
@@ -181,12 +178,16 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
   };
   outcome.residual = relative(start);
 
-  const std::vector<float> fine_omega = chebyshev(p.fine_steps, p.fine_low, 2);
+  const auto sweeps = [&](int count) {
+    std::vector<float> omega(2 * count, float(p.over));
+    omega.back() = 1;
+    return omega;
+  };
   while (outcome.cycles < p.max_cycles && outcome.residual > p.tol) {
     const bool last = outcome.cycles + 1 == p.max_cycles;
     solve_coarse(hierarchy_, coarse, coarse_omega, pass.thin, last || outcome.cycles + 1 == kThinCycles);
     pass.coarse = &coarse.value[1];
-    pass.omega = fine_omega;
+    pass.omega = sweeps(outcome.cycles == 0 ? p.first_sweeps : p.sweeps);
     if (last) pass.residual = nullptr;
     if (last && !p.report) pass.norms = nullptr;
     pass.keep = pass.thin;
@@ -237,18 +238,21 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
   for (int first = 0; first < channels; first += at_once) {
     const int count = std::min(at_once, channels - first);
     auto workspace = borrow<T>(count);
-    const Rows<T>& v = workspace->v;
+    const HalfRows<T>& v = workspace->v;
     const Planes<const T> of_fill{fill.at(first, y0) + x0, fill.channel, fill.row};
     const Planes<const T> of_image{image.at(first, y0) + x0, image.channel, image.row};
     over_rows(level.h, level.w, [&](int64_t y) {
-      expect_rim(level, y + kAhead, v, of_fill, of_image);
+      expect_rim(level, y + kAhead, count, of_fill, of_image);
       rim(level, y, v, of_fill, of_image);
       for (int64_t s = level.first[y]; !workspace->fresh && s < level.first[y + 1]; ++s) {
         const Span& span = level.spans[s];
         if (!span.uniform() || span.coef == kFar) continue;
-        for (int c = 0; c < count; ++c) std::fill(v.at(y, c) + span.x0, v.at(y, c) + span.x1, T(0));
+        for (int half = 0; half < 2 * count; ++half) {
+          T* row = v.at(y, half / 2, half % 2);
+          std::fill(row + span.x0 / 2, row + span.x1 / 2, T(0));
+        }
       }
-      for (int c = 0; c < count; ++c) mirror_ends(v.at(y, c), level.w);
+      for (int c = 0; c < count; ++c) mirror_ends(v.at(y, c, 0), v.half, level.w);
     });
 
     const Outcome outcome = solve(*workspace, false, p);
@@ -273,8 +277,8 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
           if (workspace->thin && span.coef == kFar) {
             add(out + x, from_fill + x, far.of(row, c, span), n);
           } else {
-            const T* row_v = v.at(row, c) + span.x0;
-            compose(out + x, from_fill + x, from_image + x, row_v, level.mask_row(row) + span.x0, n);
+            const T* even = v.at(row, c, 0) + span.x0 / 2;
+            compose(out + x, from_fill + x, from_image + x, even, even + v.half, level.mask_row(row) + span.x0, n);
           }
           done = x + n;
         }
@@ -306,7 +310,7 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
     const int count = std::min(at_once, channels - first);
     auto workspace = borrow<T>(count);
     workspace->need_rhs(level);
-    const Rows<T>& v = workspace->v;
+    const HalfRows<T>& v = workspace->v;
     const auto over_spans = [&](const auto& pixel) {
       over_rows(level.h, level.w, [&](int64_t y) {
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
@@ -318,11 +322,11 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
       });
     };
     over_spans([&](int64_t y, int x, int c) {
-      v.at(y, c)[x] = 0;
-      workspace->rhs.at(y, c)[x] = level.mask_row(y)[x] ? grad.at(first + c, y0 + y)[x0 + x] : T(0);
+      v.pixel(y, c, x) = 0;
+      workspace->rhs.pixel(y, c, x) = level.mask_row(y)[x] ? grad.at(first + c, y0 + y)[x0 + x] : T(0);
     });
     for (int y = 0; y < level.h; ++y) {
-      for (int c = 0; c < count; ++c) v.at(y, c)[-1] = v.at(y, c)[level.w] = 0;
+      for (int c = 0; c < count; ++c) v.pixel(y, c, -1) = v.pixel(y, c, level.w) = 0;
     }
 
     const Outcome outcome = solve(*workspace, true, p);
@@ -339,7 +343,7 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
         return;
       }
       const auto hole = [&](int64_t ny, int nx) {
-        return ny >= 0 && ny < level.h && nx >= 0 && nx < level.w && level.mask_row(ny)[nx] ? v.at(ny, c)[nx] : T(0);
+        return ny >= 0 && ny < level.h && nx >= 0 && nx < level.w && level.mask_row(ny)[nx] ? v.pixel(ny, c, nx) : T(0);
       };
       const T sum = (hole(y - 1, x) + hole(y + 1, x)) + (hole(y, x - 1) + hole(y, x + 1));
       to_fill = -sum;

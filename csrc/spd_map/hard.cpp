@@ -20,9 +20,9 @@
 namespace inpaintx::spd_map::cpu {
 namespace {
 
-constexpr int64_t kBlock = 64;    // pixels that one vector instruction takes, at 8 bits
+constexpr int64_t kBlock = 64;   // pixels that one vector instruction takes, at 8 bits
 constexpr int64_t kMargin = 64;  // on either side of a row: the longest step along it
-constexpr int64_t kTable = 128;   // 8-bit distances are less
+constexpr int64_t kTable = 128;  // 8-bit distances are less
 
 int64_t padded(int64_t width) { return (width + kBlock - 1) / kBlock * kBlock; }
 
