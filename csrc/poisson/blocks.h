@@ -48,6 +48,17 @@ POISSON_INLINE void mirror_ends(T* row, int w) {
   row[w] = row[w - 1];
 }
 
+// The same of a row in halves.
+template <class T>
+POISSON_INLINE void mirror_ends(T* even, int64_t half, int w) {
+  T* odd = even + half;
+  odd[-1] = even[0];
+  if (w % 2)
+    odd[w / 2] = even[w / 2];
+  else
+    even[w / 2] = odd[w / 2 - 1];
+}
+
 // Fetches what a later row will need: spans are too short and too far apart for the processor to foresee.
 template <class T>
 POISSON_INLINE void prefetch_span([[maybe_unused]] const T* row, [[maybe_unused]] int n) {
@@ -64,16 +75,6 @@ POISSON_INLINE void prefetch_row(const Level& level, const Rows<T>& rows, int y,
     if (span.coef == kFar) continue;
     for (int c = 0; c < rows.channels; ++c) prefetch_span(rows.at(y, c) + span.x0, span.x1 - span.x0);
   }
-}
-
-template <class T>
-POISSON_INLINE void mirror_ends(T* even, int64_t half, int w) {
-  T* odd = even + half;
-  odd[-1] = even[0];
-  if (w % 2)
-    odd[w / 2] = even[w / 2];
-  else
-    even[w / 2] = odd[w / 2 - 1];
 }
 
 // Line of interpolated values for the pixels of a span of row y.

@@ -1,6 +1,8 @@
 // The photo's own grid: matrix-free, in the precision of the images, in place.
 #include "poisson/cycle.h"
 
+#include <c10/util/Exception.h>
+
 #include <algorithm>
 
 #include "common/simd.h"
@@ -260,6 +262,7 @@ void run(const FinestBlock<double>& block) { finest_block_f64(block); }
 
 template <class T>
 void finest_pass(const FinestPass<T>& pass) {
+  TORCH_INTERNAL_ASSERT(pass.omega.size() + 2 <= kMaskSlots);
   const Level& level = pass.hierarchy->levels[0];
   const int h = level.h, blocks = blocks_for(level, pass.v.channels, pass.thin), halo = pass.omega.size() + 2;
   const int64_t row = 2 * pass.v.channels * level.half;
