@@ -59,48 +59,62 @@ ALWAYS_INLINE void hide(const bool* mask, dist_t* row, int64_t width, dist_t far
   for (int64_t x = 0; x < width; ++x) row[x] = static_cast<dist_t>(byte[x] * far);
 }
 
-// As hide, and the blocks that matter. To the end of the last one `far`: beyond the image lies nothing known.
+template <typename mask_t>
+ALWAYS_INLINE bool any_hidden(const mask_t* mask, int64_t n) {
+  int any = 0;
+#pragma omp simd reduction(| : any)
+  for (int64_t x = 0; x < n; ++x) any |= is_hole(mask[x]);
+  return any != 0;
+}
+template <>
+ALWAYS_INLINE bool any_hidden(const bool* mask, int64_t n) {
+  return std::memchr(mask, 1, n) != nullptr;
+}
+
+// Puts 0 into the blocks next to the span, which are as far as a step along the row reaches; beyond the image they stay
+// as they are.
+ALWAYS_INLINE void zero_beside(uint8_t* row, Span span, int64_t width) {
+  if (span.first > 0) std::fill_n(row + span.first - kBlock, kBlock, uint8_t(0));
+  if (span.last < width) std::fill_n(row + span.last, std::min(kBlock, width - span.last), uint8_t(0));
+}
+
+// The blocks that matter, and these as hide makes them. To the end of the last one `far`: beyond the image lies nothing
+// known.
 template <typename mask_t>
 ALWAYS_INLINE Span load(const mask_t* mask, uint8_t* row, int64_t width, uint8_t far) {
-  hide(mask, row, width, far);
-  const int64_t whole = padded(width);
-  uint8_t any = 0;
-  for (int64_t x = 0; x < width; ++x) any |= row[x];
-  std::fill(row + width, row + whole, far);
-  if (!any) return {};
-  constexpr int64_t kWord = sizeof(uint64_t);
-  const auto known = [&](int64_t x) {
-    uint64_t word;
-    std::memcpy(&word, row + x, kWord);
-    return word == 0;
+  const auto known = [&](int64_t x) __attribute__((always_inline)) {
+    return x + kBlock <= width ? !any_hidden(mask + x, kBlock) : !any_hidden(mask + x, width - x);
   };
-  int64_t first = 0, last = whole;
-  while (known(first)) first += kWord;  // beyond the width, nothing is
-  while (known(last - kWord)) last -= kWord;
-  return {first / kBlock * kBlock, padded(last)};
+  if (!any_hidden(mask, width)) return {};
+  Span span{0, padded(width)};
+  while (known(span.first)) span.first += kBlock;
+  while (known(span.last - kBlock)) span.last -= kBlock;
+  hide(mask + span.first, row + span.first, std::min(width, span.last) - span.first, far);
+  if (span.last > width) std::fill(row + width, row + span.last, far);
+  zero_beside(row, span, width);
+  return span;
 }
 
 // row[x] = min(row[x], 1 + the least of the three nearest in the row before)
 template <typename dist_t>
-ALWAYS_INLINE void from_before(dist_t* row, const dist_t* before, Span span) {
+ALWAYS_INLINE void from_before(dist_t* __restrict row, const dist_t* before, Span span) {
   for (int64_t block = span.first; block < span.last; block += kBlock) {
 #pragma omp simd
     for (int64_t x = block; x < block + kBlock; ++x) {
-      dist_t d = before[x - 1] < before[x + 1] ? before[x - 1] : before[x + 1];
-      d = d < before[x] ? d : before[x];
-      d = static_cast<dist_t>(d + 1);
-      row[x] = d < row[x] ? d : row[x];
+      const dist_t beside = before[x - 1] < before[x + 1] ? before[x - 1] : before[x + 1];
+      const dist_t least = beside < before[x] ? beside : before[x];
+      const auto next = static_cast<dist_t>(least + 1);
+      row[x] = next < row[x] ? next : row[x];
     }
   }
 }
 
-// to[x] = the least of from[x] and from[x +- i step] + i step, i = 1, 2, 3; 0 in the blocks without a hidden pixel.
+// to[x] = the least of from[x] and from[x +- i step] + i step, i = 1, 2, 3.
 // `far` < 128 bounds every value, so that far + step does not overflow.
-ALWAYS_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_t width, int64_t step, int64_t far) {
+ALWAYS_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_t step, int64_t far) {
   const auto s1 = static_cast<uint8_t>(step);
   const auto s2 = static_cast<uint8_t>(2 * step < far ? 2 * step : step);
   const auto s3 = static_cast<uint8_t>(3 * step < far ? 3 * step : step);
-  std::fill(to, to + span.first, uint8_t(0));
   for (int64_t block = span.first; block < span.last; block += kBlock) {
     const auto nearest = [&](int64_t x, uint8_t s) __attribute__((always_inline)) {
       return static_cast<uint8_t>((from[x - s] < from[x + s] ? from[x - s] : from[x + s]) + s);
@@ -120,7 +134,6 @@ ALWAYS_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_
       to[x] = least < other ? least : other;
     }
   }
-  std::fill(to + span.last, to + std::max(width, span.last), uint8_t(0));
 }
 
 constexpr int64_t kTogether = 8;  // rows: none waits for what was written a moment ago
@@ -155,14 +168,21 @@ ALWAYS_INLINE void distances(const mask_t* mask, Distances& d, int64_t count, in
     Rows<uint8_t>*from = &d.even, *to = &d.odd;
     for (int64_t step = 1; step < last; step *= 4, std::swap(from, to)) {
       for (int64_t i = 0; i < n; ++i) {
-        if (!d.spans[top + i].empty()) along_row((*from)[i], (*to)[i], d.spans[top + i], width, step, far);
+        const Span span = d.spans[top + i];
+        if (span.empty()) continue;
+        along_row((*from)[i], (*to)[i], span, step, far);
+        zero_beside((*to)[i], span, width);
       }
     }
     for (int64_t i = 0; i < n; ++i) {
       const int64_t y = top + i;
-      if (d.spans[y].empty()) continue;
-      along_row((*from)[i], d.rows[y], d.spans[y], width, last, far);
-      if (y > 0) from_before(d.rows[y], d.row(y - 1), d.spans[y]);
+      const Span span = d.spans[y];
+      if (span.empty()) continue;
+      uint8_t* row = d.rows[y];
+      along_row((*from)[i], row, span, last, far);
+      std::fill(row, row + span.first, uint8_t(0));
+      if (span.last < width) std::fill(row + span.last, row + width, uint8_t(0));
+      if (y > 0) from_before(row, d.row(y - 1), span);
     }
   }
   for (int64_t y = count - 2; y >= 0; --y) from_before(d.rows[y], d.row(y + 1), d.spans[y]);
