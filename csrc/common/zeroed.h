@@ -27,7 +27,8 @@ inline void advise_large_pages([[maybe_unused]] void* data, [[maybe_unused]] siz
 class Zeroed {
  public:
   Zeroed() = default;
-  explicit Zeroed(size_t bytes) : bytes_(bytes) {
+  // `clear`: else what is in it does not matter, and what is never touched costs nothing.
+  explicit Zeroed(size_t bytes, bool clear = true) : bytes_(bytes) {
     if (bytes == 0) return;
 #if defined(__linux__)
     if (bytes >= kMapped) {
@@ -42,7 +43,7 @@ class Zeroed {
       return;
     }
 #endif
-    raw_ = std::calloc(bytes + kAlign, 1);
+    raw_ = clear ? std::calloc(bytes + kAlign, 1) : std::malloc(bytes + kAlign);
     if (raw_ == nullptr) throw std::bad_alloc();
     data_ = reinterpret_cast<void*>((reinterpret_cast<size_t>(raw_) + kAlign - 1) / kAlign * kAlign);
   }

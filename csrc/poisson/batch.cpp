@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "common/fresh.h"
+#include "common/mask.h"
+#include "common/simd.h"
 
 namespace inpaintx::poisson {
 namespace {
@@ -40,6 +42,11 @@ Planes<const T> planes(const Tensor& x, int64_t b) {
 template <class T>
 Planes<T> planes_of(Tensor& x, int64_t b) {
   return {x.mutable_data_ptr<T>() + b * x.stride(0), x.stride(1), x.stride(2)};
+}
+
+INPAINTX_CLONES void holes(const float* mask, uint8_t* bytes, int64_t n) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) bytes[i] = is_hole(mask[i]);
 }
 
 Tensor room_for(const Tensor& like, at::ScalarType dtype) {
@@ -82,6 +89,14 @@ void check_images(const char* op, const Tensor& fill, const Tensor& image) {
 }
 
 Tensor hole_bytes(const Tensor& mask) {
+  if (mask.is_cpu() && mask.scalar_type() == at::kFloat) {  // PyTorch compares a number at a time
+    const Tensor from = mask.contiguous(), bytes = at::empty(mask.sizes(), mask.options().dtype(at::kBool));
+    auto* to = reinterpret_cast<uint8_t*>(bytes.mutable_data_ptr<bool>());
+    at::parallel_for(0, mask.numel(), 1 << 17, [&](int64_t begin, int64_t end) {
+      holes(from.const_data_ptr<float>() + begin, to + begin, end - begin);
+    });
+    return bytes;
+  }
   return (mask.scalar_type() == at::kBool ? mask : at::gt(mask, 0.5)).contiguous();
 }
 

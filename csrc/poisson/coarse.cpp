@@ -244,6 +244,20 @@ void solve_directly(const Hierarchy& hierarchy, const Rows<float>& rhs, const Ro
   }
 }
 
+// Puts 0 where known pixels next to spans are: their values are read. What is far has none.
+void clear_around_spans(const Level& level, const Rows<float>& rows) {
+  for (int y = 0; y < level.h; ++y) {
+    for (int other = std::max(0, y - 1); other <= std::min(level.h - 1, y + 1); ++other) {
+      for (int64_t s = level.first[other]; s < level.first[other + 1]; ++s) {
+        const Span& span = level.spans[s];
+        for (int c = 0; c < rows.channels && !span.uniform(); ++c) {
+          std::fill(rows.at(y, c) + span.x0 - kChunk, rows.at(y, c) + span.x1 + kChunk, 0.f);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<float> chebyshev(int steps, double low, double high) {
@@ -265,8 +279,10 @@ CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels)
     const bool twice = l == kTwice && l < last, thin = hierarchy.levels[l - 1].far > 0;
     for (auto* rows : {&value, &rhs, &spare, &residual, &total}) {
       const bool needed = rows == &value || rows == &rhs || (rows == &total ? thin : twice);
-      memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0);
+      const bool whole = level.far == 0 && rows != &total;
+      memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0, whole);
       rows->emplace_back(memory_.back(), level, channels);
+      if (needed && !whole && rows != &total) clear_around_spans(level, rows->back());
     }
   }
 }

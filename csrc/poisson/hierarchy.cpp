@@ -106,10 +106,13 @@ std::vector<uint8_t> dilate(const Cells& cells, const std::vector<uint8_t>& from
 // Cells that are not all ones. `first` is pixel (0, 0) of a plane of bytes like the level's mask.
 std::vector<uint8_t> broken(const Cells& cells, const Level& level, const uint8_t* first) {
   std::vector<uint8_t> out(cells.near.size());
-  for (int y = 0; y < level.h; ++y) {
+  for (int y = 0; y < level.h; y += Cells::kRows) {
     uint8_t* row = out.data() + y / Cells::kRows * cells.w;
+    const int last = std::min(level.h - 1, y + Cells::kRows - 1);
     for (int x = 0; x < cells.w * cells.chunk; x += kChunk) {
-      row[x / cells.chunk] |= chunk_of(first + y * level.stride + x) != kAllOnes;
+      uint64_t all = chunk_of(first + y * level.stride + x);
+      for (int other = y + 1; other <= last; ++other) all &= chunk_of(first + other * level.stride + x);
+      row[x / cells.chunk] |= all != kAllOnes;
     }
   }
   return out;
@@ -146,7 +149,7 @@ Cells coarsen(const Cells& fine, const Level& level, const uint8_t* deep) {
 // Unknown pixels of `level` with a near one of the finer grid at most two pixels away: all that can be reached from
 // there by interpolation, the finer grid's equation, and interpolation's transpose.
 void find_covered(const Cells& fine, Level& level) {
-  level.covered = Zeroed(level.mask.bytes());
+  level.covered = Zeroed(level.mask.bytes(), false);
   const int step = 2 * kChunk / fine.chunk;  // cells that a chunk of this grid covers, the last perhaps beyond
   std::vector<uint8_t> padded(fine.w + 4);   // near cells of the rows that reach row y, from column -1 on
   for (int y = 0; y < level.h; ++y) {
@@ -156,8 +159,11 @@ void find_covered(const Cells& fine, Level& level) {
     for (int x = 0; x < level.w; x += kChunk) {
       const uint8_t *cell = padded.data() + step * (x / kChunk), left = cell[0], a = cell[1], b = cell[step];
       const uint8_t right = cell[step + 1], middle = a | b;
-      const uint8_t reached[kChunk] = {uint8_t(left | a), a, a, middle, middle, b, b, uint8_t(b | right)};
-      for (int i = 0; i < kChunk; ++i) row[x + i] = reached[i] & level.mask_row(y)[x + i];
+      const auto end = uint64_t(b | right) << 56;
+      const uint64_t word =
+          (left | a) + a * 0x010100ull + middle * 0x0101000000ull + b * 0x01010000000000ull + end;  // its eight pixels
+      const uint64_t reached = word & chunk_of(level.mask_row(y) + x);
+      std::memcpy(row + x, &reached, sizeof reached);
     }
   }
 }
@@ -267,7 +273,7 @@ void cut_coarse(Level& level, const uint8_t* deep, const Cells* cells) {
     span.coef = size;
     size += 9 * (span.x1 - span.x0);
   }
-  level.coef = Zeroed(size * sizeof(float));
+  level.coef = Zeroed(size * sizeof(float), false);
 }
 
 }  // namespace

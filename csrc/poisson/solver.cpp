@@ -48,20 +48,19 @@ template <class T>
 struct Solver::Workspace {
   Workspace(const Hierarchy& hierarchy, int count)
       : channels(count),
-        memory(HalfRows<T>::bytes_for(hierarchy.levels[0], count)),
+        memory(HalfRows<T>::bytes_for(hierarchy.levels[0], count), false),
         v(memory, hierarchy.levels[0], count),
         coarse(hierarchy, count),
         norms(hierarchy.levels[0].h * count) {}
 
   void need_rhs(const Level& level) {
     if (rhs.data) return;
-    rhs_memory = Zeroed(HalfRows<T>::bytes_for(level, channels));
+    rhs_memory = Zeroed(HalfRows<T>::bytes_for(level, channels), false);
     rhs = HalfRows<T>(rhs_memory, level, channels);
   }
   size_t bytes() const { return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double); }
 
   int channels;
-  bool fresh = true;  // all zero
   bool thin = false;  // v is not there in what is far from the rim, but to be interpolated from coarse.total[1]
   Zeroed memory, rhs_memory;
   HalfRows<T> v, rhs;
@@ -244,7 +243,7 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
     over_rows(level.h, level.w, [&](int64_t y) {
       expect_rim(level, y + kAhead, count, of_fill, of_image);
       rim(level, y, v, of_fill, of_image);
-      for (int64_t s = level.first[y]; !workspace->fresh && s < level.first[y + 1]; ++s) {
+      for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
         const Span& span = level.spans[s];
         if (!span.uniform() || span.coef == kFar) continue;
         for (int half = 0; half < 2 * count; ++half) {
@@ -256,7 +255,6 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
     });
 
     const Outcome outcome = solve(*workspace, false, p);
-    workspace->fresh = false;
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 
@@ -330,7 +328,6 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
     }
 
     const Outcome outcome = solve(*workspace, true, p);
-    workspace->fresh = false;
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 
