@@ -14,11 +14,38 @@ namespace {
 
 constexpr int64_t kShort = 1024;     // terms of a sum in the accumulator's own precision
 constexpr int64_t kGrain = 1 << 15;  // elements below which a second thread costs more than it saves
+constexpr int64_t kCounted = 2048;   // pixels whose counts stay in the nearest cache
 
 // Calls f(begin, end) over units of `size` elements each.
 template <typename F>
 void over(int64_t units, int64_t size, const F& f) {
   at::parallel_for(0, units, std::max<int64_t>(1, kGrain / std::max<int64_t>(size, 1)), f);
+}
+
+template <typename scalar_t, typename mask_t>
+void hide(const scalar_t* x, const mask_t* mask, scalar_t* out, int64_t n) {
+#pragma omp simd
+  for (int64_t p = 0; p < n; ++p) {
+    const scalar_t value = x[p];  // read in any case, or the loop stays scalar
+    out[p] = is_hole(mask[p]) ? scalar_t(0) : value;
+  }
+}
+INPAINTX_CLONES void hide(const float* x, const float* mask, float* out, int64_t n) {
+#pragma omp simd
+  for (int64_t p = 0; p < n; ++p) {
+    const float value = x[p];
+    out[p] = is_hole(mask[p]) ? 0.0f : value;
+  }
+}
+
+INPAINTX_CLONES void take_holes(const float* mask, int32_t* known, int64_t n) {
+#pragma omp simd
+  for (int64_t p = 0; p < n; ++p) known[p] -= is_hole(mask[p]);
+}
+INPAINTX_CLONES void take_holes(const bool* mask, int32_t* known, int64_t n) {
+  const auto* byte = reinterpret_cast<const uint8_t*>(mask);  // 0 or 1, which the compiler does not know of a bool
+#pragma omp simd
+  for (int64_t p = 0; p < n; ++p) known[p] -= byte[p];
 }
 
 }  // namespace
@@ -32,13 +59,7 @@ void run(const Hide<scalar_t, mask_t>& a, Queue) {
       for (int64_t plane = begin; plane < end; ++plane) {
         const int64_t c = a.mask_channels == 1 ? 0 : plane % im.channels;
         const mask_t* mask = a.mask + plane / im.channels * image_stride + c * im.pixels;
-        const scalar_t* x = a.x + plane * im.pixels;
-        scalar_t* out = a.out + plane * im.pixels;
-#pragma omp simd
-        for (int64_t p = 0; p < im.pixels; ++p) {
-          const scalar_t value = x[p];  // read in any case, or the loop stays scalar
-          out[p] = is_hole(mask[p]) ? scalar_t(0) : value;
-        }
+        hide(a.x + plane * im.pixels, mask, a.out + plane * im.pixels, im.pixels);
       }
     });
     return;
@@ -65,7 +86,7 @@ namespace {
 // every tap of neighbouring windows reads neighbours; strides that leave most of it unread take each window by itself.
 constexpr int64_t kSplitStride = 4;
 
-void row_sums(const Window& w, const std::vector<int32_t>& known, std::vector<int32_t>& split, int32_t* sums) {
+INPAINTX_CLONES void row_sums(const Window& w, const int32_t* known, std::vector<int32_t>& split, int32_t* sums) {
   const int64_t step = w.stride[1], pad = w.padding[1];
   if (step > kSplitStride) {
     for (int64_t x = 0; x < w.out_width; ++x) {
@@ -85,8 +106,14 @@ void row_sums(const Window& w, const std::vector<int32_t>& known, std::vector<in
   for (int64_t t = 0; t < w.kernel[1]; ++t) {
     const int64_t at = t * w.dilation[1];
     const int32_t* from = split.data() + at % step * part + at / step;
+#pragma omp simd
     for (int64_t x = 0; x < w.out_width; ++x) sums[x] += from[x];
   }
+}
+
+INPAINTX_CLONES void add_row(const int32_t* row, int32_t* sums, int64_t n) {
+#pragma omp simd
+  for (int64_t x = 0; x < n; ++x) sums[x] += row[x];
 }
 
 }  // namespace
@@ -98,24 +125,27 @@ void run(const Ratio<acc_t, mask_t>& a, Queue) {
   const int64_t pixels = w.height * w.width, step = w.stride[1];
   const int64_t part = step > kSplitStride ? 0 : (w.width + 2 * w.padding[1] + step - 1) / step;
   at::parallel_for(0, w.batch, 1, [&](int64_t begin, int64_t end) {
-    std::vector<int32_t> known(w.width), split(part * step), rows(w.height * w.out_width), sums(w.out_width);
+    const int64_t fit = kCounted / std::max<int64_t>(w.width, 1),
+                  together = std::max<int64_t>(1, std::min(w.height, fit));
+    std::vector<int32_t> known(together * w.width), split(part * step), rows(w.height * w.out_width), sums(w.out_width);
     for (int64_t b = begin; b < end; ++b) {
       const mask_t* mask = a.mask + (w.mask_batch == 1 ? 0 : b) * w.mask_channels * pixels;
-      for (int64_t y = 0; y < w.height; ++y) {
+      for (int64_t top = 0; top < w.height; top += together) {
+        const int64_t count = std::min(together, w.height - top);
         std::fill(known.begin(), known.end(), static_cast<int32_t>(w.mask_channels));
         for (int64_t c = 0; c < w.mask_channels; ++c) {
-          const mask_t* row = mask + c * pixels + y * w.width;
-          for (int64_t x = 0; x < w.width; ++x) known[x] -= is_hole(row[x]);
+          take_holes(mask + c * pixels + top * w.width, known.data(), count * w.width);
         }
-        row_sums(w, known, split, rows.data() + y * w.out_width);
+        for (int64_t y = 0; y < count; ++y) {
+          row_sums(w, known.data() + y * w.width, split, rows.data() + (top + y) * w.out_width);
+        }
       }
       for (int64_t y = 0; y < w.out_height; ++y) {
         const int64_t start = y * w.stride[0] - w.padding[0];
         const Taps taps = taps_inside(start, w.kernel[0], w.dilation[0], w.height);
         std::fill(sums.begin(), sums.end(), 0);
         for (int64_t t = taps.first; t < taps.last; ++t) {
-          const int32_t* row = rows.data() + (start + t * w.dilation[0]) * w.out_width;
-          for (int64_t x = 0; x < w.out_width; ++x) sums[x] += row[x];
+          add_row(rows.data() + (start + t * w.dilation[0]) * w.out_width, sums.data(), w.out_width);
         }
         acc_t* out = a.ratio + (b * w.out_height + y) * w.out_width;
         mask_t* empty = a.new_mask + (b * w.out_height + y) * w.out_width;
