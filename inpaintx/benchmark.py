@@ -1,8 +1,9 @@
 """A pytest plugin for benchmarks: ours and the peers interleaved in one process, and what they ran on in the JSON.
 
 ``pytest_plugins = ["inpaintx.benchmark"]`` in a conftest.py brings the fixtures; they need pytest-benchmark. A goal is
-a ratio: ``versus(ours, peers, goal=...)`` runs each peer once before every round of ours, so that all see the same
-load, and records in ``extra_info`` the median of the round-by-round ratios ours / peer, and the goal beside it.
+a ratio: ``versus(ours, peers, goal=...)`` runs each peer once before every round of ours, in turns from the first to
+the last and back, so that all see the same load, and records in ``extra_info`` the median of the round-by-round ratios
+ours / peer, and the goal beside it.
 """
 
 import importlib
@@ -81,9 +82,12 @@ def versus(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
             function()
             sync()
 
+        order = list(present)
+
         def interleave() -> None:
-            for name, peer in present.items():
-                times[name].append(_timed(peer, sync))
+            for name in order:
+                times[name].append(_timed(present[name], sync))
+            order.reverse()  # none always runs behind the same other, whose traces in the caches it would find
 
         def target() -> None:
             ours()

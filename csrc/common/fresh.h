@@ -3,7 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "common/zeroed.h"
+#include "common/work_memory.h"
 
 namespace inpaintx {
 

@@ -44,7 +44,7 @@ POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w,
 
 INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
                                     const Restriction& to, int y0, int y1) {
-  Zeroed memory(3 * fine.stride * sizeof(float));
+  WorkMemory memory(3 * fine.stride * sizeof(float));
   float *zeros = memory.as<float>() + kPad, *line = memory.as<float>() + 2 * fine.stride;
   int32_t* m = reinterpret_cast<int32_t*>(memory.as<float>() + fine.stride);
   for (int y = y0; y < y1; ++y) {
@@ -123,7 +123,7 @@ POISSON_INLINE void climb(const ClimbBlock& b) {
   const Level& level = *b.level;
   const int h = level.h, steps = b.omega->size();
   const int64_t stride = level.stride;
-  Zeroed memory((int64_t(steps) * kSlots * channels + 1) * stride * sizeof(float));
+  WorkMemory memory((int64_t(steps) * kSlots * channels + 1) * stride * sizeof(float));
   const Ring<float> ring{memory.as<float>(), stride, channels};
   float* line = ring.data + int64_t(steps) * kSlots * channels * stride;
 
@@ -200,7 +200,7 @@ INPAINTX_CLONES void residual_block(const Level& level, const Rows<float>& value
 
 INPAINTX_CLONES void fill_block(const Level& level, const Level& below, const Rows<float>& total,
                                 const Rows<float>& coarse, int y0, int y1) {
-  Zeroed memory(level.stride * sizeof(float));
+  WorkMemory memory(level.stride * sizeof(float));
   float* line = memory.as<float>();
   for (int y = y0; y < y1; ++y) {
     for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
@@ -289,7 +289,7 @@ CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels)
 
 size_t CoarseArrays::bytes() const {
   size_t sum = 0;
-  for (const Zeroed& array : memory_) sum += array.bytes();
+  for (const WorkMemory& array : memory_) sum += array.bytes();
   return sum;
 }
 

@@ -29,7 +29,7 @@ struct CoarseArrays {
   std::vector<char> begun;
 
  private:
-  std::vector<Zeroed> memory_;
+  std::vector<WorkMemory> memory_;
 };
 
 // Solves the coarse equations for one cycle: rhs[1] in, value[1] out. `last`: no other cycle follows on thinned grids.

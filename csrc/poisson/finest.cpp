@@ -155,7 +155,7 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
 
   // Residuals of the latest rows, a row of zeros, a coarse row's mask, and the latest rows' masks.
   using M = typename MaskOf<T>::type;
-  Zeroed memory(((kSlots + 1) * size + coarse.stride) * sizeof(T) + kMaskSlots * 2 * half * sizeof(M));
+  WorkMemory memory(((kSlots + 1) * size + coarse.stride) * sizeof(T) + kMaskSlots * 2 * half * sizeof(M));
   const auto residual = [&](int y) { return memory.as<T>() + (y & (kSlots - 1)) * size + kPad; };
   const T* zeros = memory.as<T>() + kSlots * size + kPad;
   int32_t* coarse_mask = reinterpret_cast<int32_t*>(memory.as<T>() + (kSlots + 1) * size);
@@ -266,12 +266,12 @@ void finest_pass(const FinestPass<T>& pass) {
   const Level& level = pass.hierarchy->levels[0];
   const int h = level.h, blocks = blocks_for(level, pass.v.channels, pass.thin), halo = pass.omega.size() + 2;
   const int64_t row = 2 * pass.v.channels * level.half;
-  std::vector<Zeroed> halos(2 * blocks);
+  std::vector<WorkMemory> halos(2 * blocks);
   if (pass.coarse && blocks > 1) {
     for (int b = 0; b < blocks; ++b) {
       const int y0 = block_start(h, b, blocks), y1 = block_start(h, b + 1, blocks);
       for (int side = 0; side < 2; ++side) {
-        halos[2 * b + side] = Zeroed(halo * row * sizeof(T));
+        halos[2 * b + side] = WorkMemory(halo * row * sizeof(T));
         const int start = side ? y1 : y0 - halo, from = std::max(0, start), to = std::min(h, start + halo);
         if (from >= to) continue;
         const T* rows = pass.v.data - kPad + from * row;

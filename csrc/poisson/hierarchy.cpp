@@ -25,7 +25,7 @@ void shape(Level& level, int h, int w) {
   level.w = w;
   // Spans may end up to a chunk beyond w, and twice a coarse span up to two.
   level.stride = (kPad + w + kChunk + 24 + 15) / 16 * 16;
-  level.mask = Zeroed((h + 2) * level.stride);
+  level.mask = WorkMemory((h + 2) * level.stride);
 }
 
 // out[x] = 1 where the 3x3 pixels around (step y, step x) are all 1.
@@ -49,7 +49,7 @@ INPAINTX_CLONES void every_second(const uint8_t* from, int n, uint8_t* to) {
 
 void halve_mask(Level& level) {
   level.half = (kPad + level.w / 2 + kChunk + 1 + 15) / 16 * 16;
-  level.mask_halves = Zeroed(2 * level.h * level.half);
+  level.mask_halves = WorkMemory(2 * level.h * level.half);
   at::parallel_for(0, level.h, rows_per_task(level.w, 0.1), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {
       for (int odd = 0; odd < 2; ++odd) {
@@ -60,8 +60,8 @@ void halve_mask(Level& level) {
 }
 
 // `deep` of the next grid: pixels whose row of the matrix is the uniform one. All nine rows that it is made of must be.
-Zeroed erode(const Level& from, const uint8_t* deep, const Level& to, int step) {
-  Zeroed out((to.h + 2) * to.stride);
+WorkMemory erode(const Level& from, const uint8_t* deep, const Level& to, int step) {
+  WorkMemory out((to.h + 2) * to.stride);
   uint8_t* base = out.as<uint8_t>() + to.stride + kPad;
   at::parallel_for(0, to.h, rows_per_task(to.w, 0.2), [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> across(from.stride + 64);
@@ -149,7 +149,7 @@ Cells coarsen(const Cells& fine, const Level& level, const uint8_t* deep) {
 // Unknown pixels of `level` with a near one of the finer grid at most two pixels away: all that can be reached from
 // there by interpolation, the finer grid's equation, and interpolation's transpose.
 void find_covered(const Cells& fine, Level& level) {
-  level.covered = Zeroed(level.mask.bytes(), false);
+  level.covered = WorkMemory(level.mask.bytes(), false);
   const int step = 2 * kChunk / fine.chunk;  // cells that a chunk of this grid covers, the last perhaps beyond
   std::vector<uint8_t> padded(fine.w + 4);   // near cells of the rows that reach row y, from column -1 on
   for (int y = 0; y < level.h; ++y) {
@@ -273,7 +273,7 @@ void cut_coarse(Level& level, const uint8_t* deep, const Cells* cells) {
     span.coef = size;
     size += 9 * (span.x1 - span.x0);
   }
-  level.coef = Zeroed(size * sizeof(float), false);
+  level.coef = WorkMemory(size * sizeof(float), false);
 }
 
 }  // namespace
@@ -293,7 +293,7 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
     }
   });
   halve_mask(levels[0]);
-  Zeroed uniform = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
+  WorkMemory uniform = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
   const uint8_t* deep = uniform.as<uint8_t>() + levels[0].stride + kPad;
   Cells cells = cells_of(levels[0], deep);
   const auto far = std::count(cells.kept.begin(), cells.kept.end(), 0);

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <vector>
 
-#include "common/zeroed.h"
+#include "common/work_memory.h"
 
 namespace inpaintx::poisson {
 
@@ -45,14 +45,14 @@ struct Level {
   int h = 0, w = 0;
   int64_t stride = 0;           // of a row of any array on this grid
   int64_t half = 0;             // of half a row, on the photo's grid
-  Zeroed mask;                  // bytes, 1 = unknown, rows -1 .. h
-  Zeroed mask_halves;           // the same as [h][2][half], on the photo's grid
-  Zeroed covered;               // coarse grids that thin out: unknown, and the finer grid tells the residual
+  WorkMemory mask;              // bytes, 1 = unknown, rows -1 .. h
+  WorkMemory mask_halves;       // the same as [h][2][half], on the photo's grid
+  WorkMemory covered;           // coarse grids that thin out: unknown, and the finer grid tells the residual
   std::vector<Span> spans;      // finest grid: cover the hole and its rim; coarse grids: the unknowns
   std::vector<int64_t> first;   // spans of row y: [first[y], first[y + 1])
   int64_t pixels = 0, far = 0;  // in the spans, and in those that are far
   float edge = 0, corner = 0, inverse = 0;  // uniform stencil: -coefficient / diagonal, 1 / diagonal
-  Zeroed coef;  // of each chunk of a span 9 rows of kChunk floats; the fifth is 1 / diagonal (0 if known)
+  WorkMemory coef;  // of each chunk of a span 9 rows of kChunk floats; the fifth is 1 / diagonal (0 if known)
 
   uint8_t* mask_row(int y) const { return mask.as<uint8_t>() + (y + 1) * stride + kPad; }
   uint8_t* mask_half(int y, int odd) const { return mask_halves.as<uint8_t>() + (2 * y + odd) * half + kPad; }
@@ -92,7 +92,7 @@ struct Rows {
   int channels = 0;
 
   Rows() = default;
-  Rows(const Zeroed& memory, const Level& level, int count)
+  Rows(const WorkMemory& memory, const Level& level, int count)
       : data(memory.as<T>() + kPad), stride(level.stride), channels(count) {}
   T* at(int y, int c) const { return data + (int64_t(y) * channels + c) * stride; }
   static size_t bytes_for(const Level& level, int count) { return sizeof(T) * level.h * count * level.stride; }
@@ -107,7 +107,7 @@ struct HalfRows {
   int channels = 0;
 
   HalfRows() = default;
-  HalfRows(const Zeroed& memory, const Level& level, int count)
+  HalfRows(const WorkMemory& memory, const Level& level, int count)
       : data(memory.as<T>() + kPad), half(level.half), channels(count) {}
   T* at(int y, int c, int odd) const { return data + ((int64_t(y) * channels + c) * 2 + odd) * half; }
   T& pixel(int y, int c, int x) const { return at(y, c, x & 1)[x >> 1]; }

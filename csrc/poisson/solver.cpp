@@ -55,14 +55,14 @@ struct Solver::Workspace {
 
   void need_rhs(const Level& level) {
     if (rhs.data) return;
-    rhs_memory = Zeroed(HalfRows<T>::bytes_for(level, channels), false);
+    rhs_memory = WorkMemory(HalfRows<T>::bytes_for(level, channels), false);
     rhs = HalfRows<T>(rhs_memory, level, channels);
   }
   size_t bytes() const { return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double); }
 
   int channels;
   bool thin = false;  // v is not there in what is far from the rim, but to be interpolated from coarse.total[1]
-  Zeroed memory, rhs_memory;
+  WorkMemory memory, rhs_memory;
   HalfRows<T> v, rhs;
   CoarseArrays coarse;
   std::vector<double> norms;

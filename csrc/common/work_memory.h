@@ -1,6 +1,6 @@
-// Zeroed memory for big work arrays. Faulting a fresh array in, 4 KB at a time, costs more than the arithmetic that
-// follows. So what the allocator keeps for the next call comes from it (glibc keeps blocks of less than 32 MB once one
-// was freed), and what it would map anew is mapped here, on Linux, with large pages asked for.
+// Memory for big work arrays, zeroed or not. Faulting a fresh array in, 4 KB at a time, costs more than the arithmetic
+// that follows. So what the allocator keeps for the next call comes from it (glibc keeps blocks of less than 32 MB once
+// one was freed), and what it would map anew is mapped here, on Linux, with large pages asked for.
 #pragma once
 
 #include <cstddef>
@@ -24,22 +24,23 @@ inline void advise_large_pages([[maybe_unused]] void* data, [[maybe_unused]] siz
 #endif
 }
 
-class Zeroed {
+class WorkMemory {
  public:
-  Zeroed() = default;
+  WorkMemory() = default;
   // `clear`: else what is in it does not matter, and what is never touched costs nothing.
-  explicit Zeroed(size_t bytes, bool clear = true) : bytes_(bytes) {
+  explicit WorkMemory(size_t bytes, bool clear = true) : bytes_(bytes) {
     if (bytes == 0) return;
 #if defined(__linux__)
     if (bytes >= kMapped) {
-      // The spare 2 MB let the array start on a large page.
-      mapped_ = bytes + kLarge;
+      // The spare 2 MB let the array start on a large page, and it ends with one.
+      const size_t whole = (bytes + kLarge - 1) / kLarge * kLarge;
+      mapped_ = whole + kLarge;
       void* raw = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       if (raw == MAP_FAILED) throw std::bad_alloc();
       raw_ = raw;
       const auto address = reinterpret_cast<size_t>(raw);
       data_ = reinterpret_cast<void*>((address + kLarge - 1) / kLarge * kLarge);
-      advise_large_pages(data_, bytes);
+      advise_large_pages(data_, whole);
       return;
     }
 #endif
@@ -47,12 +48,12 @@ class Zeroed {
     if (raw_ == nullptr) throw std::bad_alloc();
     data_ = reinterpret_cast<void*>((reinterpret_cast<size_t>(raw_) + kAlign - 1) / kAlign * kAlign);
   }
-  Zeroed(Zeroed&& other) noexcept { swap(other); }
-  Zeroed& operator=(Zeroed&& other) noexcept {
+  WorkMemory(WorkMemory&& other) noexcept { swap(other); }
+  WorkMemory& operator=(WorkMemory&& other) noexcept {
     swap(other);
     return *this;
   }
-  ~Zeroed() {
+  ~WorkMemory() {
 #if defined(__linux__)
     if (mapped_ != 0) {
       munmap(raw_, mapped_);
@@ -71,7 +72,7 @@ class Zeroed {
  private:
   static constexpr size_t kLarge = size_t(2) << 20, kMapped = size_t(30) << 20, kAlign = 64;
 
-  void swap(Zeroed& other) {
+  void swap(WorkMemory& other) {
     std::swap(raw_, other.raw_);
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
