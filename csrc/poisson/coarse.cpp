@@ -244,16 +244,22 @@ void solve_directly(const Hierarchy& hierarchy, const Rows<float>& rhs, const Ro
   }
 }
 
-// Puts 0 where known pixels next to spans are: their values are read. What is far has none.
-void clear_around_spans(const Level& level, const Rows<float>& rows) {
+// Puts 0 where values of known pixels are read: by their neighbours, and by the finer grid, which interpolates from them
+// even where this one has no unknown at all. What is uniform has none.
+void clear_known(const Level& fine, const Level& level, const Rows<float>& rows) {
   for (int y = 0; y < level.h; ++y) {
-    for (int other = std::max(0, y - 1); other <= std::min(level.h - 1, y + 1); ++other) {
-      for (int64_t s = level.first[other]; s < level.first[other + 1]; ++s) {
-        const Span& span = level.spans[s];
+    const auto around = [&](const Level& of, int other, int per) {
+      if (other < 0 || other >= of.h) return;
+      for (int64_t s = of.first[other]; s < of.first[other + 1]; ++s) {
+        const Span& span = of.spans[s];
         for (int c = 0; c < rows.channels && !span.uniform(); ++c) {
-          std::fill(rows.at(y, c) + span.x0 - kChunk, rows.at(y, c) + span.x1 + kChunk, 0.f);
+          std::fill(rows.at(y, c) + span.x0 / per - kChunk, rows.at(y, c) + span.x1 / per + kChunk, 0.f);
         }
       }
+    };
+    for (int d = -1; d <= 1; ++d) {
+      around(level, y + d, 1);
+      around(fine, 2 * y + d, 2);
     }
   }
 }
@@ -282,7 +288,7 @@ CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels)
       const bool whole = level.far == 0 && rows != &total;
       memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0, whole);
       rows->emplace_back(memory_.back(), level, channels);
-      if (needed && !whole && rows != &total) clear_around_spans(level, rows->back());
+      if (needed && !whole && rows != &total) clear_known(hierarchy.levels[l - 1], level, rows->back());
     }
   }
 }

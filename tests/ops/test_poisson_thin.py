@@ -93,6 +93,22 @@ def test_nothing_of_an_earlier_solve_is_left():
     assert torch.equal(got[..., 100:200, 100:150], photo[..., 100:200, 100:150])
 
 
+def test_scratches_beside_a_wide_hole():
+    """Lines of one pixel, of which coarser grids know nothing, in memory that others have left full of NaN."""
+    y, x = np.mgrid[:200, :250]
+    hole = np.hypot(y - 100, x - 100) < 90
+    hole[10:190, 195:246:5] = hole[11:190:4, 200:246] = hole[1] = True
+    mask = torch.tensor(hole)[None, None]
+    fill, image = draw(200, 250)
+    want = poisson_blend(fill.double(), image.double(), mask, tol=1e-11)
+    before = poisson_blend(fill, image, mask, max_iter=2)
+    for size in (2**12, 2**14, 2**16, 2**18):
+        left = [torch.full((size,), float("nan")) for _ in range(2**21 // size)]
+        del left
+        assert torch.equal(poisson_blend(fill, image, mask, max_iter=2), before)
+        assert (poisson_blend(fill, image, mask, tol=1e-6) - want).abs().max() < 1e-4
+
+
 @given(
     size=st.tuples(st.integers(60, 180), st.integers(60, 180)),
     known=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 30)), min_size=1, max_size=4),
