@@ -244,8 +244,8 @@ void solve_directly(const Hierarchy& hierarchy, const Rows<float>& rhs, const Ro
   }
 }
 
-// Puts 0 where values of known pixels are read: by their neighbours, and by the finer grid, which interpolates from them
-// even where this one has no unknown at all. What is uniform has none.
+// Puts 0 where values of known pixels are read: by their neighbours, and by the finer grid, which interpolates from
+// them even where this one has no unknown at all. What is uniform has none.
 void clear_known(const Level& fine, const Level& level, const Rows<float>& rows) {
   for (int y = 0; y < level.h; ++y) {
     const auto around = [&](const Level& of, int other, int per) {
