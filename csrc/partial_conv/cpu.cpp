@@ -23,20 +23,18 @@ void over(int64_t units, int64_t size, const F& f) {
 }
 
 template <typename scalar_t, typename mask_t>
-void hide(const scalar_t* x, const mask_t* mask, scalar_t* out, int64_t n) {
+inline __attribute__((always_inline)) void hide_plane(const scalar_t* x, const mask_t* mask, scalar_t* out, int64_t n) {
 #pragma omp simd
   for (int64_t p = 0; p < n; ++p) {
     const scalar_t value = x[p];  // read in any case, or the loop stays scalar
     out[p] = is_hole(mask[p]) ? scalar_t(0) : value;
   }
 }
-INPAINTX_CLONES void hide(const float* x, const float* mask, float* out, int64_t n) {
-#pragma omp simd
-  for (int64_t p = 0; p < n; ++p) {
-    const float value = x[p];
-    out[p] = is_hole(mask[p]) ? 0.0f : value;
-  }
+template <typename scalar_t, typename mask_t>
+void hide(const scalar_t* x, const mask_t* mask, scalar_t* out, int64_t n) {
+  hide_plane(x, mask, out, n);
 }
+INPAINTX_CLONES void hide(const float* x, const float* mask, float* out, int64_t n) { hide_plane(x, mask, out, n); }
 
 INPAINTX_CLONES void take_holes(const float* mask, int32_t* known, int64_t n) {
 #pragma omp simd
