@@ -17,7 +17,7 @@ constexpr int kUniformFinest = 64,
               kUniformCoarse = 32;  // pixels: shorter uniform stretches join their mixed neighbours
 // Cells from the rim to what is far: 16 pixels of the photo's grid, and 8 more of each next grid's own.
 constexpr int kNearRows = 4, kNextRows = 2, kColumns = 1;
-constexpr double kWorthwhile = 0.1;  // of the box far: below, grids stay whole
+constexpr double kWorthwhile = 0.5;  // of the box far: below, a grid stays whole, and so do those that follow it
 constexpr uint64_t kAllOnes = 0x0101010101010101ull;
 
 void shape(Level& level, int h, int w) {
@@ -82,6 +82,7 @@ struct Cells {
 
   Cells(int height, int width, int chunk_)
       : chunk(chunk_), h((height + kRows - 1) / kRows), w((width + chunk - 1) / chunk), near(h * w) {}
+  bool thins() const { return std::count(kept.begin(), kept.end(), 0) > kWorthwhile * double(kept.size()); }
   bool is_near(int y, int x) const { return near[y / kRows * w + x / chunk]; }
   bool is_kept(int y, int x) const { return kept[y / kRows * w + x / chunk]; }
 };
@@ -296,8 +297,7 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
   WorkMemory uniform = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
   const uint8_t* deep = uniform.as<uint8_t>() + levels[0].stride + kPad;
   Cells cells = cells_of(levels[0], deep);
-  const auto far = std::count(cells.kept.begin(), cells.kept.end(), 0);
-  const bool thin = far > kWorthwhile * double(cells.kept.size());
+  bool thin = cells.thins();
   cut_finest(levels[0], deep, thin ? &cells : nullptr);
 
   Stencil stencil{4, -1, 0};
@@ -310,8 +310,9 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
     uniform = erode(fine, deep, level, 2);
     deep = uniform.as<uint8_t>() + level.stride + kPad;
     if (thin) {
-      if (fine.far > 0) find_covered(cells, level);
+      find_covered(cells, level);
       cells = coarsen(cells, level, deep);
+      thin = cells.thins();
     }
     cut_coarse(level, deep, thin ? &cells : nullptr);
     stencil = coarsen(stencil);
