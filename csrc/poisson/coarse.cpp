@@ -154,7 +154,7 @@ POISSON_INLINE void climb(const ClimbBlock& b) {
           add_span(out + c * stride + x, b.old ? b.old->at(y, c) + x : nullptr, line, coef, n);
         }
       }
-      for (int c = 0; c < channels; ++c) mirror_ends(out + c * stride, level.w);
+      for (int c = 0; c < channels && k == steps; ++c) mirror_ends(out + c * stride, level.w);
       if (k == steps && b.total) add_to_total(b, y);
     }
   }

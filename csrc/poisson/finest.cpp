@@ -30,12 +30,13 @@ POISSON_INLINE void relax_half(const Level& level, const FinestPass<T>& pass, in
   const int64_t jump = 2 * level.half;
   const int w = level.w, neighbours = 2 + (y > 0) + (y < level.h - 1);
   T left[kChannels], right[kChannels];
-  const bool at_left = odd == 0 && level.mask_row(y)[0], at_right = odd == (w - 1) % 2 && level.mask_row(y)[w - 1];
+  const bool at_left = level.open && odd == 0 && level.mask_row(y)[0];
+  const bool at_right = level.open && odd == (w - 1) % 2 && level.mask_row(y)[w - 1];
   for (int c = 0; c < kChannels && (at_left || at_right); ++c) {
     left[c] = v[c * jump];
     right[c] = v[c * jump + (w - 1) / 2];
   }
-  omega *= T(4) / T(neighbours);
+  if (neighbours < 4) omega *= T(4) / T(neighbours);
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
@@ -168,7 +169,7 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
            kPad;
   };
   const auto mirror = [&](T* even) {
-    for (int c = 0; c < kChannels; ++c) mirror_ends(even + 2 * c * half, half, level.w);
+    for (int c = 0; c < kChannels && level.open; ++c) mirror_ends(even + 2 * c * half, half, level.w);
   };
 
   // Coarse row Y needs residuals of rows 2Y - 1 .. 2Y + 1, these need values of one row more on either side.
