@@ -18,20 +18,31 @@ constexpr int kPiece = 256;  // coarse pixels of a row worked on at once
 using FineRow = float[9][2 * kPiece + 4 * kChunk];
 using CoarseRow = float[9][kPiece];
 
+// Masks of three rows from a chunk before x0 to one behind x0 + n. They go by way of memory: what is read back at once,
+// in other portions than it was written in, would have to be waited for.
+template <size_t kSize>
+POISSON_INLINE void widen_three(const uint8_t* up, const uint8_t* m, const uint8_t* down, int n,
+                                int32_t (&wide)[3][kSize]) {
+  const uint8_t* rows[] = {up, m, down};
+  for (int k = 0; k < 3; ++k) widen(rows[k] - kChunk, wide[k], n + 2 * kChunk);
+}
+
 // Of the finest grid, at columns x0 .. x0 + n - 1; `neighbours`: how many rows are next to this one. Corners are zero
 // and stay so.
 INPAINTX_CLONES void read_mask(const uint8_t* up, const uint8_t* m, const uint8_t* down, float neighbours, int n,
                                FineRow& a) {
+  int32_t wide[3][2 * kPiece + 6 * kChunk];
+  widen_three(up, m, down, n, wide);
+  const int32_t *above = wide[0] + kChunk, *here = wide[1] + kChunk, *below = wide[2] + kChunk;
   for (int j = 0; j < n; j += kChunk) {
-    const int at = j + kChunk;
 #pragma omp simd simdlen(8)
-    for (int i = 0; i < kChunk; ++i) {
-      const float here = m[j + i];
-      a[1][at + i] = -here * float(up[j + i]);
-      a[3][at + i] = -here * float(m[j + i - 1]);
-      a[4][at + i] = here * (neighbours + 2);
-      a[5][at + i] = -here * float(m[j + i + 1]);
-      a[7][at + i] = -here * float(down[j + i]);
+    for (int i = j; i < j + kChunk; ++i) {
+      const float edge = here[i] ? -1.f : 0.f;
+      a[1][kChunk + i] = above[i] ? edge : 0.f;
+      a[3][kChunk + i] = here[i - 1] ? edge : 0.f;
+      a[4][kChunk + i] = here[i] ? neighbours + 2 : 0.f;
+      a[5][kChunk + i] = here[i + 1] ? edge : 0.f;
+      a[7][kChunk + i] = below[i] ? edge : 0.f;
     }
   }
 }
@@ -108,15 +119,20 @@ template <bool kFinest>
 POISSON_INLINE void collapse(const FineRow& a, int n, int end, CoarseRow& out) {
   for (int k = 0; k < 9; k += 3) {
     const float *minus = a[k] + kChunk + 1, *zero = a[k + 1] + kChunk + 1, *plus = a[k + 2] + kChunk + 1;
-    const bool straight = kFinest && k != 3;
-    for (int start = 0; start < n; start += kChunk) {
+    for (int start = 0; start < n && (!kFinest || k == 3); start += kChunk) {
 #pragma omp simd simdlen(8)
       for (int i = start; i < start + kChunk; ++i) {
         const int j = 2 * i;
-        const Three t = straight ? product({0, zero[j], 0}, {0, zero[j + 1], 0}, {0, zero[j + 2], 0})
-                                 : product({minus[j], zero[j], plus[j]}, {minus[j + 1], zero[j + 1], plus[j + 1]},
-                                           {minus[j + 2], zero[j + 2], plus[j + 2]});
+        const Three t = product({minus[j], zero[j], plus[j]}, {minus[j + 1], zero[j + 1], plus[j + 1]},
+                                {minus[j + 2], zero[j + 2], plus[j + 2]});
         out[k][i] = t.minus, out[k + 1][i] = t.zero, out[k + 2][i] = t.plus;
+      }
+    }
+    for (int start = 0; start < n && kFinest && k != 3; start += kChunk) {  // the same, with `zero` alone
+#pragma omp simd simdlen(8)
+      for (int i = start; i < start + kChunk; ++i) {
+        const float before = 0.25f * zero[2 * i], after = 0.25f * zero[2 * i + 2];
+        out[k][i] = before, out[k + 1][i] = zero[2 * i + 1] + (before + after), out[k + 2][i] = after;
       }
     }
     if (end >= 0 && end < n) {
@@ -161,16 +177,17 @@ INPAINTX_CLONES void collapse_rows(const CoarseRow& above, const CoarseRow& here
 // Divides by the diagonal, drops what belongs to known pixels, and stores a piece of a span.
 INPAINTX_CLONES void store_coefficients(const CoarseRow& a, const uint8_t* up, const uint8_t* m, const uint8_t* down,
                                         int n, float* out) {
+  int32_t wide[3][kPiece + 2 * kChunk];
+  widen_three(up, m, down, n, wide);
   for (int x = 0; x < n; x += kChunk, out += 9 * kChunk) {
-    float inverse[kChunk];
-#pragma omp simd
-    for (int i = 0; i < kChunk; ++i) inverse[i] = m[x + i] ? 1.f / a[4][x + i] : 0.f;
-    for (int k = 0; k < 9; ++k) {
-      const uint8_t* other = (k < 3 ? up : k < 6 ? m : down) + k % 3 - 1 + x;
-#pragma omp simd
-      for (int i = 0; i < kChunk; ++i) {
-        const float value = other[i] ? -a[k][x + i] * inverse[i] : 0.f;
-        out[k * kChunk + i] = k == 4 ? inverse[i] : value;
+#pragma omp simd simdlen(8)
+    for (int i = 0; i < kChunk; ++i) {
+      const float all = 1.f / a[4][x + i];
+      const float inverse = wide[1][kChunk + x + i] ? all : 0.f;
+#pragma GCC unroll 9
+      for (int k = 0; k < 9; ++k) {
+        const float value = -a[k][x + i] * inverse;
+        out[k * kChunk + i] = k == 4 ? inverse : wide[k / 3][kChunk + k % 3 - 1 + x + i] ? value : 0.f;
       }
     }
   }
