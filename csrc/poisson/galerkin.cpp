@@ -114,31 +114,51 @@ inline Three product_at_end(Three before, Three at, Three after) {
           0.f};
 }
 
+// A row by odd and even columns, odd[0] being the one before even[0].
+struct Halves {
+  float odd[kPiece + kChunk], even[kPiece + kChunk];
+};
+POISSON_INLINE void halve(const float* row, int n, Halves& out) {
+  for (int start = 0; start <= n; start += kChunk) {
+#pragma omp simd simdlen(8)
+    for (int i = start; i < start + kChunk; ++i) out.odd[i] = row[2 * i], out.even[i] = row[2 * i + 1];
+  }
+}
+
 // `a` holds columns from 2 X0 - 2 on; without corners where it is the finest grid's.
 template <bool kFinest>
 POISSON_INLINE void collapse(const FineRow& a, int n, int end, CoarseRow& out) {
+  // All rows first: what is read back at once, in other portions than it was written in, would have to be waited for.
+  Halves halves[9];
+  const auto is_there = [](int k) { return !kFinest || k % 2 == 1 || k == 4; };
+  for (int k = 0; k < 9; ++k) {
+    if (is_there(k)) halve(a[k] + kChunk + 1, n, halves[k]);
+  }
   for (int k = 0; k < 9; k += 3) {
-    const float *minus = a[k] + kChunk + 1, *zero = a[k + 1] + kChunk + 1, *plus = a[k + 2] + kChunk + 1;
-    for (int start = 0; start < n && (!kFinest || k == 3); start += kChunk) {
+    const bool corners = is_there(k);
+    const Halves &minus = halves[k], &zero = halves[k + 1], &plus = halves[k + 2];
+    for (int start = 0; start < n && corners; start += kChunk) {
 #pragma omp simd simdlen(8)
       for (int i = start; i < start + kChunk; ++i) {
-        const int j = 2 * i;
-        const Three t = product({minus[j], zero[j], plus[j]}, {minus[j + 1], zero[j + 1], plus[j + 1]},
-                                {minus[j + 2], zero[j + 2], plus[j + 2]});
+        const Three t =
+            product({minus.odd[i], zero.odd[i], plus.odd[i]}, {minus.even[i], zero.even[i], plus.even[i]},
+                    {minus.odd[i + 1], zero.odd[i + 1], plus.odd[i + 1]});
         out[k][i] = t.minus, out[k + 1][i] = t.zero, out[k + 2][i] = t.plus;
       }
     }
-    for (int start = 0; start < n && kFinest && k != 3; start += kChunk) {  // the same, with `zero` alone
+    for (int start = 0; start < n && !corners; start += kChunk) {  // the same, with what there is
 #pragma omp simd simdlen(8)
       for (int i = start; i < start + kChunk; ++i) {
-        const float before = 0.25f * zero[2 * i], after = 0.25f * zero[2 * i + 2];
-        out[k][i] = before, out[k + 1][i] = zero[2 * i + 1] + (before + after), out[k + 2][i] = after;
+        const float before = 0.25f * zero.odd[i], after = 0.25f * zero.odd[i + 1];
+        out[k][i] = before, out[k + 1][i] = zero.even[i] + (before + after), out[k + 2][i] = after;
       }
     }
     if (end >= 0 && end < n) {
-      const int j = 2 * end;
-      const Three t = product_at_end({minus[j], zero[j], plus[j]}, {minus[j + 1], zero[j + 1], plus[j + 1]},
-                                     {minus[j + 2], zero[j + 2], plus[j + 2]});
+      const auto column = [&](int j) {
+        const int at = kChunk + 1 + 2 * end + j;
+        return Three{corners ? a[k][at] : 0, a[k + 1][at], corners ? a[k + 2][at] : 0};
+      };
+      const Three t = product_at_end(column(0), column(1), column(2));
       out[k][end] = t.minus, out[k + 1][end] = t.zero, out[k + 2][end] = t.plus;
     }
   }
@@ -204,7 +224,7 @@ struct Shared {
 void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
   const int end = fine.w % 2 == 0 ? coarse.w - 1 : -1;
   at::parallel_for(0, coarse.h, rows_per_task(coarse.w, 20), [&](int64_t begin, int64_t stop) {
-    FineRow a = {};
+    FineRow a;
     CoarseRow first, middle, product;
     std::vector<Shared> shared;
     for (int y = begin; y < stop; ++y) {
