@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kDense = 64;  // pixels of the coarsest grid, at most: solved directly
 constexpr int kUniformFinest = 64,
-              kUniformCoarse = 32;  // pixels: shorter uniform stretches join their mixed neighbours
+              kUniformCoarse = 24;  // pixels: shorter uniform stretches join their mixed neighbours
 // Cells from the rim to what is far: 16 pixels of the photo's grid, and 8 more of each next grid's own.
 constexpr int kNearRows = 4, kNextRows = 2, kColumns = 1;
 constexpr double kWorthwhile = 0.5;  // of the box far: below, a grid stays whole, and so do those that follow it
