@@ -147,6 +147,13 @@ POISSON_INLINE void prefetch_halves(const Level& level, const HalfRows<T>& v, in
   }
 }
 
+// Whether two rows have the same spans.
+POISSON_INLINE bool alike(const Level& level, int y, int other) {
+  const auto spans = level.spans.begin();
+  return std::equal(spans + level.first[y], spans + level.first[y + 1], spans + level.first[other],
+                    spans + level.first[other + 1]);
+}
+
 template <class T, int kChannels>
 POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
   const FinestPass<T>& pass = *block.pass;
@@ -210,7 +217,7 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
     const int y = t - steps - 1;
     if (y < r0 || y >= r1 || !pass.norms) continue;
     T* r = residual(y);
-    if (y - kSlots >= r0) {  // it holds another row, and where that one's spans were it must be zero
+    if (y - kSlots >= r0 && !alike(level, y - kSlots, y)) {  // it holds another row, whose spans must be zero again
       for (int64_t s = level.first[y - kSlots]; s < level.first[y - kSlots + 1]; ++s) {
         const Span& span = level.spans[s];
         if (pass.thin && span.coef == kFar) continue;

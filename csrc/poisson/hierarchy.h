@@ -39,6 +39,7 @@ struct Span {
   int64_t coef;    // one of the kinds above; else mixed, on coarse grids the offset into the level's `coef`
 
   bool uniform() const { return coef < 0; }
+  bool operator==(const Span&) const = default;
 };
 
 struct Level {

@@ -98,11 +98,9 @@ void expect_rim(const Level& level, int y, int channels, const Planes<const T>& 
   if (y >= level.h) return;
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
-    for (int x = span.x0; !span.uniform() && x < std::min(level.w, span.x1); x += kChunk) {
-      for (int c = 0; c < channels && rim_of(level, y, x); ++c) {
-        prefetch_span(image.at(c, y) + x, std::min(kChunk, level.w - x));
-        prefetch_span(fill.at(c, y) + x, std::min(kChunk, level.w - x));
-      }
+    for (int c = 0; c < channels && !span.uniform(); ++c) {
+      prefetch_span(image.at(c, y) + span.x0, std::min(level.w, span.x1) - span.x0);
+      prefetch_span(fill.at(c, y) + span.x0, std::min(level.w, span.x1) - span.x0);
     }
   }
 }
