@@ -20,43 +20,45 @@ struct Restriction {
   bool thin, keep;
 };
 
-// Restricts three rows into row y of `to.out`, whose grid is `level`. `fine_w`: width of the rows' grid.
-POISSON_INLINE void restrict_spans(const Level& level, int y, int c, int fine_w, const float* above, const float* here,
-                                   const float* below, float weight, const Restriction& to, int32_t* m, float* line) {
+// Restricts rows 2 y - 1 .. 2 y + 1 of `from` into row y of `to.out`.
+POISSON_INLINE void restrict_spans(const Level& fine, const Rows<float>& from, const Level& level, int y,
+                                   const float* zeros, const Restriction& to, int32_t* m, float* lines) {
   const uint8_t* covered = level.covered_row(y, to.thin);
+  const int last = level.w - 1, channels = from.channels;
+  const float weight = 2 * y + 2 == fine.h ? 1.f : 0.5f;
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     if (to.thin && span.coef == kFar) continue;
     const int x = span.x0, n = span.x1 - x;
-    float* row = to.out.at(y, c);
+    const auto above = [&](int c) { return (y > 0 ? from.at(2 * y - 1, c) : zeros) + 2 * x; };
+    const auto here = [&](int c) { return from.at(2 * y, c) + 2 * x; };
+    const auto below = [&](int c) { return (2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros) + 2 * x; };
     widen(covered + x, m, n);
-    if (to.keep)
-      restrict_row<true>(row + x, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, line, n);
-    else
-      restrict_row<false>(row + x, above + 2 * x, here + 2 * x, below + 2 * x, weight, m, line, n);
-    const int last = level.w - 1;
-    if (fine_w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbour has no other
-      const int i = 2 * last + 1;
-      row[last] += 0.5f * (here[i] + (0.5f * above[i] + weight * below[i]));
+    for (int c = 0; c < channels; ++c) add_rows(above(c), here(c), below(c), weight, lines + c * fine.stride, n);
+    for (int c = 0; c < channels; ++c) {
+      float* row = to.out.at(y, c) + x;
+      if (to.keep)
+        gather_line<true>(row, lines + c * fine.stride, m, n);
+      else
+        gather_line<false>(row, lines + c * fine.stride, m, n);
+      if (fine.w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbour has no other
+        const int i = 2 * (last - x) + 1;
+        row[last - x] += 0.5f * (here(c)[i] + (0.5f * above(c)[i] + weight * below(c)[i]));
+      }
     }
   }
 }
 
 INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
                                     const Restriction& to, int y0, int y1) {
-  WorkMemory memory(3 * fine.stride * sizeof(float));
-  float *zeros = memory.as<float>() + kPad, *line = memory.as<float>() + 2 * fine.stride;
+  WorkMemory memory((2 + from.channels) * fine.stride * sizeof(float));
+  float *zeros = memory.as<float>() + kPad, *lines = memory.as<float>() + 2 * fine.stride;
   int32_t* m = reinterpret_cast<int32_t*>(memory.as<float>() + fine.stride);
   for (int y = y0; y < y1; ++y) {
     prefetch_row(fine, from, 2 * y + 2 + kAhead, to.thin);
     prefetch_row(fine, from, 2 * y + 3 + kAhead, to.thin);
     prefetch_row(coarse, to.out, y + kAhead, to.thin);
-    for (int c = 0; c < from.channels && !coarse.empty(y); ++c) {
-      const float* above = y > 0 ? from.at(2 * y - 1, c) : zeros;
-      const float* below = 2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros;
-      restrict_spans(coarse, y, c, fine.w, above, from.at(2 * y, c), below, 2 * y + 2 == fine.h ? 1.f : 0.5f, to, m,
-                     line);
-    }
+    restrict_spans(fine, from, coarse, y, zeros, to, m, lines);
   }
 }
 

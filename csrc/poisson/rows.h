@@ -153,14 +153,17 @@ POISSON_INLINE void interpolate_row(float* __restrict line, const float* a, cons
 // The transpose: out[0 .. n) from rows above, here and below at 2i - 1, 2i, 2i + 1, where m says so; elsewhere zero, or
 // what was there. `weight` is below's: 1/2, or 1 where the grid ends there. Down the columns first, into `line`: only
 // one row is left to be read at every second place.
-template <bool kKeep>
-POISSON_INLINE void restrict_row(float* out, const float* above, const float* here, const float* below, float weight,
-                                 const int32_t* m, float* __restrict line, int n) {
+POISSON_INLINE void add_rows(const float* above, const float* here, const float* below, float weight,
+                             float* __restrict line, int n) {
   line += kChunk;
   for (int j = -kChunk; j < 2 * n; j += kChunk) {
 #pragma omp simd simdlen(8)
     for (int i = j; i < j + kChunk; ++i) line[i] = here[i] + (0.5f * above[i] + weight * below[i]);
   }
+}
+template <bool kKeep>
+POISSON_INLINE void gather_line(float* out, const float* line, const int32_t* m, int n) {
+  line += kChunk;
   for (int j = 0; j < n; j += kChunk) {
 #pragma omp simd simdlen(8)
     for (int i = j; i < j + kChunk; ++i) {
