@@ -10,12 +10,13 @@
 
 namespace inpaintx::poisson {
 
-constexpr int kSlots = 4;            // rows that a stage keeps: three that the next one reads and the one being written
-constexpr int kAhead = 2;            // rows from the one that is fetched to the one that is worked on
-constexpr int64_t kSmall = 1 << 14;  // values; below, one thread is faster
+constexpr int kSlots = 4;  // rows that a stage keeps: three that the next one reads and the one being written
+constexpr int kAhead = 2;  // rows from the one that is fetched to the one that is worked on
+// Values; below, one thread is faster. On the photo's grid blocks copy rows for each other.
+constexpr int64_t kSmallFinest = 16 << 10, kSmallCoarse = 6 << 10;
 
-inline int blocks_for(const Level& level, int channels, bool thin) {
-  if ((level.pixels - (thin ? level.far : 0)) * channels < kSmall || at::in_parallel_region()) return 1;
+inline int blocks_for(const Level& level, int channels, bool thin, int64_t small = kSmallCoarse) {
+  if ((level.pixels - (thin ? level.far : 0)) * channels < small || at::in_parallel_region()) return 1;
   return std::max(1, std::min(at::get_num_threads(), level.h / 16));
 }
 
