@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from test_poisson import HALF_LEVEL, draw, exact
+from test_poisson import HALF_LEVEL, draw
 
 from inpaintx.ops.poisson import PoissonSolver, poisson_blend
 
@@ -27,7 +27,7 @@ def wide_hole(kind, height, width):
     return torch.tensor(hole)[None, None]
 
 
-@pytest.mark.parametrize("size", [(130, 131), (300, 257), (401, 530)])
+@pytest.mark.parametrize("size", [(300, 257), (601, 640), (1201, 1280)])
 @pytest.mark.parametrize("kind", ["disc", "at the edge", "with islands"])
 def test_two_cycles_on_grids_that_thin_out(kind, size, threads):
     """Near the exact solution on smooth data; the same bits for any threads, fresh and after other solves; NaN kept."""
@@ -57,22 +57,26 @@ def test_two_cycles_on_grids_that_thin_out(kind, size, threads):
     assert (double - results[0]).abs().max() < 1e-4
 
 
-def test_grids_thin_out():
-    """Far from the rim two cycles end on what a coarser grid interpolates: straight between every second pixel."""
-    fill, image = (t.double() for t in draw(300, 257))
-    mask = wide_hole("disc", 300, 257)
+@pytest.mark.parametrize(("side", "levels"), [(300, 0), (640, 1), (1280, 2)])
+def test_grids_thin_out(side, levels):
+    """Far from the rim two cycles end on what a coarser grid interpolates: straight between every 2^levels-th pixel."""
+    fill, image = (t.double() for t in draw(side, side))
+    mask = wide_hole("disc", side, side)
+    middle = slice(side // 2 - 20, side // 2 + 20)
 
-    def bend(cycles):
-        v = (poisson_blend(fill, image, mask, max_iter=cycles) - fill)[..., 130:170, 110:150]
-        bends = (v[..., 2:] - 2 * v[..., 1:-1] + v[..., :-2]).abs()
-        return min(bends[..., ::2].max().item(), bends[..., 1::2].max().item())
+    def straight(cycles):
+        """How many of eight neighbouring columns the middle goes straight through."""
+        v = (poisson_blend(fill, image, mask, max_iter=cycles) - fill)[..., middle, middle]
+        bend = (v[..., 2:] - 2 * v[..., 1:-1] + v[..., :-2]).abs()
+        return sum(bool(bend[..., start::8].max() < bend.max() / 50) for start in range(8))
 
-    assert bend(2) < 1e-6 < bend(3)
+    assert straight(2) == 8 - 8 // 2**levels
+    assert straight(3) == 0
 
 
 def test_nothing_of_an_earlier_solve_is_left():
     """Without a rim to speak of there is no cycle, and what is far from the rim must not be the last image's."""
-    size = (300, 257)
+    size = (640, 601)
     mask = wide_hole("disc", *size)
     noise, photo = draw(*size), draw(*size, seed=1)[0]
     solver = PoissonSolver(mask)
@@ -90,16 +94,16 @@ def test_nothing_of_an_earlier_solve_is_left():
     broken = torch.full_like(photo, float("nan"))
     solver.solve(*noise)
     got = solver.solve(photo, broken)
-    assert torch.equal(got[..., 100:200, 100:150], photo[..., 100:200, 100:150])
+    assert torch.equal(got[..., 300:340, 280:320], photo[..., 300:340, 280:320])
 
 
 def test_scratches_beside_a_wide_hole():
     """Lines of one pixel, of which coarser grids know nothing, in memory that others have left full of NaN."""
-    y, x = np.mgrid[:200, :250]
-    hole = np.hypot(y - 100, x - 100) < 90
-    hole[10:190, 195:246:5] = hole[11:190:4, 200:246] = hole[1] = True
+    y, x = np.mgrid[:600, :650]
+    hole = np.hypot(y - 300, x - 300) < 290
+    hole[10:590, 595:646:5] = hole[11:590:4, 600:646] = hole[1] = True
     mask = torch.tensor(hole)[None, None]
-    fill, image = draw(200, 250)
+    fill, image = draw(600, 650)
     want = poisson_blend(fill.double(), image.double(), mask, tol=1e-11)
     before = poisson_blend(fill, image, mask, max_iter=2)
     for size in (2**12, 2**14, 2**16, 2**18):
@@ -110,13 +114,13 @@ def test_scratches_beside_a_wide_hole():
 
 
 @given(
-    size=st.tuples(st.integers(60, 180), st.integers(60, 180)),
-    known=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 30)), min_size=1, max_size=4),
+    size=st.tuples(st.integers(60, 340), st.integers(60, 420)),
+    known=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 30)), min_size=1, max_size=3),
     seed=st.integers(0, 5),
 )
 @settings(max_examples=40, deadline=None)
 def test_any_wide_hole(size, known, seed):
-    """Whatever thins out, later cycles end at the exact solution."""
+    """Whatever thins out, later cycles end where the blend's gradients have the divergence of the fill's."""
     hole = np.ones(size, bool)
     for y, x, side in known:
         top, left = round(y * (size[0] - 1)), round(x * (size[1] - 1))
@@ -124,4 +128,10 @@ def test_any_wide_hole(size, known, seed):
     mask = torch.tensor(hole)[None, None]
     fill, image = draw(*size, channels=1, dtype=torch.float64, seed=seed)
     got = poisson_blend(fill, torch.where(mask, float("nan"), image), mask, tol=1e-12)
-    torch.testing.assert_close(got, exact(fill, image, mask), rtol=0, atol=1e-8)
+    residual = torch.zeros_like(got)
+    for axis in (2, 3):
+        step, n = (got - fill).diff(dim=axis), size[axis - 2] - 1
+        residual.narrow(axis, 0, n).sub_(step)
+        residual.narrow(axis, 1, n).add_(step)
+    assert residual[mask].abs().max() < 1e-11
+    assert torch.equal(got[~mask], image[~mask])
