@@ -13,6 +13,7 @@
 
 #include <algorithm>
 
+#include "common/autograd.h"
 #include "common/fresh.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
@@ -306,6 +307,10 @@ class PartialConv2dFunction : public torch::autograd::Function<PartialConv2dFunc
 Outputs partial_conv2d_autograd(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
                                 at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
                                 bool scale_by_sum) {
+  if (without_gradient(x, weight, bias)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return forward_op(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+  }
   const auto out = PartialConv2dFunction::apply(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
   return {out[0], out[1], out[2]};
 }

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "common/autograd.h"
 #include "common/torch_cuda.h"
 #include "poisson/batch.h"
 #include "poisson/device_batch.h"
@@ -101,6 +102,10 @@ class PoissonBlendFunction : public torch::autograd::Function<PoissonBlendFuncti
 
 Tensor poisson_blend_autograd(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol,
                               MaxIter max_iter) {
+  if (without_gradient(fill, image)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return poisson_blend(fill, image, mask, tol, max_iter);
+  }
   return PoissonBlendFunction::apply(fill, image, mask, tol, max_iter);
 }
 

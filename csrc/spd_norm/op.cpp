@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "common/autograd.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "spd_norm/kernels.h"
@@ -191,6 +192,10 @@ class SpdNormFunction : public torch::autograd::Function<SpdNormFunction> {
 
 Outputs spd_norm_autograd(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& probability,
                           double eps) {
+  if (without_gradient(x, gamma, beta, probability)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return forward_op(x, gamma, beta, probability, eps);
+  }
   const auto out = SpdNormFunction::apply(x, gamma, beta, probability, eps);
   return {out[0], out[1], out[2]};
 }

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <vector>
 
+#include "common/autograd.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "ssim/kernels.h"
@@ -214,6 +215,10 @@ class SsimFunction : public torch::autograd::Function<SsimFunction> {
 
 Pair ssim_autograd(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
                    double data_range) {
+  if (without_gradient(x, y)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return forward_op(x, y, weight, window, sigma, data_range);
+  }
   const auto out = SsimFunction::apply(x, y, weight, window, sigma, data_range);
   return {out[0], out[1]};
 }
