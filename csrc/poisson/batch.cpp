@@ -30,8 +30,11 @@ void over_images(int64_t batch, int64_t pixels, const F& image) {
   for (int64_t b = 0; b < batch; ++b) image(b);
 }
 
+// Without a call of PyTorch's where there is nothing to convert: on a small image each one tells.
+Tensor as(const Tensor& x, at::ScalarType dtype) { return x.scalar_type() == dtype ? x : x.to(dtype); }
+
 Tensor with_plain_rows(const Tensor& x, at::ScalarType dtype) {
-  const Tensor y = x.to(dtype);
+  const Tensor y = as(x, dtype);
   return y.stride(3) == 1 || y.size(3) == 1 ? y : y.contiguous();
 }
 
@@ -106,7 +109,7 @@ Tensor blend_batch(const SolverOf& solver, const Tensor& fill, const Tensor& ima
   const auto dtype = wide ? at::kDouble : at::kFloat;
   const Tensor t = with_plain_rows(fill, dtype), i = with_plain_rows(image, dtype);
   Tensor out = room_for(i, dtype);
-  if (out.numel() == 0) return out.to(image.scalar_type());
+  if (out.numel() == 0) return as(out, image.scalar_type());
   std::vector<Outcome> outcomes(image.size(0));
   over_images(image.size(0), image.size(2) * image.size(3), [&](int64_t b) {
     const auto one = solver(b);
@@ -117,7 +120,7 @@ Tensor blend_batch(const SolverOf& solver, const Tensor& fill, const Tensor& ima
     }
   });
   worst = worst_of(outcomes);
-  return out.to(image.scalar_type());
+  return as(out, image.scalar_type());
 }
 
 std::tuple<Tensor, Tensor> adjoint_batch(const SolverOf& solver, const Tensor& grad, const Parameters& p) {
@@ -135,7 +138,7 @@ std::tuple<Tensor, Tensor> adjoint_batch(const SolverOf& solver, const Tensor& g
       }
     });
   }
-  return {fill.to(grad.scalar_type()), image.to(grad.scalar_type())};
+  return {as(fill, grad.scalar_type()), as(image, grad.scalar_type())};
 }
 
 }  // namespace inpaintx::poisson

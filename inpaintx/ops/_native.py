@@ -18,6 +18,8 @@ class ReferenceOpWarning(UserWarning):
 
 def runs_natively(op: str, x: Tensor) -> bool:
     """Whether ``op`` has a kernel for the device of ``x``; if not, warn once for the op and device."""
+    if isinstance(x, Tensor) and x.is_cpu:
+        return True
     if not hasattr(x, "device") or not hasattr(x.device, "type"):
         raise TypeError(f"inpaintx.ops.{op} takes a torch.Tensor, got {type(x).__name__}")
     device = x.device.type
