@@ -95,7 +95,7 @@ Tensor hole_bytes(const Tensor& mask) {
   if (mask.is_cpu() && mask.scalar_type() == at::kFloat) {  // PyTorch compares a number at a time
     const Tensor from = mask.contiguous(), bytes = at::empty(mask.sizes(), mask.options().dtype(at::kBool));
     auto* to = reinterpret_cast<uint8_t*>(bytes.mutable_data_ptr<bool>());
-    at::parallel_for(0, mask.numel(), 1 << 17, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, mask.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
       holes(from.const_data_ptr<float>() + begin, to + begin, end - begin);
     });
     return bytes;

@@ -22,8 +22,8 @@ constexpr int kThinCycles = 2;
 constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
 
 template <class F>
-void over_rows(int64_t h, int64_t w, const F& row) {
-  at::parallel_for(0, h, rows_per_task(w, 1), [&](int64_t begin, int64_t end) {
+void over_rows(int64_t h, int64_t w, const F& row, double cost = 1) {
+  at::parallel_for(0, h, rows_per_task(w, cost), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) row(y);
   });
 }
@@ -252,7 +252,7 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
         }
       }
       for (int c = 0; c < count; ++c) mirror_ends(v.at(y, c, 0), v.half, level.w);
-    });
+    }, 4);
 
     const Outcome outcome = solve(*workspace, false, p);
     total.cycles = std::max(total.cycles, outcome.cycles);
