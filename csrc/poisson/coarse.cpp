@@ -321,8 +321,7 @@ static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const 
     }
     const auto& from = visit > 0 ? arrays.residual[l] : arrays.rhs[l];
     const Restriction to{arrays.rhs[l + 1], thin, thin && arrays.begun[l + 1]};
-    over_blocks(below.h, blocks,
-                [&](int y0, int y1, int) { restrict_block(level, from, below, to, y0, y1); });
+    over_blocks(below.h, blocks, [&](int y0, int y1, int) { restrict_block(level, from, below, to, y0, y1); });
     solve_level(hierarchy, arrays, omega, thin, last && visit + 1 == visits, l + 1);
     const Rows<float>* total = sums && visit + 1 == visits ? &arrays.total[l] : nullptr;
     over_level([&](int y0, int y1) {

@@ -272,7 +272,8 @@ template <class T>
 void finest_pass(const FinestPass<T>& pass) {
   TORCH_INTERNAL_ASSERT(pass.omega.size() + 2 <= kMaskSlots);
   const Level& level = pass.hierarchy->levels[0];
-  const int h = level.h, blocks = blocks_for(level, pass.v.channels, pass.thin, kSmallFinest), halo = pass.omega.size() + 2;
+  const int h = level.h, blocks = blocks_for(level, pass.v.channels, pass.thin, kSmallFinest),
+            halo = pass.omega.size() + 2;
   const int64_t row = 2 * pass.v.channels * level.half;
   std::vector<WorkMemory> halos(2 * blocks);
   if (pass.coarse && blocks > 1) {

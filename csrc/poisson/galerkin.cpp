@@ -140,9 +140,8 @@ POISSON_INLINE void collapse(const FineRow& a, int n, int end, CoarseRow& out) {
     for (int start = 0; start < n && corners; start += kChunk) {
 #pragma omp simd simdlen(8)
       for (int i = start; i < start + kChunk; ++i) {
-        const Three t =
-            product({minus.odd[i], zero.odd[i], plus.odd[i]}, {minus.even[i], zero.even[i], plus.even[i]},
-                    {minus.odd[i + 1], zero.odd[i + 1], plus.odd[i + 1]});
+        const Three t = product({minus.odd[i], zero.odd[i], plus.odd[i]}, {minus.even[i], zero.even[i], plus.even[i]},
+                                {minus.odd[i + 1], zero.odd[i + 1], plus.odd[i + 1]});
         out[k][i] = t.minus, out[k + 1][i] = t.zero, out[k + 2][i] = t.plus;
       }
     }

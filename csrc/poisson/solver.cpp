@@ -240,19 +240,22 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
     const HalfRows<T>& v = workspace->v;
     const Planes<const T> of_fill{fill.at(first, y0) + x0, fill.channel, fill.row};
     const Planes<const T> of_image{image.at(first, y0) + x0, image.channel, image.row};
-    over_rows(level.h, level.w, [&](int64_t y) {
-      expect_rim(level, y + kAhead, count, of_fill, of_image);
-      rim(level, y, v, of_fill, of_image);
-      for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-        const Span& span = level.spans[s];
-        if (!span.uniform() || span.coef == kFar) continue;
-        for (int half = 0; half < 2 * count; ++half) {
-          T* row = v.at(y, half / 2, half % 2);
-          std::fill(row + span.x0 / 2, row + span.x1 / 2, T(0));
-        }
-      }
-      for (int c = 0; c < count; ++c) mirror_ends(v.at(y, c, 0), v.half, level.w);
-    }, 4);
+    over_rows(
+        level.h, level.w,
+        [&](int64_t y) {
+          expect_rim(level, y + kAhead, count, of_fill, of_image);
+          rim(level, y, v, of_fill, of_image);
+          for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+            const Span& span = level.spans[s];
+            if (!span.uniform() || span.coef == kFar) continue;
+            for (int half = 0; half < 2 * count; ++half) {
+              T* row = v.at(y, half / 2, half % 2);
+              std::fill(row + span.x0 / 2, row + span.x1 / 2, T(0));
+            }
+          }
+          for (int c = 0; c < count; ++c) mirror_ends(v.at(y, c, 0), v.half, level.w);
+        },
+        4);
 
     const Outcome outcome = solve(*workspace, false, p);
     total.cycles = std::max(total.cycles, outcome.cycles);
