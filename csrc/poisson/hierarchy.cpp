@@ -28,10 +28,6 @@ void shape(Level& level, int h, int w) {
   level.mask = WorkMemory((h + 2) * level.stride);
 }
 
-void find_open(Level& level) {
-  for (int y = 0; y < level.h; ++y) level.open |= level.mask_row(y)[0] || level.mask_row(y)[level.w - 1];
-}
-
 // out[x] = 1 where the 3x3 pixels around (step y, step x) are all 1.
 INPAINTX_CLONES void erode_row(const uint8_t* above, const uint8_t* here, const uint8_t* below, int n, uint8_t* across,
                                int step, uint8_t* out) {
@@ -297,7 +293,9 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
       std::memcpy(levels[0].mask_row(y), mask + (y0 + y) * width + x0, levels[0].w);
     }
   });
-  find_open(levels[0]);
+  for (int y = 0; y < levels[0].h; ++y) {
+    levels[0].open |= levels[0].mask_row(y)[0] || levels[0].mask_row(y)[levels[0].w - 1];
+  }
   halve_mask(levels[0]);
   WorkMemory uniform = erode(levels[0], levels[0].mask_row(0), levels[0], 1);
   const uint8_t* deep = uniform.as<uint8_t>() + levels[0].stride + kPad;
@@ -312,7 +310,6 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
     Level& level = levels.back();
     shape(level, (fine.h + 1) / 2, (fine.w + 1) / 2);
     for (int y = 0; y < level.h; ++y) every_second(fine.mask_row(2 * y), level.w, level.mask_row(y));
-    find_open(level);
     uniform = erode(fine, deep, level, 2);
     deep = uniform.as<uint8_t>() + level.stride + kPad;
     if (thin) {

@@ -46,7 +46,7 @@ struct Level {
   int h = 0, w = 0;
   int64_t stride = 0;           // of a row of any array on this grid
   int64_t half = 0;             // of half a row, on the photo's grid
-  bool open = false;            // a row starts or ends with an unknown pixel, as at the photo's edges
+  bool open = false;            // a row of the photo's grid starts or ends unknown, at the photo's edge
   WorkMemory mask;              // bytes, 1 = unknown, rows -1 .. h
   WorkMemory mask_halves;       // the same as [h][2][half], on the photo's grid
   WorkMemory covered;           // coarse grids that thin out: unknown, and the finer grid tells the residual
