@@ -31,10 +31,10 @@ void over_images(int64_t batch, int64_t pixels, const F& image) {
 }
 
 // Without a call of PyTorch's where there is nothing to convert: on a small image each one tells.
-Tensor as(const Tensor& x, at::ScalarType dtype) { return x.scalar_type() == dtype ? x : x.to(dtype); }
+Tensor with_dtype(const Tensor& x, at::ScalarType dtype) { return x.scalar_type() == dtype ? x : x.to(dtype); }
 
 Tensor with_plain_rows(const Tensor& x, at::ScalarType dtype) {
-  const Tensor y = as(x, dtype);
+  const Tensor y = with_dtype(x, dtype);
   return y.stride(3) == 1 || y.size(3) == 1 ? y : y.contiguous();
 }
 
@@ -109,7 +109,7 @@ Tensor blend_batch(const SolverOf& solver, const Tensor& fill, const Tensor& ima
   const auto dtype = wide ? at::kDouble : at::kFloat;
   const Tensor t = with_plain_rows(fill, dtype), i = with_plain_rows(image, dtype);
   Tensor out = room_for(i, dtype);
-  if (out.numel() == 0) return as(out, image.scalar_type());
+  if (out.numel() == 0) return with_dtype(out, image.scalar_type());
   std::vector<Outcome> outcomes(image.size(0));
   over_images(image.size(0), image.size(2) * image.size(3), [&](int64_t b) {
     const auto one = solver(b);
@@ -120,7 +120,7 @@ Tensor blend_batch(const SolverOf& solver, const Tensor& fill, const Tensor& ima
     }
   });
   worst = worst_of(outcomes);
-  return as(out, image.scalar_type());
+  return with_dtype(out, image.scalar_type());
 }
 
 std::tuple<Tensor, Tensor> adjoint_batch(const SolverOf& solver, const Tensor& grad, const Parameters& p) {
@@ -138,7 +138,7 @@ std::tuple<Tensor, Tensor> adjoint_batch(const SolverOf& solver, const Tensor& g
       }
     });
   }
-  return {as(fill, grad.scalar_type()), as(image, grad.scalar_type())};
+  return {with_dtype(fill, grad.scalar_type()), with_dtype(image, grad.scalar_type())};
 }
 
 }  // namespace inpaintx::poisson

@@ -27,8 +27,8 @@ POISSON_INLINE void widen_three(const uint8_t* up, const uint8_t* m, const uint8
   for (int k = 0; k < 3; ++k) widen(rows[k] - kChunk, wide[k], n + 2 * kChunk);
 }
 
-// Of the finest grid, at columns x0 .. x0 + n - 1; `neighbours`: how many rows are next to this one. There are
-// no corners.
+// Of the finest grid, at columns x0 .. x0 + n - 1; `neighbours`: how many rows are next to this one. It has no
+// corners.
 INPAINTX_CLONES void read_mask(const uint8_t* up, const uint8_t* m, const uint8_t* down, float neighbours, int n,
                                FineRow& a) {
   int32_t wide[3][2 * kPiece + 6 * kChunk];

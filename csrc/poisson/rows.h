@@ -111,7 +111,7 @@ POISSON_INLINE void correct_span(T* even, T* odd, int64_t jump, const float* a, 
   }
 }
 
-// Restricts three rows of halves; see restrict_row.
+// Restricts three rows of halves; see add_rows.
 template <bool kKeep, class T>
 POISSON_INLINE void restrict_halves(float* out, const T* above, const T* here, const T* below, int64_t half, T weight,
                                     const int32_t* m, int n) {
@@ -150,9 +150,8 @@ POISSON_INLINE void interpolate_row(float* __restrict line, const float* a, cons
   }
 }
 
-// The transpose: out[0 .. n) from rows above, here and below at 2i - 1, 2i, 2i + 1, where m says so; elsewhere zero, or
-// what was there. `weight` is below's: 1/2, or 1 where the grid ends there. Down the columns first, into `line`: only
-// one row is left to be read at every second place.
+// The transpose, down the columns first: only one row is left to be read at every second place. line[kChunk + j] is
+// column j of three rows; `weight` is below's: 1/2, or 1 where the grid ends there.
 POISSON_INLINE void add_rows(const float* above, const float* here, const float* below, float weight,
                              float* __restrict line, int n) {
   line += kChunk;
@@ -161,6 +160,7 @@ POISSON_INLINE void add_rows(const float* above, const float* here, const float*
     for (int i = j; i < j + kChunk; ++i) line[i] = here[i] + (0.5f * above[i] + weight * below[i]);
   }
 }
+// Then along that row: out[0 .. n) from columns 2i - 1, 2i, 2i + 1, where m says so; elsewhere zero, or what was there.
 template <bool kKeep>
 POISSON_INLINE void gather_line(float* out, const float* line, const int32_t* m, int n) {
   line += kChunk;

@@ -17,12 +17,12 @@ namespace {
 constexpr int64_t kRowValues = 3 << 12;
 int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues / width, 1, 4)); }
 
-// So many cycles bring the error down to some tenths of a grey level; thinned grids add a few hundredths.
+// So many cycles bring the error down to some tenths of a grey level; thinned grids add a quarter at most.
 constexpr int kThinCycles = 2;
 constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
 
 template <class F>
-void over_rows(int64_t h, int64_t w, const F& row, double cost = 1) {
+void over_rows(int64_t h, int64_t w, double cost, const F& row) {
   at::parallel_for(0, h, rows_per_task(w, cost), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) row(y);
   });
@@ -31,14 +31,14 @@ void over_rows(int64_t h, int64_t w, const F& row, double cost = 1) {
 template <class T>
 void copy_planes(Planes<const T> from, Planes<T> to, int channels, int64_t h, int64_t w) {
   for (int c = 0; c < channels; ++c) {
-    over_rows(h, w, [&](int64_t y) { std::memcpy(to.at(c, y), from.at(c, y), w * sizeof(T)); });
+    over_rows(h, w, 1, [&](int64_t y) { std::memcpy(to.at(c, y), from.at(c, y), w * sizeof(T)); });
   }
 }
 
 template <class T>
 void clear_planes(Planes<T> to, int channels, int64_t h, int64_t w) {
   for (int c = 0; c < channels; ++c) {
-    over_rows(h, w, [&](int64_t y) { std::fill_n(to.at(c, y), w, T(0)); });
+    over_rows(h, w, 1, [&](int64_t y) { std::fill_n(to.at(c, y), w, T(0)); });
   }
 }
 
@@ -240,22 +240,19 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
     const HalfRows<T>& v = workspace->v;
     const Planes<const T> of_fill{fill.at(first, y0) + x0, fill.channel, fill.row};
     const Planes<const T> of_image{image.at(first, y0) + x0, image.channel, image.row};
-    over_rows(
-        level.h, level.w,
-        [&](int64_t y) {
-          expect_rim(level, y + kAhead, count, of_fill, of_image);
-          rim(level, y, v, of_fill, of_image);
-          for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-            const Span& span = level.spans[s];
-            if (!span.uniform() || span.coef == kFar) continue;
-            for (int half = 0; half < 2 * count; ++half) {
-              T* row = v.at(y, half / 2, half % 2);
-              std::fill(row + span.x0 / 2, row + span.x1 / 2, T(0));
-            }
-          }
-          for (int c = 0; c < count; ++c) mirror_ends(v.at(y, c, 0), v.half, level.w);
-        },
-        4);
+    over_rows(level.h, level.w, 4, [&](int64_t y) {
+      expect_rim(level, y + kAhead, count, of_fill, of_image);
+      rim(level, y, v, of_fill, of_image);
+      for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+        const Span& span = level.spans[s];
+        if (!span.uniform() || span.coef == kFar) continue;
+        for (int half = 0; half < 2 * count; ++half) {
+          T* row = v.at(y, half / 2, half % 2);
+          std::fill(row + span.x0 / 2, row + span.x1 / 2, T(0));
+        }
+      }
+      for (int c = 0; c < count; ++c) mirror_ends(v.at(y, c, 0), v.half, level.w);
+    });
 
     const Outcome outcome = solve(*workspace, false, p);
     total.cycles = std::max(total.cycles, outcome.cycles);
@@ -313,7 +310,7 @@ Outcome Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, i
     workspace->need_rhs(level);
     const HalfRows<T>& v = workspace->v;
     const auto over_spans = [&](const auto& pixel) {
-      over_rows(level.h, level.w, [&](int64_t y) {
+      over_rows(level.h, level.w, 1, [&](int64_t y) {
         for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
           const Span& span = level.spans[s];
           for (int c = 0; c < count; ++c) {

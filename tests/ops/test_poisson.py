@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
-from torch.autograd import forward_ad
 
 from inpaintx.ops.poisson import PoissonBlend, PoissonSolver, poisson_blend, poisson_blend_ref
 
@@ -249,15 +248,6 @@ def test_any_number_of_channels(channels):
     mask = shape_mask("strokes", 40, 40)
     got = poisson_blend(fill, image, mask, tol=1e-12)
     torch.testing.assert_close(got, exact(fill, image, mask), rtol=0, atol=1e-9)
-
-
-def test_tangents_are_refused():
-    """There is no forward-mode derivative; without a gradient to be had either it is not dropped in silence."""
-    fill, image = draw(5, 6)
-    with forward_ad.dual_level():
-        dual = forward_ad.make_dual(fill, torch.ones_like(fill))
-        with pytest.raises(RuntimeError, match="jvp"):
-            poisson_blend(dual, image, shape_mask("rectangle", 5, 6))
 
 
 def test_nothing_to_blend():
