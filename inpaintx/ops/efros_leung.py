@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import one_device, runs_natively
@@ -59,7 +60,7 @@ def efros_leung(image: Tensor, mask: Tensor, window: int = 11, seed: int = 0) ->
     >>> torch.equal(efros_leung(stripes, mask, window=5), stripes)
     True
     """
-    if torch.compiler.is_compiling():
+    if is_dynamo_compiling():
         result: Tensor = torch.ops.inpaintx.efros_leung(image, mask, window, seed)
     elif runs_natively("efros_leung", image):
         result = _C.efros_leung(image, mask, window, seed)

@@ -5,6 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import runs_natively
@@ -53,7 +54,7 @@ def hog(
     >>> hog(ramp).shape, int(hog(ramp).sum((0, 1, 2)).argmax())
     (torch.Size([1, 2, 2, 9]), 0)
     """
-    if torch.compiler.is_compiling():
+    if is_dynamo_compiling():
         cells, blocks = torch.ops.inpaintx.hog(x, cell, block, bins, clip)
     elif runs_natively("hog", x):
         cells, blocks = _C.hog(x, cell, block, bins, clip)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._prims_common import suggest_memory_format
+from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import one_device, runs_natively
@@ -91,7 +92,7 @@ def partial_conv2d(
         _pair(dilation, "dilation"),
         scale == "sum",
     )
-    if torch.compiler.is_compiling():
+    if is_dynamo_compiling():
         y, new_mask, _ = torch.ops.inpaintx.partial_conv2d(*args)
         return y, new_mask
     if not runs_natively("partial_conv2d", x):

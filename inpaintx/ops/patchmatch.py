@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import one_device, runs_natively
@@ -82,7 +83,7 @@ def patchmatch(
     if single:
         source, target, source_valid = source[None], target[None], source_valid[None]
         init, where = (x if x is None else x[None] for x in (init, where))
-    if torch.compiler.is_compiling():
+    if is_dynamo_compiling():
         nnf, cost = torch.ops.inpaintx.patchmatch(source, target, source_valid, patch, iterations, seed, init, where)
     elif runs_natively("patchmatch", target):
         nnf, cost = _C.patchmatch(source, target, source_valid, patch, iterations, seed, init, where)

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import one_device, runs_natively
@@ -75,7 +76,7 @@ def poisson_blend(
     >>> bool((blended - image).abs().max() < 1e-5)
     True
     """
-    if torch.compiler.is_compiling():
+    if is_dynamo_compiling():
         compiled: Tensor = torch.ops.inpaintx.poisson_blend(fill, image, mask, tol, max_iter)
         return compiled
     if not runs_natively("poisson_blend", image):

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import runs_natively
@@ -74,7 +75,7 @@ def spd_map(
     if update not in ("diffuse", "freeze"):
         raise ValueError(f"spd_map: update must be 'diffuse' or 'freeze', got {update!r}")
     args = (mask, n, kernel_size, kind == "improved", k, update == "freeze")
-    if torch.compiler.is_compiling():
+    if is_dynamo_compiling():
         compiled: Tensor = torch.ops.inpaintx.spd_map(*args)
         return compiled
     if not runs_natively("spd_map", mask):

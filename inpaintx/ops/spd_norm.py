@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 from torch._prims_common import suggest_memory_format
+from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import one_device, runs_natively
@@ -51,7 +52,7 @@ def spd_norm(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: f
     >>> bool(y.mean(1).abs().max() < 1e-5), bool((y.var(1) - 1).abs().max() < 1e-2)
     (True, True)
     """
-    if torch.compiler.is_compiling():
+    if is_dynamo_compiling():
         compiled: Tensor = torch.ops.inpaintx.spd_norm(x, gamma, beta, probability, eps)[0]
         return compiled
     if not runs_natively("spd_norm", x):

@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import one_device, runs_natively
@@ -77,7 +78,7 @@ def ssim(
         raise ValueError(f"ssim: mode must be 'window' or 'global', got {mode!r}")
     if mode == "global":
         return _whole(x, y, weight, data_range)
-    if torch.compiler.is_compiling():
+    if is_dynamo_compiling():
         compiled: Tensor = torch.ops.inpaintx.ssim(x, y, weight, window, sigma, data_range)[0]
         return compiled
     if not runs_natively("ssim", x):

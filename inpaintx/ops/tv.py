@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import one_device, runs_natively
@@ -59,7 +60,7 @@ def tv_inpaint(image: Tensor, mask: Tensor, tol: float = 1e-4, max_iter: int = 1
     >>> bool((tv_inpaint(ramp, mask, 1e-6) - ramp).abs().max() < 1e-3)
     True
     """
-    if torch.compiler.is_compiling():
+    if is_dynamo_compiling():
         result: Tensor = torch.ops.inpaintx.tv_inpaint(image, mask, tol, max_iter)
     elif runs_natively("tv_inpaint", image):
         result = _C.tv_inpaint(image, mask, tol, max_iter)
