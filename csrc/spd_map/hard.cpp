@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -32,12 +33,15 @@ template <typename dist_t>
 class Rows {
  public:
   Rows(int64_t count, int64_t width, dist_t far)
-      : stride_(padded(width) + kMargin), data_(count * stride_ + kMargin, far) {}
-  dist_t* operator[](int64_t row) { return data_.data() + row * stride_ + kMargin; }
+      : stride_(padded(width) + kMargin), data_(new dist_t[count * stride_ + kMargin]) {
+    std::fill_n(data_.get(), kMargin, far);
+    for (int64_t y = 0; y < count; ++y) std::fill((*this)[y] + width, (*this)[y] + stride_, far);
+  }
+  dist_t* operator[](int64_t row) { return data_.get() + row * stride_ + kMargin; }
 
  private:
   int64_t stride_;
-  std::vector<dist_t> data_;
+  std::unique_ptr<dist_t[]> data_;
 };
 
 // Blocks [first, last) of a row that hold hidden pixels.
@@ -46,29 +50,15 @@ struct Span {
   bool empty() const { return first >= last; }
 };
 
-// row[x] = far where hidden, else 0.
-template <typename dist_t>
-ALWAYS_INLINE void hide(const float* mask, dist_t* row, int64_t width, dist_t far) {
-#pragma omp simd
-  for (int64_t x = 0; x < width; ++x) row[x] = is_hole(mask[x]) ? far : dist_t(0);
-}
-template <typename dist_t>
-ALWAYS_INLINE void hide(const bool* mask, dist_t* row, int64_t width, dist_t far) {
-  const auto* byte = reinterpret_cast<const uint8_t*>(mask);  // 0 or 1, which the compiler does not know of a bool
-#pragma omp simd
-  for (int64_t x = 0; x < width; ++x) row[x] = static_cast<dist_t>(byte[x] * far);
-}
+ALWAYS_INLINE bool hidden(float mask) { return is_hole(mask); }
+ALWAYS_INLINE bool hidden(bool mask) { return mask; }
+ALWAYS_INLINE bool hidden(uint8_t mask) { return mask != 0; }  // a bool's byte, for vectors
 
-template <typename mask_t>
-ALWAYS_INLINE bool any_hidden(const mask_t* mask, int64_t n) {
-  int any = 0;
-#pragma omp simd reduction(| : any)
-  for (int64_t x = 0; x < n; ++x) any |= is_hole(mask[x]);
-  return any != 0;
-}
-template <>
-ALWAYS_INLINE bool any_hidden(const bool* mask, int64_t n) {
-  return std::memchr(mask, 1, n) != nullptr;
+// row[x] = far where hidden, else 0.
+template <typename value_t, typename dist_t>
+ALWAYS_INLINE void hide(const value_t* mask, dist_t* row, int64_t width, dist_t far) {
+#pragma omp simd
+  for (int64_t x = 0; x < width; ++x) row[x] = hidden(mask[x]) ? far : dist_t(0);
 }
 
 // Puts 0 into the blocks next to the span, which are as far as a step along the row reaches; beyond the image they stay
@@ -78,21 +68,23 @@ ALWAYS_INLINE void zero_beside(uint8_t* row, Span span, int64_t width) {
   if (span.last < width) std::fill_n(row + span.last, std::min(kBlock, width - span.last), uint8_t(0));
 }
 
-// The blocks that matter, and these as hide makes them. To the end of the last one `far`: beyond the image lies nothing
-// known.
-template <typename mask_t>
-ALWAYS_INLINE Span load(const mask_t* mask, uint8_t* row, int64_t width, uint8_t far) {
-  const auto known = [&](int64_t x) __attribute__((always_inline)) {
-    return x + kBlock <= width ? !any_hidden(mask + x, kBlock) : !any_hidden(mask + x, width - x);
-  };
-  if (!any_hidden(mask, width)) return {};
-  Span span{0, padded(width)};
-  while (known(span.first)) span.first += kBlock;
-  while (known(span.last - kBlock)) span.last -= kBlock;
-  hide(mask + span.first, row + span.first, std::min(width, span.last) - span.first, far);
-  if (span.last > width) std::fill(row + width, row + span.last, far);
-  zero_beside(row, span, width);
-  return span;
+// The row as hide makes it, to the end of the last block `far`: beyond the image lies nothing known. And the blocks
+// that matter.
+template <typename value_t>
+ALWAYS_INLINE Span load(const value_t* mask, uint8_t* row, int64_t width, uint8_t far) {
+  hide(mask, row, width, far);
+  const int64_t end = padded(width);
+  std::fill(row + width, row + end, uint8_t(0));
+  Span span{end, 0};
+  for (int64_t x = 0; x < end; x += kBlock) {
+    uint64_t words[kBlock / 8], any = 0;
+    std::memcpy(words, row + x, kBlock);
+    for (const uint64_t word : words) any |= word;
+    span.first = any && x < span.first ? x : span.first;
+    span.last = any ? x + kBlock : span.last;
+  }
+  std::fill(row + width, row + end, far);
+  return span.empty() ? Span{} : span;
 }
 
 // row[x] = min(row[x], 1 + the least of the three nearest in the row before)
@@ -109,29 +101,20 @@ ALWAYS_INLINE void from_before(dist_t* __restrict row, const dist_t* before, Spa
   }
 }
 
-// to[x] = the least of from[x] and from[x +- i step] + i step, i = 1, 2, 3.
-// `far` < 128 bounds every value, so that far + step does not overflow.
-ALWAYS_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_t step, int64_t far) {
-  const auto s1 = static_cast<uint8_t>(step);
-  const auto s2 = static_cast<uint8_t>(2 * step < far ? 2 * step : step);
-  const auto s3 = static_cast<uint8_t>(3 * step < far ? 3 * step : step);
+// to[x] = the least of from[x] and from[x +- i step] + i step, i = 1 .. kSteps.
+template <int kSteps>
+ALWAYS_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_t step) {
+  const auto lesser = [](uint8_t a, uint8_t b) __attribute__((always_inline)) { return a < b ? a : b; };
+  const auto nearest = [&](int64_t x, int i) __attribute__((always_inline)) {
+    return static_cast<uint8_t>(lesser(from[x - i * step], from[x + i * step]) + i * step);
+  };
   for (int64_t block = span.first; block < span.last; block += kBlock) {
-    const auto nearest = [&](int64_t x, uint8_t s) __attribute__((always_inline)) {
-      return static_cast<uint8_t>((from[x - s] < from[x + s] ? from[x - s] : from[x + s]) + s);
-    };
-    if (s2 == s1) {
-#pragma omp simd
-      for (int64_t x = block; x < block + kBlock; ++x) {
-        const uint8_t a = nearest(x, s1);
-        to[x] = a < from[x] ? a : from[x];
-      }
-      continue;
-    }
 #pragma omp simd
     for (int64_t x = block; x < block + kBlock; ++x) {
-      const uint8_t a = nearest(x, s1), b = nearest(x, s2), c = nearest(x, s3);
-      const uint8_t least = a < b ? a : b, other = c < from[x] ? c : from[x];
-      to[x] = least < other ? least : other;
+      uint8_t least = lesser(from[x], nearest(x, 1));
+      if constexpr (kSteps >= 3) least = lesser(least, lesser(nearest(x, 2), nearest(x, 3)));
+      if constexpr (kSteps >= 4) least = lesser(least, nearest(x, 4));
+      to[x] = least;
     }
   }
 }
@@ -154,12 +137,12 @@ struct Distances {
 };
 
 // Chessboard distance to the nearest known pixel, at most `far`, of `count` rows: along each row, in steps that grow
-// fourfold; then from the row above, whose nearest three know of all that is nearer by way of it; then from below. Rows
-// without a hidden pixel are not written.
-template <typename mask_t>
-ALWAYS_INLINE void distances(const mask_t* mask, Distances& d, int64_t count, int64_t width, uint8_t far) {
+// fourfold; then from the row below, whose nearest three know of all that is nearer by way of it. What is left is
+// from_above, row after row. Rows without a hidden pixel are not written.
+template <typename value_t>
+ALWAYS_INLINE void distances(const value_t* mask, Distances& d, int64_t count, int64_t width, uint8_t far) {
   int64_t last = 1;
-  while (4 * last < far) last *= 4;
+  while (5 * last < far) last *= 4;
   for (int64_t top = 0; top < count; top += kTogether) {
     const int64_t n = std::min(kTogether, count - top);
     for (int64_t i = 0; i < n; ++i) {
@@ -170,7 +153,7 @@ ALWAYS_INLINE void distances(const mask_t* mask, Distances& d, int64_t count, in
       for (int64_t i = 0; i < n; ++i) {
         const Span span = d.spans[top + i];
         if (span.empty()) continue;
-        along_row((*from)[i], (*to)[i], span, step, far);
+        along_row<3>((*from)[i], (*to)[i], span, step);
         zero_beside((*to)[i], span, width);
       }
     }
@@ -179,20 +162,29 @@ ALWAYS_INLINE void distances(const mask_t* mask, Distances& d, int64_t count, in
       const Span span = d.spans[y];
       if (span.empty()) continue;
       uint8_t* row = d.rows[y];
-      along_row((*from)[i], row, span, last, far);
+      if (last == kMargin) {
+        along_row<1>((*from)[i], row, span, last);
+      } else if (4 * last < far) {
+        along_row<4>((*from)[i], row, span, last);
+      } else {
+        along_row<3>((*from)[i], row, span, last);
+      }
       std::fill(row, row + span.first, uint8_t(0));
       if (span.last < width) std::fill(row + span.last, row + width, uint8_t(0));
-      if (y > 0) from_before(row, d.row(y - 1), span);
     }
   }
   for (int64_t y = count - 2; y >= 0; --y) from_before(d.rows[y], d.row(y + 1), d.spans[y]);
 }
 
 INPAINTX_CLONES void distances8(const bool* m, Distances& d, int64_t n, int64_t w, uint8_t far) {
-  distances(m, d, n, w, far);
+  distances(reinterpret_cast<const uint8_t*>(m), d, n, w, far);
 }
 INPAINTX_CLONES void distances8(const float* m, Distances& d, int64_t n, int64_t w, uint8_t far) {
   distances(m, d, n, w, far);
+}
+
+INPAINTX_CLONES void from_above(Distances& d, int64_t y) {
+  if (y > 0) from_before(d.rows[y], d.row(y - 1), d.spans[y]);
 }
 
 // Past 8 bits a plain recurrence does.
@@ -275,7 +267,9 @@ void hard(const Map<mask_t>& m) {
       if (far < kTable) {
         if (!room) room.emplace(std::min(band + 2 * far, m.height), m.width, static_cast<uint8_t>(far));
         distances8(mask, *room, count, m.width, static_cast<uint8_t>(far));
+        for (int64_t y = first; y < top; ++y) from_above(*room, y - first);
         for (int64_t y = top; y < bottom; ++y) {
+          from_above(*room, y - first);
           const Span span = room->spans[y - first];
           const int64_t from = std::min(span.first, m.width), to = std::min(span.last, m.width);
           float* row = out + y * m.width;
