@@ -86,12 +86,18 @@ struct Block {
   int64_t row, column, taps;
 };
 
+// Blocks side by side in which no result is asked for.
+struct Run {
+  int64_t row, rows, column, end;
+};
+
 // Room for one tile's work.
 struct Room {
   std::vector<float> source, factors, straight;
   std::vector<int32_t> known;
   std::vector<SeenTap> taps;
   std::vector<Block> blocks;
+  std::vector<Run> skipped;
 };
 
 }  // namespace inpaintx::partial_conv

@@ -235,17 +235,24 @@ struct Worker : Tile {
 
   void correlate(const Phase& phase, int64_t b, int64_t top, int64_t left, int64_t rows, int64_t columns) const {
     Block* last = room.blocks.data();
+    Run* skipped = room.skipped.data();
     SeenTap* taps = room.taps.data();
     for (int64_t row = 0; row < rows; row += kHigh) {
       for (int64_t column = 0; column < columns; column += kWide) {
+        const int64_t high = std::min(kHigh, rows - row), wide = std::min(kWide, columns - column);
         bool any = false;
-        for (int64_t r = row; r < std::min(row + kHigh, rows); ++r) {
-          any = any || wanted(phase, b, top + r, left + column, std::min(kWide, columns - column));
+        for (int64_t r = row; r < row + high; ++r) any = any || wanted(phase, b, top + r, left + column, wide);
+        if (any) {
+          taps = list_taps(phase, row, column, taps);
+          *last++ = {row, column, taps - room.taps.data()};
+        } else if (column > 0 && skipped > room.skipped.data() && skipped[-1].end == column && skipped[-1].row == row) {
+          skipped[-1].end += wide;
+        } else {
+          *skipped++ = {row, high, column, column + wide};
         }
-        if (any) taps = list_taps(phase, row, column, taps);
-        *last++ = {row, column, taps - room.taps.data()};
       }
     }
+    clear(phase, b, top, left, skipped);
     const float* weight = phase.weight.data();
     for (int64_t channel = 0; channel < c.to.channels; channel += kWidth) {
       const SeenTap* tap = room.taps.data();
@@ -265,6 +272,27 @@ struct Worker : Tile {
         }
       }
       weight += static_cast<int64_t>(phase.taps.size()) * c.from.channels * kWidth;
+    }
+  }
+
+  // Zero where nothing is asked for, plane by plane.
+  void clear(const Phase& phase, int64_t b, int64_t top, int64_t left, const Run* end) const {
+    const int64_t planes = c.to.channels_last ? 1 : c.to.channels, together = c.to.channels_last ? c.to.channels : 1;
+    for (int64_t channel = 0; channel < planes; ++channel) {
+      for (const Run* run = room.skipped.data(); run < end; ++run) {
+        const int64_t x = (left + run->column) * c.spread[1] + phase.first[1], columns = run->end - run->column;
+        for (int64_t r = 0; r < run->rows; ++r) {
+          const int64_t y = (top + run->row + r) * c.spread[0] + phase.first[0];
+          float* to = c.result + c.to.at(b, channel, y, x);
+          if (c.spread[1] == 1) {
+            std::fill_n(to, columns * together, 0.0f);
+          } else if (together == 1) {
+            for (int64_t u = 0; u < columns; ++u) to[u * c.spread[1]] = 0.0f;
+          } else {
+            for (int64_t u = 0; u < columns; ++u) std::fill_n(to + u * c.spread[1] * together, together, 0.0f);
+          }
+        }
+      }
     }
   }
 

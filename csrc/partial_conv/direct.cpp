@@ -150,6 +150,7 @@ void run(Correlation& c, const F& weight) {
     room.straight.resize(p.seen[1]);
     room.known.resize(p.seen[0] * (p.seen[1] + 1));
     room.blocks.resize(p.blocks);
+    room.skipped.resize(p.blocks);
     room.taps.resize(room.blocks.size() * most_taps);
     tiles(c, p, begin, end, room);
   });
