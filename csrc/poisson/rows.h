@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "poisson/hierarchy.h"
 #include "poisson/math.h"
@@ -14,6 +15,7 @@
 #else
 #define POISSON_INLINE inline
 #endif
+#define POISSON_LAMBDA __attribute__((always_inline))
 
 namespace inpaintx::poisson {
 
@@ -209,21 +211,42 @@ POISSON_INLINE void row9_mixed(float* out, const float* v, const float* up, cons
   }
 }
 
+using Chunk = float __attribute__((vector_size(kChunk * sizeof(float))));
+POISSON_INLINE Chunk load(const float* from) {
+  Chunk chunk;
+  std::memcpy(&chunk, from, sizeof chunk);
+  return chunk;
+}
+POISSON_INLINE void store(float* to, const Chunk& chunk) { std::memcpy(to, &chunk, sizeof chunk); }
+
+// Eight values of two chunks side by side, from `first` on.
+template <int... i>
+POISSON_INLINE Chunk across(const Chunk& a, const Chunk& b, std::integer_sequence<int, i...>) {
+#if __has_builtin(__builtin_shufflevector)
+  return __builtin_shufflevector(a, b, i...);
+#else
+  return __builtin_shuffle(a, b, int32_t __attribute__((vector_size(sizeof(Chunk)))){i...});
+#endif
+}
+using FromLast = std::integer_sequence<int, 7, 8, 9, 10, 11, 12, 13, 14>;
+using FromSecond = std::integer_sequence<int, 1, 2, 3, 4, 5, 6, 7, 8>;
+static_assert(kChunk == 8);
+
+// A column gives its two neighbours the same, so that it is summed once for both: edge * v + corner * (up + down).
 template <int kChannels, bool kResidual>
 POISSON_INLINE void row9_uniform(float* out, const float* v, const float* up, const float* down, const float* rhs,
                                  int64_t jump, const Level& level, float omega, int n) {
-  const float edge = level.edge, corner = level.corner, inverse = level.inverse;
-  for (int j = 0; j < n; j += kChunk) {
-#pragma omp simd simdlen(8)
-    for (int i = j; i < j + kChunk; ++i) {
-#pragma GCC unroll 4
-      for (int c = 0; c < kChannels; ++c) {
-        const int64_t o = c * jump + i;
-        const float edges = (v[o - 1] + v[o + 1]) + (up[o] + down[o]);
-        const float corners = (up[o - 1] + up[o + 1]) + (down[o - 1] + down[o + 1]);
-        const float sum = edge * edges + corner * corners;
-        out[o] = kResidual ? residual9(v[o], rhs[o], inverse, sum) : relax9(v[o], rhs[o], inverse, sum, omega);
-      }
+  const float edge = level.edge, corner = level.corner, inverse = level.inverse, diagonal = 1 / inverse;
+  for (int c = 0; c < kChannels; ++c, out += jump, v += jump, up += jump, down += jump, rhs += jump) {
+    const auto beside = [&](int j, const Chunk& ends) POISSON_LAMBDA { return edge * load(v + j) + corner * ends; };
+    const auto ends = [&](int j) POISSON_LAMBDA { return load(up + j) + load(down + j); };
+    Chunk here_ends = ends(0), before = beside(-kChunk, ends(-kChunk)), here = beside(0, here_ends);
+    for (int j = 0; j < n; j += kChunk) {
+      const Chunk after_ends = ends(j + kChunk), after = beside(j + kChunk, after_ends);
+      const Chunk sum = edge * here_ends + (across(before, here, FromLast()) + across(here, after, FromSecond()));
+      const Chunk old = load(v + j), b = load(rhs + j);
+      store(out + j, kResidual ? b - (old - sum) * diagonal : old + omega * (b * inverse - old + sum));
+      before = here, here = after, here_ends = after_ends;
     }
   }
 }
