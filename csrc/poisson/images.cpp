@@ -77,6 +77,17 @@ inline __attribute__((always_inline)) void compose_span(T* __restrict out, const
     }
   }
 }
+// The same where all is hole.
+template <class T>
+inline __attribute__((always_inline)) void compose_uniform(T* __restrict out, const T* fill, const T* even,
+                                                           const T* odd, int n) {
+#pragma omp simd simdlen(8)
+  for (int i = 0; i < n / 2; ++i) {
+    out[2 * i] = fill[2 * i] + even[i];
+    out[2 * i + 1] = fill[2 * i + 1] + odd[i];
+  }
+  if (n % 2) out[n - 1] = fill[n - 1] + even[n / 2];
+}
 template <class T>
 inline __attribute__((always_inline)) void add_span(T* __restrict out, const T* fill, const float* v, int n) {
 #pragma omp simd
@@ -110,11 +121,11 @@ template void expect_rim(const Level&, int, int, const Planes<const double>&, co
 
 INPAINTX_CLONES void compose(float* out, const float* fill, const float* image, const float* even, const float* odd,
                              const uint8_t* m, int n) {
-  compose_span(out, fill, image, even, odd, m, n);
+  m ? compose_span(out, fill, image, even, odd, m, n) : compose_uniform(out, fill, even, odd, n);
 }
 INPAINTX_CLONES void compose(double* out, const double* fill, const double* image, const double* even,
                              const double* odd, const uint8_t* m, int n) {
-  compose_span(out, fill, image, even, odd, m, n);
+  m ? compose_span(out, fill, image, even, odd, m, n) : compose_uniform(out, fill, even, odd, n);
 }
 
 INPAINTX_CLONES void add(float* out, const float* fill, const float* v, int n) { add_span(out, fill, v, n); }

@@ -27,7 +27,7 @@ template <class T>
 void expect_rim(const Level& level, int y, int channels, const Planes<const T>& fill, const Planes<const T>& image);
 
 // out = fill + v in the hole, image elsewhere, on n pixels. v comes by its even and its odd columns; of v and m whole
-// chunks are read.
+// chunks are read. Without m all of it is hole.
 void compose(float* out, const float* fill, const float* image, const float* even, const float* odd, const uint8_t* m,
              int n);
 void compose(double* out, const double* fill, const double* image, const double* even, const double* odd,

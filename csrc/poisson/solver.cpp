@@ -276,7 +276,8 @@ Outcome Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> res
             add(out + x, from_fill + x, far.of(row, c, span), n);
           } else {
             const T* even = v.at(row, c, 0) + span.x0 / 2;
-            compose(out + x, from_fill + x, from_image + x, even, even + v.half, level.mask_row(row) + span.x0, n);
+            const uint8_t* m = span.uniform() ? nullptr : level.mask_row(row) + span.x0;
+            compose(out + x, from_fill + x, from_image + x, even, even + v.half, m, n);
           }
           done = x + n;
         }
