@@ -5,7 +5,6 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <utility>
 
 #include "poisson/hierarchy.h"
 #include "poisson/math.h"
@@ -15,7 +14,6 @@
 #else
 #define POISSON_INLINE inline
 #endif
-#define POISSON_LAMBDA __attribute__((always_inline))
 
 namespace inpaintx::poisson {
 
@@ -211,42 +209,41 @@ POISSON_INLINE void row9_mixed(float* out, const float* v, const float* up, cons
   }
 }
 
+// Eight floats in a register; kept in references, for by value a lesser processor would pass them otherwise.
 using Chunk = float __attribute__((vector_size(kChunk * sizeof(float))));
-POISSON_INLINE Chunk load(const float* from) {
-  Chunk chunk;
-  std::memcpy(&chunk, from, sizeof chunk);
-  return chunk;
-}
-POISSON_INLINE void store(float* to, const Chunk& chunk) { std::memcpy(to, &chunk, sizeof chunk); }
+using ChunkInMemory = float __attribute__((vector_size(kChunk * sizeof(float)), aligned(sizeof(float)), may_alias));
+static_assert(kChunk == 8);
+POISSON_INLINE const ChunkInMemory& chunk(const float* row) { return *reinterpret_cast<const ChunkInMemory*>(row); }
 
-// Eight values of two chunks side by side, from `first` on.
-template <int... i>
-POISSON_INLINE Chunk across(const Chunk& a, const Chunk& b, std::integer_sequence<int, i...>) {
+// The values left and right of those of `here`.
+POISSON_INLINE void shift(const Chunk& before, const Chunk& here, const Chunk& after, Chunk& left, Chunk& right) {
 #if __has_builtin(__builtin_shufflevector)
-  return __builtin_shufflevector(a, b, i...);
+  left = __builtin_shufflevector(before, here, 7, 8, 9, 10, 11, 12, 13, 14);
+  right = __builtin_shufflevector(here, after, 1, 2, 3, 4, 5, 6, 7, 8);
 #else
-  return __builtin_shuffle(a, b, int32_t __attribute__((vector_size(sizeof(Chunk)))){i...});
+  using Index = int32_t __attribute__((vector_size(sizeof(Chunk))));
+  left = __builtin_shuffle(before, here, Index{7, 8, 9, 10, 11, 12, 13, 14});
+  right = __builtin_shuffle(here, after, Index{1, 2, 3, 4, 5, 6, 7, 8});
 #endif
 }
-using FromLast = std::integer_sequence<int, 7, 8, 9, 10, 11, 12, 13, 14>;
-using FromSecond = std::integer_sequence<int, 1, 2, 3, 4, 5, 6, 7, 8>;
-static_assert(kChunk == 8);
 
-// A column gives its two neighbours the same, so that it is summed once for both: edge * v + corner * (up + down).
+// A column gives its two neighbours the same, edge * v + corner * (up + down), which is summed once for both.
 template <int kChannels, bool kResidual>
 POISSON_INLINE void row9_uniform(float* out, const float* v, const float* up, const float* down, const float* rhs,
                                  int64_t jump, const Level& level, float omega, int n) {
   const float edge = level.edge, corner = level.corner, inverse = level.inverse, diagonal = 1 / inverse;
   for (int c = 0; c < kChannels; ++c, out += jump, v += jump, up += jump, down += jump, rhs += jump) {
-    const auto beside = [&](int j, const Chunk& ends) POISSON_LAMBDA { return edge * load(v + j) + corner * ends; };
-    const auto ends = [&](int j) POISSON_LAMBDA { return load(up + j) + load(down + j); };
-    Chunk here_ends = ends(0), before = beside(-kChunk, ends(-kChunk)), here = beside(0, here_ends);
+    Chunk ends = chunk(up) + chunk(down), here = edge * chunk(v) + corner * ends;
+    Chunk before = edge * chunk(v - kChunk) + corner * (chunk(up - kChunk) + chunk(down - kChunk));
     for (int j = 0; j < n; j += kChunk) {
-      const Chunk after_ends = ends(j + kChunk), after = beside(j + kChunk, after_ends);
-      const Chunk sum = edge * here_ends + (across(before, here, FromLast()) + across(here, after, FromSecond()));
-      const Chunk old = load(v + j), b = load(rhs + j);
-      store(out + j, kResidual ? b - (old - sum) * diagonal : old + omega * (b * inverse - old + sum));
-      before = here, here = after, here_ends = after_ends;
+      const Chunk next_ends = chunk(up + j + kChunk) + chunk(down + j + kChunk);
+      const Chunk after = edge * chunk(v + j + kChunk) + corner * next_ends;
+      Chunk left, right;
+      shift(before, here, after, left, right);
+      const Chunk sum = edge * ends + (left + right), old = chunk(v + j), b = chunk(rhs + j);
+      const Chunk value = kResidual ? b - (old - sum) * diagonal : old + omega * (b * inverse - old + sum);
+      std::memcpy(out + j, &value, sizeof value);
+      before = here, here = after, ends = next_ends;
     }
   }
 }
