@@ -195,14 +195,24 @@ bool one_at_a_time(const Tensor& grad, const Tensor& x, const Tensor& weight) {
   return !on_cuda(x) && image >= std::max(kLeast, 4 * weight.numel());
 }
 
+// oneDNN's gradient of weights that see single pixels some way apart writes past its room where few channels lie last
+// (uxlfoundation/oneDNN#6035): such images are laid out as planes.
+bool last_is_unsafe(const Tensor& x, const Tensor& weight, at::IntArrayRef stride) {
+  constexpr int64_t kBlock = 16;  // channels that it takes at once, at most
+  return !on_cuda(x) && weight.size(2) * weight.size(3) == 1 && stride[0] * stride[1] > 1 && x.size(1) < kBlock;
+}
+
 // g' = g K/S;  dW from valid * x and g';  dx = valid * convT(g');  db = sum of g where S > 0
 std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& grad_, const Tensor& x_,
                                                                   const Tensor& mask_, const Tensor& ratio,
-                                                                  const Tensor& weight, at::IntArrayRef stride,
+                                                                  const Tensor& weight_, at::IntArrayRef stride,
                                                                   at::IntArrayRef padding, at::IntArrayRef dilation,
                                                                   std::array<bool, 3> wanted) {
   const c10::DeviceGuard guard(grad_.device());
-  const Tensor grad = grad_.contiguous(layout_of(grad_)), x = x_.contiguous(layout_of(x_)), mask = readable(mask_);
+  const bool planes = wanted[1] && last_is_unsafe(x_, weight_, stride);
+  const Tensor weight = planes ? weight_.flatten().view(weight_.sizes()) : weight_;
+  const Tensor grad = grad_.contiguous(planes ? at::MemoryFormat::Contiguous : layout_of(grad_));
+  const Tensor x = x_.contiguous(planes ? at::MemoryFormat::Contiguous : layout_of(x_)), mask = readable(mask_);
   const int64_t batch = x.size(0), size = batch > 1 && one_at_a_time(grad, x, weight) ? 1 : batch;
   const bool whole = size == batch;
   Tensor grad_x, grad_weight, grad_bias;
@@ -249,8 +259,9 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
     if (wanted[1]) add(grad_weight, weight_part);
     if (wanted[2]) add(grad_bias, bias_part);
   }
-  if (wanted[1]) grad_weight = grad_weight.to(weight.scalar_type()).contiguous(layout_of(weight));
+  if (wanted[1]) grad_weight = grad_weight.to(weight.scalar_type()).contiguous(layout_of(weight_));
   if (wanted[2]) grad_bias = grad_bias.to(weight.scalar_type());
+  if (planes && grad_x.defined()) grad_x = grad_x.contiguous(layout_of(x_));
   return {grad_x, grad_weight, grad_bias};
 }
 

@@ -214,6 +214,25 @@ def test_strided_and_expanded_inputs(device):
     agree(partial_conv2d(a, mask, weight)[0], partial_conv2d_ref(a, mask, weight)[0], torch.float32)
 
 
+@pytest.mark.parametrize("weight_last", [False, True])
+def test_strided_points_of_few_channels_last(weight_last):
+    """The library's own gradient of such weights writes past its room (oneDNN issue 6035)."""
+    torch.manual_seed(0)
+    x, mask, weight = torch.randn(2, 10, 66, 120), (torch.rand(2, 1, 66, 120) < 0.4).float(), torch.randn(11, 10, 1, 1)
+    last = torch.channels_last
+    leaves = [x.to(memory_format=last), weight.to(memory_format=last) if weight_last else weight]
+    leaves = [t.requires_grad_() for t in leaves]
+    for _ in range(20):
+        y = partial_conv2d(leaves[0], mask, leaves[1], stride=2)[0]
+        got = torch.autograd.grad(y, leaves, torch.ones_like(y))
+    leaves = [t.double().requires_grad_() for t in (x, weight)]
+    y = partial_conv2d_ref(leaves[0], mask, leaves[1], stride=2)[0]
+    torch.testing.assert_close(
+        got, torch.autograd.grad(y, leaves, torch.ones_like(y)), check_dtype=False, atol=1e-3, rtol=1e-4
+    )
+    assert got[0].is_contiguous(memory_format=last)
+
+
 def test_channels_last_stays():
     x, mask, weight, bias = case(into=8, out=8)
     y, _ = partial_conv2d(x.to(memory_format=torch.channels_last), mask, weight, bias)
