@@ -102,6 +102,7 @@ ALWAYS_INLINE void from_before(dist_t* __restrict row, const dist_t* before, Spa
 }
 
 // to[x] = the least of from[x] and from[x +- i step] + i step, i = 1 .. kSteps.
+// Values are below 128 and steps at most 64: nothing overflows.
 template <int kSteps>
 ALWAYS_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_t step) {
   const auto lesser = [](uint8_t a, uint8_t b) __attribute__((always_inline)) { return a < b ? a : b; };
