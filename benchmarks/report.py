@@ -82,33 +82,51 @@ def table(benchmarks):
             own = ""
 
 
+def case_of(name, benchmark):
+    """What a point of a plot shares with those that it is joined to: all but the threads and what makes the size."""
+    params = {k: v for k, v in (benchmark.get("params") or {}).items() if k not in ("threads", "side", "name")}
+    values = (re.sub(r"UNSERIALIZABLE\[torch\.(.*)\]", r"\1", str(value)) for value in params.values())
+    return " ".join([name.split("[")[0].removeprefix("test_"), *values])
+
+
 def plot(op, benchmarks, path):
-    """Time against size on log-log axes, of the most threads in the run: ours and each peer."""
+    """Time against size on log-log axes, of the most threads in the run: parties by colour, cases by mark."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
 
     series = defaultdict(list)
+    named = set()  # cases of shapes that differ in more than size: points alone
     threads = {name: int(found[1]) if (found := re.search(r"threads(\d+)", name)) else 0 for name in benchmarks}
     for name, b in benchmarks.items():
         if 0 < threads[name] < max(threads.values()):
             continue
-        case = name.split("[")[0].removeprefix("test_")
         size = b["extra_info"].get("size")
         if not size:
             continue
-        series[f"ours, {case}"].append((size, b["stats"]["median"]))
+        case = case_of(name, b)
+        if "name" in (b.get("params") or {}):
+            named.add(case)
+        series["ours", case].append((size, b["stats"]["median"]))
         for peer, seen in b["extra_info"].get("peers", {}).items():
-            series[f"{peer}, {case}"].append((size, seen["median"]))
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    for label, points in sorted(series.items()):
-        ours = label.startswith("ours")
+            series[peer, case].append((size, seen["median"]))
+    parties = sorted({party for party, _ in series}, key=lambda party: (party != "ours", party))
+    cases = sorted({case for _, case in series})
+    colour = {party: f"C{i}" for i, party in enumerate(parties)}
+    mark = {case: "os^Dv<>pP*Xd"[i % 12] for i, case in enumerate(cases)}
+    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    for (party, case), points in sorted(series.items(), reverse=True):
         xs, ys = zip(*sorted(points), strict=True)
-        axes.plot(xs, ys, "o" if len(set(xs)) < 2 else "o-", label=label, lw=2 if ours else 1, alpha=1 if ours else 0.6)
+        ours = party == "ours"
+        style = {"marker": mark[case], "color": colour[party], "lw": 2 if ours else 1, "alpha": 1 if ours else 0.6}
+        axes.plot(xs, ys, ls="" if case in named or len(set(xs)) < 2 else "-", **style)
     axes.set(xscale="log", yscale="log", xlabel="size (pixels or elements)", ylabel="median seconds", title=op)
     axes.grid(True, which="both", alpha=0.2)
-    axes.legend(fontsize=7)
+    shown = [Line2D([], [], color=colour[party], lw=2, label=party) for party in parties]
+    shown += [Line2D([], [], color="grey", marker=mark[case], ls="", label=case) for case in cases]
+    figure.legend(handles=shown, loc="outside right upper", fontsize=7)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
