@@ -199,7 +199,7 @@ bool one_at_a_time(const Tensor& grad, const Tensor& x, const Tensor& weight) {
 // (uxlfoundation/oneDNN#6035): such images are laid out as planes.
 bool last_is_unsafe(const Tensor& x, const Tensor& weight, at::IntArrayRef stride) {
   constexpr int64_t kBlock = 16;  // channels that it takes at once, at most
-  return !on_cuda(x) && weight.size(2) * weight.size(3) == 1 && stride[0] * stride[1] > 1 && x.size(1) < kBlock;
+  return x.is_cpu() && weight.size(2) * weight.size(3) == 1 && stride[0] * stride[1] > 1 && x.size(1) < kBlock;
 }
 
 // g' = g K/S;  dW from valid * x and g';  dx = valid * convT(g');  db = sum of g where S > 0
