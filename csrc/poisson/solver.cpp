@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kRowValues = 3 << 12;
 int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues / width, 1, 4)); }
 
-// So many cycles bring the error down to some tenths of a grey level; thinned grids add a quarter at most.
+// So many cycles bring the error down to some tenths of a grey level; thinned grids add a quarter at worst.
 constexpr int kThinCycles = 2;
 constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
 

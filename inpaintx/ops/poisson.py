@@ -57,9 +57,9 @@ def poisson_blend(
     are computed in float32. Gradients reach ``fill`` and ``image`` through the adjoint equation, solved to ``tol``.
     On the CPU, where most of a large hole is far (16 pixels and more) from its rim, the first two cycles have no
     unknowns of their own there: the solution is smooth and is interpolated from coarser grids. On images as smooth as
-    photographs two such cycles end mostly a hundredth, at most a quarter of a grey level of 255 further off. Further
-    cycles work on every pixel, and ``tol`` is held against the residual of every pixel, so only what ``max_iter=1``
-    or ``2`` ends is left so.
+    photographs two such cycles end mostly a hundredth of a grey level of 255 further off, and a quarter in the worst of
+    the holes that were measured. Further cycles work on every pixel, and ``tol`` is held against the residual of every
+    pixel, so only what ``max_iter=1`` or ``2`` ends is left so.
     The result does not depend on the number of threads, nor on the other images of the batch. On CUDA the number of
     cycles is fixed by ``tol`` and ``max_iter`` beforehand, each taken to divide the residual by four, so that nothing
     waits for the device and a CUDA graph can capture the call; a photo with hardly a known pixel then ends less exact.
