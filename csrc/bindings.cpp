@@ -4,8 +4,8 @@
 
 #include <array>
 
+#include "common/level.h"
 #include "ops.h"
-#include "partial_conv/direct.h"
 
 namespace py = pybind11;
 using at::Tensor;
@@ -36,7 +36,7 @@ py::dict build_info() {
   info["cpu"] = "baseline";
 #endif
   // what runs of it, ATEN_CPU_CAPABILITY regarded
-  const int level = inpaintx::partial_conv::direct_level();
+  const int level = inpaintx::cpu_level();
   info["own_convolution"] = level == 4 ? "avx512" : level == 3 ? "avx2" : "none";
   return info;
 }
@@ -53,6 +53,12 @@ PYBIND11_MODULE(_C, m) {
       [](const Tensor& x, const Tensor& mask, const Tensor& weight, const std::optional<Tensor>& bias, Pair stride,
          Pair padding, Pair dilation, bool scale_by_sum) {
         return inpaintx::ops::partial_conv2d(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+      },
+      release);
+  m.def(
+      "conv3x3",
+      [](const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias, Pair padding) {
+        return inpaintx::ops::conv3x3(x, weight, bias, padding);
       },
       release);
   m.def("spd_map", &inpaintx::ops::spd_map, release);

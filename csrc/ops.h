@@ -15,6 +15,10 @@ std::tuple<at::Tensor, at::Tensor> partial_conv2d(const at::Tensor& x, const at:
                                                   const std::optional<at::Tensor>& bias, at::IntArrayRef stride,
                                                   at::IntArrayRef padding, at::IntArrayRef dilation, bool scale_by_sum);
 
+// x [B,Cin,H,W], weight [Cout,Cin,3,3], bias [Cout] -> y [B,Cout,Ho,Wo]
+at::Tensor conv3x3(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                   at::IntArrayRef padding);
+
 // mask [B,1,H,W] -> P [B,1,H,W] float32
 at::Tensor spd_map(const at::Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze);
 

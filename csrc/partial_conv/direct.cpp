@@ -1,13 +1,11 @@
 #include "partial_conv/direct.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/Version.h>
 
 #include <algorithm>
-#include <string>
 #include <vector>
 
-#include "common/simd.h"
+#include "common/level.h"
 #include "partial_conv/correlation.h"
 #include "partial_conv/math.h"
 
@@ -38,24 +36,10 @@ constexpr int64_t kTile = 1 << 19;     // of sources, in floats
 constexpr int64_t kLeastWidth = 32, kStride = 4;
 constexpr int64_t kGrain = 1 << 15;  // weights below which a second thread costs more than it saves
 
-// The x86-64 level of what is compiled above that this processor runs, or 0. ATEN_CPU_CAPABILITY lowers it, as torch's.
-int level() {
-#ifdef INPAINTX_LEVELS
-  static const int found = [] {
-    const std::string allowed = at::get_cpu_capability();
-    if (allowed == "AVX512" && __builtin_cpu_supports("x86-64-v4")) return 4;
-    return (allowed == "AVX512" || allowed == "AVX2") && __builtin_cpu_supports("x86-64-v3") ? 3 : 0;
-  }();
-  return found;
-#else
-  return 0;
-#endif
-}
-
 template <typename F>
 Plan plan(const Correlation& c, const F& compact) {
 #ifdef INPAINTX_LEVELS
-  return level() == 4 ? v4::plan(c, compact) : v3::plan(c, compact);
+  return cpu_level() == 4 ? v4::plan(c, compact) : v3::plan(c, compact);
 #else
   TORCH_INTERNAL_ASSERT(false, "direct_pays() says no");
 #endif
@@ -63,7 +47,7 @@ Plan plan(const Correlation& c, const F& compact) {
 
 void tiles(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Room& room) {
 #ifdef INPAINTX_LEVELS
-  level() == 4 ? v4::tiles(c, p, begin, end, room) : v3::tiles(c, p, begin, end, room);
+  cpu_level() == 4 ? v4::tiles(c, p, begin, end, room) : v3::tiles(c, p, begin, end, room);
 #else
   TORCH_INTERNAL_ASSERT(false, "direct_pays() says no");
 #endif
@@ -158,10 +142,8 @@ void run(Correlation& c, const F& weight) {
 
 }  // namespace
 
-int direct_level() { return level(); }
-
 bool direct_pays(const at::Tensor& x, const at::Tensor& weight, const Window& w) {
-  if (level() == 0 || x.scalar_type() != at::kFloat || x.numel() == 0 || weight.numel() == 0) return false;
+  if (cpu_level() == 0 || x.scalar_type() != at::kFloat || x.numel() == 0 || weight.numel() == 0) return false;
   if (w.stride[0] > kStride || w.stride[1] > kStride || w.out_width < kLeastWidth) return false;
   const int64_t high = w.stride[0] + w.kernel[0] * w.dilation[0];  // of the sources of the least tile
   const int64_t wide = w.stride[1] * std::min(w.out_width, kTileColumns) + w.kernel[1] * w.dilation[1];

@@ -10,9 +10,6 @@
 
 namespace inpaintx::partial_conv {
 
-// The level of x86-64 that it is compiled for and that is used here, 4 (AVX-512) or 3 (AVX2); 0: it is not there.
-int direct_level();
-
 // Whether it is there for this processor, dtype and shape. Depends on no mask and no number of threads.
 bool direct_pays(const at::Tensor& x, const at::Tensor& weight, const Window& window);
 

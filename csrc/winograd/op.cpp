@@ -1,0 +1,176 @@
+// conv3x3: schema, checks, autograd, autocast. Where winograd.h does not pay, the convolution is ATen's.
+#include <ATen/autocast_mode.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include "common/autograd.h"
+#include "ops.h"
+#include "winograd/winograd.h"
+
+namespace inpaintx::ops {
+namespace {
+
+using at::Tensor;
+using OptionalTensor = std::optional<Tensor>;
+using Gradients = std::tuple<Tensor, Tensor, Tensor>;
+
+void check(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, at::IntArrayRef padding) {
+  TORCH_CHECK_VALUE(x.dim() == 4, "conv3x3: x must have shape [B,Cin,H,W], got ", x.sizes());
+  TORCH_CHECK_VALUE(at::isFloatingType(x.scalar_type()), "conv3x3: x must be floating point, got ", x.scalar_type());
+  TORCH_CHECK_VALUE(weight.dim() == 4 && weight.size(1) == x.size(1) && weight.size(2) == 3 && weight.size(3) == 3,
+                    "conv3x3: weight must have shape [Cout,Cin,3,3] with Cin = ", x.size(1), " as x has, got ",
+                    weight.sizes());
+  const auto like_x = [&](const char* name, const Tensor& t) {
+    TORCH_CHECK_VALUE(t.scalar_type() == x.scalar_type() && t.device() == x.device(), "conv3x3: ", name,
+                      " must have dtype and device of x, ", x.scalar_type(), " ", x.device(), ", got ", t.scalar_type(),
+                      " ", t.device());
+  };
+  like_x("weight", weight);
+  if (bias) {
+    like_x("bias", *bias);
+    TORCH_CHECK_VALUE(bias->dim() == 1 && bias->size(0) == weight.size(0), "conv3x3: bias must have shape [",
+                      weight.size(0), "], got ", bias->sizes());
+  }
+  TORCH_CHECK_VALUE(padding.size() == 2 && padding[0] >= 0 && padding[1] >= 0,
+                    "conv3x3: padding must be two integers that are not negative, got ", padding);
+  constexpr int64_t kMost = int64_t(1) << 30;  // far beyond any image, and no sum of them overflows
+  for (int axis : {0, 1}) {
+    TORCH_CHECK_VALUE(padding[axis] < kMost && x.size(2 + axis) + 2 * padding[axis] >= 3,
+                      "conv3x3: the padded x must have 3 x 3 pixels or more, got ", x.sizes(), " with padding ",
+                      padding);
+  }
+}
+
+at::MemoryFormat layout_of(const Tensor& x) {
+  const bool last = !x.is_contiguous() && x.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
+  return last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
+Tensor conv3x3_native(const Tensor& x_, const Tensor& weight, const OptionalTensor& bias, at::IntArrayRef padding) {
+  check(x_, weight, bias, padding);
+  const auto layout = layout_of(x_);
+  const Tensor x = x_.contiguous(layout);
+  if (!winograd::pays(x, weight, padding)) return at::conv2d(x, weight, bias, 1, padding).contiguous(layout);
+  return winograd::forward(x, weight, bias ? bias->contiguous() : Tensor(), padding);
+}
+
+Gradients conv3x3_backward_native(const Tensor& grad_, const Tensor& x_, const Tensor& weight, at::IntArrayRef padding,
+                                  std::array<bool, 3> wanted) {
+  const auto layout = layout_of(x_);
+  const Tensor grad = grad_.contiguous(layout), x = x_.contiguous(layout);
+  Tensor grad_x, grad_weight, grad_bias;
+  if (wanted[0] && winograd::grad_x_pays(grad, weight, padding)) {
+    grad_x = winograd::grad_x(grad, weight, padding);
+    wanted[0] = false;
+  }
+  if (wanted[1] && winograd::grad_weight_pays(grad, x, padding)) {
+    grad_weight = winograd::grad_weight(grad, x, padding);
+    wanted[1] = false;
+  }
+  if (wanted[2]) {
+    grad_bias = grad.sum({0, 2, 3});
+    wanted[2] = false;
+  }
+  if (wanted[0] || wanted[1]) {
+    const auto [by_x, by_weight, none] =
+        at::convolution_backward(grad, x, weight, at::nullopt, {1, 1}, padding, {1, 1}, false, {0, 0}, 1, wanted);
+    if (wanted[0]) grad_x = by_x.contiguous(layout);
+    if (wanted[1]) grad_weight = by_weight.contiguous();
+  }
+  return {grad_x, grad_weight, grad_bias};
+}
+
+Tensor forward_op(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, at::IntArrayRef padding) {
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::conv3x3", "").typed<decltype(conv3x3_native)>();
+  return op.call(x, weight, bias, padding);
+}
+
+Gradients backward_op(const Tensor& grad, const Tensor& x, const Tensor& weight, at::IntArrayRef padding,
+                      std::array<bool, 3> wanted) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("inpaintx::conv3x3_backward", "")
+                             .typed<decltype(conv3x3_backward_native)>();
+  return op.call(grad, x, weight, padding, wanted);
+}
+
+class Conv3x3Function : public torch::autograd::Function<Conv3x3Function> {
+ public:
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& weight,
+                        const OptionalTensor& bias, at::IntArrayRef padding) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    ctx->save_for_backward({x, weight});
+    ctx->set_materialize_grads(false);
+    ctx->saved_data["padding"] = padding.vec();
+    ctx->saved_data["bias"] = bias.has_value();
+    return forward_op(x, weight, bias, padding);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    torch::autograd::variable_list result(4);
+    if (!grads[0].defined()) return result;
+    const auto saved = ctx->get_saved_variables();
+    const auto padding = ctx->saved_data["padding"].toIntVector();
+    const std::array<bool, 3> wanted{ctx->needs_input_grad(0), ctx->needs_input_grad(1),
+                                     ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(2)};
+    std::tie(result[0], result[1], result[2]) = backward_op(grads[0], saved[0], saved[1], padding, wanted);
+    return result;
+  }
+};
+
+Tensor conv3x3_autograd(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, at::IntArrayRef padding) {
+  if (without_gradient(x, weight, bias)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return forward_op(x, weight, bias, padding);
+  }
+  return Conv3x3Function::apply(x, weight, bias, padding);
+}
+
+// Gradients of gradients, as penalties on a critic's take them, are ATen's.
+Gradients conv3x3_backward_autograd(const Tensor& grad, const Tensor& x, const Tensor& weight, at::IntArrayRef padding,
+                                    std::array<bool, 3> wanted) {
+  if (without_gradient(grad, x, weight)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return backward_op(grad, x, weight, padding, wanted);
+  }
+  return at::convolution_backward(grad, x, weight, at::IntArrayRef{weight.sym_size(0).expect_int()}, {1, 1}, padding,
+                                  {1, 1}, false, {0, 0}, 1, wanted);
+}
+
+Tensor conv3x3_autocast(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, at::IntArrayRef padding) {
+  constexpr auto device = c10::DeviceType::CPU;
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
+      at::autocast::get_autocast_dispatch_key_from_device_type(device));
+  const auto lower = at::autocast::get_lower_precision_fp_from_device_type(device);
+  return forward_op(at::autocast::cached_cast(lower, x, device), at::autocast::cached_cast(lower, weight, device),
+                    at::autocast::cached_cast(lower, bias, device), padding);
+}
+
+}  // namespace
+
+Tensor conv3x3(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, at::IntArrayRef padding) {
+  return forward_op(x, weight, bias, padding);
+}
+
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def("conv3x3(Tensor x, Tensor weight, Tensor? bias, int[2] padding) -> Tensor");
+  m.def(
+      "conv3x3_backward(Tensor grad, Tensor x, Tensor weight, int[2] padding, bool[3] wanted) "
+      "-> (Tensor, Tensor, Tensor)");
+}
+TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {
+  m.impl("conv3x3", conv3x3_native);
+  m.impl("conv3x3_backward", conv3x3_backward_native);
+}
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
+  m.impl("conv3x3", conv3x3_autograd);
+  m.impl("conv3x3_backward", conv3x3_backward_autograd);
+}
+TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("conv3x3", conv3x3_autocast); }
+
+}  // namespace inpaintx::ops

@@ -1,0 +1,306 @@
+#include "winograd/winograd.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
+#include "common/fresh.h"
+#include "common/level.h"
+#include "common/work_memory.h"
+#include "winograd/picture.h"
+
+namespace inpaintx::winograd {
+
+#ifdef INPAINTX_LEVELS
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
+namespace v4 {
+constexpr int64_t kLanes = 16, kRows = 14;
+#include "winograd/transforms.h"
+}  // namespace v4
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+namespace v3 {
+constexpr int64_t kLanes = 8, kRows = 6;
+#include "winograd/transforms.h"
+}  // namespace v3
+#pragma GCC pop_options
+#endif
+
+namespace {
+
+using at::Tensor;
+
+constexpr int64_t kOwn = 1 << 17;          // floats: of the sources' terms that a thread takes through at a time
+constexpr int64_t kShared = 1 << 20;       // floats: of the terms that all threads sum up at a time
+constexpr int64_t kFewTiles = 64;          // up to here, transforming weights is what takes time
+constexpr int64_t kManyWeights = 8 << 20;  // floats: of terms that are not kept
+constexpr int64_t kGrain = 1 << 13;        // values below which a second thread costs more than it saves
+
+// What runs here, or null.
+const Kernels* kernels() {
+#ifdef INPAINTX_LEVELS
+  return cpu_level() == 4 ? &v4::kKernels : cpu_level() == 3 ? &v3::kKernels : nullptr;
+#else
+  return nullptr;
+#endif
+}
+
+int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
+int64_t round_up(int64_t n, int64_t to) { return divide_up(n, to) * to; }
+int64_t panel() { return 2 * kernels()->lanes; }
+
+template <typename T>
+Picture<T> picture(const Tensor& x, T* data, int64_t lead_y = 0, int64_t lead_x = 0) {
+  return {data, x.size(1), x.size(2), x.size(3), !x.is_contiguous(), {lead_y, lead_x}};
+}
+
+struct Grid {
+  int64_t batch, down, across;
+  explicit Grid(const Tensor& y)
+      : batch(y.size(0)), down(divide_up(y.size(2), kTile)), across(divide_up(y.size(3), kTile)) {}
+  int64_t tiles() const { return batch * down * across; }
+  // f(segment) for those of the tiles [begin, end); the first that is worked on is `first`
+  template <typename F>
+  void each(int64_t first, int64_t begin, int64_t end, const F& f) const {
+    for (int64_t t = begin; t < end;) {
+      const int64_t x = t % across, count = std::min({kSegment, across - x, end - t});
+      f(Segment{t / across / down, t / across % down, x, count, t - first});
+      t += count;
+    }
+  }
+  // f(segment, channel) for them and each vector of channels, by all threads
+  template <typename F>
+  void all(int64_t begin, int64_t end, int64_t channels, const F& f) const {
+    constexpr int64_t kPart = 64;  // tiles
+    const int64_t lanes = kernels()->lanes, parts = divide_up(end - begin, kPart);
+    const int64_t grain = 1 + kGrain / (kTerms * lanes * std::min(kPart, end - begin));
+    at::parallel_for(0, divide_up(channels, lanes) * parts, grain, [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; ++i) {
+        const int64_t t = begin + i % parts * kPart;
+        each(begin, t, std::min(t + kPart, end), [&](const Segment& s) { f(s, i / parts * lanes); });
+      }
+    });
+  }
+};
+
+// As many parts of equal size as it takes for none to be larger than `most`.
+int64_t even(int64_t total, int64_t most) { return divide_up(total, divide_up(total, std::max<int64_t>(most, 1))); }
+
+// Memory for terms. Neither terms nor tiles begin on the same lines of the cache.
+struct Layout {
+  int64_t tiles, pitch, term;
+  Layout(int64_t tiles, int64_t channels)
+      : tiles(tiles), pitch(round_up(channels, panel()) + kernels()->lanes), term(tiles * pitch + kernels()->lanes) {}
+  int64_t floats() const { return kTerms * term; }
+  Terms<float> by_tile(float* data) const { return {data, term, pitch, panel()}; }
+  Terms<float> by_panel(float* data) const { return {data, term, panel(), tiles * panel()}; }
+};
+
+// A gradient of x is a correlation with rotated windows.
+struct Weights {
+  const Tensor values;  // [outs, ins, 3, 3]
+  bool rotated;
+  int64_t from() const { return values.size(rotated ? 0 : 1); }
+  int64_t to() const { return values.size(rotated ? 1 : 0); }
+  // Of a panel from `result`, and `count` sources.
+  void terms(int64_t result, int64_t source, int64_t count, float* out, int64_t term) const {
+    const float *data = values.const_data_ptr<float>(), *end = data + values.numel();
+    const int64_t apart = values.size(1) * 9;
+    data += rotated ? source * apart + result * 9 : result * apart + source * 9;
+    kernels()->weight_terms(data, apart, rotated, std::min(panel(), to() - result), count, end, out, term);
+  }
+};
+
+struct Correlation {
+  Picture<const float> source;
+  Picture<float> result;
+  Grid grid;
+  Weights weights;
+  const float* bias;
+
+  int64_t panels() const { return divide_up(weights.to(), panel()); }
+
+  void write(int64_t p, int64_t begin, int64_t end, const float* sums, int64_t term) const {
+    for (int64_t channel = p * panel(); channel < std::min((p + 1) * panel(), weights.to());
+         channel += kernels()->lanes) {
+      grid.each(begin, begin, end, [&](const Segment& s) { kernels()->results(result, s, channel, sums, term, bias); });
+    }
+  }
+
+  // Each thread takes some tiles through, with all weights.
+  void by_tiles() const {
+    const int64_t from = weights.from(), channels = round_up(from, panel());
+    const int64_t rows = kernels()->rows;
+    const int64_t together = std::min(grid.tiles(), std::max<int64_t>(kOwn / (kTerms * channels) / rows, 1) * rows);
+    const Layout sources(together, from), sums(together, panel());
+    const int64_t term = from * panel() + kernels()->lanes;
+    const int64_t chunks = divide_up(grid.tiles(), together), each = sources.floats() + sums.floats();
+    const WorkMemory weight_memory(panels() * kTerms * term * sizeof(float), false);
+    const WorkMemory memory(each * at::get_num_threads() * sizeof(float), false);
+    float* const terms = weight_memory.as<float>();
+    constexpr int64_t kPart = 64;
+    const int64_t parts = divide_up(from, kPart);
+    at::parallel_for(0, panels() * parts, 1 + kGrain / (kTerms * kPart * panel()), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t p = i / parts, s = i % parts * kPart;
+        weights.terms(p * panel(), s, std::min(kPart, from - s), terms + p * kTerms * term + s * panel(), term);
+      }
+    });
+    at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+      float* const seen = memory.as<float>() + each * at::get_thread_num();
+      float* const sum = seen + sources.floats();
+      for (int64_t t = begin * together; t < std::min(end * together, grid.tiles()); t += together) {
+        const int64_t tiles = std::min(together, grid.tiles() - t);
+        for (int64_t c = 0; c < from; c += kernels()->lanes) {
+          grid.each(t, t, t + tiles,
+                    [&](const Segment& s) { kernels()->source_terms(source, s, c, sources.by_tile(seen)); });
+        }
+        for (int64_t p = 0; p < panels(); ++p) {
+          for (int64_t i = 0; i < kTerms; ++i) {
+            kernels()->multiply({seen + i * sources.term, sources.pitch, 1, terms + (p * kTerms + i) * term, panel(),
+                                 sum + i * sums.term, panel(), tiles, from, false});
+          }
+          write(p, t, t + tiles, sum, sums.term);
+        }
+      }
+    });
+  }
+
+  // Each thread takes some weights through, with all tiles.
+  void by_weights() const {
+    constexpr int64_t kMost = 128, kPart = 96;  // tiles and sources at a time
+    const int64_t from = weights.from(), together = even(grid.tiles(), kMost), part = std::min(from, kPart);
+    const int64_t term = part * panel() + kernels()->lanes;
+    const Layout sources(together, from), sums(together, panel());
+    const int64_t each = kTerms * term + sums.floats();
+    const WorkMemory source_memory(sources.floats() * sizeof(float), false);
+    const WorkMemory memory(each * at::get_num_threads() * sizeof(float), false);
+    float* const seen = source_memory.as<float>();
+    for (int64_t t = 0; t < grid.tiles(); t += together) {
+      const int64_t tiles = std::min(together, grid.tiles() - t);
+      grid.all(t, t + tiles, from, [&](const Segment& s, int64_t channel) {
+        kernels()->source_terms(source, s, channel, sources.by_tile(seen));
+      });
+      at::parallel_for(0, panels(), 1, [&](int64_t begin, int64_t end) {
+        float* const terms = memory.as<float>() + each * at::get_thread_num();
+        float* const sum = terms + kTerms * term;
+        for (int64_t p = begin; p < end; ++p) {
+          for (int64_t c = 0; c < from; c += part) {
+            const int64_t count = std::min(part, from - c);
+            weights.terms(p * panel(), c, count, terms, term);
+            for (int64_t i = 0; i < kTerms; ++i) {
+              kernels()->multiply({seen + i * sources.term + c, sources.pitch, 1, terms + i * term, panel(),
+                                   sum + i * sums.term, panel(), tiles, count, c > 0});
+            }
+          }
+          write(p, t, t + tiles, sum, sums.term);
+        }
+      });
+    }
+  }
+};
+
+Tensor correlate(const Tensor& x, const Tensor& weight, const Tensor& bias, bool rotated, int64_t lead_y,
+                 int64_t lead_x) {
+  const Weights weights{weight.contiguous(), rotated};
+  const Tensor y =
+      fresh(at::empty({x.size(0), weights.to(), x.size(2) + 2 * lead_y - 2, x.size(3) + 2 * lead_x - 2}, x.options(),
+                      x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast));
+  const Correlation c{picture(x, x.const_data_ptr<float>(), lead_y, lead_x), picture(y, y.mutable_data_ptr<float>()),
+                      Grid(y), weights, bias.defined() ? bias.const_data_ptr<float>() : nullptr};
+  const bool many = kTerms * weights.from() * weights.to() > kManyWeights;
+  many || c.grid.tiles() <= kFewTiles ? c.by_weights() : c.by_tiles();
+  return y;
+}
+
+bool fits(const Tensor& x, int64_t lead_y, int64_t lead_x) {
+  return kernels() && x.is_cpu() && x.scalar_type() == at::kFloat && x.numel() > 0 && std::min(lead_y, lead_x) >= 0 &&
+         std::max(lead_y, lead_x) <= 2;
+}
+
+bool correlation_pays(const Tensor& x, int64_t to, int64_t lead_y, int64_t lead_x) {
+  constexpr int64_t kFewest = 4;  // tiles
+  if (!fits(x, lead_y, lead_x)) return false;
+  const int64_t from = x.size(1), height = x.size(2) + 2 * lead_y - 2, width = x.size(3) + 2 * lead_x - 2;
+  const int64_t tiles = x.size(0) * divide_up(height, kTile) * divide_up(width, kTile);
+  const int64_t less = std::min(from, to), more = std::max(from, to);
+  return less >= 16 && more >= (less < 32 ? 64 : 32) && tiles >= kFewest &&
+         tiles * kTile * kTile <= 2 * x.size(0) * height * width;
+}
+
+}  // namespace
+
+bool pays(const Tensor& x, const Tensor& weight, at::IntArrayRef padding) {
+  return correlation_pays(x, weight.size(0), padding[0], padding[1]);
+}
+
+bool grad_x_pays(const Tensor& grad, const Tensor& weight, at::IntArrayRef padding) {
+  return correlation_pays(grad, weight.size(1), 2 - padding[0], 2 - padding[1]);
+}
+
+bool grad_weight_pays(const Tensor& grad, const Tensor& x, at::IntArrayRef padding) {
+  constexpr int64_t kFewest = 32;  // tiles: with less, what is left are the transforms of the weights' gradient
+  return fits(x, padding[0], padding[1]) && std::min(x.size(1), grad.size(1)) >= 32 && grad.numel() > 0 &&
+         Grid(grad).tiles() >= kFewest;
+}
+
+Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, at::IntArrayRef padding) {
+  return correlate(x, weight, bias, false, padding[0], padding[1]);
+}
+
+Tensor grad_x(const Tensor& grad, const Tensor& weight, at::IntArrayRef padding) {
+  return correlate(grad, weight, {}, true, 2 - padding[0], 2 - padding[1]);
+}
+
+Tensor grad_weight(const Tensor& grad, const Tensor& x, at::IntArrayRef padding) {
+  const int64_t outs = grad.size(1), ins = x.size(1), lanes = kernels()->lanes;
+  const Grid grid(grad);
+  const auto source = picture(x, x.const_data_ptr<float>(), padding[0], padding[1]);
+  const auto result = picture(grad, grad.const_data_ptr<float>());
+  const Tensor weight = at::empty({outs, ins, 3, 3}, x.options());
+  const int64_t wide = round_up(ins, panel()) + lanes, block = even(outs, std::max(kShared / (kTerms * wide), lanes));
+  const int64_t together = even(grid.tiles(), kShared / (kTerms * std::max(wide, round_up(block, panel()))));
+  const Layout sources(together, ins), gradients(together, block);
+  const int64_t term = block * wide + lanes;
+  const WorkMemory memory((sources.floats() + gradients.floats() + kTerms * term) * sizeof(float), false);
+  float* const seen = memory.as<float>();
+  float* const got = seen + sources.floats();
+  float* const sums = got + gradients.floats();
+  for (int64_t first = 0; first < outs; first += block) {
+    const int64_t outs_here = std::min(block, outs - first);
+    for (int64_t t = 0; t < grid.tiles(); t += together) {
+      const int64_t tiles = std::min(together, grid.tiles() - t);
+      if (first == 0 || together < grid.tiles()) {
+        grid.all(t, t + tiles, ins, [&](const Segment& s, int64_t channel) {
+          kernels()->source_terms(source, s, channel, sources.by_panel(seen));
+        });
+      }
+      Terms<float> to = gradients.by_tile(got);
+      to.data -= first;
+      grid.all(t, t + tiles, outs_here,
+               [&](const Segment& s, int64_t channel) { kernels()->gradient_terms(result, s, first + channel, to); });
+      const int64_t panels = divide_up(ins, panel());
+      at::parallel_for(0, kTerms * panels, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t k = begin; k < end; ++k) {
+          const int64_t i = k / panels, p = k % panels;
+          kernels()->multiply({got + i * gradients.term, 1, gradients.pitch,
+                               seen + i * sources.term + p * sources.tiles * panel(), panel(),
+                               sums + i * term + p * panel(), wide, outs_here, tiles, t > 0});
+        }
+      });
+    }
+    float* to = weight.mutable_data_ptr<float>() + first * ins * 9;
+    at::parallel_for(0, outs_here, 1 + kGrain / (kTerms * ins), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        kernels()->weight_gradients(sums + r * wide, term, ins, to + r * ins * 9);
+      }
+    });
+  }
+  return weight;
+}
+
+}  // namespace inpaintx::winograd

@@ -1,0 +1,110 @@
+"""Convolution by 3×3 windows with step 1: what most layers of most methods are, and faster on the CPU."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._prims_common import suggest_memory_format
+from torch.compiler import is_dynamo_compiling
+
+from inpaintx import _C
+
+__all__ = ["Conv3x3", "conv3x3", "conv3x3_ref"]
+
+
+def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int | tuple[int, int] = 1) -> Tensor:
+    """Convolve with 3×3 windows, stride 1: :func:`torch.nn.functional.conv2d`, in less time on the CPU.
+
+    Parameters
+    ----------
+    x
+        ``[B,Cin,H,W]``, float16, bfloat16, float32 or float64; contiguous, channels_last or any strides.
+    weight, bias
+        ``[Cout,Cin,3,3]`` and ``[Cout]`` or None, in the dtype of ``x``.
+    padding
+        Zeros on each side, for both axes or for each.
+
+    Returns
+    -------
+    Tensor
+        ``[B,Cout,H+2p-2,W+2p-2]`` in dtype and layout of ``x``; gradients reach ``x``, ``weight`` and ``bias``, and
+        gradients of gradients too.
+
+    Raises
+    ------
+    ValueError
+        A shape, dtype or device that does not fit; names the argument, what was expected and what came.
+
+    Notes
+    -----
+    On a CPU with AVX2 or AVX-512, float32 images with 16 channels and more go by Winograd's F(4×4, 3×3) with the
+    points 0, ±5/8, ±3/2 and ∞, forwards and backwards, where that takes less time. Rounding is then about five times
+    that of a plain sum, 1e-6 of the results' standard deviation, and shared by the 4×4 results of a tile: a NaN or a
+    very large value reaches all that see its tile, not only its own 3×3 neighbours. Everything else (other devices and
+    dtypes, few channels) is PyTorch's own convolution.
+
+    References
+    ----------
+    Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
+
+    Examples
+    --------
+    >>> x, weight = torch.rand(1, 32, 64, 64), torch.rand(48, 32, 3, 3)
+    >>> bool((conv3x3(x, weight) - conv3x3_ref(x, weight)).abs().max() < 1e-2)  # of sums around 70
+    True
+    """
+    pair = (padding, padding) if isinstance(padding, int) else padding
+    if x.device.type != "cpu":
+        return conv3x3_ref(x, weight, bias, pair)
+    if is_dynamo_compiling():
+        compiled: Tensor = torch.ops.inpaintx.conv3x3(x, weight, bias, pair)
+        return compiled
+    return _C.conv3x3(x, weight, bias, pair)
+
+
+def conv3x3_ref(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int | tuple[int, int] = 1) -> Tensor:
+    """:func:`conv3x3` by :func:`torch.nn.functional.conv2d`, on any device."""
+    return F.conv2d(x, weight, bias, padding=padding)
+
+
+class Conv3x3(nn.Conv2d):
+    """Layer of :func:`conv3x3`: a :class:`torch.nn.Conv2d` with 3×3 windows, its state dict and its initial weights.
+
+    Parameters
+    ----------
+    in_channels, out_channels, padding, bias
+        As in :class:`torch.nn.Conv2d`; stride, dilation and groups are 1.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, padding: int | tuple[int, int] = 1, bias: bool = True
+    ) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=padding, bias=bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        padding: Any = self.padding
+        return conv3x3(input, weight, bias, padding)
+
+
+def _empty(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """As layout_of in csrc/winograd/op.cpp."""
+    last = not x.is_contiguous() and suggest_memory_format(x) == torch.channels_last
+    return x.new_empty(shape).contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
+@torch.library.register_fake("inpaintx::conv3x3")
+def _fake(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
+    height, width = (x.shape[2 + i] + 2 * padding[i] - 2 for i in (0, 1))
+    return _empty(x, (x.shape[0], weight.shape[0], height, width))
+
+
+@torch.library.register_fake("inpaintx::conv3x3_backward")
+def _fake_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, padding: list[int], wanted: list[bool]
+) -> tuple[Tensor | None, ...]:
+    return (
+        _empty(x, tuple(x.shape)) if wanted[0] else None,
+        weight.new_empty(weight.shape) if wanted[1] else None,
+        weight.new_empty(weight.shape[:1]) if wanted[2] else None,
+    )
