@@ -20,6 +20,8 @@
 #include "partial_conv/direct.h"
 #include "partial_conv/kernels.h"
 #include "partial_conv/tiles.h"
+#include "partial_conv/window.h"
+#include "winograd/winograd.h"
 
 namespace inpaintx::ops {
 namespace {
@@ -28,46 +30,6 @@ using at::Tensor;
 using OptionalTensor = std::optional<Tensor>;
 // y, new_mask, and what the backward pass needs: the ratio K/S
 using Outputs = std::tuple<Tensor, Tensor, Tensor>;
-
-void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
-           at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation) {
-  TORCH_CHECK_VALUE(x.dim() == 4, "partial_conv2d: x must have shape [B,Cin,H,W], got ", x.sizes());
-  TORCH_CHECK_VALUE(at::isFloatingType(x.scalar_type()), "partial_conv2d: x must be floating point, got ",
-                    x.scalar_type());
-  TORCH_CHECK_VALUE(weight.dim() == 4 && weight.size(1) == x.size(1),
-                    "partial_conv2d: weight must have shape [Cout,Cin,kh,kw] with Cin = ", x.size(1), " as x has, got ",
-                    weight.sizes());
-  TORCH_CHECK_VALUE(weight.scalar_type() == x.scalar_type(), "partial_conv2d: weight must have the dtype of x, ",
-                    x.scalar_type(), ", got ", weight.scalar_type());
-  TORCH_CHECK_VALUE(mask.dim() == 4 && (mask.size(0) == x.size(0) || mask.size(0) == 1) &&
-                        (mask.size(1) == 1 || mask.size(1) == x.size(1)) && mask.size(2) == x.size(2) &&
-                        mask.size(3) == x.size(3),
-                    "partial_conv2d: mask must have shape [B,1,H,W] or [B,Cin,H,W] (1 = hole) for x ", x.sizes(),
-                    ", got ", mask.sizes());
-  TORCH_CHECK_VALUE(!mask.is_complex(), "partial_conv2d: mask must be real or bool, got ", mask.scalar_type());
-  TORCH_CHECK_VALUE(mask.device() == x.device() && weight.device() == x.device(),
-                    "partial_conv2d: x, mask and weight must be on one device, got ", x.device(), ", ", mask.device(),
-                    " and ", weight.device());
-  TORCH_CHECK_VALUE(!bias || (bias->dim() == 1 && bias->size(0) == weight.size(0) &&
-                              bias->scalar_type() == x.scalar_type() && bias->device() == x.device()),
-                    "partial_conv2d: bias must have shape [", weight.size(0), "], dtype and device of x, got ",
-                    bias ? bias->sizes() : at::IntArrayRef{}, " ", bias ? bias->scalar_type() : x.scalar_type());
-  TORCH_CHECK_VALUE(stride.size() == 2 && padding.size() == 2 && dilation.size() == 2,
-                    "partial_conv2d: stride, padding and dilation take two integers each");
-  for (int axis : {0, 1}) {
-    TORCH_CHECK_VALUE(stride[axis] > 0 && padding[axis] >= 0 && dilation[axis] > 0,
-                      "partial_conv2d: stride and dilation must be positive and padding not negative, got stride ",
-                      stride, ", padding ", padding, ", dilation ", dilation);
-    constexpr int64_t kMost = int64_t(1) << 30;  // far beyond any image, and no sum of them overflows
-    TORCH_CHECK_VALUE(stride[axis] < kMost && padding[axis] < kMost && dilation[axis] < kMost,
-                      "partial_conv2d: stride, padding and dilation must be below 2^30, got stride ", stride,
-                      ", padding ", padding, ", dilation ", dilation);
-    const int64_t reach = dilation[axis] * (weight.size(2 + axis) - 1) + 1;
-    TORCH_CHECK_VALUE(weight.size(2 + axis) > 0 && x.size(2 + axis) + 2 * padding[axis] >= reach,
-                      "partial_conv2d: the kernel reaches over ", reach,
-                      " pixels, more than the padded x has: ", x.sizes(), " with padding ", padding);
-  }
-}
 
 at::MemoryFormat layout_of(const Tensor& x) {
   if (x.is_contiguous()) return at::MemoryFormat::Contiguous;  // both, with one channel or one pixel
@@ -120,36 +82,23 @@ Tensor hide(const Tensor& x, const Tensor& mask, const Tensor& out) {
   return out;
 }
 
-partial_conv::Window window_of(const Tensor& x, const Tensor& mask, const Tensor& weight, at::IntArrayRef stride,
-                               at::IntArrayRef padding, at::IntArrayRef dilation, bool scale_by_sum) {
-  partial_conv::Window w{};
-  w.batch = x.size(0);
-  w.mask_batch = mask.size(0);
-  w.mask_channels = mask.size(1);
-  w.height = x.size(2);
-  w.width = x.size(3);
-  for (int axis : {0, 1}) {
-    w.kernel[axis] = weight.size(2 + axis);
-    w.stride[axis] = stride[axis];
-    w.padding[axis] = padding[axis];
-    w.dilation[axis] = dilation[axis];
-    const int64_t reach = dilation[axis] * (w.kernel[axis] - 1) + 1;
-    (axis ? w.out_width : w.out_height) = (x.size(2 + axis) + 2 * padding[axis] - reach) / stride[axis] + 1;
-  }
-  // "sum" divides by the number of known inputs over all channels, whether the mask has one channel or many
-  w.scale = scale_by_sum ? static_cast<double>(mask.size(1)) / static_cast<double>(x.size(1))
-                         : static_cast<double>(w.kernel[0] * w.kernel[1] * mask.size(1));
-  return w;
+// Windows of 3 x 3 with step 1 in float32 on the CPU may go by Winograd's transforms.
+bool is_3x3(const Tensor& weight, at::IntArrayRef stride, at::IntArrayRef dilation) {
+  return weight.size(2) == 3 && weight.size(3) == 3 && std::max(stride[0], stride[1]) == 1 &&
+         std::max(dilation[0], dilation[1]) == 1;
 }
+
+// 1 where a pixel is known, else 0.
+Tensor known(const Tensor& mask) { return mask.gt(0.5).logical_not_().to(at::kFloat); }
 
 Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tensor& weight, const OptionalTensor& bias,
                               at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
                               bool scale_by_sum) {
-  check(x_, mask_, weight, bias, stride, padding, dilation);
+  partial_conv::check(x_, mask_, weight, bias, stride, padding, dilation);
   const c10::DeviceGuard guard(x_.device());
   const Tensor x = x_.contiguous(layout_of(x_));
   const Tensor mask = readable(mask_);
-  const auto window = window_of(x, mask, weight, stride, padding, dilation, scale_by_sum);
+  const auto window = partial_conv::window_of(x, mask, weight, stride, padding, dilation, scale_by_sum);
 
   const auto acc = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const Tensor ratio = at::empty({window.batch, 1, window.out_height, window.out_width}, x.options().dtype(acc));
@@ -167,6 +116,14 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
 
   const Tensor b = bias ? bias->contiguous() : Tensor();
   Tensor y;
+  if (is_3x3(weight, stride, dilation) && winograd::pays(x, weight, padding)) {
+    y = fresh(
+        at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(), layout_of(x)));
+    const bool one = mask.size(1) == 1;
+    winograd::forward(one ? x : hide(x, mask, fresh(at::empty_like(x))), weight, b, padding, y,
+                      one ? known(mask) : Tensor(), ratio);
+    return {y, new_mask, ratio};
+  }
   const bool direct = !on_cuda(x) && partial_conv::direct_pays(x, weight, window);
   if (direct || (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window))) {  // both in the layout of x
     y = fresh(at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
@@ -216,17 +173,32 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
   const int64_t batch = x.size(0), size = batch > 1 && one_at_a_time(grad, x, weight) ? 1 : batch;
   const bool whole = size == batch;
   Tensor grad_x, grad_weight, grad_bias;
-  const auto window = window_of(x, mask, weight, stride, padding, dilation, false);
+  const auto window = partial_conv::window_of(x, mask, weight, stride, padding, dilation, false);
+  if (is_3x3(weight, stride, dilation)) {
+    const bool one = mask.size(1) == 1;
+    const Tensor shown = one ? known(mask) : Tensor();
+    if (wanted[1] && winograd::grad_weight_pays(grad, x, padding)) {
+      const Tensor hidden = one ? x : hide(x, mask, fresh(at::empty_like(x)));
+      grad_weight = winograd::grad_weight(grad, hidden, padding, ratio, shown);
+      wanted[1] = false;
+    }
+    if (wanted[0] && winograd::grad_x_pays(grad, weight, padding)) {
+      grad_x = fresh(at::empty_like(x));
+      winograd::grad_x(grad, weight, padding, grad_x, ratio, shown);
+      if (!one) hide(grad_x, mask, grad_x);
+      wanted[0] = false;
+    }
+  }
   if (wanted[0] && !on_cuda(x) && partial_conv::direct_pays(x, weight, window)) {
     grad_x = fresh(at::empty_like(x));
     partial_conv::direct_backward(grad, mask, weight, ratio, window, grad_x);
-    if (!wanted[1] && !wanted[2]) return {grad_x, grad_weight, grad_bias};
     wanted[0] = false;
   }
-  const Tensor scaled = fresh(at::empty_like(grad.narrow(0, 0, size)));
+  const bool rest = wanted[0] || wanted[1] || wanted[2];
+  const Tensor scaled = rest ? fresh(at::empty_like(grad.narrow(0, 0, size))) : Tensor();
   const Tensor shown = wanted[1] ? fresh(at::empty_like(x.narrow(0, 0, size))) : x.narrow(0, 0, size);
   if (wanted[0] && !whole) grad_x = fresh(at::empty_like(x));
-  for (int64_t first = 0; first < batch || whole; first += size) {
+  for (int64_t first = 0; rest && (first < batch || whole); first += size) {
     const auto part = [&](const Tensor& t) { return t.size(0) == batch ? t.narrow(0, first, size) : t; };
     const Tensor grad_part = part(grad), mask_part = part(mask), ratio_part = part(ratio);
     const Tensor bias_part = wanted[2] ? at::empty({weight.size(0)}, ratio.options()) : Tensor();
@@ -250,7 +222,8 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
     }
     if (whole) {
       if (wanted[0]) grad_x = x_part;
-      grad_weight = weight_part, grad_bias = bias_part;
+      if (wanted[1]) grad_weight = weight_part;
+      grad_bias = bias_part;
       break;
     }
     const auto add = [&](Tensor& sum, const Tensor& term) {
@@ -259,7 +232,7 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
     if (wanted[1]) add(grad_weight, weight_part);
     if (wanted[2]) add(grad_bias, bias_part);
   }
-  if (wanted[1]) grad_weight = grad_weight.to(weight.scalar_type()).contiguous(layout_of(weight_));
+  if (grad_weight.defined()) grad_weight = grad_weight.to(weight.scalar_type()).contiguous(layout_of(weight_));
   if (wanted[2]) grad_bias = grad_bias.to(weight.scalar_type());
   if (planes && grad_x.defined()) grad_x = grad_x.contiguous(layout_of(x_));
   return {grad_x, grad_weight, grad_bias};

@@ -3,11 +3,13 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include "common/autograd.h"
+#include "common/fresh.h"
 #include "ops.h"
 #include "winograd/winograd.h"
 
@@ -55,7 +57,11 @@ Tensor conv3x3_native(const Tensor& x_, const Tensor& weight, const OptionalTens
   const auto layout = layout_of(x_);
   const Tensor x = x_.contiguous(layout);
   if (!winograd::pays(x, weight, padding)) return at::conv2d(x, weight, bias, 1, padding).contiguous(layout);
-  return winograd::forward(x, weight, bias ? bias->contiguous() : Tensor(), padding);
+  const Tensor y =
+      fresh(at::empty({x.size(0), weight.size(0), x.size(2) + 2 * padding[0] - 2, x.size(3) + 2 * padding[1] - 2},
+                      x.options(), layout));
+  winograd::forward(x, weight, bias ? bias->contiguous() : Tensor(), padding, y);
+  return y;
 }
 
 Gradients conv3x3_backward_native(const Tensor& grad_, const Tensor& x_, const Tensor& weight, at::IntArrayRef padding,
@@ -64,7 +70,8 @@ Gradients conv3x3_backward_native(const Tensor& grad_, const Tensor& x_, const T
   const Tensor grad = grad_.contiguous(layout), x = x_.contiguous(layout);
   Tensor grad_x, grad_weight, grad_bias;
   if (wanted[0] && winograd::grad_x_pays(grad, weight, padding)) {
-    grad_x = winograd::grad_x(grad, weight, padding);
+    grad_x = fresh(at::empty_like(x));
+    winograd::grad_x(grad, weight, padding, grad_x);
     wanted[0] = false;
   }
   if (wanted[1] && winograd::grad_weight_pays(grad, x, padding)) {

@@ -15,6 +15,9 @@ struct Picture {
   int64_t channels, height, width;
   bool channels_last;
   int64_t lead[2];
+  // Of each pixel or null: what is read or written is multiplied by it, and 0 where it is, whatever the value.
+  const float* factors;
+  int64_t factor_image;  // from image to image
 };
 
 // Tiles side by side, the first of them the `first` of those that are worked on together.

@@ -99,6 +99,10 @@ inline void gather(const Picture<const float>& p, int64_t image, int64_t channel
     } else {
       from_planes(from + (r - above) * p.width, plane, lanes, seen, to + first);
     }
+    if (p.factors) {
+      const float* factors = p.factors + image * p.factor_image + (top + r) * p.width + left;
+      for (int64_t u = first; u < end; ++u) to[u] = factors[u] > 0.0f ? to[u] * factors[u] : Vector{};
+    }
   }
 }
 
@@ -185,7 +189,14 @@ inline void results(const Picture<float>& p, const Segment& s, int64_t channel, 
       Vector t[6], y[4];
       for (int64_t j = 0; j < 6; ++j) t[j] = half[j][i];
       to_results(t, y);
-      for (int64_t j = 0; j < 4; ++j) done[i * columns + k * kTile + j] = y[j] + shift;
+      for (int64_t j = 0; j < 4; ++j) done[i * columns + k * kTile + j] = p.factors ? y[j] : y[j] + shift;
+    }
+  }
+  for (int64_t i = 0; p.factors && i < std::min(kTile, p.height - s.y * kTile); ++i) {
+    const float* factors = p.factors + s.image * p.factor_image + (s.y * kTile + i) * p.width + s.x * kTile;
+    for (int64_t u = 0; u < std::min(columns, p.width - s.x * kTile); ++u) {
+      Vector& value = done[i * columns + u];
+      value = factors[u] > 0.0f ? value * factors[u] + shift : Vector{};
     }
   }
   scatter(p, s.image, channel, s.y * kTile, s.x * kTile, kTile, columns, done);

@@ -2,10 +2,11 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <vector>
 
-#include "common/fresh.h"
 #include "common/level.h"
 #include "common/work_memory.h"
 #include "winograd/picture.h"
@@ -54,21 +55,56 @@ int64_t round_up(int64_t n, int64_t to) { return divide_up(n, to) * to; }
 int64_t panel() { return 2 * kernels()->lanes; }
 
 template <typename T>
-Picture<T> picture(const Tensor& x, T* data, int64_t lead_y = 0, int64_t lead_x = 0) {
-  return {data, x.size(1), x.size(2), x.size(3), !x.is_contiguous(), {lead_y, lead_x}};
+Picture<T> picture(const Tensor& x, T* data, const Tensor& factors, int64_t lead_y = 0, int64_t lead_x = 0) {
+  const bool has = factors.defined();
+  return {data,
+          x.size(1),
+          x.size(2),
+          x.size(3),
+          !x.is_contiguous(),
+          {lead_y, lead_x},
+          has ? factors.const_data_ptr<float>() : nullptr,
+          has && factors.size(0) > 1 ? x.size(2) * x.size(3) : 0};
 }
 
-struct Grid {
-  int64_t batch, down, across;
-  explicit Grid(const Tensor& y)
-      : batch(y.size(0)), down(divide_up(y.size(2), kTile)), across(divide_up(y.size(3), kTile)) {}
-  int64_t tiles() const { return batch * down * across; }
+// The tiles of results that are worked on: all, or those with a factor that is not 0.
+class Grid {
+ public:
+  Grid(const Tensor& y, const Tensor& factors) {
+    const int64_t height = y.size(2), width = y.size(3), across = divide_up(width, kTile);
+    const float* f = factors.defined() ? factors.const_data_ptr<float>() : nullptr;
+    for (int64_t image = 0; image < y.size(0); ++image) {
+      for (int64_t row = 0; row * kTile < height; ++row) {
+        for (int64_t x = 0, end; x < across; x = end) {
+          const auto any = [&](int64_t tile) {
+            for (int64_t v = row * kTile; f && v < std::min((row + 1) * kTile, height); ++v) {
+              const float *from = f + v * width + tile * kTile,
+                          *to = f + v * width + std::min((tile + 1) * kTile, width);
+              if (std::any_of(from, to, [](float factor) { return factor > 0.0f; })) return true;
+            }
+            return f == nullptr;
+          };
+          const bool wanted = any(x);
+          for (end = x + 1; end < across && any(end) == wanted;) ++end;
+          (wanted ? runs_ : left_out_).push_back({image, row, x, end - x, tiles_});
+          if (wanted) tiles_ += end - x;
+        }
+      }
+      if (f && factors.size(0) > 1) f += height * width;
+    }
+  }
+  int64_t tiles() const { return tiles_; }
+  const std::vector<Segment>& left_out() const { return left_out_; }
+
   // f(segment) for those of the tiles [begin, end); the first that is worked on is `first`
   template <typename F>
   void each(int64_t first, int64_t begin, int64_t end, const F& f) const {
+    const auto after = [](int64_t t, const Segment& run) { return t < run.first; };
+    auto run = std::upper_bound(runs_.begin(), runs_.end(), begin, after) - 1;
     for (int64_t t = begin; t < end;) {
-      const int64_t x = t % across, count = std::min({kSegment, across - x, end - t});
-      f(Segment{t / across / down, t / across % down, x, count, t - first});
+      if (t == run->first + run->count) ++run;
+      const int64_t count = std::min({kSegment, run->first + run->count - t, end - t});
+      f(Segment{run->image, run->y, run->x + t - run->first, count, t - first});
       t += count;
     }
   }
@@ -85,6 +121,10 @@ struct Grid {
       }
     });
   }
+
+ private:
+  std::vector<Segment> runs_, left_out_;
+  int64_t tiles_ = 0;
 };
 
 // As many parts of equal size as it takes for none to be larger than `most`.
@@ -123,6 +163,21 @@ struct Correlation {
   const float* bias;
 
   int64_t panels() const { return divide_up(weights.to(), panel()); }
+
+  void clear() const {
+    const int64_t planes = result.channels_last ? 1 : result.channels, values = result.channels / planes;
+    const int64_t runs = static_cast<int64_t>(grid.left_out().size());
+    at::parallel_for(0, planes * runs, 1 + kGrain / (kTile * kTile * values), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const Segment& s = grid.left_out()[i % runs];
+        const int64_t columns = std::min(s.count * kTile, result.width - s.x * kTile);
+        for (int64_t y = s.y * kTile; y < std::min((s.y + 1) * kTile, result.height); ++y) {
+          const int64_t row = (s.image * planes + i / runs) * result.height + y;
+          std::fill_n(result.data + (row * result.width + s.x * kTile) * values, columns * values, 0.0f);
+        }
+      }
+    });
+  }
 
   void write(int64_t p, int64_t begin, int64_t end, const float* sums, int64_t term) const {
     for (int64_t channel = p * panel(); channel < std::min((p + 1) * panel(), weights.to());
@@ -204,17 +259,17 @@ struct Correlation {
   }
 };
 
-Tensor correlate(const Tensor& x, const Tensor& weight, const Tensor& bias, bool rotated, int64_t lead_y,
-                 int64_t lead_x) {
-  const Weights weights{weight.contiguous(), rotated};
-  const Tensor y =
-      fresh(at::empty({x.size(0), weights.to(), x.size(2) + 2 * lead_y - 2, x.size(3) + 2 * lead_x - 2}, x.options(),
-                      x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast));
-  const Correlation c{picture(x, x.const_data_ptr<float>(), lead_y, lead_x), picture(y, y.mutable_data_ptr<float>()),
-                      Grid(y), weights, bias.defined() ? bias.const_data_ptr<float>() : nullptr};
-  const bool many = kTerms * weights.from() * weights.to() > kManyWeights;
+void correlate(const Tensor& x, const Tensor& weight, const Tensor& bias, bool rotated, int64_t lead_y, int64_t lead_x,
+               const Tensor& x_factors, const Tensor& y_factors, const Tensor& y) {
+  const Correlation c{picture(x, x.const_data_ptr<float>(), x_factors, lead_y, lead_x),
+                      picture(y, y.mutable_data_ptr<float>(), y_factors),
+                      Grid(y, y_factors),
+                      {weight.contiguous(), rotated},
+                      bias.defined() ? bias.const_data_ptr<float>() : nullptr};
+  c.clear();
+  if (c.grid.tiles() == 0) return;
+  const bool many = kTerms * weight.size(0) * weight.size(1) > kManyWeights;
   many || c.grid.tiles() <= kFewTiles ? c.by_weights() : c.by_tiles();
-  return y;
 }
 
 bool fits(const Tensor& x, int64_t lead_y, int64_t lead_x) {
@@ -245,22 +300,26 @@ bool grad_x_pays(const Tensor& grad, const Tensor& weight, at::IntArrayRef paddi
 bool grad_weight_pays(const Tensor& grad, const Tensor& x, at::IntArrayRef padding) {
   constexpr int64_t kFewest = 32;  // tiles: with less, what is left are the transforms of the weights' gradient
   return fits(x, padding[0], padding[1]) && std::min(x.size(1), grad.size(1)) >= 32 && grad.numel() > 0 &&
-         Grid(grad).tiles() >= kFewest;
+         grad.size(0) * divide_up(grad.size(2), kTile) * divide_up(grad.size(3), kTile) >= kFewest;
 }
 
-Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, at::IntArrayRef padding) {
-  return correlate(x, weight, bias, false, padding[0], padding[1]);
+void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, at::IntArrayRef padding, const Tensor& y,
+             const Tensor& x_factors, const Tensor& y_factors) {
+  correlate(x, weight, bias, false, padding[0], padding[1], x_factors, y_factors, y);
 }
 
-Tensor grad_x(const Tensor& grad, const Tensor& weight, at::IntArrayRef padding) {
-  return correlate(grad, weight, {}, true, 2 - padding[0], 2 - padding[1]);
+void grad_x(const Tensor& grad, const Tensor& weight, at::IntArrayRef padding, const Tensor& result,
+            const Tensor& y_factors, const Tensor& x_factors) {
+  correlate(grad, weight, {}, true, 2 - padding[0], 2 - padding[1], y_factors, x_factors, result);
 }
 
-Tensor grad_weight(const Tensor& grad, const Tensor& x, at::IntArrayRef padding) {
+Tensor grad_weight(const Tensor& grad, const Tensor& x, at::IntArrayRef padding, const Tensor& y_factors,
+                   const Tensor& x_factors) {
   const int64_t outs = grad.size(1), ins = x.size(1), lanes = kernels()->lanes;
-  const Grid grid(grad);
-  const auto source = picture(x, x.const_data_ptr<float>(), padding[0], padding[1]);
-  const auto result = picture(grad, grad.const_data_ptr<float>());
+  const Grid grid(grad, y_factors);
+  if (grid.tiles() == 0) return at::zeros({outs, ins, 3, 3}, x.options());
+  const auto source = picture(x, x.const_data_ptr<float>(), x_factors, padding[0], padding[1]);
+  const auto result = picture(grad, grad.const_data_ptr<float>(), y_factors);
   const Tensor weight = at::empty({outs, ins, 3, 3}, x.options());
   const int64_t wide = round_up(ins, panel()) + lanes, block = even(outs, std::max(kShared / (kTerms * wide), lanes));
   const int64_t together = even(grid.tiles(), kShared / (kTerms * std::max(wide, round_up(block, panel()))));

@@ -68,6 +68,12 @@ def partial_conv2d(
     ValueError
         A shape, dtype or device that does not fit; names the argument, what was expected and what came.
 
+    Notes
+    -----
+    On a CPU with AVX2 or AVX-512, float32 takes the ways that are fastest there: 3×3 windows with stride 1 over 16
+    channels and more as :func:`conv3x3` does (see there for rounding), other windows by a convolution that passes over
+    what a large hole hides.
+
     References
     ----------
     Liu et al., "Image Inpainting for Irregular Holes Using Partial Convolutions", ECCV 2018, eq. 1 and 2.
