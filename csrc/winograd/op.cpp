@@ -135,6 +135,7 @@ Tensor conv3x3_autograd(const Tensor& x, const Tensor& weight, const OptionalTen
     at::AutoDispatchBelowADInplaceOrView below;
     return forward_op(x, weight, bias, padding);
   }
+  if (has_tangent(x) || has_tangent(weight) || has_tangent(bias)) return at::conv2d(x, weight, bias, 1, padding);
   return Conv3x3Function::apply(x, weight, bias, padding);
 }
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen, he_init
+from inpaintx.ops import Conv2d
 
 __all__ = ["VGG", "Features", "load_vgg"]
 
@@ -59,7 +60,7 @@ class VGG(nn.Module):
         for block, (convs, times) in enumerate(zip(CONVS[depth], TIMES, strict=True), start=1):
             for i in range(1, convs + 1):
                 names += [f"conv{block}_{i}", f"relu{block}_{i}"]
-                layers += [nn.Conv2d(channels, times * width, 3, padding=1), nn.ReLU()]
+                layers += [Conv2d(channels, times * width, 3, padding=1), nn.ReLU()]
                 channels = times * width
             names.append(f"pool{block}")
             layers.append(nn.MaxPool2d(2))

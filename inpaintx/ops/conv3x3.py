@@ -10,7 +10,7 @@ from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 
-__all__ = ["Conv3x3", "conv3x3", "conv3x3_ref"]
+__all__ = ["Conv2d", "conv3x3", "conv3x3_ref"]
 
 
 def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int | tuple[int, int] = 1) -> Tensor:
@@ -28,8 +28,8 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int 
     Returns
     -------
     Tensor
-        ``[B,Cout,H+2p-2,W+2p-2]`` in dtype and layout of ``x``; gradients reach ``x``, ``weight`` and ``bias``, and
-        gradients of gradients too.
+        ``[B,Cout,H+2p-2,W+2p-2]`` in dtype and layout of ``x``; gradients reach ``x``, ``weight`` and ``bias``, also
+        those of gradients, and tangents.
 
     Raises
     ------
@@ -68,22 +68,16 @@ def conv3x3_ref(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: 
     return F.conv2d(x, weight, bias, padding=padding)
 
 
-class Conv3x3(nn.Conv2d):
-    """Layer of :func:`conv3x3`: a :class:`torch.nn.Conv2d` with 3×3 windows, its state dict and its initial weights.
-
-    Parameters
-    ----------
-    in_channels, out_channels, padding, bias
-        As in :class:`torch.nn.Conv2d`; stride, dilation and groups are 1.
-    """
-
-    def __init__(
-        self, in_channels: int, out_channels: int, padding: int | tuple[int, int] = 1, bias: bool = True
-    ) -> None:
-        super().__init__(in_channels, out_channels, 3, padding=padding, bias=bias)
+class Conv2d(nn.Conv2d):
+    """A :class:`torch.nn.Conv2d`, which goes by :func:`conv3x3` where its windows are 3×3 and its stride is 1."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        steps = {*self.stride, *self.dilation, self.groups}
         padding: Any = self.padding
+        if self.kernel_size != (3, 3) or steps != {1} or isinstance(padding, str) or input.dim() != 4:
+            return super()._conv_forward(input, weight, bias)
+        if self.padding_mode != "zeros":
+            input, padding = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode), 0
         return conv3x3(input, weight, bias, padding)
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintx.nn.blocks import GatedConv
-from inpaintx.ops import contextual_attention
+from inpaintx.ops import Conv2d, contextual_attention
 
 __all__ = ["DeepFillNet", "Version"]
 
@@ -30,7 +30,7 @@ class Plain(nn.Module):
     ) -> None:
         super().__init__()
         padding = dilation * (kernel_size - 1) // 2
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
+        self.conv = Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class DeepFillNet(nn.Module):
                 layer(2 * c, 2 * c),
                 Doubled(layer(2 * c, c)),
                 layer(c, c // 2),
-                nn.Conv2d(c // 2, 3, 3, padding=1),
+                Conv2d(c // 2, 3, 3, padding=1),
             ]
 
         self.coarse = nn.Sequential(

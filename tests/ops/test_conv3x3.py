@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import inpaintx
-from inpaintx.ops import Conv3x3, conv3x3, conv3x3_ref
+from inpaintx.ops import Conv2d, conv3x3, conv3x3_ref
 
 CAPABILITY = os.environ.get("ATEN_CPU_CAPABILITY")
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -177,17 +177,39 @@ def test_meta():
     assert conv3x3(x, weight, bias, 0).shape == (2, 40, 12, 17)
 
 
-def test_the_layer_takes_the_place_of_a_convolution():
-    torch.manual_seed(0)
-    plain = nn.Conv2d(32, 48, 3, padding=1)
-    torch.manual_seed(0)
-    layer = Conv3x3(32, 48)
-    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), layer.parameters(), strict=True))
-    layer.load_state_dict(plain.state_dict())
+def test_tangents():
+    """Forward-mode derivatives are PyTorch's."""
+    inputs = tuple(t.detach() for t in case())
+    tangents = tuple(torch.randn_like(t) for t in inputs)
+    agree(torch.func.jvp(conv3x3, inputs, tangents), torch.func.jvp(conv3x3_ref, inputs, tangents), 5e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": 1},
+        {"bias": False},
+        {"padding": (2, 0)},
+        {"padding": 1, "padding_mode": "reflect"},
+        {"padding": "same"},
+        {"padding": 2, "dilation": 2},
+        {"stride": (1, 2)},
+        {"groups": 2},
+        {"kernel_size": 5},
+    ],
+    ids=str,
+)
+def test_the_layer_takes_the_place_of_a_convolution(options):
+    layers = []
+    for kind in (nn.Conv2d, Conv2d):
+        torch.manual_seed(0)
+        layers.append(kind(**{"in_channels": 32, "out_channels": 48, "kernel_size": 3, **options}))
+    plain, ours = layers
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), ours.parameters(), strict=True))
+    ours.load_state_dict(plain.state_dict())
     x = torch.randn(2, 32, 16, 16)
-    agree([layer(x)], [plain(x)], 5e-5)
-    normal = nn.utils.parametrizations.spectral_norm(layer)
-    assert normal(x).shape == (2, 48, 16, 16)
+    agree([ours(x), ours(x[0])], [plain(x), plain(x[0])], 5e-5)
+    assert nn.utils.parametrizations.spectral_norm(ours)(x).shape == plain(x).shape
 
 
 @pytest.mark.parametrize(
