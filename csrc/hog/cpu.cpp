@@ -34,42 +34,73 @@ inline __attribute__((always_inline)) void gradient(const acc_t* up, const acc_t
   }
 }
 
+// Adds the magnitudes of a row to the sums of the edges that each gradient's direction has passed (bin_of): those of
+// the i-th edge are of bin i and of all after it, so that bins are differences, exactly 0 where nothing lies between.
 template <typename acc_t>
-inline __attribute__((always_inline)) void magnitude_and_bin(acc_t* down, acc_t* right, acc_t* square, int32_t* bin,
-                                                             int64_t width, const Edges<acc_t>& e, int bins) {
+inline __attribute__((always_inline)) void tally(acc_t* down, acc_t* right, acc_t* square, int64_t width,
+                                                 const Edges<acc_t>& e, int bins, acc_t* passed) {
 #pragma omp simd
   for (int64_t x = 0; x < width; ++x) {
     const bool fold = down[x] < 0 || (down[x] == 0 && right[x] < 0);
     down[x] = fold ? -down[x] : down[x];
     right[x] = fold ? -right[x] : right[x];
     square[x] = std::sqrt(square[x]);
-    bin[x] = 0;
+    passed[x] += square[x];
   }
-  for (int i = 1; i < bins; ++i) {  // bin_of, an edge at a time over the row
+  for (int i = 1; i < bins; ++i) {  // an edge at a time over the row
     const acc_t c = e.cosine[i], s = e.sine[i];
+    acc_t* const sum = passed + i * width;
 #pragma omp simd
     for (int64_t x = 0; x < width; ++x) {
       const acc_t u = c * down[x], v = s * right[x];  // compared, not subtracted: a fused multiply-add would break ties
-      bin[x] += u >= v;
+      sum[x] += u >= v ? square[x] : acc_t(0);
     }
   }
 }
 
-// L2-Hys: normalise, clip, normalise again.
+// L2-Hys of a row of blocks: normalise, clip, normalise again. `cells`: the first of a.block rows of cells.
 template <typename acc_t>
-inline __attribute__((always_inline)) void l2_hys(acc_t* v, int64_t count, acc_t clip) {
-  acc_t sum = acc_t(1e-10), clipped = acc_t(1e-10);
+inline __attribute__((always_inline)) void l2_hys(const Hog<acc_t>& a, const acc_t* cells, acc_t* norm, acc_t* out) {
+  const int64_t cells_x = a.cells_x(), blocks_x = a.blocks_x(), line = a.block * a.bins, size = a.block * line;
+  const acc_t clip = static_cast<acc_t>(a.clip), least = acc_t(1e-10);
+  acc_t* const squares = norm + blocks_x;  // of each column of cells
+  for (int64_t x = 0; x < cells_x; ++x) {
+    acc_t sum = 0;
+    for (int64_t v = 0; v < a.block; ++v) {
+      const acc_t* cell = cells + (v * cells_x + x) * a.bins;
 #pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < count; ++i) sum += v[i] * v[i];
-  const acc_t first = 1 / std::sqrt(sum);
-#pragma omp simd reduction(+ : clipped)
-  for (int64_t i = 0; i < count; ++i) {
-    v[i] = std::min(v[i] * first, clip);
-    clipped += v[i] * v[i];
+      for (int64_t k = 0; k < a.bins; ++k) sum += cell[k] * cell[k];
+    }
+    squares[x] = sum;
   }
-  const acc_t second = 1 / std::sqrt(clipped);
+  std::fill_n(norm, blocks_x, least);
+  for (int64_t u = 0; u < a.block; ++u) {
 #pragma omp simd
-  for (int64_t i = 0; i < count; ++i) v[i] *= second;
+    for (int64_t x = 0; x < blocks_x; ++x) norm[x] += squares[x + u];
+  }
+#pragma omp simd
+  for (int64_t x = 0; x < blocks_x; ++x) norm[x] = 1 / std::sqrt(norm[x]);
+  for (int64_t x = 0; x < blocks_x; ++x) {
+    const acc_t scale = norm[x];
+    acc_t sum = least;
+    for (int64_t v = 0; v < a.block; ++v) {
+      const acc_t* cell = cells + (v * cells_x + x) * a.bins;
+      acc_t* to = out + x * size + v * line;
+#pragma omp simd reduction(+ : sum)
+      for (int64_t i = 0; i < line; ++i) {
+        to[i] = std::min(cell[i] * scale, clip);
+        sum += to[i] * to[i];
+      }
+    }
+    norm[x] = sum;
+  }
+#pragma omp simd
+  for (int64_t x = 0; x < blocks_x; ++x) norm[x] = 1 / std::sqrt(norm[x]);
+  for (int64_t x = 0; x < blocks_x; ++x) {
+    acc_t* to = out + x * size;
+#pragma omp simd
+    for (int64_t i = 0; i < size; ++i) to[i] *= norm[x];
+  }
 }
 
 INPAINTX_CLONES void row_of(const float* up, const float* row, const float* below, int64_t width, float* d, float* r,
@@ -80,40 +111,47 @@ INPAINTX_CLONES void row_of(const double* up, const double* row, const double* b
                             double* r, double* m) {
   gradient(up, row, below, width, d, r, m);
 }
-INPAINTX_CLONES void bins_of(float* d, float* r, float* m, int32_t* bin, int64_t width, const Edges<float>& e,
-                             int bins) {
-  magnitude_and_bin(d, r, m, bin, width, e, bins);
+INPAINTX_CLONES void tally_of(float* d, float* r, float* m, int64_t width, const Edges<float>& e, int bins,
+                              float* sums) {
+  tally(d, r, m, width, e, bins, sums);
 }
-INPAINTX_CLONES void bins_of(double* d, double* r, double* m, int32_t* bin, int64_t width, const Edges<double>& e,
-                             int bins) {
-  magnitude_and_bin(d, r, m, bin, width, e, bins);
+INPAINTX_CLONES void tally_of(double* d, double* r, double* m, int64_t width, const Edges<double>& e, int bins,
+                              double* sums) {
+  tally(d, r, m, width, e, bins, sums);
 }
 
-INPAINTX_CLONES void normalise(float* v, int64_t count, float clip) { l2_hys(v, count, clip); }
-INPAINTX_CLONES void normalise(double* v, int64_t count, double clip) { l2_hys(v, count, clip); }
+INPAINTX_CLONES void normalise(const Hog<float>& a, const float* cells, float* norm, float* out) {
+  l2_hys(a, cells, norm, out);
+}
+INPAINTX_CLONES void normalise(const Hog<double>& a, const double* cells, double* norm, double* out) {
+  l2_hys(a, cells, norm, out);
+}
 
 // Histograms of one row of cells, averaged over the cell's area.
 template <typename acc_t>
 void histograms(const Hog<acc_t>& a, const acc_t* image, int64_t cy, const Edges<acc_t>& e, acc_t* out) {
   const int64_t width = a.width, cells_x = a.cells_x();
-  std::vector<acc_t> buffer(3 * width);
-  std::vector<int32_t> bin(width);
-  acc_t *down = buffer.data(), *right = down + width, *square = right + width;
-  std::fill_n(out, cells_x * a.bins, acc_t(0));
+  std::vector<acc_t> buffer((3 + a.bins) * width);
+  acc_t *down = buffer.data(), *right = down + width, *square = right + width, *passed = square + width;
   for (int64_t y = cy * a.cell; y < (cy + 1) * a.cell; ++y) {
-    std::fill(buffer.begin(), buffer.end(), acc_t(0));
+    std::fill(down, passed, acc_t(0));
     const bool outer = y == 0 || y == a.height - 1;
     for (int64_t c = 0; c < a.channels; ++c) {
       const acc_t* row = image + (c * a.height + y) * width;
       row_of(outer ? nullptr : row - width, row, outer ? nullptr : row + width, width, down, right, square);
     }
-    bins_of(down, right, square, bin.data(), width, e, static_cast<int>(a.bins));
-    for (int64_t cx = 0; cx < cells_x; ++cx) {
-      for (int64_t x = cx * a.cell; x < (cx + 1) * a.cell; ++x) out[cx * a.bins + bin[x]] += square[x];
-    }
+    tally_of(down, right, square, width, e, static_cast<int>(a.bins), passed);
   }
   const acc_t area = static_cast<acc_t>(a.cell * a.cell);
-  for (int64_t i = 0; i < cells_x * a.bins; ++i) out[i] /= area;
+  for (int64_t cx = 0; cx < cells_x; ++cx) {
+    acc_t after = 0;
+    for (int64_t k = a.bins - 1; k >= 0; --k) {
+      acc_t sum = 0;
+      for (int64_t x = cx * a.cell; x < (cx + 1) * a.cell; ++x) sum += passed[k * width + x];
+      out[cx * a.bins + k] = (sum - after) / area;
+      after = sum;
+    }
+  }
 }
 
 }  // namespace
@@ -130,14 +168,9 @@ void run(const Hog<acc_t>& a) {
     }
   });
   at::parallel_for(0, a.batch * by, 1, [&](int64_t begin, int64_t end) {
+    std::vector<acc_t> norm(bx + cx);
     for (int64_t i = begin; i < end; ++i) {
-      for (int64_t x = 0; x < bx; ++x) {
-        acc_t* out = a.blocks + (i * bx + x) * a.block * line;
-        for (int64_t v = 0; v < a.block; ++v) {
-          std::copy_n(raw.data() + ((i / by * cy + i % by + v) * cx + x) * a.bins, line, out + v * line);
-        }
-        normalise(out, a.block * line, static_cast<acc_t>(a.clip));
-      }
+      normalise(a, raw.data() + (i / by * cy + i % by) * cx * a.bins, norm.data(), a.blocks + i * bx * a.block * line);
     }
   });
   at::parallel_for(0, a.batch * cy, 1, [&](int64_t begin, int64_t end) {
@@ -154,8 +187,8 @@ void run(const Hog<acc_t>& a) {
             for (int64_t k = 0; k < a.bins; ++k) out[k] += in[k];
           }
         }
-        const acc_t count = static_cast<acc_t>((v1 - v0 + 1) * (u1 - u0 + 1));
-        for (int64_t k = 0; k < a.bins; ++k) out[k] /= count;
+        const acc_t share = 1 / static_cast<acc_t>((v1 - v0 + 1) * (u1 - u0 + 1));
+        for (int64_t k = 0; k < a.bins; ++k) out[k] *= share;
       }
     }
   });
