@@ -15,6 +15,7 @@
 
 #include "common/autograd.h"
 #include "common/fresh.h"
+#include "common/layout.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "partial_conv/direct.h"
@@ -30,12 +31,6 @@ using at::Tensor;
 using OptionalTensor = std::optional<Tensor>;
 // y, new_mask, and what the backward pass needs: the ratio K/S
 using Outputs = std::tuple<Tensor, Tensor, Tensor>;
-
-at::MemoryFormat layout_of(const Tensor& x) {
-  if (x.is_contiguous()) return at::MemoryFormat::Contiguous;  // both, with one channel or one pixel
-  const auto format = x.suggest_memory_format();
-  return format == at::MemoryFormat::ChannelsLast ? format : at::MemoryFormat::Contiguous;
-}
 
 partial_conv::Image image_of(const Tensor& x) {
   return {x.size(0), x.size(1), x.size(2) * x.size(3), !x.is_contiguous()};
@@ -82,9 +77,9 @@ Tensor hide(const Tensor& x, const Tensor& mask, const Tensor& out) {
   return out;
 }
 
-// Windows of 3 x 3 with step 1 in float32 on the CPU may go by Winograd's transforms.
+// What may go by Winograd's transforms: windows of 3 x 3 with step 1, on the CPU.
 bool is_3x3(const Tensor& weight, at::IntArrayRef stride, at::IntArrayRef dilation) {
-  return weight.size(2) == 3 && weight.size(3) == 3 && std::max(stride[0], stride[1]) == 1 &&
+  return !on_cuda(weight) && weight.size(2) == 3 && weight.size(3) == 3 && std::max(stride[0], stride[1]) == 1 &&
          std::max(dilation[0], dilation[1]) == 1;
 }
 

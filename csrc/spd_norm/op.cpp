@@ -9,6 +9,7 @@
 #include <torch/library.h>
 
 #include "common/autograd.h"
+#include "common/layout.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "spd_norm/kernels.h"
@@ -41,10 +42,6 @@ void check(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tenso
                     "spd_norm: probability must be floating point on ", x.device(), ", got ", probability.scalar_type(),
                     " on ", probability.device());
   TORCH_CHECK_VALUE(eps > 0, "spd_norm: eps must be positive, got ", eps);
-}
-
-bool is_channels_last(const Tensor& x) {
-  return !x.is_contiguous() && x.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
 }
 
 at::MemoryFormat format_of(bool last) { return last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous; }
@@ -97,7 +94,7 @@ Outputs spd_norm_native(const Tensor& x_, const Tensor& gamma_, const Tensor& be
                         double eps) {
   check(x_, gamma_, beta_, probability, eps);
   const c10::DeviceGuard guard(x_.device());
-  const bool last = is_channels_last(x_);
+  const bool last = layout_of(x_) == at::MemoryFormat::ChannelsLast;
   const Tensor x = laid_out(x_, last), gamma = laid_out(gamma_, last), beta = laid_out(beta_, last);
   const Tensor p = probability.to(wide(x)).contiguous(), y = like(x, last);
   const Tensor mean = at::empty(p.sizes(), p.options()), rstd = at::empty(p.sizes(), p.options());
@@ -122,7 +119,7 @@ Gradients spd_norm_backward_native(const Tensor& grad_, const Tensor& x_, const 
                                    const Tensor& rstd, std::array<bool, 4> wanted) {
   TORCH_CHECK_VALUE(beta_ || !wanted[3], "spd_norm_backward: the gradient of probability needs beta");
   const c10::DeviceGuard guard(x_.device());
-  const bool last = is_channels_last(x_);
+  const bool last = layout_of(x_) == at::MemoryFormat::ChannelsLast;
   const Tensor grad = laid_out(grad_, last), x = laid_out(x_, last), gamma = laid_out(gamma_, last);
   const Tensor beta = beta_ ? laid_out(*beta_, last) : x;
   const Tensor p = probability.to(wide(x)).contiguous();

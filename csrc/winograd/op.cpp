@@ -10,6 +10,7 @@
 
 #include "common/autograd.h"
 #include "common/fresh.h"
+#include "common/layout.h"
 #include "ops.h"
 #include "winograd/winograd.h"
 
@@ -45,11 +46,6 @@ void check(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, at
                       "conv3x3: the padded x must have 3 x 3 pixels or more, got ", x.sizes(), " with padding ",
                       padding);
   }
-}
-
-at::MemoryFormat layout_of(const Tensor& x) {
-  const bool last = !x.is_contiguous() && x.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
-  return last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
 }
 
 Tensor conv3x3_native(const Tensor& x_, const Tensor& weight, const OptionalTensor& bias, at::IntArrayRef padding) {

@@ -126,49 +126,38 @@ inline void scatter(const Picture<float>& p, int64_t image, int64_t channel, int
   }
 }
 
-// Of a segment's tiles and kLanes channels: the sources' terms.
-inline void source_terms(const Picture<const float>& p, const Segment& s, int64_t channel, const Terms<float>& terms) {
-  const int64_t columns = s.count * kTile + 2;
-  Vector seen[kSeen * (kSegment * kTile + 2)];
-  gather(p, s.image, channel, s.y * kTile - p.lead[0], s.x * kTile - p.lead[1], kSeen, columns, seen);
+// Of a segment's tiles and kLanes channels: n x n pixels of each to its terms, along one axis and then the other.
+template <int64_t n, typename F>
+inline void to_all_terms(const Picture<const float>& p, const Segment& s, int64_t channel, const Terms<float>& terms,
+                         const F& along) {
+  const int64_t columns = s.count * kTile + n - kTile;
+  Vector seen[kSeen * (kSegment * kTile + kSeen - kTile)];
+  gather(p, s.image, channel, s.y * kTile - p.lead[0], s.x * kTile - p.lead[1], n, columns, seen);
   for (int64_t u = 0; u < columns; ++u) {
-    Vector d[6], t[6];
-    for (int64_t i = 0; i < 6; ++i) d[i] = seen[i * columns + u];
-    to_terms(d, t);
-    for (int64_t i = 0; i < 6; ++i) seen[i * columns + u] = t[i];
+    Vector d[n], t[kSeen];
+    for (int64_t i = 0; i < n; ++i) d[i] = seen[i * columns + u];
+    along(d, t);
+    for (int64_t i = 0; i < kSeen; ++i) seen[i * columns + u] = t[i];
   }
   for (int64_t k = 0; k < s.count; ++k) {
     float* to = terms.data + (s.first + k) * terms.tile + channel / kPanel * terms.panel + channel % kPanel;
-    for (int64_t i = 0; i < 6; ++i) {
-      Vector d[6], t[6];
-      for (int64_t j = 0; j < 6; ++j) d[j] = seen[i * columns + k * kTile + j];
-      to_terms(d, t);
-      for (int64_t j = 0; j < 6; ++j) store(to + (i * 6 + j) * terms.term, t[j]);
+    for (int64_t i = 0; i < kSeen; ++i) {
+      Vector d[n], t[kSeen];
+      for (int64_t j = 0; j < n; ++j) d[j] = seen[i * columns + k * kTile + j];
+      along(d, t);
+      for (int64_t j = 0; j < kSeen; ++j) store(to + (i * kSeen + j) * terms.term, t[j]);
     }
   }
+}
+
+inline void source_terms(const Picture<const float>& p, const Segment& s, int64_t channel, const Terms<float>& terms) {
+  to_all_terms<kSeen>(p, s, channel, terms, [](const Vector(&d)[6], Vector(&t)[6]) { to_terms(d, t); });
 }
 
 // The gradients of the terms, from those of the results.
 inline void gradient_terms(const Picture<const float>& p, const Segment& s, int64_t channel,
                            const Terms<float>& terms) {
-  const int64_t columns = s.count * kTile;
-  Vector seen[kTile * kSegment * kTile], high[kSeen * kSegment * kTile];
-  gather(p, s.image, channel, s.y * kTile, s.x * kTile, kTile, columns, seen);
-  for (int64_t u = 0; u < columns; ++u) {
-    Vector y[4], t[6];
-    for (int64_t i = 0; i < 4; ++i) y[i] = seen[i * columns + u];
-    to_gradients(y, t);
-    for (int64_t i = 0; i < 6; ++i) high[i * columns + u] = t[i];
-  }
-  for (int64_t k = 0; k < s.count; ++k) {
-    float* to = terms.data + (s.first + k) * terms.tile + channel / kPanel * terms.panel + channel % kPanel;
-    for (int64_t i = 0; i < 6; ++i) {
-      Vector y[4], t[6];
-      for (int64_t j = 0; j < 4; ++j) y[j] = high[i * columns + k * kTile + j];
-      to_gradients(y, t);
-      for (int64_t j = 0; j < 6; ++j) store(to + (i * 6 + j) * terms.term, t[j]);
-    }
-  }
+  to_all_terms<kTile>(p, s, channel, terms, [](const Vector(&y)[4], Vector(&t)[6]) { to_gradients(y, t); });
 }
 
 // The results of kLanes channels from `channel`, of whose terms a panel of each tile follows the last one's.

@@ -4,8 +4,9 @@ import warnings
 
 import torch
 from torch import Tensor
+from torch._prims_common import suggest_memory_format
 
-__all__ = ["ReferenceOpWarning", "one_device", "runs_natively"]
+__all__ = ["ReferenceOpWarning", "layout_of", "one_device", "runs_natively"]
 
 # Ops that have CUDA kernels; they are used when the extension was built with CUDA.
 CUDA_OPS = frozenset({"hog", "partial_conv2d", "patchmatch", "poisson_blend", "spd_map", "spd_norm", "ssim"})
@@ -40,6 +41,12 @@ def one_device(op: str, x: Tensor, **others: Tensor | None) -> None:
     for name, other in others.items():
         if other is not None and other.device != x.device:
             raise ValueError(f"{op}: {name} must be on the device of the others, {x.device}, got {other.device}")
+
+
+def layout_of(x: Tensor) -> torch.memory_format:
+    """For fakes: as csrc/common/layout.h."""
+    last = not x.is_contiguous() and suggest_memory_format(x) == torch.channels_last
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def _with_cuda() -> bool:

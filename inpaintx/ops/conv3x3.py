@@ -5,10 +5,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._prims_common import suggest_memory_format
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
+from inpaintx.ops._native import layout_of, one_device
 
 __all__ = ["Conv2d", "conv3x3", "conv3x3_ref"]
 
@@ -81,16 +81,11 @@ class Conv2d(nn.Conv2d):
         return conv3x3(input, weight, bias, padding)
 
 
-def _empty(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """As layout_of in csrc/winograd/op.cpp."""
-    last = not x.is_contiguous() and suggest_memory_format(x) == torch.channels_last
-    return x.new_empty(shape).contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
-
-
 @torch.library.register_fake("inpaintx::conv3x3")
 def _fake(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
+    one_device("conv3x3", x, weight=weight, bias=bias)
     height, width = (x.shape[2 + i] + 2 * padding[i] - 2 for i in (0, 1))
-    return _empty(x, (x.shape[0], weight.shape[0], height, width))
+    return x.new_empty((x.shape[0], weight.shape[0], height, width)).contiguous(memory_format=layout_of(x))
 
 
 @torch.library.register_fake("inpaintx::conv3x3_backward")
@@ -98,7 +93,7 @@ def _fake_backward(
     grad: Tensor, x: Tensor, weight: Tensor, padding: list[int], wanted: list[bool]
 ) -> tuple[Tensor | None, ...]:
     return (
-        _empty(x, tuple(x.shape)) if wanted[0] else None,
+        torch.empty_like(x, memory_format=layout_of(x)) if wanted[0] else None,
         weight.new_empty(weight.shape) if wanted[1] else None,
         weight.new_empty(weight.shape[:1]) if wanted[2] else None,
     )

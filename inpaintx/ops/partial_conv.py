@@ -6,11 +6,10 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._prims_common import suggest_memory_format
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import one_device, runs_natively
+from inpaintx.ops._native import layout_of, one_device, runs_natively
 
 __all__ = ["PartialConv2d", "partial_conv2d", "partial_conv2d_ref"]
 
@@ -189,13 +188,6 @@ class PartialConv2d(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _layout(x: Tensor) -> torch.memory_format:
-    """As layout_of in csrc/partial_conv/op.cpp."""
-    if x.is_contiguous():
-        return torch.contiguous_format
-    return suggest_memory_format(x)
-
-
 @torch.library.register_fake("inpaintx::partial_conv2d")
 def _fake(
     x: Tensor,
@@ -211,7 +203,7 @@ def _fake(
     y = F.conv2d(x, weight, None, stride, padding, dilation)
     acc = torch.float64 if x.dtype == torch.float64 else torch.float32
     ratio = y.new_empty((y.shape[0], 1, *y.shape[2:]), dtype=acc)
-    y = torch.empty(y.shape, dtype=y.dtype, device=y.device, memory_format=_layout(x))
+    y = torch.empty(y.shape, dtype=y.dtype, device=y.device, memory_format=layout_of(x))
     return y, torch.empty_like(ratio, dtype=mask.dtype), ratio
 
 
@@ -228,7 +220,7 @@ def _fake_backward(
     wanted: list[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     return (
-        torch.empty_like(x, memory_format=_layout(x)) if wanted[0] else None,
-        torch.empty_like(weight, memory_format=_layout(weight)) if wanted[1] else None,
+        torch.empty_like(x, memory_format=layout_of(x)) if wanted[0] else None,
+        torch.empty_like(weight, memory_format=layout_of(weight)) if wanted[1] else None,
         weight.new_empty(weight.shape[0]) if wanted[2] else None,
     )

@@ -2,11 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch._prims_common import suggest_memory_format
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import one_device, runs_natively
+from inpaintx.ops._native import layout_of, one_device, runs_natively
 
 __all__ = ["spd_norm", "spd_norm_ref"]
 
@@ -69,18 +68,12 @@ def spd_norm_ref(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, ep
     return (normal * (1 + p * gamma.to(dtype)) + p * beta.to(dtype)).to(x.dtype)
 
 
-def _like(x: Tensor) -> Tensor:
-    """As ``like`` in csrc/spd_norm/op.cpp."""
-    last = not x.is_contiguous() and suggest_memory_format(x) == torch.channels_last
-    return torch.empty_like(x, memory_format=torch.channels_last if last else torch.contiguous_format)
-
-
 @torch.library.register_fake("inpaintx::spd_norm")
 def _fake(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     one_device("spd_norm", x, gamma=gamma, beta=beta, probability=probability)
     wide = torch.float64 if x.dtype == torch.float64 else torch.float32
     mean = x.new_empty((x.shape[0], 1, *x.shape[2:]), dtype=wide)
-    return _like(x), mean, torch.empty_like(mean)
+    return torch.empty_like(x, memory_format=layout_of(x)), mean, torch.empty_like(mean)
 
 
 @torch.library.register_fake("inpaintx::spd_norm_backward")
@@ -95,4 +88,4 @@ def _fake_backward(
     wanted: list[bool],
 ) -> tuple[Tensor | None, ...]:
     by_probability = probability.new_empty(probability.shape) if wanted[3] else None
-    return (*(_like(x) if want else None for want in wanted[:3]), by_probability)
+    return (*(torch.empty_like(x, memory_format=layout_of(x)) if want else None for want in wanted[:3]), by_probability)

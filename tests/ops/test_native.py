@@ -48,6 +48,7 @@ def test_meta_tensors_do_not_mix_with_real_ones():
     for call in (
         lambda: ops.poisson_blend(image, image, mask),
         lambda: ops.partial_conv2d(image, mask, torch.rand(2, 3, 3, 3)),
+        lambda: ops.conv3x3(image, torch.rand(2, 3, 3, 3, device="meta")),
         lambda: ops.tv_inpaint(image, mask),
         lambda: ops.ssim(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16, device="meta")),
         lambda: ops.spd_norm(image, image, image, mask),
