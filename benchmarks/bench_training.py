@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 import torch
 
-from inpaintx.ops import partial_conv2d_ref, spd_map_ref, spd_norm_ref
+from inpaintx.ops import conv3x3_ref, partial_conv2d_ref, spd_map_ref, spd_norm_ref
 from inpaintx.registry import registry
 
 GPU = torch.cuda.is_available()
@@ -37,6 +37,7 @@ def plain_ops():
     stack = ExitStack()
     for module, name, reference in (
         ("inpaintx.ops.partial_conv", "partial_conv2d", partial_conv2d_ref),
+        ("inpaintx.ops.conv", "conv3x3", conv3x3_ref),
         ("inpaintx_plugins.pdgan.network", "spd_norm", spd_norm_ref),
         ("inpaintx_plugins.pdgan.network", "spd_map", spd_map_ref),
     ):

@@ -54,7 +54,7 @@ class KeptMemory {
   }
   void give(Block block) {
     const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-    if (!lock) return std::free(block.data);
+    if (!lock || block.bytes > kMost) return std::free(block.data);
     blocks_.push_back(block);
     for (total_ += block.bytes; total_ > kMost;) std::free(remove(0).data);
   }
@@ -64,6 +64,8 @@ class KeptMemory {
   }
 
  private:
+  KeptMemory() { blocks_.reserve(kMost / kLeast + 1); }
+
   Block remove(size_t i) {
     const Block block = blocks_[i];
     blocks_.erase(blocks_.begin() + static_cast<std::ptrdiff_t>(i));

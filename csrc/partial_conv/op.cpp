@@ -169,15 +169,21 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
   const bool whole = size == batch;
   Tensor grad_x, grad_weight, grad_bias;
   const auto window = partial_conv::window_of(x, mask, weight, stride, padding, dilation, false);
-  if (is_3x3(weight, stride, dilation)) {
+  const std::array<int64_t, 4> expected{batch, weight.size(0), window.out_height, window.out_width};
+  TORCH_CHECK_VALUE(grad.sizes() == at::IntArrayRef(expected) && grad.scalar_type() == x.scalar_type(),
+                    "partial_conv2d_backward: grad must have shape ", at::IntArrayRef(expected),
+                    " and dtype of x, got ", grad.sizes(), " ", grad.scalar_type());
+  const bool may = is_3x3(weight, stride, dilation), by_weight = may && winograd::grad_weight_pays(grad, x, padding);
+  const bool by_x = may && winograd::grad_x_pays(grad, weight, padding);
+  if ((wanted[0] && by_x) || (wanted[1] && by_weight)) {
     const bool one = mask.size(1) == 1;
     const Tensor shown = one ? known(mask) : Tensor();
-    if (wanted[1] && winograd::grad_weight_pays(grad, x, padding)) {
+    if (wanted[1] && by_weight) {
       const Tensor hidden = one ? x : hide(x, mask, fresh(at::empty_like(x)));
       grad_weight = winograd::grad_weight(grad, hidden, padding, ratio, shown);
       wanted[1] = false;
     }
-    if (wanted[0] && winograd::grad_x_pays(grad, weight, padding)) {
+    if (wanted[0] && by_x) {
       grad_x = fresh(at::empty_like(x));
       winograd::grad_x(grad, weight, padding, grad_x, ratio, shown);
       if (!one) hide(grad_x, mask, grad_x);

@@ -8,6 +8,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <algorithm>
+
 #include "common/autograd.h"
 #include "common/fresh.h"
 #include "common/layout.h"
@@ -38,11 +40,12 @@ void check(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, at
     TORCH_CHECK_VALUE(bias->dim() == 1 && bias->size(0) == weight.size(0), "conv3x3: bias must have shape [",
                       weight.size(0), "], got ", bias->sizes());
   }
-  TORCH_CHECK_VALUE(padding.size() == 2 && padding[0] >= 0 && padding[1] >= 0,
-                    "conv3x3: padding must be two integers that are not negative, got ", padding);
   constexpr int64_t kMost = int64_t(1) << 30;  // far beyond any image, and no sum of them overflows
+  TORCH_CHECK_VALUE(
+      padding.size() == 2 && std::min(padding[0], padding[1]) >= 0 && std::max(padding[0], padding[1]) < kMost,
+      "conv3x3: padding must be two integers that are not negative and below 2^30, got ", padding);
   for (int axis : {0, 1}) {
-    TORCH_CHECK_VALUE(padding[axis] < kMost && x.size(2 + axis) + 2 * padding[axis] >= 3,
+    TORCH_CHECK_VALUE(x.size(2 + axis) + 2 * padding[axis] >= 3,
                       "conv3x3: the padded x must have 3 x 3 pixels or more, got ", x.sizes(), " with padding ",
                       padding);
   }
@@ -62,6 +65,12 @@ Tensor conv3x3_native(const Tensor& x_, const Tensor& weight, const OptionalTens
 
 Gradients conv3x3_backward_native(const Tensor& grad_, const Tensor& x_, const Tensor& weight, at::IntArrayRef padding,
                                   std::array<bool, 3> wanted) {
+  check(x_, weight, {}, padding);
+  const std::array<int64_t, 4> expected{x_.size(0), weight.size(0), x_.size(2) + 2 * padding[0] - 2,
+                                        x_.size(3) + 2 * padding[1] - 2};
+  TORCH_CHECK_VALUE(grad_.sizes() == at::IntArrayRef(expected) && grad_.scalar_type() == x_.scalar_type(),
+                    "conv3x3_backward: grad must have shape ", at::IntArrayRef(expected), " and dtype of x, got ",
+                    grad_.sizes(), " ", grad_.scalar_type());
   const auto layout = layout_of(x_);
   const Tensor grad = grad_.contiguous(layout), x = x_.contiguous(layout);
   Tensor grad_x, grad_weight, grad_bias;

@@ -27,18 +27,16 @@ struct Segment {
 
 // What of each tile is summed up, by term, tile and channel; a step is what lies between two of them, in floats.
 // Channels follow each other within a panel.
-template <typename T>
 struct Terms {
-  T* data;
+  float* data;
   int64_t term, tile, panel;
 };
 
-// sum[r][n] (+)= sum over l of left[r][l] * right[l][n], n in a panel
+// sum[r][n] (+)= sum over l of left[r][l] * right[l][n], n in a panel; rows of `right` are one
 struct Product {
   const float* left;
   int64_t left_row, left_step;
   const float* right;
-  int64_t right_step;
   float* sum;
   int64_t sum_row;
   int64_t rows, length;
@@ -50,8 +48,8 @@ struct Kernels {
   int64_t lanes, rows;  // a panel is two vectors; rows of a product that are summed up together, at most
   // Of a segment's tiles and `lanes` channels: the sources' terms; the results' gradients'; and the results from
   // theirs.
-  void (*source_terms)(const Picture<const float>&, const Segment&, int64_t channel, const Terms<float>&);
-  void (*gradient_terms)(const Picture<const float>&, const Segment&, int64_t channel, const Terms<float>&);
+  void (*source_terms)(const Picture<const float>&, const Segment&, int64_t channel, const Terms&);
+  void (*gradient_terms)(const Picture<const float>&, const Segment&, int64_t channel, const Terms&);
   void (*results)(const Picture<float>&, const Segment&, int64_t channel, const float* terms, int64_t term,
                   const float* bias);
   // Terms of the windows of a panel of results and of `count` sources, [kTerms][source][panel]. Windows lie 9 floats

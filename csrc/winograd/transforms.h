@@ -77,7 +77,8 @@ inline void gather(const Picture<const float>& p, int64_t image, int64_t channel
   const int64_t first = std::clamp<int64_t>(-left, 0, columns);
   const int64_t end = std::clamp<int64_t>(p.width - left, first, columns);
   const int64_t above = std::clamp<int64_t>(-top, 0, rows), below = std::clamp<int64_t>(p.height - top, above, rows);
-  const int64_t lanes = std::min(kLanes, p.channels - channel), plane = p.height * p.width, seen = end - first;
+  const int64_t lanes = std::clamp<int64_t>(p.channels - channel, 0, kLanes);
+  const int64_t plane = p.height * p.width, seen = end - first;
   const float* from =
       p.data + (p.channels_last ? image * plane * p.channels + channel : (image * p.channels + channel) * plane);
   from += ((top + above) * p.width + left + first) * (p.channels_last ? p.channels : 1);
@@ -128,7 +129,7 @@ inline void scatter(const Picture<float>& p, int64_t image, int64_t channel, int
 
 // Of a segment's tiles and kLanes channels: n x n pixels of each to its terms, along one axis and then the other.
 template <int64_t n, typename F>
-inline void to_all_terms(const Picture<const float>& p, const Segment& s, int64_t channel, const Terms<float>& terms,
+inline void to_all_terms(const Picture<const float>& p, const Segment& s, int64_t channel, const Terms& terms,
                          const F& along) {
   const int64_t columns = s.count * kTile + n - kTile;
   Vector seen[kSeen * (kSegment * kTile + kSeen - kTile)];
@@ -150,13 +151,12 @@ inline void to_all_terms(const Picture<const float>& p, const Segment& s, int64_
   }
 }
 
-inline void source_terms(const Picture<const float>& p, const Segment& s, int64_t channel, const Terms<float>& terms) {
+inline void source_terms(const Picture<const float>& p, const Segment& s, int64_t channel, const Terms& terms) {
   to_all_terms<kSeen>(p, s, channel, terms, [](const Vector(&d)[6], Vector(&t)[6]) { to_terms(d, t); });
 }
 
 // The gradients of the terms, from those of the results.
-inline void gradient_terms(const Picture<const float>& p, const Segment& s, int64_t channel,
-                           const Terms<float>& terms) {
+inline void gradient_terms(const Picture<const float>& p, const Segment& s, int64_t channel, const Terms& terms) {
   to_all_terms<kTile>(p, s, channel, terms, [](const Vector(&y)[4], Vector(&t)[6]) { to_gradients(y, t); });
 }
 
@@ -273,7 +273,7 @@ template <int n>
 void multiply_rows(const Product& p, int64_t first) {
   Vector sum[n][2] = {};
   const float *left = p.left + first * p.left_row, *right = p.right;
-  for (int64_t l = 0; l < p.length; ++l, left += p.left_step, right += p.right_step) {
+  for (int64_t l = 0; l < p.length; ++l, left += p.left_step, right += kPanel) {
     const Vector v0 = load(right), v1 = load(right + kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < n; ++r) {

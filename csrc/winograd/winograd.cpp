@@ -136,8 +136,8 @@ struct Layout {
   Layout(int64_t tiles, int64_t channels)
       : tiles(tiles), pitch(round_up(channels, panel()) + kernels()->lanes), term(tiles * pitch + kernels()->lanes) {}
   int64_t floats() const { return kTerms * term; }
-  Terms<float> by_tile(float* data) const { return {data, term, pitch, panel()}; }
-  Terms<float> by_panel(float* data) const { return {data, term, panel(), tiles * panel()}; }
+  Terms by_tile(float* data) const { return {data, term, pitch, panel()}; }
+  Terms by_panel(float* data) const { return {data, term, panel(), tiles * panel()}; }
 };
 
 // A gradient of x is a correlation with rotated windows.
@@ -195,7 +195,7 @@ struct Correlation {
     const int64_t term = from * panel() + kernels()->lanes;
     const int64_t chunks = divide_up(grid.tiles(), together), each = sources.floats() + sums.floats();
     const WorkMemory weight_memory(panels() * kTerms * term * sizeof(float), false);
-    const WorkMemory memory(each * at::get_num_threads() * sizeof(float), false);
+    const WorkMemory memory(each * std::min<int64_t>(at::get_num_threads(), chunks) * sizeof(float), false);
     float* const terms = weight_memory.as<float>();
     constexpr int64_t kPart = 64;
     const int64_t parts = divide_up(from, kPart);
@@ -216,7 +216,7 @@ struct Correlation {
         }
         for (int64_t p = 0; p < panels(); ++p) {
           for (int64_t i = 0; i < kTerms; ++i) {
-            kernels()->multiply({seen + i * sources.term, sources.pitch, 1, terms + (p * kTerms + i) * term, panel(),
+            kernels()->multiply({seen + i * sources.term, sources.pitch, 1, terms + (p * kTerms + i) * term,
                                  sum + i * sums.term, panel(), tiles, from, false});
           }
           write(p, t, t + tiles, sum, sums.term);
@@ -233,7 +233,7 @@ struct Correlation {
     const Layout sources(together, from), sums(together, panel());
     const int64_t each = kTerms * term + sums.floats();
     const WorkMemory source_memory(sources.floats() * sizeof(float), false);
-    const WorkMemory memory(each * at::get_num_threads() * sizeof(float), false);
+    const WorkMemory memory(each * std::min<int64_t>(at::get_num_threads(), panels()) * sizeof(float), false);
     float* const seen = source_memory.as<float>();
     for (int64_t t = 0; t < grid.tiles(); t += together) {
       const int64_t tiles = std::min(together, grid.tiles() - t);
@@ -248,8 +248,8 @@ struct Correlation {
             const int64_t count = std::min(part, from - c);
             weights.terms(p * panel(), c, count, terms, term);
             for (int64_t i = 0; i < kTerms; ++i) {
-              kernels()->multiply({seen + i * sources.term + c, sources.pitch, 1, terms + i * term, panel(),
-                                   sum + i * sums.term, panel(), tiles, count, c > 0});
+              kernels()->multiply({seen + i * sources.term + c, sources.pitch, 1, terms + i * term, sum + i * sums.term,
+                                   panel(), tiles, count, c > 0});
             }
           }
           write(p, t, t + tiles, sum, sums.term);
@@ -334,11 +334,11 @@ Tensor grad_weight(const Tensor& grad, const Tensor& x, at::IntArrayRef padding,
     for (int64_t t = 0; t < grid.tiles(); t += together) {
       const int64_t tiles = std::min(together, grid.tiles() - t);
       if (first == 0 || together < grid.tiles()) {
-        grid.all(t, t + tiles, ins, [&](const Segment& s, int64_t channel) {
+        grid.all(t, t + tiles, round_up(ins, panel()), [&](const Segment& s, int64_t channel) {
           kernels()->source_terms(source, s, channel, sources.by_panel(seen));
         });
       }
-      Terms<float> to = gradients.by_tile(got);
+      Terms to = gradients.by_tile(got);
       to.data -= first;
       grid.all(t, t + tiles, outs_here,
                [&](const Segment& s, int64_t channel) { kernels()->gradient_terms(result, s, first + channel, to); });
@@ -347,8 +347,8 @@ Tensor grad_weight(const Tensor& grad, const Tensor& x, at::IntArrayRef padding,
         for (int64_t k = begin; k < end; ++k) {
           const int64_t i = k / panels, p = k % panels;
           kernels()->multiply({got + i * gradients.term, 1, gradients.pitch,
-                               seen + i * sources.term + p * sources.tiles * panel(), panel(),
-                               sums + i * term + p * panel(), wide, outs_here, tiles, t > 0});
+                               seen + i * sources.term + p * sources.tiles * panel(), sums + i * term + p * panel(),
+                               wide, outs_here, tiles, t > 0});
         }
       });
     }

@@ -8,7 +8,7 @@ from inpaintx.ops.attention import (
     self_attention_ref,
 )
 from inpaintx.ops.context_weight import boundary_weight, yeh_weight
-from inpaintx.ops.conv3x3 import Conv2d, conv3x3, conv3x3_ref
+from inpaintx.ops.conv import Conv2d, conv3x3, conv3x3_ref
 from inpaintx.ops.efros_leung import EfrosLeung, efros_leung, efros_leung_ref
 from inpaintx.ops.hog import HOG, HOGImage, hog, hog_image, hog_ref
 from inpaintx.ops.partial_conv import PartialConv2d, partial_conv2d, partial_conv2d_ref

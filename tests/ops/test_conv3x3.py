@@ -28,7 +28,9 @@ def with_gradients(function, inputs, padding=1):
     leaves = [t.detach().clone().requires_grad_() for t in inputs]
     y = function(*leaves, padding)
     torch.manual_seed(1)
-    grad = torch.randn(y.shape).to(y.dtype).contiguous(memory_format=torch.preserve_format)
+    grad = torch.randn(y.shape).to(y.dtype)
+    if y.is_contiguous() != (y.shape[1] % 2 == 0):  # in the layout of y or not, by turns
+        grad = grad.contiguous(memory_format=torch.channels_last)
     return [y.detach(), *torch.autograd.grad(y, leaves, grad)]
 
 
@@ -177,6 +179,18 @@ def test_meta():
     assert conv3x3(x, weight, bias, 0).shape == (2, 40, 12, 17)
 
 
+def test_transforms_of_functions():
+    x, weight, bias = (t.detach() for t in case())
+
+    def loss(function):
+        return lambda w, x: function(x, w, bias).square().sum()
+
+    for transform in (torch.func.grad, lambda f: torch.func.vmap(torch.func.grad(f), (None, 0))):
+        images = x if transform is torch.func.grad else x[:, None]
+        results = [transform(loss(function))(weight, images) for function in (conv3x3, conv3x3_ref)]
+        agree(results[:1], results[1:], 5e-5)
+
+
 def test_tangents():
     """Forward-mode derivatives are PyTorch's."""
     inputs = tuple(t.detach() for t in case())
@@ -212,6 +226,17 @@ def test_the_layer_takes_the_place_of_a_convolution(options):
     assert nn.utils.parametrizations.spectral_norm(ours)(x).shape == plain(x).shape
 
 
+def test_the_layer_takes_what_convolutions_take():
+    for make in (lambda t: t.to(torch.complex64), lambda t: t.to_mkldnn()):
+        plain, ours = nn.Conv2d(32, 32, 3, padding=1), Conv2d(32, 32, 3, padding=1)
+        ours.load_state_dict(plain.state_dict())
+        x = make(torch.randn(1, 32, 8, 8))
+        if x.is_complex():
+            plain, ours = plain.to(x.dtype), ours.to(x.dtype)
+        a, b = plain(x).detach(), ours(x).detach()
+        torch.testing.assert_close(*(t.to_dense() if t.is_mkldnn else t for t in (a, b)))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -223,12 +248,22 @@ def test_the_layer_takes_the_place_of_a_convolution(options):
         ({"weight": torch.rand(32, 32, 3, 3).double()}, "weight must have dtype and device of x"),
         ({"bias": torch.rand(31)}, r"bias must have shape \[32\], got \[31\]"),
         ({"padding": -1}, "padding must be two integers that are not negative"),
+        ({"padding": 2**30}, r"below 2\^30, got \[1073741824"),
+        ({"padding": (1,)}, r"padding must be an integer or a pair of them, got \(1,\)"),
+        ({"padding": 0.5}, r"padding must be an integer or a pair of them, got 0.5"),
     ],
 )
 def test_bad_input_is_named(change, words):
     good = {"x": torch.rand(1, 32, 8, 8), "weight": torch.rand(32, 32, 3, 3), "bias": torch.rand(32)}
     with pytest.raises(ValueError, match=words):
         conv3x3(**{**good, **change})
+
+
+def test_a_gradient_that_does_not_fit_is_named():
+    x, weight, _ = (t.detach() for t in case())
+    for grad in (torch.zeros(3, 40, 14, 19), torch.zeros(2, 33, 14, 19), torch.zeros(2, 40, 14, 19).double()):
+        with pytest.raises(ValueError, match=r"grad must have shape \[2, 40, 14, 19\] and dtype of x, got"):
+            torch.ops.inpaintx.conv3x3_backward(grad, x, weight, [1, 1], [True, True, True])
 
 
 @pytest.mark.slow

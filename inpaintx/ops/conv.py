@@ -1,5 +1,6 @@
 """Convolution by 3×3 windows with step 1: what most layers of most methods are, and faster on the CPU."""
 
+import operator
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int 
     Raises
     ------
     ValueError
-        A shape, dtype or device that does not fit; names the argument, what was expected and what came.
+        On the CPU, a shape, dtype or device that does not fit; names the argument, what was expected and what came.
 
     Notes
     -----
@@ -42,7 +43,7 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int 
     points 0, ±5/8, ±3/2 and ∞, forwards and backwards, where that takes less time. Rounding is then about five times
     that of a plain sum, 1e-6 of the results' standard deviation, and shared by the 4×4 results of a tile: a NaN or a
     very large value reaches all that see its tile, not only its own 3×3 neighbours. Everything else (other devices and
-    dtypes, few channels) is PyTorch's own convolution.
+    dtypes, few channels, :mod:`torch.func`) is PyTorch's own convolution.
 
     References
     ----------
@@ -54,13 +55,23 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int 
     >>> bool((conv3x3(x, weight) - conv3x3_ref(x, weight)).abs().max() < 1e-2)  # of sums around 70
     True
     """
-    pair = (padding, padding) if isinstance(padding, int) else padding
-    if x.device.type != "cpu":
-        return conv3x3_ref(x, weight, bias, pair)
+    pair = _pair(padding)
     if is_dynamo_compiling():
+        if x.device.type != "cpu":
+            return conv3x3_ref(x, weight, bias, pair)
         compiled: Tensor = torch.ops.inpaintx.conv3x3(x, weight, bias, pair)
         return compiled
+    if x.device.type != "cpu" or torch._C._are_functorch_transforms_active():
+        return conv3x3_ref(x, weight, bias, pair)
     return _C.conv3x3(x, weight, bias, pair)
+
+
+def _pair(padding: int | tuple[int, int]) -> tuple[int, int]:
+    try:
+        first, second = padding if isinstance(padding, (tuple, list)) else (padding, padding)
+        return operator.index(first), operator.index(second)
+    except (TypeError, ValueError):
+        raise ValueError(f"conv3x3: padding must be an integer or a pair of them, got {padding!r}") from None
 
 
 def conv3x3_ref(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int | tuple[int, int] = 1) -> Tensor:
@@ -69,12 +80,17 @@ def conv3x3_ref(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: 
 
 
 class Conv2d(nn.Conv2d):
-    """A :class:`torch.nn.Conv2d`, which goes by :func:`conv3x3` where its windows are 3×3 and its stride is 1."""
+    """A :class:`torch.nn.Conv2d`, which goes by :func:`conv3x3` where its windows are 3×3 and its stride is 1.
+
+    Same arguments, parameters and state dict. ``torch.compile`` and ``torch.export`` take it; TorchScript and
+    ``torch.fx`` cannot look into it.
+    """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        steps = {*self.stride, *self.dilation, self.groups}
         padding: Any = self.padding
-        if self.kernel_size != (3, 3) or steps != {1} or isinstance(padding, str) or input.dim() != 4:
+        fits = self.kernel_size == (3, 3) and {*self.stride, *self.dilation, self.groups} == {1}
+        plain = input.dim() == 4 and input.is_floating_point() and not input.is_mkldnn
+        if not fits or not plain or isinstance(padding, str):
             return super()._conv_forward(input, weight, bias)
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode), 0
