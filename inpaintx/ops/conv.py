@@ -41,9 +41,9 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int 
     -----
     On a CPU with AVX2 or AVX-512, float32 images with 16 channels and more go by Winograd's F(4×4, 3×3) with the
     points 0, ±5/8, ±3/2 and ∞, forwards and backwards, where that takes less time. Rounding is then four to five
-    times that of a plain sum, 1e-6 of the results' standard deviation, and shared by the 4×4 results of a tile: a NaN or a
-    very large value reaches all that see its tile, not only its own 3×3 neighbours. Everything else (other devices and
-    dtypes, few channels, :mod:`torch.func`) is PyTorch's own convolution.
+    times that of a plain sum, 1e-6 of the results' standard deviation, and shared by the 4×4 results of a tile: a NaN
+    or a very large value reaches all that see its tile, not only its own 3×3 neighbours. Everything else (other devices
+    and dtypes, few channels, :mod:`torch.func`) is PyTorch's own convolution.
 
     References
     ----------
