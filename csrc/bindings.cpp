@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "common/kept_memory.h"
 #include "common/level.h"
 #include "ops.h"
 
@@ -69,5 +70,6 @@ PYBIND11_MODULE(_C, m) {
   m.def("tv_inpaint", &inpaintx::ops::tv_inpaint, release);
   m.def("efros_leung", &inpaintx::ops::efros_leung, release);
   bind_poisson(m);
+  m.def("empty_cache", [] { return inpaintx::KeptMemory::instance().clear(); }, release);
   m.def("build_info", &build_info, "Compiler, vector extension in use, and whether CUDA was built.");
 }

@@ -85,6 +85,7 @@ def test_doctor(capfd, monkeypatch, tmp_path):
     assert found["build"] == json.loads(json.dumps(inpaintx.build_info()))
     assert "cpu" in found["devices"]
     assert found["threads"]["torch"] >= 1
+    assert found["memory"].keys() == {"GLIBC_TUNABLES", "INPAINTX_CACHE_MB"}
     assert found["plugins"]["broken"]["error"].startswith("ImportError: no such thing (")
     assert found["weights"]["learned/default"]["file"] == str(tmp_path / "toy_learned.safetensors")
     assert found["weights"]["learned/gone"]["state"] == "not found"

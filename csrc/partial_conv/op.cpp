@@ -14,8 +14,8 @@
 #include <algorithm>
 
 #include "common/autograd.h"
-#include "common/fresh.h"
 #include "common/layout.h"
+#include "common/result.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "partial_conv/direct.h"
@@ -110,10 +110,13 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   if (new_mask.scalar_type() != mask_.scalar_type()) new_mask = new_mask.to(mask_.scalar_type());
 
   const Tensor b = bias ? bias->contiguous() : Tensor();
+  const auto room = [&] {
+    return fresh(
+        at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(), layout_of(x)));
+  };
   Tensor y;
   if (is_3x3(weight, stride, dilation) && winograd::pays(x, weight, padding)) {
-    y = fresh(
-        at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(), layout_of(x)));
+    y = room();
     const bool one = mask.size(1) == 1;
     winograd::forward(one ? x : hide(x, mask, fresh(at::empty_like(x))), weight, b, padding, y,
                       one ? known(mask) : Tensor(), ratio);
@@ -121,8 +124,7 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   }
   const bool direct = !on_cuda(x) && partial_conv::direct_pays(x, weight, window);
   if (direct || (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window))) {  // both in the layout of x
-    y = fresh(at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(),
-                        x.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast));
+    y = room();
     (direct ? partial_conv::direct_forward : partial_conv::convolve_tiles)(x, mask, weight, b, ratio, window, y);
     return {y, new_mask, ratio};
   }

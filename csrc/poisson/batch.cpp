@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
-#include "common/fresh.h"
 #include "common/mask.h"
+#include "common/result.h"
 #include "common/simd.h"
 
 namespace inpaintx::poisson {
@@ -53,7 +53,7 @@ INPAINTX_CLONES void holes(const float* mask, uint8_t* bytes, int64_t n) {
 }
 
 Tensor room_for(const Tensor& like, at::ScalarType dtype) {
-  return fresh(at::empty(like.sizes(), like.options().dtype(dtype).memory_format(at::MemoryFormat::Contiguous)));
+  return empty_result(like.sizes(), like.options().dtype(dtype));
 }
 
 Outcome worst_of(const std::vector<Outcome>& outcomes) {

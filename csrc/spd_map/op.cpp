@@ -4,7 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "common/fresh.h"
+#include "common/result.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "spd_map/kernels.h"
@@ -25,7 +25,7 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
   const c10::DeviceGuard guard(mask.device());
   const bool ready = mask.scalar_type() == at::kBool || mask.scalar_type() == at::kFloat;
   const Tensor readable = (ready ? mask : mask.gt(0.5)).contiguous();
-  const Tensor out = fresh(at::empty(mask.sizes(), mask.options().dtype(at::kFloat)));
+  const Tensor out = empty_result(mask.sizes(), mask.options().dtype(at::kFloat));
   const auto run = [&](auto m) {
     using mask_t = decltype(m);
     spd_map::Map<mask_t> map{readable.const_data_ptr<mask_t>(),

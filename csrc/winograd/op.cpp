@@ -11,8 +11,8 @@
 #include <algorithm>
 
 #include "common/autograd.h"
-#include "common/fresh.h"
 #include "common/layout.h"
+#include "common/result.h"
 #include "ops.h"
 #include "winograd/winograd.h"
 

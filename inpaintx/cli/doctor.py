@@ -84,6 +84,7 @@ def examine() -> dict[str, Any]:
             "torch between ops": torch.get_num_interop_threads(),
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
         },
+        "memory": {name: os.environ.get(name, "not set") for name in ("GLIBC_TUNABLES", "INPAINTX_CACHE_MB")},
         "plugins": {plugin.name: _plugin(plugin) for plugin in registry().plugins},
         "weights": _weights(),
         "folders": {

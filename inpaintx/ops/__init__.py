@@ -11,6 +11,7 @@ from inpaintx.ops.context_weight import boundary_weight, yeh_weight
 from inpaintx.ops.conv import Conv2d, conv3x3, conv3x3_ref
 from inpaintx.ops.efros_leung import EfrosLeung, efros_leung, efros_leung_ref
 from inpaintx.ops.hog import HOG, HOGImage, hog, hog_image, hog_ref
+from inpaintx.ops.memory import empty_cache
 from inpaintx.ops.partial_conv import PartialConv2d, partial_conv2d, partial_conv2d_ref
 from inpaintx.ops.patchmatch import PatchMatch, patchmatch, patchmatch_ref
 from inpaintx.ops.poisson import PoissonBlend, PoissonSolver, poisson_blend, poisson_blend_ref
@@ -39,6 +40,7 @@ __all__ = [
     "conv3x3_ref",
     "efros_leung",
     "efros_leung_ref",
+    "empty_cache",
     "hog",
     "hog_image",
     "hog_ref",
