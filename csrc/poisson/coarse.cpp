@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "common/simd.h"
@@ -246,24 +247,43 @@ void solve_directly(const Hierarchy& hierarchy, const Rows<float>& rhs, const Ro
   }
 }
 
+void clear(const WorkMemory& memory) {
+  at::parallel_for(0, memory.bytes(), 1 << 18,
+                   [&](int64_t begin, int64_t end) { std::memset(memory.as<char>() + begin, 0, end - begin); });
+}
+
 // Puts 0 where values of known pixels are read: by their neighbours, and by the finer grid, which interpolates from
 // them even where this one has no unknown at all. What is uniform has none.
-void clear_known(const Level& fine, const Level& level, const Rows<float>& rows) {
-  for (int y = 0; y < level.h; ++y) {
-    const auto around = [&](const Level& of, int other, int per) {
-      if (other < 0 || other >= of.h) return;
-      for (int64_t s = of.first[other]; s < of.first[other + 1]; ++s) {
-        const Span& span = of.spans[s];
-        for (int c = 0; c < rows.channels && !span.uniform(); ++c) {
-          std::fill(rows.at(y, c) + span.x0 / per - kChunk, rows.at(y, c) + span.x1 / per + kChunk, 0.f);
+void clear_known(const Level& fine, const Level& level, const std::vector<const Rows<float>*>& arrays) {
+  const int channels = arrays[0]->channels, pad = kPad / kChunk, chunks = level.stride / kChunk;
+  at::parallel_for(0, level.h, rows_per_task(level.w, 0.2 * channels * arrays.size()), [&](int64_t y0, int64_t y1) {
+    std::vector<char> read(chunks + 1);  // of a row's chunks, from its padding on; the last is none
+    for (int y = y0; y < y1; ++y) {
+      std::fill(read.begin(), read.end(), 0);
+      const auto around = [&](const Level& of, int other, int per) {
+        if (other < 0 || other >= of.h) return;
+        for (int64_t s = of.first[other]; s < of.first[other + 1]; ++s) {
+          const Span& span = of.spans[s];
+          if (span.uniform()) continue;
+          const int from = span.x0 / per / kChunk + pad - 1, to = (span.x1 / per + kChunk - 1) / kChunk + pad + 1;
+          for (int chunk = from; chunk < std::min(to, chunks); ++chunk) read[chunk] = 1;
+        }
+      };
+      for (int d = -1; d <= 1; ++d) {
+        around(level, y + d, 1);
+        around(fine, 2 * y + d, 2);
+      }
+      for (int from = 0, to; from < chunks; from = to + 1) {
+        for (to = from; read[to]; ++to) {
+        }
+        for (const auto* rows : arrays) {
+          for (int c = 0; c < channels && to > from; ++c) {
+            std::fill(rows->at(y, c) + (from - pad) * kChunk, rows->at(y, c) + (to - pad) * kChunk, 0.f);
+          }
         }
       }
-    };
-    for (int d = -1; d <= 1; ++d) {
-      around(level, y + d, 1);
-      around(fine, 2 * y + d, 2);
     }
-  }
+  });
 }
 
 }  // namespace
@@ -285,13 +305,18 @@ CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels)
   for (int l = 1; l <= last; ++l) {
     const Level& level = hierarchy.levels[l];
     const bool twice = l == kTwice && l < last, thin = hierarchy.levels[l - 1].far > 0;
+    std::vector<const Rows<float>*> read;
     for (auto* rows : {&value, &rhs, &spare, &residual, &total}) {
       const bool needed = rows == &value || rows == &rhs || (rows == &total ? thin : twice);
-      const bool whole = level.far == 0 && rows != &total;
-      memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0, whole);
+      memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0, false);
       rows->emplace_back(memory_.back(), level, channels);
-      if (needed && !whole && rows != &total) clear_known(hierarchy.levels[l - 1], level, rows->back());
+      if (!needed || rows == &total) continue;
+      if (level.far > 0)
+        read.push_back(&rows->back());
+      else
+        clear(memory_.back());
     }
+    if (!read.empty()) clear_known(hierarchy.levels[l - 1], level, read);
   }
 }
 

@@ -27,27 +27,7 @@ POISSON_INLINE void widen_three(const uint8_t* up, const uint8_t* m, const uint8
   for (int k = 0; k < 3; ++k) widen(rows[k] - kChunk, wide[k], n + 2 * kChunk);
 }
 
-// Of the finest grid, at columns x0 .. x0 + n - 1; `neighbours`: how many rows are next to this one. It has no
-// corners.
-INPAINTX_CLONES void read_mask(const uint8_t* up, const uint8_t* m, const uint8_t* down, float neighbours, int n,
-                               FineRow& a) {
-  int32_t wide[3][2 * kPiece + 6 * kChunk];
-  widen_three(up, m, down, n, wide);
-  const int32_t *above = wide[0] + kChunk, *here = wide[1] + kChunk, *below = wide[2] + kChunk;
-  for (int j = 0; j < n; j += kChunk) {
-#pragma omp simd simdlen(8)
-    for (int i = j; i < j + kChunk; ++i) {
-      const float edge = here[i] ? -1.f : 0.f;
-      a[1][kChunk + i] = above[i] ? edge : 0.f;
-      a[3][kChunk + i] = here[i - 1] ? edge : 0.f;
-      a[4][kChunk + i] = here[i] ? neighbours + 2 : 0.f;
-      a[5][kChunk + i] = here[i + 1] ? edge : 0.f;
-      a[7][kChunk + i] = below[i] ? edge : 0.f;
-    }
-  }
-}
-
-// Of a coarse grid, one chunk: stored, uniform, or zero for known pixels and beyond the grid.
+// One chunk: stored, uniform, or zero for known pixels and beyond the grid.
 POISSON_INLINE void read_chunk(const Level& level, const Span* span, int x, float* a, int64_t row) {
   if (!span) {
     for (int k = 0; k < 9; ++k) {
@@ -74,26 +54,17 @@ POISSON_INLINE void read_chunk(const Level& level, const Span* span, int x, floa
 }
 
 // Coefficients of fine row y at columns x0 .. x0 + n - 1, column x0 at index kChunk.
-INPAINTX_CLONES void read_coarse(const Level& level, int y, int x0, int n, FineRow& a) {
+INPAINTX_CLONES void read_matrix(const Level& level, int y, int x0, int n, FineRow& a) {
+  if (y < 0 || y >= level.h) {
+    for (auto& row : a) std::fill_n(row + kChunk, n, 0.f);
+    return;
+  }
   const Span* span = level.spans.data() + level.first[y];
   const Span* end = level.spans.data() + level.first[y + 1];
   for (int x = x0 & ~(kChunk - 1); x < x0 + n; x += kChunk) {
     while (span != end && span->x1 <= x) ++span;
     read_chunk(level, span != end && span->x0 <= x ? span : nullptr, x, a[0] + kChunk + x - x0, a[1] - a[0]);
   }
-}
-
-void read_matrix(const Level& level, bool finest, int y, int x0, int n, FineRow& a) {
-  if (y < 0 || y >= level.h) {
-    for (auto& row : a) std::fill_n(row + kChunk, n, 0.f);
-    return;
-  }
-  if (!finest) return read_coarse(level, y, x0, n, a);
-  const uint8_t* m = level.mask_row(y) + x0;
-  read_mask(level.mask_row(y - 1) + x0, m, level.mask_row(y + 1) + x0, float(y > 0) + float(y < level.h - 1), n, a);
-  if (x0 <= 0 && x0 + n > 0) a[4][kChunk - x0] -= m[-x0];
-  const int last = level.w - 1 - x0;
-  if (last >= 0 && last < n) a[4][kChunk + last] -= m[last];
 }
 
 // Product with one-dimensional interpolation from both sides: three neighbouring rows of a matrix (before, at and after
@@ -125,19 +96,14 @@ POISSON_INLINE void halve(const float* row, int n, Halves& out) {
   }
 }
 
-// `a` holds columns from 2 X0 - 2 on; without corners where it is the finest grid's.
-template <bool kFinest>
-POISSON_INLINE void collapse(const FineRow& a, int n, int end, CoarseRow& out) {
+// `a` holds columns from 2 X0 - 2 on.
+INPAINTX_CLONES void collapse_columns(const FineRow& a, int n, int end, CoarseRow& out) {
   // All rows first: what is read back at once, in other portions than it was written in, would have to be waited for.
   Halves halves[9];
-  const auto is_there = [](int k) { return !kFinest || k % 2 == 1 || k == 4; };
-  for (int k = 0; k < 9; ++k) {
-    if (is_there(k)) halve(a[k] + kChunk + 1, n, halves[k]);
-  }
+  for (int k = 0; k < 9; ++k) halve(a[k] + kChunk + 1, n, halves[k]);
   for (int k = 0; k < 9; k += 3) {
-    const bool corners = is_there(k);
     const Halves &minus = halves[k], &zero = halves[k + 1], &plus = halves[k + 2];
-    for (int start = 0; start < n && corners; start += kChunk) {
+    for (int start = 0; start < n; start += kChunk) {
 #pragma omp simd simdlen(8)
       for (int i = start; i < start + kChunk; ++i) {
         const Three t = product({minus.odd[i], zero.odd[i], plus.odd[i]}, {minus.even[i], zero.even[i], plus.even[i]},
@@ -145,30 +111,16 @@ POISSON_INLINE void collapse(const FineRow& a, int n, int end, CoarseRow& out) {
         out[k][i] = t.minus, out[k + 1][i] = t.zero, out[k + 2][i] = t.plus;
       }
     }
-    for (int start = 0; start < n && !corners; start += kChunk) {  // the same, with what there is
-#pragma omp simd simdlen(8)
-      for (int i = start; i < start + kChunk; ++i) {
-        const float before = 0.25f * zero.odd[i], after = 0.25f * zero.odd[i + 1];
-        out[k][i] = before, out[k + 1][i] = zero.even[i] + (before + after), out[k + 2][i] = after;
-      }
-    }
     if (end >= 0 && end < n) {
       const auto column = [&](int j) {
         const int at = kChunk + 1 + 2 * end + j;
-        return Three{corners ? a[k][at] : 0, a[k + 1][at], corners ? a[k + 2][at] : 0};
+        return Three{a[k][at], a[k + 1][at], a[k + 2][at]};
       };
       const Three t = product_at_end(column(0), column(1), column(2));
       out[k][end] = t.minus, out[k + 1][end] = t.zero, out[k + 2][end] = t.plus;
     }
   }
 }
-INPAINTX_CLONES void collapse_columns(const FineRow& a, int n, int end, bool finest, CoarseRow& out) {
-  if (finest)
-    collapse<true>(a, n, end, out);
-  else
-    collapse<false>(a, n, end, out);
-}
-
 INPAINTX_CLONES void collapse_rows(const CoarseRow& above, const CoarseRow& here, const CoarseRow& below, int n,
                                    bool end, CoarseRow& out) {
   for (int k = 0; k < 3; ++k) {
@@ -220,7 +172,7 @@ struct Shared {
   CoarseRow below[2];        // by the parity of y
 };
 
-void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
+void fill_coefficients(const Level& fine, Level& coarse) {
   const int end = fine.w % 2 == 0 ? coarse.w - 1 : -1;
   at::parallel_for(0, coarse.h, rows_per_task(coarse.w, 20), [&](int64_t begin, int64_t stop) {
     FineRow a;
@@ -234,8 +186,8 @@ void fill_coefficients(const Level& fine, bool finest, Level& coarse) {
         for (int x = span.x0; x < span.x1; x += kPiece, ++piece) {
           const int n = std::min(kPiece, span.x1 - x);
           const auto collapsed = [&](int row, CoarseRow& out) {
-            read_matrix(fine, finest, row, 2 * x - 2, 2 * n + 4, a);
-            collapse_columns(a, n, end - x, finest, out);
+            read_matrix(fine, row, 2 * x - 2, 2 * n + 4, a);
+            collapse_columns(a, n, end - x, out);
           };
           if (piece == shared.size()) shared.emplace_back();
           Shared& left = shared[piece];
@@ -276,7 +228,7 @@ void factorise(const Level& level, std::vector<int32_t>& unknowns, std::vector<d
   for (int i = 0; i < n; ++i) {
     const int y = unknowns[i] / level.w, x = unknowns[i] % level.w;
     FineRow a;
-    read_matrix(level, false, y, x, 1, a);
+    read_matrix(level, y, x, 1, a);
     for (int k = 0; k < 9; ++k) {
       const int ny = y + k / 3 - 1, nx = x + k % 3 - 1;
       if (ny < 0 || ny >= level.h || nx < 0 || nx >= level.w) continue;

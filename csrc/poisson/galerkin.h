@@ -12,8 +12,9 @@ struct Stencil {
 };
 Stencil coarsen(Stencil fine);
 
-// Coefficients of the coarse pixels whose spans are not uniform.
-void fill_coefficients(const Level& fine, bool finest, Level& coarse);
+// Coefficients of the coarse pixels whose spans are not uniform: of the first coarse grid, and of those that follow.
+void fill_from_mask(const Level& photo, Level& coarse);
+void fill_coefficients(const Level& fine, Level& coarse);
 
 // Cholesky factor of the coarsest matrix.
 void factorise(const Level& level, std::vector<int32_t>& unknowns, std::vector<double>& factor);

@@ -18,7 +18,6 @@ constexpr int kUniformFinest = 64,
 // Cells from the rim to what is far: 16 pixels of the photo's grid, and 8 more of each next grid's own.
 constexpr int kNearRows = 4, kNextRows = 2, kColumns = 1;
 constexpr double kWorthwhile = 0.5;  // of the box far: below, a grid stays whole, and so do those that follow it
-constexpr uint64_t kAllOnes = 0x0101010101010101ull;
 
 void shape(Level& level, int h, int w) {
   level.h = h;
@@ -49,7 +48,7 @@ INPAINTX_CLONES void every_second(const uint8_t* from, int n, uint8_t* to) {
 
 void halve_mask(Level& level) {
   level.half = (kPad + level.w / 2 + kChunk + 1 + 15) / 16 * 16;
-  level.mask_halves = WorkMemory(2 * level.h * level.half);
+  level.mask_halves = WorkMemory(2 * (level.h + 2) * level.half + 64);  // what builds the first matrix reads beyond
   at::parallel_for(0, level.h, rows_per_task(level.w, 0.1), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {
       for (int odd = 0; odd < 2; ++odd) {
@@ -76,16 +75,21 @@ WorkMemory erode(const Level& from, const uint8_t* deep, const Level& to, int st
 // How near the rim each cell of a grid is, four rows of a chunk being a cell.
 struct Cells {
   static constexpr int kRows = 4;
-  int chunk, h = 0, w = 0;
+  int shift, h = 0, w = 0;    // a cell is 1 << shift pixels wide
   std::vector<uint8_t> near;  // 1 where the grid has unknowns of its own
   std::vector<uint8_t> kept;  // 1 there and in the belt around
 
-  Cells(int height, int width, int chunk_)
-      : chunk(chunk_), h((height + kRows - 1) / kRows), w((width + chunk - 1) / chunk), near(h * w) {}
+  Cells(int height, int width, int chunk)
+      : shift(chunk == kChunk ? 3 : 4), h((height + kRows - 1) / kRows), w((width + chunk - 1) / chunk), near(h * w) {}
   bool thins() const { return std::count(kept.begin(), kept.end(), 0) > kWorthwhile * double(kept.size()); }
-  bool is_near(int y, int x) const { return near[y / kRows * w + x / chunk]; }
-  bool is_kept(int y, int x) const { return kept[y / kRows * w + x / chunk]; }
+  int at(int y, int x) const { return y / kRows * w + (x >> shift); }
 };
+static_assert(kChunk == 1 << 3 && kFineChunk == 1 << 4);
+
+void add_marks(const uint8_t* __restrict from, int n, uint8_t* __restrict to) {
+#pragma omp simd
+  for (int x = 0; x < n; ++x) to[x] |= from[x];
+}
 
 // 1 wherever a cell at most `rows` and `columns` away is 1.
 std::vector<uint8_t> dilate(const Cells& cells, const std::vector<uint8_t>& from, int rows, int columns) {
@@ -93,45 +97,56 @@ std::vector<uint8_t> dilate(const Cells& cells, const std::vector<uint8_t>& from
   std::vector<uint8_t> across(from.size()), out(from.size());
   for (int y = 0; y < h; ++y) {
     for (int d = -columns; d <= columns; ++d) {
-      for (int x = std::max(0, -d); x < w - std::max(0, d); ++x) across[y * w + x] |= from[y * w + x + d];
+      const int x = std::max(0, -d);
+      add_marks(from.data() + y * w + x + d, w - std::abs(d), across.data() + y * w + x);
     }
   }
   for (int y = 0; y < h; ++y) {
     for (int other = std::max(0, y - rows); other <= std::min(h - 1, y + rows); ++other) {
-      for (int x = 0; x < w; ++x) out[y * w + x] |= across[other * w + x];
+      add_marks(across.data() + other * w, w, out.data() + y * w);
     }
   }
   return out;
 }
 
-// Cells that are not all ones. `first` is pixel (0, 0) of a plane of bytes like the level's mask.
-std::vector<uint8_t> broken(const Cells& cells, const Level& level, const uint8_t* first) {
-  std::vector<uint8_t> out(cells.near.size());
-  for (int y = 0; y < level.h; y += Cells::kRows) {
-    uint8_t* row = out.data() + y / Cells::kRows * cells.w;
-    const int last = std::min(level.h - 1, y + Cells::kRows - 1);
-    for (int x = 0; x < cells.w * cells.chunk; x += kChunk) {
-      uint64_t all = chunk_of(first + y * level.stride + x);
-      for (int other = y + 1; other <= last; ++other) all &= chunk_of(first + other * level.stride + x);
-      row[x / cells.chunk] |= all != kAllOnes;
+// all[x] = 1 where `rows` rows of bytes are all 1.
+INPAINTX_CLONES void all_of(const uint8_t* row, int64_t stride, int rows, int n, uint8_t* all) {
+  const uint8_t *b = row + (rows > 1) * stride, *c = row + (rows > 2) * 2 * stride, *d = row + (rows > 3) * 3 * stride;
+#pragma omp simd
+  for (int x = 0; x < n; ++x) all[x] = row[x] & b[x] & c[x] & d[x];
+}
+
+// Marks cells that are not all ones. `first` is pixel (0, 0) of a plane of bytes like the level's mask.
+void mark_broken(const Cells& cells, const Level& level, const uint8_t* first, std::vector<uint8_t>& marks) {
+  static_assert(Cells::kRows == 4);
+  at::parallel_for(0, cells.h, rows_per_task(level.w, 0.2), [&](int64_t begin, int64_t end) {
+    std::vector<uint8_t> all(cells.w << cells.shift);
+    for (int64_t cell = begin; cell < end; ++cell) {
+      const int64_t y = cell * Cells::kRows;
+      all_of(first + y * level.stride, level.stride, std::min<int64_t>(level.h - y, Cells::kRows), all.size(),
+             all.data());
+      uint8_t* row = marks.data() + cell * cells.w;
+      for (int x = 0; x < cells.w; ++x) {
+        const uint8_t* pixels = all.data() + (x << cells.shift);
+        const uint64_t word = chunk_of(pixels);
+        row[x] |= (cells.shift == 3 ? word : word & chunk_of(pixels + kChunk)) != kAllOnes;
+      }
     }
-  }
-  return out;
+  });
 }
 
 // `near` is to be spread; the grid's own unknowns are also where its stencil is not the uniform one, as along the
 // photo's edges.
 void spread(Cells& cells, const Level& level, const uint8_t* deep, int rows) {
   cells.near = dilate(cells, cells.near, rows, kColumns);
-  const auto mixed = broken(cells, level, deep);
-  for (size_t i = 0; i < mixed.size(); ++i) cells.near[i] |= mixed[i];
+  mark_broken(cells, level, deep, cells.near);
   cells.kept = dilate(cells, cells.near, 1, 1);
 }
 
 // Of the photo's grid: near cells are those that have a known pixel, and those around them.
 Cells cells_of(const Level& level, const uint8_t* deep) {
   Cells cells(level.h, level.w, kFineChunk);
-  cells.near = broken(cells, level, level.mask_row(0));
+  mark_broken(cells, level, level.mask_row(0), cells.near);
   spread(cells, level, deep, kNearRows);
   return cells;
 }
@@ -139,9 +154,9 @@ Cells cells_of(const Level& level, const uint8_t* deep) {
 // Of the next grid: near cells are those that hold near ones of the finer grid, and those around them.
 Cells coarsen(const Cells& fine, const Level& level, const uint8_t* deep) {
   Cells cells(level.h, level.w, kChunk);
-  const int halving = 2 * kChunk / fine.chunk;
+  const int halving = 1 + cells.shift - fine.shift;
   for (int y = 0; y < fine.h; ++y) {
-    for (int x = 0; x < fine.w; ++x) cells.near[y / 2 * cells.w + x / halving] |= fine.near[y * fine.w + x];
+    for (int x = 0; x < fine.w; ++x) cells.near[y / 2 * cells.w + (x >> halving)] |= fine.near[y * fine.w + x];
   }
   spread(cells, level, deep, kNextRows);
   return cells;
@@ -151,22 +166,25 @@ Cells coarsen(const Cells& fine, const Level& level, const uint8_t* deep) {
 // there by interpolation, the finer grid's equation, and interpolation's transpose.
 void find_covered(const Cells& fine, Level& level) {
   level.covered = WorkMemory(level.mask.bytes(), false);
-  const int step = 2 * kChunk / fine.chunk;  // cells that a chunk of this grid covers, the last perhaps beyond
-  std::vector<uint8_t> padded(fine.w + 4);   // near cells of the rows that reach row y, from column -1 on
-  for (int y = 0; y < level.h; ++y) {
-    const int above = std::max(0, 2 * y - 2) / Cells::kRows, below = std::min(fine.h - 1, (2 * y + 2) / Cells::kRows);
-    for (int x = 0; x < fine.w; ++x) padded[x + 1] = fine.near[above * fine.w + x] | fine.near[below * fine.w + x];
-    uint8_t* row = level.covered.as<uint8_t>() + (y + 1) * level.stride + kPad;
-    for (int x = 0; x < level.w; x += kChunk) {
-      const uint8_t *cell = padded.data() + step * (x / kChunk), left = cell[0], a = cell[1], b = cell[step];
-      const uint8_t right = cell[step + 1], middle = a | b;
-      const auto end = uint64_t(b | right) << 56;
-      const uint64_t word =
-          (left | a) + a * 0x010100ull + middle * 0x0101000000ull + b * 0x01010000000000ull + end;  // its eight pixels
-      const uint64_t reached = word & chunk_of(level.mask_row(y) + x);
-      std::memcpy(row + x, &reached, sizeof reached);
+  const int step = 2 * kChunk >> fine.shift;  // cells that a chunk of this grid covers, the last perhaps beyond
+  at::parallel_for(0, level.h, rows_per_task(level.w, 0.3), [&](int64_t begin, int64_t end) {
+    std::vector<uint8_t> padded(fine.w + 4);  // near cells of the rows that reach row y, from column -1 on
+    for (int y = begin; y < end; ++y) {
+      const int above = std::max(0, 2 * y - 2) / Cells::kRows, below = std::min(fine.h - 1, (2 * y + 2) / Cells::kRows);
+      std::copy_n(fine.near.begin() + above * fine.w, fine.w, padded.begin() + 1);
+      add_marks(fine.near.data() + below * fine.w, fine.w, padded.data() + 1);
+      uint8_t* row = level.covered.as<uint8_t>() + (y + 1) * level.stride + kPad;
+      for (int x = 0; x < level.w; x += kChunk) {
+        const uint8_t *cell = padded.data() + step * (x / kChunk), left = cell[0], a = cell[1], b = cell[step];
+        const uint8_t right = cell[step + 1], middle = a | b;
+        const auto last = uint64_t(b | right) << 56;
+        const uint64_t word =
+            (left | a) + a * 0x010100ull + middle * 0x0101000000ull + b * 0x01010000000000ull + last;  // eight pixels
+        const uint64_t reached = word & chunk_of(level.mask_row(y) + x);
+        std::memcpy(row + x, &reached, sizeof reached);
+      }
     }
-  }
+  });
 }
 
 // Cuts row y into spans. `kind` tells of a chunk whether it is visited and how. Uniform stretches that are shorter than
@@ -239,12 +257,9 @@ bool find_box(const uint8_t* mask, int64_t height, int64_t width, int64_t (&box)
   return true;
 }
 
-// Deep chunks are uniform; without `cells` all of them are near.
-int64_t kind_of(const Cells* cells, bool deep, int y, int x) {
-  if (!deep) return kMixed;
-  if (!cells || cells->is_near(y, x)) return kUniform;
-  return cells->is_kept(y, x) ? kGhost : kFar;
-}
+// What is not near is deep, and needs no look at its pixels. Without `cells` all is near.
+bool is_near(const Cells* cells, int y, int x) { return !cells || cells->near[cells->at(y, x)]; }
+int64_t kind_of_far(const Cells* cells, int y, int x) { return cells->kept[cells->at(y, x)] ? kGhost : kFar; }
 
 // The finest grid's spans cover the rim as well: known pixels next to the hole carry the data.
 // Uniform spans have no known pixel next to them.
@@ -253,10 +268,11 @@ void cut_finest(Level& level, const uint8_t* deep, const Cells* cells) {
     const uint8_t *up = level.mask_row(y - 1), *m = level.mask_row(y), *down = level.mask_row(y + 1);
     const uint8_t* row = deep + y * level.stride;
     cut_row(level.w, kFineChunk, kUniformFinest, spans, [&](int x) {
+      if (!is_near(cells, y, x)) return kind_of_far(cells, y, x);
       uint64_t active = m[x - 1] | m[x + kFineChunk];
       for (const int at : {x, x + kChunk}) active |= chunk_of(up + at) | chunk_of(m + at) | chunk_of(down + at);
       if (!active) return kNone;
-      return kind_of(cells, (chunk_of(row + x) & chunk_of(row + x + kChunk)) == kAllOnes, y, x);
+      return (chunk_of(row + x) & chunk_of(row + x + kChunk)) == kAllOnes ? kUniform : kMixed;
     });
   });
 }
@@ -264,8 +280,9 @@ void cut_finest(Level& level, const uint8_t* deep, const Cells* cells) {
 void cut_coarse(Level& level, const uint8_t* deep, const Cells* cells) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
     cut_row(level.w, kChunk, kUniformCoarse, spans, [&](int x) {
+      if (!is_near(cells, y, x)) return kind_of_far(cells, y, x);
       if (!chunk_of(level.mask_row(y) + x)) return kNone;
-      return kind_of(cells, chunk_of(deep + y * level.stride + x) == kAllOnes, y, x);
+      return chunk_of(deep + y * level.stride + x) == kAllOnes ? kUniform : kMixed;
     });
   });
   int64_t size = 0;
@@ -322,7 +339,7 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
     level.edge = -stencil.edge / stencil.centre;
     level.corner = -stencil.corner / stencil.centre;
     level.inverse = 1 / stencil.centre;
-    fill_coefficients(fine, levels.size() == 2, level);
+    levels.size() == 2 ? fill_from_mask(fine, level) : fill_coefficients(fine, level);
   }
   TORCH_INTERNAL_ASSERT(levels[levels.size() - 2].far == 0);  // the coarsest grid keeps no sum to interpolate from
   factorise(levels.back(), unknowns, factor);

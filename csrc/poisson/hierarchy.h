@@ -28,6 +28,7 @@ constexpr int64_t kUniform = -1, kGhost = -2, kFar = -3;
 // Rows of width w that are worth a thread when each pixel costs about `cost` nanoseconds.
 inline int64_t rows_per_task(int64_t w, double cost) { return int64_t(3e4 / (cost * double(w + 1))) + 1; }
 
+constexpr uint64_t kAllOnes = 0x0101010101010101ull;  // a chunk of bytes
 inline uint64_t chunk_of(const uint8_t* bytes) {
   uint64_t word;
   std::memcpy(&word, bytes, sizeof word);
@@ -48,7 +49,7 @@ struct Level {
   int64_t half = 0;             // of half a row, on the photo's grid
   bool open = false;            // a row of the photo's grid starts or ends unknown, at the photo's edge
   WorkMemory mask;              // bytes, 1 = unknown, rows -1 .. h
-  WorkMemory mask_halves;       // the same as [h][2][half], on the photo's grid
+  WorkMemory mask_halves;       // the same as [h + 2][2][half], on the photo's grid
   WorkMemory covered;           // coarse grids that thin out: unknown, and the finer grid tells the residual
   std::vector<Span> spans;      // finest grid: cover the hole and its rim; coarse grids: the unknowns
   std::vector<int64_t> first;   // spans of row y: [first[y], first[y + 1])
@@ -57,7 +58,7 @@ struct Level {
   WorkMemory coef;  // of each chunk of a span 9 rows of kChunk floats; the fifth is 1 / diagonal (0 if known)
 
   uint8_t* mask_row(int y) const { return mask.as<uint8_t>() + (y + 1) * stride + kPad; }
-  uint8_t* mask_half(int y, int odd) const { return mask_halves.as<uint8_t>() + (2 * y + odd) * half + kPad; }
+  uint8_t* mask_half(int y, int odd) const { return mask_halves.as<uint8_t>() + (2 * (y + 1) + odd) * half + kPad; }
   // Unknown pixels whose residual comes from the finer grid.
   const uint8_t* covered_row(int y, bool thin) const {
     return thin && covered.bytes() ? covered.as<uint8_t>() + (y + 1) * stride + kPad : mask_row(y);
