@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <mutex>
-#include <new>
+#include <utility>
 #include <vector>
 
 #if defined(__linux__)
@@ -37,13 +37,16 @@ class KeptMemory {
   };
   static constexpr size_t kLeast = kLargePage;  // of a block
 
-  // The smallest kept block that holds so many bytes, if it is not far too large, or a new one.
-  Block take(size_t bytes) {
-    if (const Block block = find(bytes); block.data) return block;
-    const size_t whole = (bytes + kLargePage - 1) / kLargePage * kLargePage;
-    const Block block{std::aligned_alloc(kLargePage, whole), whole};
-    if (block.data == nullptr) throw std::bad_alloc();
-    advise_large_pages(block.data, block.bytes);
+  // The smallest kept block of so many bytes, `most` of them at most, or a new one.
+  Block take(size_t bytes, size_t most) {
+    if (const Block block = find(bytes, most); block.data) return block;
+    Block block{nullptr, bytes};
+    if (posix_memalign(&block.data, kLargePage, bytes) != 0) {
+      clear();
+      TORCH_CHECK(posix_memalign(&block.data, kLargePage, bytes) == 0, "not enough memory: tried to allocate ", bytes,
+                  " bytes");
+    }
+    advise_large_pages(block.data, bytes);
     return block;
   }
   void give(Block block) {
@@ -54,10 +57,19 @@ class KeptMemory {
   }
   // Frees what is kept, and says how many bytes that were.
   size_t clear() {
-    const std::unique_lock<std::mutex> lock(mutex_);
-    const size_t before = total_;
-    while (!blocks_.empty()) std::free(remove(0).data);
-    return before;
+    std::vector<Block> blocks;
+    blocks.reserve(blocks_.capacity());
+    {
+      const std::unique_lock<std::mutex> lock(mutex_);
+      std::swap(blocks, blocks_);
+      total_ = 0;
+    }
+    size_t bytes = 0;
+    for (const Block& block : blocks) {
+      std::free(block.data);
+      bytes += block.bytes;
+    }
+    return bytes;
   }
   static KeptMemory& instance() {
     static KeptMemory* const memory = new KeptMemory;  // outlives every thread
@@ -79,13 +91,13 @@ class KeptMemory {
     blocks_.reserve(most_ / kLeast + 1);
   }
 
-  Block find(size_t bytes) {
+  Block find(size_t bytes, size_t most) {
     const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
     if (!lock) return {};
     size_t best = blocks_.size();
     for (size_t i = 0; i < blocks_.size(); ++i) {
       const size_t size = blocks_[i].bytes;
-      if (size >= bytes && size <= 2 * bytes && (best == blocks_.size() || size < blocks_[best].bytes)) best = i;
+      if (size >= bytes && size <= most && (best == blocks_.size() || size < blocks_[best].bytes)) best = i;
     }
     return best < blocks_.size() ? remove(best) : Block{};
   }

@@ -23,7 +23,7 @@ class WorkMemory {
       data_ = reinterpret_cast<void*>((reinterpret_cast<size_t>(raw_) + kAlign - 1) / kAlign * kAlign);
       return;
     }
-    block_ = KeptMemory::instance().take(bytes);
+    block_ = KeptMemory::instance().take(bytes, 2 * bytes);
     data_ = block_.data;
     if (clear) std::memset(data_, 0, bytes);
   }

@@ -1,6 +1,6 @@
 // The first coarse matrix, straight from the photo's mask. A finest row holds its pixel's number of neighbours and -1
 // for each that is unknown, interpolation is made of ones and halves: sixteen times a coefficient is a whole number
-// that fits a byte, up to 144 on the diagonal and from -24 to 24 beside it. So they are had 32 at a time.
+// that fits a byte, up to 124 on the diagonal and from -16 to 16 beside it. So they are had 32 at a time.
 #include <ATen/Parallel.h>
 
 #include <algorithm>
