@@ -82,10 +82,11 @@ class KeptMemory {
     const char* megabytes = std::getenv("INPAINTX_CACHE_MB");
     char* end = nullptr;
     const long long most = megabytes ? std::strtoll(megabytes, &end, 10) : 256;
-    TORCH_CHECK_VALUE(!megabytes || (end != megabytes && *end == 0 && most >= 0 && most < 1 << 20),
-                      "the environment variable INPAINTX_CACHE_MB must be a whole number of megabytes (0: nothing is "
-                      "kept between calls), got \"",
-                      megabytes, "\"");
+    TORCH_CHECK_VALUE(
+        !megabytes || (end != megabytes && *end == 0 && most >= 0 && most < 1 << 20),
+        "the environment variable INPAINTX_CACHE_MB must be a whole number of megabytes below 1048576 (0: "
+        "nothing is kept between calls), got \"",
+        megabytes, "\"");
     most_ = size_t(most) << 20;
 #endif
     blocks_.reserve(most_ / kLeast + 1);

@@ -2,17 +2,15 @@
 #include "poisson/cycle.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
 #include "common/simd.h"
 #include "poisson/blocks.h"
+#include "poisson/damping.h"
 
 namespace inpaintx::poisson {
 namespace {
-
-constexpr int kTwice = 2;  // the grid visited twice
 
 // Where a residual is restricted to, and how. On grids that thin out the coarse grid has its own wherever the finer one
 // does not tell: `keep` leaves it there, else it is zero.
@@ -67,7 +65,7 @@ struct ClimbBlock {
   const Level *level, *below;
   const Rows<float>* old;  // null: zero
   Rows<float> value, rhs, coarse;
-  const std::vector<float>* omega;
+  std::span<const float> omega;
   bool thin;
   const Rows<float>* total;  // null, or what the value is added to; `begun`: there is something
   bool begun;
@@ -124,7 +122,7 @@ template <int kChannels>
 POISSON_INLINE void climb(const ClimbBlock& b) {
   constexpr int channels = kChannels;
   const Level& level = *b.level;
-  const int h = level.h, steps = b.omega->size();
+  const int h = level.h, steps = b.omega.size();
   const int64_t stride = level.stride;
   WorkMemory memory((int64_t(steps) * kSlots * channels + 1) * stride * sizeof(float));
   const Ring<float> ring{memory.as<float>(), stride, channels};
@@ -138,7 +136,7 @@ POISSON_INLINE void climb(const ClimbBlock& b) {
       if (k > 0) {
         const float *v = ring.at(k - 1, y, 0), *up = ring.at(k - 1, std::max(0, y - 1), 0);
         const float* down = ring.at(k - 1, std::min(h - 1, y + 1), 0);
-        row9<kChannels, false>(level, y, out, v, up, down, b.rhs.at(y, 0), (*b.omega)[k - 1], b.thin);
+        row9<kChannels, false>(level, y, out, v, up, down, b.rhs.at(y, 0), b.omega[k - 1], b.thin);
       }
       if (k == 0) {
         prefetch_row(level, b.rhs, y + kAhead, b.thin);
@@ -288,17 +286,6 @@ void clear_known(const Level& fine, const Level& level, const std::vector<const 
 
 }  // namespace
 
-std::vector<float> chebyshev(int steps, double low, double high) {
-  std::vector<float> omega(steps);
-  for (size_t k = 0; k < omega.size(); ++k) {
-    const double node = std::cos(std::acos(-1.) * (2 * k + 1) / (2 * omega.size()));
-    omega[k] = float(1 / ((high + low) / 2 + (high - low) / 2 * node));
-  }
-  // The large ones first: what they amplify, rounding among it, is damped by those that follow.
-  std::reverse(omega.begin(), omega.end());
-  return omega;
-}
-
 CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels)
     : value(1), rhs(1), spare(1), residual(1), total(1), begun(hierarchy.levels.size()) {
   const int last = hierarchy.levels.size() - 1;
@@ -327,8 +314,7 @@ size_t CoarseArrays::bytes() const {
 }
 
 // rhs[l] in, value[l] out. `last`: nobody asks again what it leaves of rhs[l].
-static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, bool thin,
-                        bool last, int l) {
+static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, bool thin, bool last, int l) {
   const int coarsest = hierarchy.levels.size() - 1, channels = arrays.value[1].channels;
   if (l == coarsest) return solve_directly(hierarchy, arrays.rhs[l], arrays.value[l]);
   const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
@@ -347,11 +333,12 @@ static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const 
     const auto& from = visit > 0 ? arrays.residual[l] : arrays.rhs[l];
     const Restriction to{arrays.rhs[l + 1], thin, thin && arrays.begun[l + 1]};
     over_blocks(below.h, blocks, [&](int y0, int y1, int) { restrict_block(level, from, below, to, y0, y1); });
-    solve_level(hierarchy, arrays, omega, thin, last && visit + 1 == visits, l + 1);
+    solve_level(hierarchy, arrays, thin, last && visit + 1 == visits, l + 1);
     const Rows<float>* total = sums && visit + 1 == visits ? &arrays.total[l] : nullptr;
     over_level([&](int y0, int y1) {
       climb_block({&level, &below, visit > 0 ? &arrays.spare[l] : nullptr, arrays.value[l], arrays.rhs[l],
-                   arrays.value[l + 1], &omega, thin, total, bool(arrays.begun[l]), y0, y1});
+                   arrays.value[l + 1], coarse_factors(l, visit, level.h == 1 || level.w == 1), thin, total,
+                   bool(arrays.begun[l]), y0, y1});
     });
   }
   if (!sums) return;
@@ -361,9 +348,8 @@ static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, const 
       [&](int y0, int y1) { residual_block(level, arrays.value[l], arrays.rhs[l], arrays.rhs[l], thin, y0, y1); });
 }
 
-void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, bool thin,
-                  bool last) {
-  solve_level(hierarchy, arrays, omega, thin, last, 1);
+void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, bool thin, bool last) {
+  solve_level(hierarchy, arrays, thin, last, 1);
 }
 
 void fill_far(const Hierarchy& hierarchy, CoarseArrays& arrays) {

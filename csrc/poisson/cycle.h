@@ -6,14 +6,12 @@
 // rows: a pass over blocks of rows in parallel, with the rows next to a block done by both sides, gives the same bits.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "poisson/hierarchy.h"
 
 namespace inpaintx::poisson {
-
-// Damping factors of so many Jacobi steps: Chebyshev points of [low, high], the part of the spectrum to be smoothed.
-std::vector<float> chebyshev(int steps, double low, double high);
 
 // Arrays of the coarse grids for `channels` channels, by level; [0] is not used.
 struct CoarseArrays {
@@ -33,8 +31,7 @@ struct CoarseArrays {
 };
 
 // Solves the coarse equations for one cycle: rhs[1] in, value[1] out. `last`: no other cycle follows on thinned grids.
-void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, const std::vector<float>& omega, bool thin,
-                  bool last);
+void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, bool thin, bool last);
 
 // After cycles on thinned grids: interpolates `total` where a grid is far from the rim.
 void fill_far(const Hierarchy& hierarchy, CoarseArrays& arrays);
@@ -51,8 +48,7 @@ struct FinestPass {
   bool thin;                    // what is far takes no part
   bool zero_inside;             // v is zero in uniform spans, and need not be there where it is far
   double* norms;  // [h][channels], receives each row's sum of squared residuals; null with `residual`: nobody asks
-  // Factors of over-relaxation, one each half-step; the last is 1.
-  std::vector<float> omega;
+  std::span<const float> omega;  // factors of over-relaxation, one each half-step; the last is 1
 };
 
 template <class T>

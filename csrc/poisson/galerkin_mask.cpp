@@ -77,7 +77,7 @@ POISSON_INLINE void within(const MaskRow& m, const Level& fine, int y, const End
 }
 
 // Of the entries between two rows, with the sign turned.
-POISSON_INLINE void between(const MaskRow& a, const MaskRow& b, const Ends& ends, Products& p) {
+POISSON_INLINE void rows_between(const MaskRow& a, const MaskRow& b, const Ends& ends, Products& p) {
   p[0] = a.odd_before & b.odd_before;
   p[2] = a.odd & b.odd;
   Bytes centre = a.even & b.even;
@@ -98,10 +98,10 @@ POISSON_INLINE void coefficients(const Level& fine, int y, int x, Bytes (&a)[9])
   within(m1, fine, 2 * y - 1, ends, above);
   within(m2, fine, 2 * y, ends, here);
   within(m3, fine, 2 * y + 1, ends, below);
-  between(m0, m1, ends, to_above);
-  between(m1, m2, ends, over);
-  between(m2, m3, ends, under);
-  between(m3, m4, ends, to_below);
+  rows_between(m0, m1, ends, to_above);
+  rows_between(m1, m2, ends, over);
+  rows_between(m2, m3, ends, under);
+  rows_between(m3, m4, ends, to_below);
   const bool alone = 2 * y + 2 == fine.h;  // no coarse row follows
   for (int k = 0; k < 3; ++k) {
     const Bytes up = over[k] + over[k], down = under[k] + under[k];

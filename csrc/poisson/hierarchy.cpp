@@ -339,7 +339,10 @@ Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : hei
     level.edge = -stencil.edge / stencil.centre;
     level.corner = -stencil.corner / stencil.centre;
     level.inverse = 1 / stencil.centre;
-    levels.size() == 2 ? fill_from_mask(fine, level) : fill_coefficients(fine, level);
+    if (levels.size() == 2)
+      fill_from_mask(fine, level);
+    else
+      fill_coefficients(fine, level);
   }
   TORCH_INTERNAL_ASSERT(levels[levels.size() - 2].far == 0);  // the coarsest grid keeps no sum to interpolate from
   factorise(levels.back(), unknowns, factor);

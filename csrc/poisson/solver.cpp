@@ -9,6 +9,7 @@
 
 #include "poisson/blocks.h"
 #include "poisson/cycle.h"
+#include "poisson/damping.h"
 
 namespace inpaintx::poisson {
 namespace {
@@ -141,7 +142,6 @@ void Solver::give_back(std::unique_ptr<Workspace<T>> workspace) const {
 template <class T>
 Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& p) const {
   const int h = hierarchy_.levels[0].h, channels = workspace.channels;
-  const auto coarse_omega = chebyshev(p.coarse_steps, p.coarse_low, 2);
   CoarseArrays& coarse = workspace.coarse;
   workspace.thin = hierarchy_.thins() && !with_rhs;
   std::fill(coarse.begun.begin(), coarse.begun.end(), false);
@@ -177,16 +177,11 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
   };
   outcome.residual = relative(start);
 
-  const auto sweeps = [&](int count) {
-    std::vector<float> omega(2 * count, float(p.over));
-    omega.back() = 1;
-    return omega;
-  };
   while (outcome.cycles < p.max_cycles && outcome.residual > p.tol) {
     const bool last = outcome.cycles + 1 == p.max_cycles;
-    solve_coarse(hierarchy_, coarse, coarse_omega, pass.thin, last || outcome.cycles + 1 == kThinCycles);
+    solve_coarse(hierarchy_, coarse, pass.thin, last || outcome.cycles + 1 == kThinCycles);
     pass.coarse = &coarse.value[1];
-    pass.omega = sweeps(outcome.cycles == 0 ? p.first_sweeps : p.sweeps);
+    pass.omega = photo_factors(outcome.cycles);
     if (last) pass.residual = nullptr;
     if (last && !p.report) pass.norms = nullptr;
     pass.keep = pass.thin;
@@ -204,7 +199,7 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
       complete(workspace, true);
       pass.thin = pass.keep = false;
       pass.coarse = nullptr;
-      pass.omega.clear();
+      pass.omega = {};
       finest_pass(pass);
       before = norms();
       outcome.residual = relative(before);

@@ -13,11 +13,6 @@ struct Parameters {
   double tol = 1e-6;    // stop when |residual| <= tol |right-hand side| in every channel
   int max_cycles = 50;  // or after so many cycles, or when a cycle no longer helps
   bool report = true;   // whether the outcome of a solve that max_cycles ends tells its residual
-  // Red-black over-relaxation on the photo's grid: sweeps in the first cycle and in later ones, at most 4, and factor.
-  int first_sweeps = 4, sweeps = 3;
-  double over = 1.25;
-  int coarse_steps = 5;      // Jacobi steps a cycle on the coarser grids
-  double coarse_low = 0.05;  // lower end of the part of the spectrum that they smooth, whose upper end is 2
 };
 
 struct Outcome {

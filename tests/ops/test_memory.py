@@ -133,7 +133,7 @@ def test_the_limit_is_a_setting(megabytes, kept):
     assert int(with_limit(megabytes).stdout) == kept
 
 
-@pytest.mark.parametrize("megabytes", ["-3", "", "256MB"])
+@pytest.mark.parametrize("megabytes", ["-3", "", "256MB", "1048576"])
 def test_a_limit_that_is_none_is_an_error(megabytes):
     run = with_limit(megabytes)
     assert "ValueError: the environment variable INPAINTX_CACHE_MB must be a whole number of megabytes" in run.stderr
