@@ -5,9 +5,10 @@
 // pixels. In the way of theory (one factor of over-relaxation; Chebyshev's points of [0.05, 2], 5 on each coarse grid)
 // as much error takes 7 sweeps of the photo's grid instead of 6, and two thirds more steps on the second coarse grid.
 // No set may enlarge any part of an error: the photo's factors lie below 2, and a coarse grid's product of 1 - factor x
-// stays within 1 for all eigenvalues x of its equations, divided by the diagonal. A search for masks with large ones
-// ended at 1.68 on the first coarse grid, 2.02 on the second and 2.2 on deeper ones; lines of pixels have 2 on any grid
-// and take the deeper ones' factors.
+// stays within 1 for the eigenvalues x of its equations, divided by the diagonal, up to 1.7 on the first coarse grid, 2
+// on the second and 2.2 on deeper ones. A search for masks with large ones ended at 1.68, 2.1 (pixels like a
+// checkerboard's, the second grid's product being 1.2 there) and 2.2; lines of pixels have 2 on any grid and take the
+// deeper ones' factors.
 #pragma once
 
 #include <span>
