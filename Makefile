@@ -110,14 +110,22 @@ bench: $(VENV)/.bench
 	OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) --benchmark-json=build/bench.json
 	$(PY) benchmarks/report.py results build/bench.json
 
+QUICK := INPAINTX_BENCH_ROUNDS=5 INPAINTX_BENCH_THREADS=2 OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) \
+  -k "not 2048 and not 1024 and not backward and not efros and not training and not yeh and not qiang"
+
 bench-quick: $(VENV)/.bench
 	mkdir -p build
-	INPAINTX_BENCH_ROUNDS=5 INPAINTX_BENCH_THREADS=2 OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) \
-	  -k "not 2048 and not 1024 and not backward and not efros and not training and not yeh and not qiang" --benchmark-json=build/bench-quick.json
+	$(QUICK) --benchmark-json=build/bench-quick.json
 
-# Holds a run (RUN=file.json; a new quick one if not given) against the committed baseline.
-bench-compare: $(VENV)/.bench $(if $(RUN),,bench-quick)
-	$(PY) benchmarks/report.py compare $(or $(RUN),build/bench-quick.json)
+# Holds runs (RUN="a.json b.json"; if not given, three new quick ones, each a process of its own) against the committed
+# baseline of such a CPU, or another (BASELINE=c.json).
+RUN ?= build/bench-quick-1.json build/bench-quick-2.json build/bench-quick-3.json
+bench-compare: $(VENV)/.bench
+ifeq ($(origin RUN),file)
+	mkdir -p build
+	for run in $(RUN); do $(QUICK) --benchmark-json=$$run || exit 1; done
+endif
+	$(PY) benchmarks/report.py compare $(RUN) $(if $(BASELINE),--baseline $(BASELINE))
 
 # The native tests under AddressSanitizer and UBSan.
 sanitize: $(VENV)/.test

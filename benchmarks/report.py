@@ -1,13 +1,17 @@
-"""Compare a run with the committed baseline, and write RESULTS.md with its plots.
+"""Compare runs with the committed baseline, and write RESULTS.md with its plots.
 
-    python benchmarks/report.py compare RUN.json [BASELINE.json]   exit 1 where a ratio has grown by more than 10 %
+    python benchmarks/report.py compare RUN.json [RUN.json ...] [--baseline BASELINE.json]   exit 1 where an op lost
     python benchmarks/report.py results RUN.json                   RESULTS.md and a plot for each op
 
-Ratios (ours / peer in the same run) are compared, not seconds: machines differ.
+Ratios (ours / peer in the same run) are compared, not seconds: machines differ. A case's ratio is the median of the
+runs', and a benchmark (``test_hard`` of ``spd_map``, say) has lost where the geometric mean of its cases' ratios grew
+by more than 10 %: a single case of some microseconds changes by as much between two runs of the same code.
 """
 
+import argparse
 import json
 import re
+import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -36,27 +40,48 @@ def op_of(benchmark):
     return benchmark["extra_info"].get("op", "?")
 
 
-def compare(run_path, baseline_path):
-    (run, _), (baseline, _) = load(run_path), load(baseline_path)
-    now, before = ratios(run), ratios(baseline)
-    ops = {name: op_of(b) for name, b in run.items()}
-    worse = defaultdict(list)
-    print(f"{'case':58} {'peer':20} {'before':>8} {'now':>8} {'change':>8}")
-    for key in sorted(now.keys() & before.keys()):
-        change = now[key][0] / before[key][0]
-        verdict = "LOSS" if change > LIMIT else "gain" if change < 1 / LIMIT else ""
-        print(f"{key[0]:58} {key[1]:20} {before[key][0]:8.3f} {now[key][0]:8.3f} {change - 1:+8.1%} {verdict}")
-        if change > LIMIT:
-            worse[ops[key[0]]].append(key)
-    gone = sorted(before.keys() - now.keys())
-    if gone:
-        print(f"not in this run: {len(gone)} of the baseline's {len(before)} ratios")
-    if not now.keys() & before.keys():
-        print("the runs share no case: nothing was compared", file=sys.stderr)
+def cpu_of(run):
+    return run["machine_info"].get("cpu", {}).get("brand_raw", "unknown CPU")
+
+
+def compare(run_paths, baseline_path=None):
+    runs = [load(path) for path in run_paths]
+    baseline, baseline_run = load(baseline_path or baseline_for(cpu_of(runs[0][1])))
+    before = ratios(baseline)
+    now = defaultdict(list)
+    for benchmarks, _ in runs:
+        for key, (ratio, _) in ratios(benchmarks).items():
+            now[key].append(ratio)
+    shared = sorted(now.keys() & before.keys())
+    if not shared:
+        print("the runs share no case with the baseline: nothing was compared", file=sys.stderr)
         return 2
-    for op, keys in worse.items():
-        print(f"{op}: {len(keys)} ratios lost more than {LIMIT - 1:.0%}", file=sys.stderr)
-    return 1 if worse else 0
+    changes = defaultdict(list)
+    print(f"{'case':58} {'peer':20} {'before':>8} {'now':>8} {'change':>8}")
+    for case, peer in shared:
+        then, ratio = before[case, peer][0], statistics.median(now[case, peer])
+        changes[op_of(baseline[case]), case.split("[")[0]].append(ratio / then)
+        print(f"{case:58} {peer:20} {then:8.3f} {ratio:8.3f} {ratio / then - 1:+8.1%}")
+    print(f"\n{'op':20} {'benchmark':37} {'ratios':>6} {'change':>8}")
+    lost = []
+    for (op, test), values in sorted(changes.items()):
+        change = statistics.geometric_mean(values)
+        verdict = " LOSS" if change > LIMIT else " gain" if change < 1 / LIMIT else ""
+        print(f"{op:20} {test:37} {len(values):6} {change - 1:+8.1%}{verdict}")
+        if change > LIMIT:
+            lost.append(f"{op}: {test} lost {change - 1:.0%} over {len(values)} ratios")
+    gone = len(before.keys() - now.keys())
+    if gone:
+        print(f"not in this run: {gone} of the baseline's {len(before)} ratios")
+    print("\n".join(lost), file=sys.stderr)
+    there, here = cpu_of(baseline_run), cpu_of(runs[0][1])
+    if there != here:
+        print(
+            f"the baseline is of another CPU ({there}, this one is {here}), on which peers differ too: for a verdict "
+            "on a change, make bench before it and give that run as BASELINE",
+            file=sys.stderr,
+        )
+    return 1 if lost else 0
 
 
 def table(benchmarks):
@@ -171,20 +196,26 @@ def results(run_path):
     return 0
 
 
-def newest():
-    runs = sorted(RESULTS.glob("cpu-*.json"))
+def baseline_for(cpu):
+    """The newest committed run on such a CPU, or on any."""
+    runs = {path: load(path)[1] for path in RESULTS.glob("cpu-*.json")}
     if not runs:
         sys.exit("there is no baseline in benchmarks/results yet: run make bench, and commit its JSON")
-    return runs[-1]
+    return max(runs, key=lambda path: (cpu_of(runs[path]) == cpu, runs[path]["datetime"]))
 
 
 def main(arguments):
-    if len(arguments) in (2, 3) and arguments[0] == "compare":
-        return compare(arguments[1], arguments[2] if len(arguments) == 3 else newest())
-    if len(arguments) == 2 and arguments[0] == "results":
-        return results(arguments[1])
-    print(__doc__, file=sys.stderr)
-    return 2
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    comparing = commands.add_parser("compare")
+    comparing.add_argument("runs", nargs="+")
+    comparing.add_argument("--baseline")
+    comparing.set_defaults(run=lambda a: compare(a.runs, a.baseline))
+    writing = commands.add_parser("results")
+    writing.add_argument("run_path")
+    writing.set_defaults(run=lambda a: results(a.run_path))
+    chosen = parser.parse_args(arguments)
+    return chosen.run(chosen)
 
 
 if __name__ == "__main__":
