@@ -357,8 +357,9 @@ struct Worker : Tile {
       const Vector bias[2] = {c.bias ? load(c.bias + channel) : Vector{},
                               c.bias ? load(c.bias + channel + kLanes) : Vector{}};
       for (int64_t i = 0; i < columns; ++i, to += apart) {
-        store(to, scaled(sum[i][0], Vector{} + factors[i], bias[0]));
-        store(to + kLanes, scaled(sum[i][1], Vector{} + factors[i], bias[1]));
+        const bool any = factors[i] > 0.0f;
+        store(to, any ? sum[i][0] * factors[i] + bias[0] : Vector{});
+        store(to + kLanes, any ? sum[i][1] * factors[i] + bias[1] : Vector{});
       }
       return;
     }

@@ -277,7 +277,7 @@ void multiply_rows(const Product& p, int64_t first) {
     const Vector v0 = load(right), v1 = load(right + kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < n; ++r) {
-      const Vector factor = Vector{} + left[r * p.left_row];
+      const float factor = left[r * p.left_row];
       sum[r][0] += factor * v0, sum[r][1] += factor * v1;
     }
   }
