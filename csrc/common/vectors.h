@@ -29,21 +29,23 @@ inline void store_some(float* to, Vector v, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = v[i];
 }
 
+// Exchanges the second halves of each 2 * half floats of a for the first halves of b's. The indices are known to the
+// compiler only as such a list.
+template <int half, int... i>
+inline void exchange(Vector& a, Vector& b, std::integer_sequence<int, i...>) {
+  const Vector first = __builtin_shuffle(a, b, Index{(i & half ? i - half + int(kLanes) : i)...});
+  b = __builtin_shuffle(a, b, Index{(i & half ? i + int(kLanes) : i + half)...});
+  a = first;
+}
+
 // Rows to columns, in log2(kLanes) steps of exchanged halves.
+template <int half = 1>
 inline void transpose(Vector (&v)[kLanes]) {
-#pragma GCC unroll 4
-  for (int64_t half = 1; half < kLanes; half *= 2) {
-    Index low, high;
-    for (int i = 0; i < kLanes; ++i) {
-      low[i] = i & half ? i - half + kLanes : i;
-      high[i] = i & half ? i + kLanes : i + half;
-    }
+  if constexpr (half < kLanes) {
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) {
-      if (i & half) continue;
-      const Vector a = v[i], b = v[i + half];
-      v[i] = __builtin_shuffle(a, b, low);
-      v[i + half] = __builtin_shuffle(a, b, high);
+      if (!(i & half)) exchange<half>(v[i], v[i + half], std::make_integer_sequence<int, kLanes>());
     }
+    transpose<2 * half>(v);
   }
 }

@@ -50,24 +50,52 @@ inline void terms_to_weights(const Vector (&t)[6], Vector (&g)[3]) {
   g[2] = kA2 * even_a + kB2 * even_b + t[5];
 }
 
-// `count` pixels that lie one after the other in each of kLanes planes, of which there are `lanes`, to [pixel][plane].
+// At most kLanes pixels that lie one after the other in each of at most kLanes planes, to [pixel][plane], and back.
+// `whole`: that many; else there are `count` and `lanes`.
+template <bool whole>
+inline void block_from_planes(const float* from, int64_t plane, int64_t lanes, int64_t count, Vector* to) {
+  if constexpr (whole) lanes = count = kLanes;
+  Vector block[kLanes];
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kLanes; ++i) block[i] = i < lanes ? load_some(from + i * plane, count) : Vector{};
+  transpose(block);
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kLanes; ++i) {
+    if (i < count) to[i] = block[i];
+  }
+}
+template <bool whole>
+inline void block_to_planes(const Vector* from, int64_t count, float* to, int64_t plane, int64_t lanes) {
+  if constexpr (whole) lanes = count = kLanes;
+  Vector block[kLanes];
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kLanes; ++i) block[i] = i < count ? from[i] : Vector{};
+  transpose(block);
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < kLanes; ++i) {
+    if (i < lanes) store_some(to + i * plane, block[i], count);
+  }
+}
+
+// The same of any `count`: of the last block some pixels twice, rather than one by one.
 inline void from_planes(const float* from, int64_t plane, int64_t lanes, int64_t count, Vector* to) {
   for (int64_t u = 0; u < count; u += kLanes) {
-    u = count < kLanes ? 0 : std::min(u, count - kLanes);  // the last ones twice, rather than one by one
-    Vector block[kLanes];
-    for (int64_t i = 0; i < lanes; ++i) block[i] = load_some(from + i * plane + u, count);
-    for (int64_t i = lanes; i < kLanes; ++i) block[i] = Vector{};
-    transpose(block);
-    for (int64_t i = 0; i < std::min(kLanes, count); ++i) to[u + i] = block[i];
+    u = count < kLanes ? 0 : std::min(u, count - kLanes);
+    if (lanes == kLanes && count >= kLanes) {
+      block_from_planes<true>(from + u, plane, lanes, count, to + u);
+    } else {
+      block_from_planes<false>(from + u, plane, lanes, count, to + u);
+    }
   }
 }
 inline void to_planes(const Vector* from, int64_t count, float* to, int64_t plane, int64_t lanes) {
   for (int64_t u = 0; u < count; u += kLanes) {
     u = count < kLanes ? 0 : std::min(u, count - kLanes);
-    Vector block[kLanes];
-    for (int64_t i = 0; i < kLanes; ++i) block[i] = i < count ? from[u + i] : Vector{};
-    transpose(block);
-    for (int64_t i = 0; i < lanes; ++i) store_some(to + i * plane + u, block[i], count);
+    if (lanes == kLanes && count >= kLanes) {
+      block_to_planes<true>(from + u, count, to + u, plane, lanes);
+    } else {
+      block_to_planes<false>(from + u, count, to + u, plane, lanes);
+    }
   }
 }
 

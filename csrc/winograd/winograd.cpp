@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "common/level.h"
@@ -53,6 +54,12 @@ const Kernels* kernels() {
 int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 int64_t round_up(int64_t n, int64_t to) { return divide_up(n, to) * to; }
 int64_t panel() { return 2 * kernels()->lanes; }
+
+// Into the second cache: what lies in the first is needed sooner.
+void prefetch_floats(const float* first, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(first + i, 1, 2);
+  __builtin_prefetch(first + count - 1, 1, 2);
+}
 
 template <typename T>
 Picture<T> picture(const Tensor& x, T* data, const Tensor& factors, int64_t lead_y = 0, int64_t lead_x = 0) {
@@ -186,6 +193,23 @@ struct Correlation {
     }
   }
 
+  // Asks for one of kTerms parts of the memory that a segment's results of panel p go to.
+  void prefetch(const Segment& s, int64_t p, int64_t part) const {
+    const int64_t top = s.y * kTile, left = s.x * kTile, first = p * panel();
+    const int64_t rows = std::min(kTile, result.height - top), columns = std::min(s.count * kTile, result.width - left);
+    const int64_t channels = std::min(panel(), result.channels - first), pixels = result.height * result.width;
+    const float* const image = result.data + s.image * result.channels * pixels;
+    if (result.channels_last) {
+      for (int64_t i = part; i < rows * columns; i += kTerms) {
+        const int64_t pixel = (top + i / columns) * result.width + left + i % columns;
+        prefetch_floats(image + pixel * result.channels + first, channels);
+      }
+    } else if (part < channels) {
+      const float* const plane = image + (first + part) * pixels + left;
+      for (int64_t y = top; y < top + rows; ++y) prefetch_floats(plane + y * result.width, columns);
+    }
+  }
+
   // Each thread takes some tiles through, with all weights.
   void by_tiles() const {
     const int64_t from = weights.from(), channels = round_up(from, panel());
@@ -216,6 +240,7 @@ struct Correlation {
         }
         for (int64_t p = 0; p < panels(); ++p) {
           for (int64_t i = 0; i < kTerms; ++i) {
+            grid.each(t, t, t + tiles, [&](const Segment& s) { prefetch(s, p, i); });
             kernels()->multiply({seen + i * sources.term, sources.pitch, 1, terms + (p * kTerms + i) * term,
                                  sum + i * sums.term, panel(), tiles, from, false});
           }
