@@ -252,11 +252,21 @@ struct Worker : Tile {
         }
       }
     }
-    clear(phase, b, top, left, skipped);
     const float* weight = phase.weight.data();
+    const int64_t blocks = last - room.blocks.data(), runs = skipped - room.skipped.data();
     for (int64_t channel = 0; channel < c.to.channels; channel += kWidth) {
+      // what is zero is written between the sums, while which it finds its way to memory
+      const int64_t planes = c.to.channels_last ? channel == 0 : std::min(kWidth, c.to.channels - channel);
+      int64_t cleared = 0;
+      const auto clear_to = [&](int64_t end) {
+        for (; cleared < end; ++cleared) {
+          clear(phase, b, channel + cleared % planes, top, left, room.skipped[cleared / planes]);
+        }
+      };
+      if (blocks == 0) clear_to(planes * runs);
       const SeenTap* tap = room.taps.data();
       for (const Block* block = room.blocks.data(); block < last; ++block) {
+        clear_to(planes * runs * (block - room.blocks.data() + 1) / blocks);
         const SeenTap* end = room.taps.data() + block->taps;
         Vector sum[kCount][2];
         accumulate(tap, end, weight, sum);
@@ -275,23 +285,19 @@ struct Worker : Tile {
     }
   }
 
-  // Zero where nothing is asked for, plane by plane.
-  void clear(const Phase& phase, int64_t b, int64_t top, int64_t left, const Run* end) const {
-    const int64_t planes = c.to.channels_last ? 1 : c.to.channels, together = c.to.channels_last ? c.to.channels : 1;
-    for (int64_t channel = 0; channel < planes; ++channel) {
-      for (const Run* run = room.skipped.data(); run < end; ++run) {
-        const int64_t x = (left + run->column) * c.spread[1] + phase.first[1], columns = run->end - run->column;
-        for (int64_t r = 0; r < run->rows; ++r) {
-          const int64_t y = (top + run->row + r) * c.spread[0] + phase.first[0];
-          float* to = c.result + c.to.at(b, channel, y, x);
-          if (c.spread[1] == 1) {
-            std::fill_n(to, columns * together, 0.0f);
-          } else if (together == 1) {
-            for (int64_t u = 0; u < columns; ++u) to[u * c.spread[1]] = 0.0f;
-          } else {
-            for (int64_t u = 0; u < columns; ++u) std::fill_n(to + u * c.spread[1] * together, together, 0.0f);
-          }
-        }
+  // Zero where nothing is asked for: of a plane, or of all channels.
+  void clear(const Phase& phase, int64_t b, int64_t channel, int64_t top, int64_t left, const Run& run) const {
+    const int64_t together = c.to.channels_last ? c.to.channels : 1;
+    const int64_t x = (left + run.column) * c.spread[1] + phase.first[1], columns = run.end - run.column;
+    for (int64_t r = 0; r < run.rows; ++r) {
+      const int64_t y = (top + run.row + r) * c.spread[0] + phase.first[0];
+      float* to = c.result + c.to.at(b, channel, y, x);
+      if (c.spread[1] == 1) {
+        std::fill_n(to, columns * together, 0.0f);
+      } else if (together == 1) {
+        for (int64_t u = 0; u < columns; ++u) to[u * c.spread[1]] = 0.0f;
+      } else {
+        for (int64_t u = 0; u < columns; ++u) std::fill_n(to + u * c.spread[1] * together, together, 0.0f);
       }
     }
   }
