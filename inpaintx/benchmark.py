@@ -24,6 +24,7 @@ import inpaintx
 __all__ = ["Seconds", "optional", "threads", "versus"]
 
 ROUNDS = int(os.environ.get("INPAINTX_BENCH_ROUNDS", "20"))
+SLOW = 10.0  # seconds of a call from which on one round does
 THREADS = [int(n) for n in os.environ.get("INPAINTX_BENCH_THREADS", "1,2").split(",")]
 
 
@@ -63,7 +64,8 @@ def versus(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
     """Time ours against peers; the door by which a third party's method or op comes into the suite.
 
     ``versus(ours, {"name": peer or None}, goal={"name": at_most}, rounds=20, size=pixels)``: callables without
-    arguments; None is a peer that is not installed. ``goal`` bounds the ratio ours / peer from above.
+    arguments; None is a peer that is not installed. ``goal`` bounds the ratio ours / peer from above. Each is called once
+    before it is timed; where ours takes ten seconds or more, one round is timed.
     """
 
     def run(
@@ -78,9 +80,9 @@ def versus(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
     ) -> None:
         present = {name: peer for name, peer in peers.items() if peer}
         times: dict[str, list[float]] = {name: [] for name in present}
-        for function in (ours, *present.values()):
-            function()
-            sync()
+        first = _timed(ours, sync)
+        for peer in present.values():
+            _timed(peer, sync)
 
         order = list(present)
 
@@ -93,7 +95,7 @@ def versus(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
             ours()
             sync()
 
-        benchmark.pedantic(target, setup=interleave, rounds=rounds)
+        benchmark.pedantic(target, setup=interleave, rounds=1 if first >= SLOW else rounds)
         # under --benchmark-disable there are no statistics: the functions ran once, as a smoke test
         own = list(benchmark.stats.stats.data) if benchmark.stats else []
         info = benchmark.extra_info
