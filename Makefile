@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitize bench bench-quick bench-compare clean
+.PHONY: demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitize bench bench-quick bench-runs bench-compare bench-baseline clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -111,21 +111,26 @@ bench: $(VENV)/.bench
 	$(PY) benchmarks/report.py results build/bench.json
 
 QUICK := INPAINTX_BENCH_ROUNDS=5 INPAINTX_BENCH_THREADS=2 OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) \
-  -k "not 2048 and not 1024 and not backward and not efros and not training and not yeh and not qiang"
+  -k "not 2048 and not 1024 and not training and not yeh and not qiang and (not backward or spd_norm)"
 
 bench-quick: $(VENV)/.bench
 	mkdir -p build
 	$(QUICK) --benchmark-json=build/bench-quick.json
 
 # Holds runs (RUN="a.json b.json"; if not given, three new quick ones, each a process of its own) against the committed
-# baseline of such a CPU, or another (BASELINE=c.json).
+# baseline of such a CPU, or another (BASELINE=c.json); bench-baseline writes one from them.
 RUN ?= build/bench-quick-1.json build/bench-quick-2.json build/bench-quick-3.json
-bench-compare: $(VENV)/.bench
+bench-runs: $(VENV)/.bench
 ifeq ($(origin RUN),file)
 	mkdir -p build
 	for run in $(RUN); do $(QUICK) --benchmark-json=$$run || exit 1; done
 endif
+
+bench-compare: bench-runs
 	$(PY) benchmarks/report.py compare $(RUN) $(if $(BASELINE),--baseline $(BASELINE))
+
+bench-baseline: bench-runs
+	$(PY) benchmarks/report.py baseline $(RUN)
 
 # The native tests under AddressSanitizer and UBSan.
 sanitize: $(VENV)/.test

@@ -1,11 +1,14 @@
-"""Compare runs with the committed baseline, and write RESULTS.md with its plots.
+"""Compare runs with the committed baseline, write a baseline, and write RESULTS.md with its plots.
 
     python benchmarks/report.py compare RUN.json [RUN.json ...] [--baseline BASELINE.json]   exit 1 where an op lost
+    python benchmarks/report.py baseline RUN.json [RUN.json ...]   results/cpu-*.json, or quick-*.json of quick runs
     python benchmarks/report.py results RUN.json                   RESULTS.md and a plot for each op
 
 Ratios (ours / peer in the same run) are compared, not seconds: machines differ. A case's ratio is the median of the
 runs', and a benchmark (``test_hard`` of ``spd_map``, say) has lost where the geometric mean of its cases' ratios grew
-by more than 10 %: a single case of some microseconds changes by as much between two runs of the same code.
+by more than 10 %: a single case of some microseconds changes by as much between two runs of the same code. Like is
+compared with like, where the baselines allow it: the same CPU and as many rounds, for what a long run leaves in memory
+and caches moves some ratios by a fifth.
 """
 
 import argparse
@@ -36,6 +39,16 @@ def ratios(benchmarks):
     }
 
 
+def score(benchmarks):
+    found = ratios(benchmarks)
+    goals = [ratio <= goal for ratio, goal in found.values() if goal is not None]
+    others = [ratio for (_, peer), (ratio, _) in found.items() if peer != "copy"]
+    return (
+        f"{sum(goals)} of {len(goals)} goals met; faster than the peer in {sum(r < 1 for r in others)} of "
+        f"{len(others)} comparisons"
+    )
+
+
 def op_of(benchmark):
     return benchmark["extra_info"].get("op", "?")
 
@@ -44,14 +57,23 @@ def cpu_of(run):
     return run["machine_info"].get("cpu", {}).get("brand_raw", "unknown CPU")
 
 
-def compare(run_paths, baseline_path=None):
-    runs = [load(path) for path in run_paths]
-    baseline, baseline_run = load(baseline_path or baseline_for(cpu_of(runs[0][1])))
-    before = ratios(baseline)
-    now = defaultdict(list)
+def rounds_of(run):
+    return run["machine_info"]["inpaintx"].get("rounds")
+
+
+def medians(runs):
+    """``{(case, peer): the median of the runs' ratios}``."""
+    seen = defaultdict(list)
     for benchmarks, _ in runs:
         for key, (ratio, _) in ratios(benchmarks).items():
-            now[key].append(ratio)
+            seen[key].append(ratio)
+    return {key: statistics.median(values) for key, values in seen.items()}
+
+
+def compare(run_paths, baseline_path=None):
+    runs = [load(path) for path in run_paths]
+    baseline, baseline_run = load(baseline_path or baseline_for(runs[0][1]))
+    before, now = ratios(baseline), medians(runs)
     shared = sorted(now.keys() & before.keys())
     if not shared:
         print("the runs share no case with the baseline: nothing was compared", file=sys.stderr)
@@ -59,7 +81,7 @@ def compare(run_paths, baseline_path=None):
     changes = defaultdict(list)
     print(f"{'case':58} {'peer':20} {'before':>8} {'now':>8} {'change':>8}")
     for case, peer in shared:
-        then, ratio = before[case, peer][0], statistics.median(now[case, peer])
+        then, ratio = before[case, peer][0], now[case, peer]
         changes[op_of(baseline[case]), case.split("[")[0]].append(ratio / then)
         print(f"{case:58} {peer:20} {then:8.3f} {ratio:8.3f} {ratio / then - 1:+8.1%}")
     print(f"\n{'op':20} {'benchmark':37} {'ratios':>6} {'change':>8}")
@@ -78,7 +100,7 @@ def compare(run_paths, baseline_path=None):
     if there != here:
         print(
             f"the baseline is of another CPU ({there}, this one is {here}), on which peers differ too: for a verdict "
-            "on a change, make bench before it and give that run as BASELINE",
+            "on a change, make bench-baseline before it",
             file=sys.stderr,
         )
     return 1 if lost else 0
@@ -158,26 +180,27 @@ def plot(op, benchmarks, path):
 
 def results(run_path):
     benchmarks, run = load(run_path)
-    machine, cpu = run["machine_info"]["inpaintx"], run["machine_info"].get("cpu", {})
-    found = ratios(benchmarks)
-    goals = [ratio <= goal for ratio, goal in found.values() if goal is not None]
-    wins = sum(r < 1 for (_, peer), (r, _) in found.items() if peer != "copy")
+    machine = run["machine_info"]["inpaintx"]
     lines = [
         "# Benchmark results",
         "",
         "Written by `python benchmarks/report.py results`, from one run of `make bench` or of a part of it. Ours and "
         "each peer ran interleaved in one process; a ratio is the median of ours / peer, below 1 where ours is faster.",
         "",
-        f"- {cpu.get('brand_raw', 'unknown CPU')}, {machine['cores']} cores, {machine['build']['cpu']}; "
+        f"- {cpu_of(run)}, {machine['cores']} cores, {machine['build']['cpu']}; "
         f"load at the start {machine['load'][0]:.1f}" + (f"; GPU {machine['gpu']}" if machine["gpu"] else "; no GPU"),
         f"- torch {machine['torch']}, Python {machine['python']}, {machine['build']['compiler']}; "
         + ", ".join(f"{k} {v}" for k, v in machine["peers"].items() if v),
         f"- commit {run['commit_info']['id'][:12]}{' with changes' if run['commit_info'].get('dirty') else ''}, "
         f"{run['datetime'][:10]}; allocator settings: {machine['malloc']}",
-        f"- goals: {sum(goals)} of {len(goals)} met; faster than the peer in {wins} of "
-        f"{sum(peer != 'copy' for _, peer in found)} comparisons",
-        "",
+        f"- {score(benchmarks)}",
     ]
+    for path in sorted(RESULTS.glob("cpu-*.json")):
+        there, its_run = load(path)
+        if cpu_of(its_run) != cpu_of(run):
+            source = f"[commit {its_run['commit_info']['id'][:12]}](results/{path.name})"
+            lines.append(f"- elsewhere, on {cpu_of(its_run)} ({source}): {score(there)}")
+    lines.append("")
     missing = sorted({m for b in benchmarks.values() for m in b["extra_info"].get("missing", ())})
     if missing:
         lines += [f"Left out, because not installed or not used at that size: {', '.join(missing)}.", ""]
@@ -192,16 +215,39 @@ def results(run_path):
         lines += [*table(mine), ""]
     print("\n".join(lines))
     (HERE / "RESULTS.md").write_text("\n".join(lines))
-    print(f"wrote {HERE / 'RESULTS.md'}: {sum(goals)} of {len(goals)} goals met")
+    print(f"wrote {HERE / 'RESULTS.md'}: {score(benchmarks)}")
     return 0
 
 
-def baseline_for(cpu):
-    """The newest committed run on such a CPU, or on any."""
-    runs = {path: load(path)[1] for path in RESULTS.glob("cpu-*.json")}
+def baseline_for(run):
+    """The newest committed run of such a CPU and as many rounds, or else the nearest to that."""
+    runs = {path: load(path)[1] for kind in ("cpu", "quick") for path in RESULTS.glob(f"{kind}-*.json")}
     if not runs:
-        sys.exit("there is no baseline in benchmarks/results yet: run make bench, and commit its JSON")
-    return max(runs, key=lambda path: (cpu_of(runs[path]) == cpu, runs[path]["datetime"]))
+        sys.exit("there is no baseline in benchmarks/results yet: make bench-baseline, and commit its JSON")
+
+    def nearness(path):
+        there = runs[path]
+        return cpu_of(there) == cpu_of(run), rounds_of(there) == rounds_of(run), there["datetime"]
+
+    return max(runs, key=nearness)
+
+
+def write_baseline(run_paths):
+    """The last run, with the runs' medians as its ratios and without the list of its times."""
+    runs = [load(path) for path in run_paths]
+    benchmarks, run = runs[-1]
+    for (case, peer), ratio in medians(runs).items():
+        if case in benchmarks:
+            benchmarks[case]["extra_info"]["peers"][peer]["ratio"] = ratio
+    for benchmark in benchmarks.values():
+        benchmark["stats"].pop("data", None)
+    run["machine_info"]["cpu"].pop("flags", None)
+    kind = "cpu" if (rounds_of(run) or 0) >= 20 else "quick"
+    words = re.findall(r"[a-z0-9]+", re.sub(r"\(.*?\)|processor|cpu", "", cpu_of(run).lower()))
+    path = RESULTS / f"{kind}-{'-'.join(words)}-{run['datetime'][:10]}.json"
+    path.write_text(json.dumps(run, indent=1) + "\n")
+    print(f"wrote {path}: {len(ratios(benchmarks))} ratios of {len(runs)} runs")
+    return 0
 
 
 def main(arguments):
@@ -211,6 +257,9 @@ def main(arguments):
     comparing.add_argument("runs", nargs="+")
     comparing.add_argument("--baseline")
     comparing.set_defaults(run=lambda a: compare(a.runs, a.baseline))
+    keeping = commands.add_parser("baseline")
+    keeping.add_argument("runs", nargs="+")
+    keeping.set_defaults(run=lambda a: write_baseline(a.runs))
     writing = commands.add_parser("results")
     writing.add_argument("run_path")
     writing.set_defaults(run=lambda a: results(a.run_path))

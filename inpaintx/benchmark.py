@@ -64,8 +64,8 @@ def versus(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None
     """Time ours against peers; the door by which a third party's method or op comes into the suite.
 
     ``versus(ours, {"name": peer or None}, goal={"name": at_most}, rounds=20, size=pixels)``: callables without
-    arguments; None is a peer that is not installed. ``goal`` bounds the ratio ours / peer from above. Each is called once
-    before it is timed; where ours takes ten seconds or more, one round is timed.
+    arguments; None is a peer that is not installed. ``goal`` bounds the ratio ours / peer from above. Each is called
+    once before it is timed; where ours takes ten seconds or more, one round is timed.
     """
 
     def run(
@@ -129,6 +129,7 @@ def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, An
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
+        "rounds": ROUNDS,
         "malloc": os.environ.get("GLIBC_TUNABLES", "default"),
         "peers": {
             name: getattr(optional(name), "__version__", None)
