@@ -97,7 +97,8 @@ def compare(run_paths, baseline_path=None):
     gone = len(before.keys() - now.keys())
     if gone:
         print(f"not in this run: {gone} of the baseline's {len(before)} ratios")
-    print("\n".join(lost), file=sys.stderr)
+    for line in lost:
+        print(line, file=sys.stderr)
     there, here = cpu_of(baseline_run), cpu_of(runs[0][1])
     if there != here:
         print(

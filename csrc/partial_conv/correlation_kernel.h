@@ -255,7 +255,7 @@ struct Worker : Tile {
     const float* weight = phase.weight.data();
     const int64_t blocks = last - room.blocks.data(), runs = skipped - room.skipped.data();
     for (int64_t channel = 0; channel < c.to.channels; channel += kWidth) {
-      // what is zero is written between the sums, while which it finds its way to memory
+      // zeros are written bit by bit, and find their way to memory while blocks are summed up
       const int64_t planes = c.to.channels_last ? channel == 0 : std::min(kWidth, c.to.channels - channel);
       int64_t cleared = 0;
       const auto clear_to = [&](int64_t end) {
