@@ -35,7 +35,7 @@ def spots(tmp_path):
 
 def test_fit_and_load(spots, tmp_path, capsys):
     out = tmp_path / "fan.safetensors"
-    options = ["--size", "64", "--width", "16", "--steps", "60", "--batch", "4"]
+    options = ["--size", "64", "--width", "16", "--steps", "120", "--batch", "4"]
     assert run(["train-fan", str(spots), "--out", str(out), *options]) == 0
     assert "faces that it has not seen" in capsys.readouterr().out
     with safe_open(out, "pt") as file:
