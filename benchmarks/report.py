@@ -22,6 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 LIMIT = 1.10
+FULL = 20  # rounds; quick runs have fewer
 
 
 def load(path):
@@ -58,7 +59,7 @@ def cpu_of(run):
 
 
 def rounds_of(run):
-    return run["machine_info"]["inpaintx"].get("rounds")
+    return run["machine_info"]["inpaintx"].get("rounds", FULL)  # runs that do not say it are older, and full
 
 
 def medians(runs):
@@ -245,7 +246,7 @@ def write_baseline(run_paths):
     for benchmark in benchmarks.values():
         benchmark["stats"].pop("data", None)
     run["machine_info"]["cpu"].pop("flags", None)
-    kind = "cpu" if (rounds_of(run) or 0) >= 20 else "quick"
+    kind = "cpu" if rounds_of(run) >= FULL else "quick"
     words = re.findall(r"[a-z0-9]+", re.sub(r"\(.*?\)|processor|cpu", "", cpu_of(run).lower()))
     path = RESULTS / f"{kind}-{'-'.join(words)}-{run['datetime'][:10]}.json"
     path.write_text(json.dumps(run, indent=1) + "\n")

@@ -30,7 +30,7 @@ def report(tmp_path, monkeypatch):
 
 def run(slow="", factor=1.0, noise=1.0, cpu="A", date="2000-01-01", rounds=20):
     """A run in which what ``slow`` names (a part of the case's name or the op) takes ``factor`` times as long, and the
-    first peer of each case ``1 / noise`` times."""
+    copies ``1 / noise`` times."""
     benchmarks = []
     for name, (op, peers) in CASES.items():
         scale = factor if slow and (slow in name or slow == op) else 1.0
@@ -115,6 +115,14 @@ def test_a_baseline_of_quick_runs_serves_quick_runs(report, tmp_path):
     assert compare(report, tmp_path, runs[0], baselines=both) == 0
     slower = run("poisson", 0.8 * 1.15, rounds=5, cpu="Some(R) CPU 7000 Processor")
     assert compare(report, tmp_path, slower, baselines=both) == 1
+
+
+def test_full_runs_are_held_against_full_ones_though_these_do_not_say_so(report, tmp_path):
+    older = run()
+    del older["machine_info"]["inpaintx"]["rounds"]
+    both = {"cpu-a.json": older, "quick-a.json": run("poisson", 0.5, rounds=5, date="2001-01-01")}
+    assert compare(report, tmp_path, run(), baselines=both) == 0
+    assert compare(report, tmp_path, run(rounds=5), baselines=both) == 1
 
 
 def test_runs_without_a_common_case_are_not_called_equal(report, tmp_path):
