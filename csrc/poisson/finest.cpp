@@ -69,7 +69,10 @@ POISSON_INLINE void residual_half(const Level& level, const FinestPass<T>& pass,
     const Span& span = level.spans[s];
     const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
     const bool ghost = pass.thin && span.coef == kGhost;
-    if (pass.coarse == nullptr && pass.zero_inside && span.uniform()) continue;  // zero
+    if (pass.coarse == nullptr && pass.zero_inside && span.uniform()) {  // zero
+      for (int c = 0; c < kChannels && !pass.thin; ++c) std::fill_n(out + c * jump + x, n, T(0));
+      continue;
+    }
     if ((pass.thin && span.coef == kFar) || (relaxed && !ghost)) continue;
     if (rhs)
       residual5_span<T, kChannels, true, true>(out + x, v + x, up + x, down + x, beside + x, jump, m + x, rhs + x, sum,
@@ -217,10 +220,15 @@ POISSON_INLINE void finest_block(const FinestBlock<T>& block) {
     const int y = t - steps - 1;
     if (y < r0 || y >= r1 || !pass.norms) continue;
     T* r = residual(y);
-    if (y - kSlots >= r0 && !alike(level, y - kSlots, y)) {  // it holds another row, whose spans must be zero again
+    if (!pass.thin) {  // what is known left of a span is read with it, and lies in none
+      for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+        const int x = level.spans[s].x0 / 2 - 1;
+        for (int c = 0; c < kChannels; ++c) r[(2 * c + 1) * half + x] = 0;
+      }
+    } else if (y - kSlots >= r0 && !alike(level, y - kSlots, y)) {  // another row's spans must be zero again
       for (int64_t s = level.first[y - kSlots]; s < level.first[y - kSlots + 1]; ++s) {
         const Span& span = level.spans[s];
-        if (pass.thin && span.coef == kFar) continue;
+        if (span.coef == kFar) continue;
         for (int i = 0; i < 2 * kChannels; ++i) std::fill(r + i * half + span.x0 / 2, r + i * half + span.x1 / 2, T(0));
       }
     }

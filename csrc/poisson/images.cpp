@@ -9,32 +9,29 @@
 namespace inpaintx::poisson {
 namespace {
 
-// Of the chunk at x, 1 for known pixels next to the hole.
-uint64_t rim_of(const Level& level, int y, int x) {
-  const uint8_t* m = level.mask_row(y) + x;
-  const uint64_t near = chunk_of(m - level.stride) | chunk_of(m + level.stride) | chunk_of(m - 1) | chunk_of(m + 1);
-  return near & ~chunk_of(m);
-}
-
-// a - b where `word` says so, zero elsewhere, on the n first pixels of a chunk; to even and odd columns.
-template <class T>
-inline __attribute__((always_inline)) void difference(T* even, T* odd, const T* a, const T* b, uint64_t word, int n) {
-  uint8_t m[kChunk];
-  typename MaskOf<T>::type wide[kChunk];
-  std::memcpy(m, &word, sizeof word);
-  widen(m, wide, kChunk);
-  T line[kChunk] = {};
-  if (n < kChunk) {
-    for (int i = 0; i < n; ++i) line[i] = m[i] ? a[i] - b[i] : T(0);
-  } else {
-#pragma omp simd simdlen(8)
-    for (int i = 0; i < kChunk; ++i) {
-      const T all = a[i] - b[i];
-      line[i] = wide[i] ? all : T(0);
-    }
+// Of 16 pixels from an even one on, even columns and odd ones: 1 for known pixels next to the hole.
+struct Rim {
+  uint64_t even, odd;
+  Rim(const Level& level, int y, int x) {
+    const auto masks = [&](int row, bool is_odd, int shift) {
+      return chunk_of(level.mask_half(row, is_odd) + x / 2 + shift);
+    };
+    const uint64_t evens = masks(y, false, 0), odds = masks(y, true, 0);
+    even = (masks(y - 1, false, 0) | masks(y + 1, false, 0) | masks(y, true, -1) | odds) & ~evens;
+    odd = (masks(y - 1, true, 0) | masks(y + 1, true, 0) | evens | masks(y, false, 1)) & ~odds;
   }
-#pragma omp simd simdlen(4)
-  for (int i = 0; i < kChunk / 2; ++i) even[i] = line[2 * i], odd[i] = line[2 * i + 1];
+};
+
+// a - b where a mask says so, zero elsewhere, of 16 pixels; to even and odd columns.
+template <class T, class M>
+inline __attribute__((always_inline)) void difference(T* __restrict even, T* __restrict odd, const T* a, const T* b,
+                                                      const M* at_even, const M* at_odd) {
+#pragma omp simd simdlen(8)
+  for (int i = 0; i < kChunk; ++i) {
+    const T of_even = a[2 * i] - b[2 * i], of_odd = a[2 * i + 1] - b[2 * i + 1];
+    even[i] = at_even[i] ? of_even : T(0);
+    odd[i] = at_odd[i] ? of_odd : T(0);
+  }
 }
 
 template <class T>
@@ -42,16 +39,25 @@ inline __attribute__((always_inline)) void rim_row(const Level& level, int y, co
                                                    const Planes<const T>& fill, const Planes<const T>& image) {
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
-    if (span.uniform()) continue;
-    for (int x = span.x0; x < span.x1; x += kChunk) {
-      const uint64_t word = rim_of(level, y, x);
+    for (int x = span.x0; x < span.x1 && !span.uniform(); x += kFineChunk) {
+      const Rim rim(level, y, x);
+      typename MaskOf<T>::type at_even[kChunk], at_odd[kChunk];
+      widen(reinterpret_cast<const uint8_t*>(&rim.even), at_even, kChunk);
+      widen(reinterpret_cast<const uint8_t*>(&rim.odd), at_odd, kChunk);
       for (int c = 0; c < v.channels; ++c) {
         T *even = v.at(y, c, 0) + x / 2, *odd = even + v.half;
-        if (word && x < level.w) {
-          difference(even, odd, image.at(c, y) + x, fill.at(c, y) + x, word, std::min(kChunk, level.w - x));
+        if (!(rim.even | rim.odd)) {
+          std::fill_n(even, kChunk, T(0));
+          std::fill_n(odd, kChunk, T(0));
+          continue;
+        }
+        const T *a = image.at(c, y) + x, *b = fill.at(c, y) + x;
+        if (x + kFineChunk <= level.w) {
+          difference(even, odd, a, b, at_even, at_odd);
         } else {
-          std::fill_n(even, kChunk / 2, T(0));
-          std::fill_n(odd, kChunk / 2, T(0));
+          T part_of_a[kFineChunk] = {}, part_of_b[kFineChunk] = {};
+          for (int i = 0; i < level.w - x; ++i) part_of_a[i] = a[i], part_of_b[i] = b[i];
+          difference(even, odd, part_of_a, part_of_b, at_even, at_odd);
         }
       }
     }
