@@ -33,14 +33,15 @@ class ResultAllocator final : public c10::Allocator {
   }
 };
 
-// An uninitialised contiguous tensor; where it is large and on the CPU, of memory that earlier calls left.
-inline at::Tensor empty_result(at::IntArrayRef sizes, const at::TensorOptions& options) {
+// An uninitialised tensor; where it is large and on the CPU, of memory that earlier calls left.
+inline at::Tensor empty_result(at::IntArrayRef sizes, const at::TensorOptions& options,
+                               at::MemoryFormat layout = at::MemoryFormat::Contiguous) {
   size_t bytes = options.dtype().itemsize();
   for (const int64_t size : sizes) bytes *= size;
-  if (!options.device().is_cpu() || bytes < KeptMemory::kLeast) return at::empty(sizes, options);
+  if (!options.device().is_cpu() || bytes < KeptMemory::kLeast) return at::empty(sizes, options, layout);
   return at::Tensor(at::detail::empty_generic(sizes, &ResultAllocator::instance(),
                                               c10::DispatchKeySet(c10::DispatchKey::CPU),
-                                              c10::typeMetaToScalarType(options.dtype()), std::nullopt));
+                                              c10::typeMetaToScalarType(options.dtype()), layout));
 }
 
 constexpr size_t kFresh = size_t(30) << 20;  // tensors from here on come from pages that nobody touched

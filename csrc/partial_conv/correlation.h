@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/mask.h"
+#include "common/prefetch.h"
 
 namespace inpaintx::partial_conv {
 

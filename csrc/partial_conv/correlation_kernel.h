@@ -101,12 +101,16 @@ struct Tile {
     } else {
       const bool many = factors.channels > 1;
       for (int64_t v = above; v < below && !many; ++v) split_factors(v, 0, f + v * line);
-      for (int64_t ch = 0; ch < from.channels; ++ch) {  // plane by plane, as they lie
+      for (int64_t ch = 0; ch < from.channels; ++ch) {  // plane by plane, as they lie; the next one is asked for
         for (int64_t v = above; v < below; ++v) {
           const float* x = c.source + from.at(b, ch, top + v, left);
           float* to = room.source.data() + v * p.row + ch * line;
+          const int64_t next = first + (ch + 1 < from.channels ? from.height * from.width : 0);
+          prefetch(x + next, end - first);
           if (many && factors.soft) {
-            hide(v, x, factors.soft + factors.at(b, ch, top + v, left), to);
+            const float* mask = factors.soft + factors.at(b, ch, top + v, left);
+            prefetch(mask + next, end - first);
+            hide(v, x, mask, to);
           } else if (many) {
             hide(v, x, factors.hard + factors.at(b, ch, top + v, left), to);
           } else {

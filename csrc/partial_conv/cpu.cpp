@@ -36,14 +36,28 @@ void hide(const scalar_t* x, const mask_t* mask, scalar_t* out, int64_t n) {
 }
 INPAINTX_CLONES void hide(const float* x, const float* mask, float* out, int64_t n) { hide_plane(x, mask, out, n); }
 
-INPAINTX_CLONES void take_holes(const float* mask, int32_t* known, int64_t n) {
+// known[p] loses the holes; with x, `hidden` is what remains of it.
+template <typename mask_t>
+inline __attribute__((always_inline)) void take_holes_of(const mask_t* mask, int32_t* known, const float* x,
+                                                         float* hidden, int64_t n) {
+  constexpr auto kHole = static_cast<mask_t>(0.5f);  // above it; a byte is 0 or 1, which of a bool none knows
+  if (x) {
 #pragma omp simd
-  for (int64_t p = 0; p < n; ++p) known[p] -= is_hole(mask[p]);
+    for (int64_t p = 0; p < n; ++p) {
+      const float value = x[p];
+      known[p] -= mask[p] > kHole;
+      hidden[p] = mask[p] > kHole ? 0.0f : value;
+    }
+  } else {
+#pragma omp simd
+    for (int64_t p = 0; p < n; ++p) known[p] -= mask[p] > kHole;
+  }
 }
-INPAINTX_CLONES void take_holes(const bool* mask, int32_t* known, int64_t n) {
-  const auto* byte = reinterpret_cast<const uint8_t*>(mask);  // 0 or 1, which the compiler does not know of a bool
-#pragma omp simd
-  for (int64_t p = 0; p < n; ++p) known[p] -= byte[p];
+INPAINTX_CLONES void take_holes(const float* mask, int32_t* known, const float* x, float* hidden, int64_t n) {
+  take_holes_of(mask, known, x, hidden, n);
+}
+INPAINTX_CLONES void take_holes(const bool* mask, int32_t* known, const float* x, float* hidden, int64_t n) {
+  take_holes_of(reinterpret_cast<const uint8_t*>(mask), known, x, hidden, n);
 }
 
 }  // namespace
@@ -122,38 +136,51 @@ void run(const Ratio<acc_t, mask_t>& a, Queue) {
   const auto& w = a.window;
   const int64_t pixels = w.height * w.width, step = w.stride[1];
   const int64_t part = step > kSplitStride ? 0 : (w.width + 2 * w.padding[1] + step - 1) / step;
-  at::parallel_for(0, w.batch, 1, [&](int64_t begin, int64_t end) {
-    const int64_t fit = kCounted / std::max<int64_t>(w.width, 1),
-                  together = std::max<int64_t>(1, std::min(w.height, fit));
-    std::vector<int32_t> known(together * w.width), split(part * step), rows(w.height * w.out_width), sums(w.out_width);
-    for (int64_t b = begin; b < end; ++b) {
-      const mask_t* mask = a.mask + (w.mask_batch == 1 ? 0 : b) * w.mask_channels * pixels;
-      for (int64_t top = 0; top < w.height; top += together) {
-        const int64_t count = std::min(together, w.height - top);
-        std::fill(known.begin(), known.end(), static_cast<int32_t>(w.mask_channels));
-        for (int64_t c = 0; c < w.mask_channels; ++c) {
-          take_holes(mask + c * pixels + top * w.width, known.data(), count * w.width);
-        }
-        for (int64_t y = 0; y < count; ++y) {
-          row_sums(w, known.data() + y * w.width, split, rows.data() + (top + y) * w.out_width);
-        }
+  const int64_t fit = kCounted / std::max<int64_t>(w.width, 1), together = std::clamp<int64_t>(fit, 1, w.height);
+  const int64_t blocks = (w.height + together - 1) / together;
+  const auto row_sums_of = [&](int64_t b, int64_t begin, int64_t end, int32_t* rows) {
+    const mask_t* mask = a.mask + (w.mask_batch == 1 ? 0 : b) * w.mask_channels * pixels;
+    std::vector<int32_t> known(together * w.width), split(part * step);
+    for (int64_t top = begin * together; top < std::min(end * together, w.height); top += together) {
+      const int64_t count = std::min(together, w.height - top), at = top * w.width;
+      std::fill(known.begin(), known.end(), static_cast<int32_t>(w.mask_channels));
+      for (int64_t c = 0; c < w.mask_channels; ++c) {
+        const int64_t plane = (b * w.mask_channels + c) * pixels + at;
+        take_holes(mask + c * pixels + at, known.data(), a.x ? a.x + plane : nullptr, a.x ? a.hidden + plane : nullptr,
+                   count * w.width);
       }
-      for (int64_t y = 0; y < w.out_height; ++y) {
-        const int64_t start = y * w.stride[0] - w.padding[0];
-        const Taps taps = taps_inside(start, w.kernel[0], w.dilation[0], w.height);
-        std::fill(sums.begin(), sums.end(), 0);
-        for (int64_t t = taps.first; t < taps.last; ++t) {
-          add_row(rows.data() + (start + t * w.dilation[0]) * w.out_width, sums.data(), w.out_width);
-        }
-        acc_t* out = a.ratio + (b * w.out_height + y) * w.out_width;
-        mask_t* empty = a.new_mask + (b * w.out_height + y) * w.out_width;
-        for (int64_t x = 0; x < w.out_width; ++x) {
-          out[x] = ratio<acc_t>(sums[x], static_cast<acc_t>(w.scale));
-          empty[x] = static_cast<mask_t>(sums[x] == 0);
-        }
+      for (int64_t y = 0; y < count; ++y) {
+        row_sums(w, known.data() + y * w.width, split, rows + (top + y) * w.out_width);
       }
     }
-  });
+  };
+  const auto ratios_of = [&](int64_t b, int64_t begin, int64_t end, const int32_t* rows) {
+    std::vector<int32_t> sums(w.out_width);
+    for (int64_t y = begin; y < end; ++y) {
+      const int64_t start = y * w.stride[0] - w.padding[0];
+      const Taps taps = taps_inside(start, w.kernel[0], w.dilation[0], w.height);
+      std::fill(sums.begin(), sums.end(), 0);
+      for (int64_t t = taps.first; t < taps.last; ++t) {
+        add_row(rows + (start + t * w.dilation[0]) * w.out_width, sums.data(), w.out_width);
+      }
+      acc_t* out = a.ratio + (b * w.out_height + y) * w.out_width;
+      mask_t* empty = a.new_mask + (b * w.out_height + y) * w.out_width;
+      for (int64_t x = 0; x < w.out_width; ++x) {
+        out[x] = ratio<acc_t>(sums[x], static_cast<acc_t>(w.scale));
+        empty[x] = static_cast<mask_t>(sums[x] == 0);
+      }
+    }
+  };
+  const auto images = [&](int64_t begin, int64_t end) {
+    std::vector<int32_t> rows(w.height * w.out_width);
+    for (int64_t b = begin; b < end; ++b) {  // of few images each is shared by the threads
+      over(blocks, together * w.width * w.mask_channels,
+           [&](int64_t first, int64_t last) { row_sums_of(b, first, last, rows.data()); });
+      over(w.out_height, w.out_width * w.kernel[0],
+           [&](int64_t first, int64_t last) { ratios_of(b, first, last, rows.data()); });
+    }
+  };
+  w.batch < at::get_num_threads() ? images(0, w.batch) : at::parallel_for(0, w.batch, 1, images);
 }
 
 template <typename scalar_t, typename acc_t>

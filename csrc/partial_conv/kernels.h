@@ -34,12 +34,15 @@ struct Hide {
 };
 
 // ratio [batch, out_height * out_width] = scale / (known pixels in the window), 0 where there are none: new_mask is 1.
+// On the CPU, where x is given, `hidden` receives what Hide writes, of planes: a mask of many channels is read once.
 template <typename acc_t, typename mask_t>
 struct Ratio {
   Window window;
   const mask_t* mask;
   acc_t* ratio;
   mask_t* new_mask;
+  const float* x = nullptr;
+  float* hidden = nullptr;
 };
 
 // y = ratio > 0 ? y * ratio + bias : 0, in place; bias may be null.

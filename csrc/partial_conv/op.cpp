@@ -63,6 +63,12 @@ Tensor readable(const Tensor& mask) {
   return (ready ? mask : mask.gt(0.5)).contiguous();
 }
 
+// Room for what does not outlive the call. What PyTorch would have to fault in comes from kept memory; lesser tensors
+// lie in what was used a moment ago.
+Tensor room_like(const Tensor& x) {
+  return x.nbytes() < kFresh ? at::empty_like(x) : empty_result(x.sizes(), x.options(), layout_of(x));
+}
+
 // x with its hidden pixels set to 0, written to `out`, which is returned
 Tensor hide(const Tensor& x, const Tensor& mask, const Tensor& out) {
   dispatch_mask(mask, [&](auto m) {
@@ -95,6 +101,13 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   const Tensor mask = readable(mask_);
   const auto window = partial_conv::window_of(x, mask, weight, stride, padding, dilation, scale_by_sum);
 
+  const bool by_winograd = is_3x3(weight, stride, dilation) && winograd::pays(x, weight, padding);
+  const bool direct = !on_cuda(x) && !by_winograd && partial_conv::direct_pays(x, weight, window);
+  const bool tiles = !on_cuda(x) && !by_winograd && !direct && partial_conv::tiles_pay(x, weight, window);
+  const bool one = mask.size(1) == 1, hides = !direct && !tiles && !(by_winograd && one);
+  const bool with_sums = hides && !one && x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous();
+  const Tensor hidden = hides ? room_like(x) : x;
+
   const auto acc = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const Tensor ratio = at::empty({window.batch, 1, window.out_height, window.out_width}, x.options().dtype(acc));
   Tensor new_mask = at::empty(ratio.sizes(), mask.options());
@@ -102,12 +115,14 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
     using acc_t = decltype(accumulate);
     dispatch_mask(mask, [&](auto m) {
       using mask_t = decltype(m);
-      launch(x,
-             partial_conv::Ratio<acc_t, mask_t>{window, mask.const_data_ptr<mask_t>(), ratio.mutable_data_ptr<acc_t>(),
-                                                new_mask.mutable_data_ptr<mask_t>()});
+      launch(x, partial_conv::Ratio<acc_t, mask_t>{window, mask.const_data_ptr<mask_t>(),
+                                                   ratio.mutable_data_ptr<acc_t>(), new_mask.mutable_data_ptr<mask_t>(),
+                                                   with_sums ? x.const_data_ptr<float>() : nullptr,
+                                                   with_sums ? hidden.mutable_data_ptr<float>() : nullptr});
     });
   });
   if (new_mask.scalar_type() != mask_.scalar_type()) new_mask = new_mask.to(mask_.scalar_type());
+  if (hides && !with_sums) hide(x, mask, hidden);
 
   const Tensor b = bias ? bias->contiguous() : Tensor();
   const auto room = [&] {
@@ -115,20 +130,17 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
         at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(), layout_of(x)));
   };
   Tensor y;
-  if (is_3x3(weight, stride, dilation) && winograd::pays(x, weight, padding)) {
+  if (by_winograd) {
     y = room();
-    const bool one = mask.size(1) == 1;
-    winograd::forward(one ? x : hide(x, mask, fresh(at::empty_like(x))), weight, b, padding, y,
-                      one ? known(mask) : Tensor(), ratio);
+    winograd::forward(hidden, weight, b, padding, y, one ? known(mask) : Tensor(), ratio);
     return {y, new_mask, ratio};
   }
-  const bool direct = !on_cuda(x) && partial_conv::direct_pays(x, weight, window);
-  if (direct || (!on_cuda(x) && partial_conv::tiles_pay(x, weight, window))) {  // both in the layout of x
+  if (direct || tiles) {  // both in the layout of x
     y = room();
     (direct ? partial_conv::direct_forward : partial_conv::convolve_tiles)(x, mask, weight, b, ratio, window, y);
     return {y, new_mask, ratio};
   }
-  y = at::conv2d(hide(x, mask, at::empty_like(x)), weight, {}, stride, padding, dilation);
+  y = at::conv2d(hidden, weight, {}, stride, padding, dilation);
   y = y.contiguous(layout_of(x));
   dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
     using scalar_t = decltype(scalar);
@@ -181,7 +193,7 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
     const bool one = mask.size(1) == 1;
     const Tensor shown = one ? known(mask) : Tensor();
     if (wanted[1] && by_weight) {
-      const Tensor hidden = one ? x : hide(x, mask, fresh(at::empty_like(x)));
+      const Tensor hidden = one ? x : hide(x, mask, room_like(x));
       grad_weight = winograd::grad_weight(grad, hidden, padding, ratio, shown);
       wanted[1] = false;
     }
@@ -198,8 +210,8 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
     wanted[0] = false;
   }
   const bool rest = wanted[0] || wanted[1] || wanted[2];
-  const Tensor scaled = rest ? fresh(at::empty_like(grad.narrow(0, 0, size))) : Tensor();
-  const Tensor shown = wanted[1] ? fresh(at::empty_like(x.narrow(0, 0, size))) : x.narrow(0, 0, size);
+  const Tensor scaled = rest ? room_like(grad.narrow(0, 0, size)) : Tensor();
+  const Tensor shown = wanted[1] ? room_like(x.narrow(0, 0, size)) : x.narrow(0, 0, size);
   if (wanted[0] && !whole) grad_x = fresh(at::empty_like(x));
   for (int64_t first = 0; rest && (first < batch || whole); first += size) {
     const auto part = [&](const Tensor& t) { return t.size(0) == batch ? t.narrow(0, first, size) : t; };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "common/prefetch.h"
 #include "poisson/rows.h"
 
 namespace inpaintx::poisson {
@@ -60,21 +61,14 @@ POISSON_INLINE void mirror_ends(T* even, int64_t half, int w) {
     even[w / 2] = odd[w / 2 - 1];
 }
 
-// Fetches what a later row will need: spans are too short and too far apart for the processor to foresee.
-template <class T>
-POISSON_INLINE void prefetch_span([[maybe_unused]] const T* row, [[maybe_unused]] int n) {
-#if defined(__GNUC__)
-  for (int i = 0; i < n; i += 64 / int(sizeof(T))) __builtin_prefetch(row + i);
-  __builtin_prefetch(row + n - 1);
-#endif
-}
+// Fetches what a later row will need.
 template <class T>
 POISSON_INLINE void prefetch_row(const Level& level, const Rows<T>& rows, int y, bool thin) {
   if (y >= level.h || !thin || level.far == 0) return;
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     if (span.coef == kFar) continue;
-    for (int c = 0; c < rows.channels; ++c) prefetch_span(rows.at(y, c) + span.x0, span.x1 - span.x0);
+    for (int c = 0; c < rows.channels; ++c) prefetch(rows.at(y, c) + span.x0, span.x1 - span.x0);
   }
 }
 

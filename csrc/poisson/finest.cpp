@@ -145,7 +145,7 @@ POISSON_INLINE void prefetch_halves(const Level& level, const HalfRows<T>& v, in
     const Span& span = level.spans[s];
     if (span.coef == kFar) continue;
     for (int i = 0; i < 2 * v.channels; ++i) {
-      prefetch_span(v.at(y, i / 2, i % 2) + span.x0 / 2, (span.x1 - span.x0) / 2);
+      prefetch(v.at(y, i / 2, i % 2) + span.x0 / 2, (span.x1 - span.x0) / 2);
     }
   }
 }

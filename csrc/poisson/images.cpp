@@ -116,8 +116,8 @@ void expect_rim(const Level& level, int y, int channels, const Planes<const T>& 
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     for (int c = 0; c < channels && !span.uniform(); ++c) {
-      prefetch_span(image.at(c, y) + span.x0, std::min(level.w, span.x1) - span.x0);
-      prefetch_span(fill.at(c, y) + span.x0, std::min(level.w, span.x1) - span.x0);
+      prefetch(image.at(c, y) + span.x0, std::min(level.w, span.x1) - span.x0);
+      prefetch(fill.at(c, y) + span.x0, std::min(level.w, span.x1) - span.x0);
     }
   }
 }

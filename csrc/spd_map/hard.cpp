@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/prefetch.h"
 #include "common/simd.h"
 #include "spd_map/kernels.h"
 #include "spd_map/math.h"
@@ -122,13 +123,6 @@ ALWAYS_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_
 
 constexpr int64_t kTogether = 4;  // rows: none waits for what was written a moment ago
 constexpr int64_t kAhead = 8;     // rows of the map: fetched before they are written
-
-// Asks for a row that is used a while from now: memory is the slower part where the caches are cold.
-template <typename value_t>
-ALWAYS_INLINE void prefetch(const value_t* row, int64_t width) {
-  const char* bytes = reinterpret_cast<const char*>(row);
-  for (int64_t at = 0; at < width * static_cast<int64_t>(sizeof(value_t)); at += 64) __builtin_prefetch(bytes + at, 1);
-}
 
 struct Distances {
   Distances(int64_t count, int64_t width, uint8_t far)
@@ -284,7 +278,7 @@ void hard(const Map<mask_t>& m) {
           const Span span = room->spans[y - first];
           const int64_t from = std::min(span.first, m.width), to = std::min(span.last, m.width);
           float* row = out + y * m.width;
-          if (y + kAhead < bottom) prefetch(row + kAhead * m.width, m.width);
+          if (y + kAhead < bottom) prefetch<Use::kWrite>(row + kAhead * m.width, m.width);
           ones(row, from);
           look_up(room->rows[y - first] + from, table.data(), row + from, to - from);
           ones(row + to, m.width - to);

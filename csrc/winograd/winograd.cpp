@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/level.h"
+#include "common/prefetch.h"
 #include "common/work_memory.h"
 #include "winograd/picture.h"
 
@@ -54,12 +55,6 @@ const Kernels* kernels() {
 int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 int64_t round_up(int64_t n, int64_t to) { return divide_up(n, to) * to; }
 int64_t panel() { return 2 * kernels()->lanes; }
-
-// Into the second cache: what lies in the first is needed sooner.
-void prefetch_floats(const float* first, int64_t count) {
-  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(first + i, 1, 2);
-  __builtin_prefetch(first + count - 1, 1, 2);
-}
 
 template <typename T>
 Picture<T> picture(const Tensor& x, T* data, const Tensor& factors, int64_t lead_y = 0, int64_t lead_x = 0) {
@@ -202,11 +197,12 @@ struct Correlation {
     if (result.channels_last) {
       for (int64_t i = part; i < rows * columns; i += kTerms) {
         const int64_t pixel = (top + i / columns) * result.width + left + i % columns;
-        prefetch_floats(image + pixel * result.channels + first, channels);
+        inpaintx::prefetch<Use::kWrite, false>(image + pixel * result.channels + first, channels);
       }
     } else if (part < channels) {
       const float* const plane = image + (first + part) * pixels + left;
-      for (int64_t y = top; y < top + rows; ++y) prefetch_floats(plane + y * result.width, columns);
+      for (int64_t y = top; y < top + rows; ++y)
+        inpaintx::prefetch<Use::kWrite, false>(plane + y * result.width, columns);
     }
   }
 
