@@ -108,11 +108,9 @@ struct Tile {
           const int64_t next = first + (ch + 1 < from.channels ? from.height * from.width : 0);
           prefetch(x + next, end - first);
           if (many && factors.soft) {
-            const float* mask = factors.soft + factors.at(b, ch, top + v, left);
-            prefetch(mask + next, end - first);
-            hide(v, x, mask, to);
+            hide(v, x, factors.soft + factors.at(b, ch, top + v, left), next, to);
           } else if (many) {
-            hide(v, x, factors.hard + factors.at(b, ch, top + v, left), to);
+            hide(v, x, factors.hard + factors.at(b, ch, top + v, left), next, to);
           } else {
             for (int64_t rest = 0; rest < step; ++rest, to += p.pitch) {
               const float* row = f + v * line + rest * p.pitch;
@@ -131,7 +129,8 @@ struct Tile {
 
   // A row of a plane by a mask of its own.
   template <typename mask_t>
-  void hide(int64_t v, const float* x, const mask_t* mask, float* to) const {
+  void hide(int64_t v, const float* x, const mask_t* mask, int64_t next, float* to) const {
+    prefetch(mask + next, end - first);
     count(v, [mask](int64_t u) { return !is_hole(mask[u]); });
     for (int64_t rest = 0; rest < c.step[1]; ++rest, to += p.pitch) {
       split(x, to, rest, [mask](float value, int64_t, int64_t u) { return is_hole(mask[u]) ? 0.0f : value; });
