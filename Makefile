@@ -110,7 +110,8 @@ bench: $(VENV)/.bench
 	OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) --benchmark-json=build/bench.json
 	$(PY) benchmarks/report.py results build/bench.json
 
-QUICK := INPAINTX_BENCH_ROUNDS=5 INPAINTX_BENCH_THREADS=2 OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) \
+# One thread: where others take a core from time to time, ratios of two threads are several times what they should be.
+QUICK := INPAINTX_BENCH_ROUNDS=5 INPAINTX_BENCH_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) $(BENCH) \
   -k "not 2048 and not 1024 and not training and not yeh and not qiang and (not backward or spd_norm)"
 
 bench-quick: $(VENV)/.bench

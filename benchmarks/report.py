@@ -79,22 +79,27 @@ def compare(run_paths, baseline_path=None):
     if not shared:
         print("the runs share no case with the baseline: nothing was compared", file=sys.stderr)
         return 2
-    changes = defaultdict(list)
+    each = [ratios(benchmarks) for benchmarks, _ in runs]
+    changes = defaultdict(list)  # by benchmark: of each ratio, the median's change and those of the runs
     cases = Counter((op_of(baseline[case]), case.split("[")[0]) for case, _ in shared)
     print(f"{'case':58} {'peer':20} {'before':>8} {'now':>8} {'change':>8}")
     for case, peer in shared:
         then, ratio = before[case, peer][0], now[case, peer]
         op, test = op_of(baseline[case]), case.split("[")[0]
-        changes[op, test if cases[op, test] > 1 else "single ratios"].append(ratio / then)
+        alone = [found[case, peer][0] / then if (case, peer) in found else ratio / then for found in each]
+        changes[op, test if cases[op, test] > 1 else "single ratios"].append([ratio / then, *alone])
         print(f"{case:58} {peer:20} {then:8.3f} {ratio:8.3f} {ratio / then - 1:+8.1%}")
-    print(f"\n{'op':20} {'benchmark':37} {'ratios':>6} {'change':>8}")
+    print(f"\n{'op':20} {'benchmark':37} {'ratios':>6} {'change':>8}  of the runs alone")
     lost = []
     for (op, test), values in sorted(changes.items()):
-        change = statistics.geometric_mean(values)
+        change, *alone = map(statistics.geometric_mean, zip(*values, strict=True))
         verdict = " LOSS" if change > LIMIT else " gain" if change < 1 / LIMIT else ""
-        print(f"{op:20} {test:37} {len(values):6} {change - 1:+8.1%}{verdict}")
+        print(
+            f"{op:20} {test:37} {len(values):6} {change - 1:+8.1%}  {' '.join(f'{c - 1:+.0%}' for c in alone)}{verdict}"
+        )
         if change > LIMIT:
-            lost.append(f"{op}: {test} lost {change - 1:.0%} over {len(values)} ratios")
+            doubt = "" if min(alone) > 1 else ", but not in every run: see it again on a quiet machine"
+            lost.append(f"{op}: {test} lost {change - 1:.0%} over {len(values)} ratios{doubt}")
     gone = len(before.keys() - now.keys())
     if gone:
         print(f"not in this run: {gone} of the baseline's {len(before)} ratios")

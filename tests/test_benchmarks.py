@@ -90,10 +90,13 @@ def test_gains_and_small_losses_pass(report, tmp_path, capsys):
     assert "gain" in capsys.readouterr().out
 
 
-def test_one_uneven_peer_or_run_is_no_loss(report, tmp_path):
+def test_one_uneven_peer_or_run_is_no_loss(report, tmp_path, capsys):
     assert compare(report, tmp_path, run(noise=1.18)) == 0
     assert compare(report, tmp_path, run(), run(noise=2), run()) == 0
+    assert compare(report, tmp_path, run("spd_map", 1.15), run("spd_map", 1.15), run("spd_map", 1.2)) == 1
+    assert "not in every run" not in capsys.readouterr().err
     assert compare(report, tmp_path, run("spd_map", 1.15), run("spd_map", 1.15, noise=0.5), run("spd_map", 1.15)) == 1
+    assert "test_hard lost 15% over 2 ratios, but not in every run" in capsys.readouterr().err
 
 
 def test_the_baseline_is_of_the_same_cpu_or_named_as_of_another(report, tmp_path, capsys):
