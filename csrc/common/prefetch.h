@@ -7,8 +7,7 @@ namespace inpaintx {
 
 enum class Use { kRead, kWrite };
 
-// Asks for n elements: into the nearest cache, or into the second where what lies in the first is needed
-// sooner.
+// Asks for n elements: into the nearest cache, or into the second where what lies in the first is needed sooner.
 template <Use use = Use::kRead, bool nearest = true, class T>
 inline void prefetch([[maybe_unused]] const T* first, [[maybe_unused]] int64_t n) {
 #if defined(__GNUC__)

@@ -136,7 +136,8 @@ void run(const Ratio<acc_t, mask_t>& a, Queue) {
   const auto& w = a.window;
   const int64_t pixels = w.height * w.width, step = w.stride[1];
   const int64_t part = step > kSplitStride ? 0 : (w.width + 2 * w.padding[1] + step - 1) / step;
-  const int64_t fit = kCounted / std::max<int64_t>(w.width, 1), together = std::clamp<int64_t>(fit, 1, w.height);
+  const int64_t fit = kCounted / std::max<int64_t>(w.width, 1);
+  const int64_t together = std::max<int64_t>(1, std::min(w.height, fit));
   const int64_t blocks = (w.height + together - 1) / together;
   const auto row_sums_of = [&](int64_t b, int64_t begin, int64_t end, int32_t* rows) {
     const mask_t* mask = a.mask + (w.mask_batch == 1 ? 0 : b) * w.mask_channels * pixels;
