@@ -86,7 +86,7 @@ def compare(run_paths, baseline_path=None):
     for case, peer in shared:
         then, ratio = before[case, peer][0], now[case, peer]
         op, test = op_of(baseline[case]), case.split("[")[0]
-        alone = [found[case, peer][0] / then if (case, peer) in found else ratio / then for found in each]
+        alone = [found.get((case, peer), (then,))[0] / then for found in each]  # who lacks it shows no loss
         changes[op, test if cases[op, test] > 1 else "single ratios"].append([ratio / then, *alone])
         print(f"{case:58} {peer:20} {then:8.3f} {ratio:8.3f} {ratio / then - 1:+8.1%}")
     print(f"\n{'op':20} {'benchmark':37} {'ratios':>6} {'change':>8}  of the runs alone")

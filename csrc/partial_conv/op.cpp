@@ -105,7 +105,7 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
   const bool direct = !on_cuda(x) && !by_winograd && partial_conv::direct_pays(x, weight, window);
   const bool tiles = !on_cuda(x) && !by_winograd && !direct && partial_conv::tiles_pay(x, weight, window);
   const bool one = mask.size(1) == 1, hides = !direct && !tiles && !(by_winograd && one);
-  const bool with_sums = hides && !one && x.is_cpu() && x.scalar_type() == at::kFloat && x.is_contiguous();
+  const bool with_sums = hides && !one && !on_cuda(x) && x.scalar_type() == at::kFloat && x.is_contiguous();
   const Tensor hidden = hides ? room_like(x) : x;
 
   const auto acc = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
