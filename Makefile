@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitize bench bench-quick bench-runs bench-compare bench-baseline clean
+.PHONY: demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitize bench bench-quick bench-runs bench-compare bench-baseline bench-against clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -132,6 +132,19 @@ bench-compare: bench-runs
 
 bench-baseline: bench-runs
 	$(PY) benchmarks/report.py baseline $(RUN)
+
+# Holds the working tree against another commit (REV) instead of a baseline. They run by turns, so that a machine that
+# changes from hour to hour changes for both.
+REV ?= HEAD
+AGAINST := build/against
+bench-against: $(VENV)/.bench
+	rm -rf $(AGAINST)
+	git clone -q . $(AGAINST)
+	git -C $(AGAINST) checkout -q $$(git rev-parse $(REV))
+	cd $(AGAINST) && $(CURDIR)/$(PY) setup.py -q build_ext --inplace
+	for run in 1 2 3; do $(QUICK) --benchmark-json=build/now-$$run.json && (cd $(AGAINST) && \
+	  $(subst $(PY),$(CURDIR)/$(PY),$(QUICK)) --benchmark-json=$(CURDIR)/build/then-$$run.json) || exit 1; done
+	$(PY) benchmarks/report.py compare build/now-?.json --baseline build/then-?.json
 
 # The native tests under AddressSanitizer and UBSan.
 sanitize: $(VENV)/.test

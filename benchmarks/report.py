@@ -1,6 +1,6 @@
 """Compare runs with the committed baseline, write a baseline, and write RESULTS.md with its plots.
 
-    python benchmarks/report.py compare RUN.json [RUN.json ...] [--baseline BASELINE.json]   exit 1 where an op lost
+    python benchmarks/report.py compare RUN.json [RUN.json ...] [--baseline RUN.json ...]   exit 1 where an op lost
     python benchmarks/report.py baseline RUN.json [RUN.json ...]   results/cpu-*.json, or quick-*.json of quick runs
     python benchmarks/report.py results RUN.json                   RESULTS.md and a plot for each op
 
@@ -71,10 +71,11 @@ def medians(runs):
     return {key: statistics.median(values) for key, values in seen.items()}
 
 
-def compare(run_paths, baseline_path=None):
+def compare(run_paths, baseline_paths=None):
     runs = [load(path) for path in run_paths]
-    baseline, baseline_run = load(baseline_path or baseline_for(runs[0][1]))
-    before, now = ratios(baseline), medians(runs)
+    baselines = [load(path) for path in baseline_paths or [baseline_for(runs[0][1])]]
+    baseline, baseline_run = baselines[0]
+    before, now = medians(baselines), medians(runs)
     shared = sorted(now.keys() & before.keys())
     if not shared:
         print("the runs share no case with the baseline: nothing was compared", file=sys.stderr)
@@ -84,7 +85,7 @@ def compare(run_paths, baseline_path=None):
     cases = Counter((op_of(baseline[case]), case.split("[")[0]) for case, _ in shared)
     print(f"{'case':58} {'peer':20} {'before':>8} {'now':>8} {'change':>8}")
     for case, peer in shared:
-        then, ratio = before[case, peer][0], now[case, peer]
+        then, ratio = before[case, peer], now[case, peer]
         op, test = op_of(baseline[case]), case.split("[")[0]
         alone = [found.get((case, peer), (then,))[0] / then for found in each]  # who lacks it shows no loss
         changes[op, test if cases[op, test] > 1 else "single ratios"].append([ratio / then, *alone])
@@ -264,7 +265,7 @@ def main(arguments):
     commands = parser.add_subparsers(required=True)
     comparing = commands.add_parser("compare")
     comparing.add_argument("runs", nargs="+")
-    comparing.add_argument("--baseline")
+    comparing.add_argument("--baseline", nargs="+")
     comparing.set_defaults(run=lambda a: compare(a.runs, a.baseline))
     keeping = commands.add_parser("baseline")
     keeping.add_argument("runs", nargs="+")

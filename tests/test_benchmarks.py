@@ -108,6 +108,16 @@ def test_the_baseline_is_of_the_same_cpu_or_named_as_of_another(report, tmp_path
     assert compare(report, tmp_path, run("poisson", 2), arguments=["--baseline", str(tmp_path / "cpu-b.json")]) == 0
 
 
+def test_runs_of_another_commit_serve_as_a_baseline_by_their_medians(report, tmp_path, capsys):
+    then = [tmp_path / f"then-{i}.json" for i in range(3)]
+    for path, factor in zip(then, (1, 9, 1), strict=True):
+        path.write_text(json.dumps(run("poisson", factor)))
+    arguments = ["--baseline", *map(str, then)]
+    assert compare(report, tmp_path, run("poisson", 1.15), arguments=arguments) == 1
+    assert "poisson: single ratios lost 15%" in capsys.readouterr().err
+    assert compare(report, tmp_path, run("poisson", 1.08), arguments=arguments) == 0
+
+
 def test_a_baseline_of_quick_runs_serves_quick_runs(report, tmp_path):
     runs = [run("poisson", factor, rounds=5, cpu="Some(R) CPU 7000 Processor") for factor in (0.8, 9, 0.8)]
     for i, content in enumerate(runs):
