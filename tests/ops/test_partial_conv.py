@@ -190,8 +190,9 @@ def test_batch_equals_singles(device):
         assert torch.equal(new[i : i + 1], new_one)
 
 
-def test_one_mask_serves_the_batch(device):
-    x, mask, weight, bias = case(batch=3, device=device)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_mask_serves_the_batch(device, channels):
+    x, mask, weight, bias = case(batch=3, channels=channels, device=device)
     y, new = partial_conv2d(x, mask[:1], weight, bias)
     y_all, new_all = partial_conv2d(x, mask[:1].expand(3, -1, -1, -1), weight, bias)
     assert torch.equal(y, y_all)
@@ -251,6 +252,18 @@ def test_thread_count_changes_nothing(threads):
     for y, grad in results[1:]:
         agree(y, results[0][0], torch.float32)
         assert torch.equal(grad, results[0][1])
+
+
+@pytest.mark.parametrize(("images", "masks"), [(1, 1), (2, 1), (2, 2)])
+def test_threads_share_the_rows_of_an_image_with_many_masks(images, masks, threads):
+    x, mask, weight, bias = case(batch=2, into=40, out=40, size=(64, 70), channels=40, hole=0.3)
+    args = (x[:images], mask[:masks], weight, bias, 1, 1)
+    y_ref, new_ref = partial_conv2d_ref(*args)
+    for count in (1, 2, 7):
+        threads(count)
+        y, new = partial_conv2d(*args)
+        agree(y, y_ref, torch.float32)
+        assert torch.equal(new, new_ref)
 
 
 @pytest.mark.parametrize("bias", [True, False])
