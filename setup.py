@@ -68,7 +68,10 @@ def cap_jobs() -> None:
 
 
 def commit() -> str:
-    git = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    try:
+        git = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    except OSError:  # no git on PATH
+        return "unknown"
     return git.stdout.strip() or "unknown"
 
 
@@ -80,7 +83,8 @@ cap_jobs()
 
 def extension() -> Extension:
     sources = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.cpp"))
-    cxx = ["-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+    # torch 2.12 and older build extensions as C++17 unless they are told otherwise; csrc is C++20.
+    cxx = ["-std=c++20", "-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
     # Python's own -fwrapv would hide overflows, and row[i - 1] need not lie beside row[i] then: loops become gathers.
     cxx += ["-fno-wrapv", "-Wall", "-Wno-unknown-pragmas", "-g0"]
     link = ["-Wl,--strip-debug"] if sys.platform == "linux" else []
@@ -105,7 +109,7 @@ def extension() -> Extension:
         if "TORCH_CUDA_ARCH_LIST" not in os.environ and not torch.cuda.is_available():
             os.environ["TORCH_CUDA_ARCH_LIST"] = "8.0;9.0+PTX"
         sources += sorted(str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.cu"))
-        args = {"cxx": [*cxx, "-DINPAINTX_WITH_CUDA"], "nvcc": ["-O3", "--expt-relaxed-constexpr"]}
+        args = {"cxx": [*cxx, "-DINPAINTX_WITH_CUDA"], "nvcc": ["-std=c++20", "-O3", "--expt-relaxed-constexpr"]}
         kind = cpp_extension.CUDAExtension
     return kind("inpaintx._C", sources, include_dirs=include, extra_compile_args=args, extra_link_args=link)
 

@@ -140,8 +140,11 @@ def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, An
 
 def pytest_benchmark_update_commit_info(config: Any, commit_info: dict[str, Any]) -> None:
     """Name the commit, and no folder or remote of the machine."""
-    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
-    commit_info["id"] = git.stdout.strip() or commit_info.get("id")
+    try:
+        git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+        commit_info["id"] = git.stdout.strip() or commit_info.get("id")
+    except OSError:  # no git on PATH
+        commit_info["id"] = commit_info.get("id") or "unknown"
     commit_info.pop("project", None)
 
 
