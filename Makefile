@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitize bench bench-quick bench-runs bench-compare bench-baseline bench-against clean
+.PHONY: build-matrix demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitize bench bench-quick bench-runs bench-compare bench-baseline bench-against clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -72,6 +72,12 @@ ifeq ($(NVCC),)
 else
 	$(PY) csrc/cuda_check.py $(NVCC)
 endif
+
+# Python and torch releases that are promised: each built, imported and tried in an environment of its own. Where pip
+# has only a CUDA build of a torch, its sources are compiled and not run, unless LIBRARIES=1 (gigabytes a row).
+MATRIX ?= 3.10:2.9.1 3.11:2.10.0 3.12:2.11.0 3.13:2.12.1 3.11:2.13.0
+build-matrix:
+	TORCH_INDEX=$(TORCH_INDEX) $(PYTHON) csrc/build_matrix.py $(if $(LIBRARIES),--libraries) $(MATRIX)
 
 # The CUDA kernels compiled as C++ and run thread by thread on the CPU, in both orders of threads, by tests of the ops.
 EMULATED_TESTS := cuda partial_conv spd_map spd_norm ssim

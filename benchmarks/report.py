@@ -127,7 +127,11 @@ def table(benchmarks):
         if "max_error_levels" in info:
             own += f" (error {info['max_error_levels']:.2f} levels)"
         if "memory" in info:
-            own += f" (memory {info['memory']['ours'] / info['memory']['plain']:.2f} of plain)"
+            own += "".join(
+                f" (memory {info['memory']['ours'] / peak:.2f} of {peer})"
+                for peer, peak in info["memory"].items()
+                if peer != "ours" and peak
+            )
         for peer, seen in info.get("peers", {}).items() or {"–": None}.items():
             if seen is None:
                 yield f"| {name} | {own} | – | – | – | – | |"

@@ -157,3 +157,15 @@ def test_the_table_names_losses_and_missing_peers(report, tmp_path):
 def test_a_peer_elsewhere_tells_its_own_time():
     assert _timed(lambda: Seconds("1234.5"), lambda: None) == 1234.5
     assert _timed(lambda: 1234.5, lambda: None) < 1234.5
+
+
+def test_the_table_of_a_gpu_run_names_the_peer_of_each_peak_of_memory(report, tmp_path):
+    gpu = run()
+    gpu["machine_info"]["inpaintx"]["gpu"] = "Some GPU"
+    gpu["benchmarks"][0]["extra_info"]["memory"] = {"ours": 50, "plain ops": 100}
+    gpu["benchmarks"][1]["extra_info"]["memory"] = {"ours": 0, "plain": 0}  # nothing was allocated
+    (tmp_path / "run.json").write_text(json.dumps(gpu))
+    assert report.main(["results", str(tmp_path / "run.json")]) == 0
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "GPU Some GPU" in text
+    assert "(memory 0.50 of plain ops)" in text
