@@ -1,9 +1,9 @@
 """Build inpaintx against several releases of torch and Python: python csrc/build_matrix.py 3.12:2.11.0 ...
 
 Each pair has an environment of its own under build/matrix. There the extension is built, imported and tried by a few
-tests of its ops; a table says what came of it. A release of torch of which only a CUDA build is to be had needs gigabytes of CUDA libraries to be
-imported: unless --libraries asks for them, torch alone is installed, every source is compiled against its headers, and
-the table says so.
+tests of its ops; a table says what came of it. A release of torch of which only a CUDA build is to be had needs
+gigabytes of CUDA libraries to be imported: unless --libraries asks for them, torch alone is installed, every source is
+compiled against its headers, and the table says so.
 """
 
 import argparse
