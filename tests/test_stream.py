@@ -8,6 +8,7 @@ import torch
 from face_sets import grey, landmarks_csv, picture, plain, shared_faces, write  # noqa: F401
 
 from inpaintx.data.holes import SkippedFileWarning, open_holes
+from inpaintx.data.jitter import Jitter
 from inpaintx.data.landmarks import MIRRORED, mirrored
 from inpaintx.data.sets import open_set
 from inpaintx.data.stream import batches
@@ -181,3 +182,53 @@ def test_bad_arguments_in_words(root):
         batches(faces, open_holes("box", size=8), batch=1, seed=0)
     with pytest.raises(InpaintxError, match="needs holes, or a set"):
         batches(faces, None, batch=1, seed=0)
+
+
+def test_jittered_samples_depend_on_seed_and_number_alone(root):
+    jitter = Jitter(0.1, 10)
+    alone = take(root, 6, jitter=jitter)
+    for one, other in zip(alone[4:], take(root, 2, start=4, workers=2, jitter=jitter), strict=True):
+        assert_equal(one, other)
+    for one, other in zip(alone, take(root, 6, jitter=Jitter()), strict=True):
+        assert one["name"] == other["name"]
+        assert torch.equal(one["mask"], other["mask"])  # holes stay where they are
+        assert not torch.equal(one["image"], other["image"])
+    for one, other in zip(take(root, 2), take(root, 2, jitter=Jitter()), strict=True):
+        assert_equal(one, other)
+
+
+@pytest.fixture
+def other_faces(tmp_path_factory):
+    names = ["x.png", "y.png", "z.png"]
+    root = plain(tmp_path_factory.mktemp("other"), names, side=16)
+    landmarks_csv(root / "landmarks.csv", {name: np.full((5, 2), 3.0) for name in names})
+    return open_set(root, size=16, wants=frozenset({"skin", "landmarks"}))
+
+
+def test_a_second_set_gives_its_share_of_every_batch(root, other_faces):
+    plainly = [name for batch in take(root, 7) for name in batch["name"]]
+    mixed = take(root, 7, batch=4, extra=other_faces, extra_share=0.25)
+    for batch in mixed:
+        assert sum(name in other_faces.names for name in batch["name"]) == 1
+    names = [name for batch in mixed for name in batch["name"]]
+    first = [name for name in names if name not in other_faces.names]
+    assert first == plainly  # the same order as alone
+    extra = [name for name in names if name in other_faces.names]
+    assert sorted(extra[:3]) == sorted(extra[3:6]) == other_faces.names
+    again = take(root, 2, batch=4, start=5, workers=2, extra=other_faces, extra_share=0.25)
+    for one, other in zip(mixed[5:], again, strict=True):
+        assert_equal(one, other)
+
+
+def test_sets_of_one_stream_are_opened_alike(root, other_faces):
+    holes = open_holes("box", size=16)
+    for options, words in (
+        ({"wants": frozenset({"skin"})}, "opened alike"),
+        ({"wants": other_faces.wants, "size": 8}, "sizes 8 and 16"),
+    ):
+        faces = open_set(root, **{"size": 16, **options})
+        with pytest.raises(InpaintxError, match=words):
+            batches(faces, open_holes("box", size=faces.size), batch=1, seed=0, extra=other_faces, extra_share=0.5)
+    faces = open_set(root, size=16, wants=other_faces.wants)
+    with pytest.raises(InpaintxError, match="between 0 and 1"):
+        batches(faces, holes, batch=1, seed=0, extra=other_faces, extra_share=1.0)

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from face_sets import grey, write
+from face_sets import grey, picture, plain, write
 from lightning_fabric import Fabric
 from toy_methods import box
 from toy_training import Toy, differing, weights
@@ -110,6 +110,25 @@ def test_a_run_goes_on_with_more_steps(toy_faces, tmp_path):
     assert not differing(tmp_path / "whole", tmp_path / "parts")
     again = inpaintx.train(Toy(), toy_faces, tmp_path / "parts", resume=True, device="cpu")
     assert again.steps == 7
+
+
+def test_moved_crops_and_a_second_set_go_on_as_they_were(toy_faces, tmp_path):
+    options = {"jitter": 0.1, "jitter_angle": 10, "extra": str(tmp_path / "more"), "extra_share": 0.5}
+    plain(tmp_path / "more", [f"train/m{i}.png" for i in range(3)], 16)
+    run(toy_faces, tmp_path / "whole", steps=5, **options)
+    run(toy_faces, tmp_path / "parts", steps=2, **options)
+    (tmp_path / "more").rename(tmp_path / "moved")
+    run(toy_faces, tmp_path / "parts", steps=5, resume=True, extra=str(tmp_path / "moved"))
+    assert not differing(tmp_path / "whole", tmp_path / "parts")
+    run(toy_faces, tmp_path / "still", steps=5)
+    assert differing(tmp_path / "whole", tmp_path / "still")
+    record = json.loads((tmp_path / "parts" / "config.json").read_text())
+    assert record["extra"]["images"] == 3
+    exported = export(tmp_path / "parts", tmp_path / "w.safetensors", method=Toy())
+    assert exported.metadata["training"]["extra"] == "moved"
+    write(tmp_path / "moved" / "train" / "m9.png", picture(9, 16, 16))
+    with pytest.raises(InpaintxError, match="extra images=3"):
+        run(toy_faces, tmp_path / "parts", steps=6, resume=True, extra=str(tmp_path / "moved"))
 
 
 def test_resuming_what_is_not_there_begins(toy_faces, tmp_path):

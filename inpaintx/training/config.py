@@ -38,6 +38,12 @@ class TrainConfig(BaseModel):
         has; ``val_holes`` empty: as ``holes``.
     flip
         Whether images are mirrored at random.
+    jitter, jitter_angle
+        By how much crops are moved (a share of the side) and scaled, and turned (degrees), at most, at random, so that
+        the network learns faces that are not cut as exactly as the set's; 0: not.
+    extra, extra_share
+        Folder of a second set, and the share of each batch that comes from it; empty: none. Validation is on the first
+        alone.
     val_images
         Images that are validated on, spread over the split; always the same ones with the same holes.
     workers
@@ -67,6 +73,10 @@ class TrainConfig(BaseModel):
     holes: str = "strokes"
     val_holes: str = ""
     flip: bool = True
+    jitter: float = Field(0.0, ge=0, lt=0.5)
+    jitter_angle: float = Field(0.0, ge=0, le=180)
+    extra: str = ""
+    extra_share: float = Field(0.25, gt=0, lt=1)
     val_images: int = Field(64, ge=1)
     workers: int = Field(2, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
@@ -81,9 +91,9 @@ class TrainConfig(BaseModel):
     compile: bool = False
 
 
-# what may differ between a run and its resumption, because it changes no weight; what a run began from is compared by
-# its content
-FREE = {"workers", "checkpoint_every", "log_every", "mirrored", "init"}
+# what may differ between a run and its resumption, because it changes no weight; what a run began from, and the files
+# and the second set that it reads, are compared by their content
+FREE = {"workers", "checkpoint_every", "log_every", "mirrored", "init", "vgg_path", "fan_path", "extra"}
 
 
 @dataclass(frozen=True)

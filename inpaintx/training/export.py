@@ -109,7 +109,12 @@ def _metadata(record: dict[str, Any], averaged: bool, half: bool, licence: str) 
             "mean_colour": record["mean_colour"],
         },
         "frozen": record["frozen"],
-        "training": {**train, "init": record.get("begun_from", ""), "processes": record["processes"]},
+        "training": {
+            **train,
+            "init": record.get("begun_from", ""),
+            "extra": record.get("extra", {}).get("name", ""),
+            "processes": record["processes"],
+        },
         "hardware": record["hardware"],
         "weights": ("running average" if averaged else "last step's") + (", float16" if half else ", float32"),
         "licence": licence,

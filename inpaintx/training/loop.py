@@ -19,6 +19,7 @@ import inpaintx
 from inpaintx import weights
 from inpaintx.data.files import make_folder, written_whole
 from inpaintx.data.holes import Holes, open_holes
+from inpaintx.data.jitter import Jitter
 from inpaintx.data.sets import FaceSet, open_set
 from inpaintx.data.stream import batches
 from inpaintx.errors import InpaintxError
@@ -128,6 +129,7 @@ class _Run:
         self.method, self.config, self.options = settings.method, settings.config, settings.train
         options = self.options
         self.faces, self.holes = self._open(data, options.split, options.holes, self.method.needs(self.config))
+        self.extra = self._open_extra(Path(options.extra)) if options.extra else None
         self.validation = self._open_validation(data) if options.validate_every else None
         self._seed(0, 0, rank=0)
         net = self.method.network(self.config).to(fabric.device).train()
@@ -153,6 +155,7 @@ class _Run:
             "torch": torch.__version__,
             **settings.record(),
             "data": _describe(data, self.faces),
+            "extra": _describe(Path(options.extra), self.extra) if self.extra else {},
             "begun_from": begun_from,
             "frozen": self.trainer.frozen,
             "processes": fabric.world_size,
@@ -178,6 +181,9 @@ class _Run:
         own = frozenset({"mask"}) if holes == "own" else frozenset()
         faces = open_set(data, size=self.config.size, split=split, wants=wants | own)
         return faces, None if own else open_holes(holes, size=self.config.size)
+
+    def _open_extra(self, data: Path) -> FaceSet:
+        return self._open(data, self.options.split, self.options.holes, self.method.needs(self.config))[0]
 
     def _open_validation(self, data: Path) -> Validation:
         options = self.options
@@ -211,6 +217,9 @@ class _Run:
                     world=self.fabric.world_size,
                     workers=self.options.workers,
                     flip=self.options.flip,
+                    jitter=Jitter(self.options.jitter, self.options.jitter_angle),
+                    extra=self.extra,
+                    extra_share=self.options.extra_share,
                 )
                 self._train(first, stack.enter_context(closing(stream)))
             best = self.best
@@ -220,8 +229,10 @@ class _Run:
 
     def _continue(self, earlier: dict[str, Any]) -> int:
         """Load the last checkpoint, if there is one yet; the steps that it has behind it."""
-        for key in ("images", "fingerprint", "sources"):
-            check_same(f"data {key}", earlier["data"][key], self.record["data"][key])
+        for part in ("data", "extra"):
+            before, now = earlier.get(part, {}), self.record[part]
+            for key in ("images", "fingerprint", "sources"):
+                check_same(f"{part} {key}", before.get(key), now.get(key))
         for key in ("begun_from", "frozen", "processes"):
             check_same(key, earlier.get(key, ""), self.record[key])
         found = checkpoint.checkpoints(self.out)
@@ -347,6 +358,7 @@ class _Run:
         if self.record["begun_from"]:
             yield f"begun from {self.record['begun_from']}"
         yield from self.faces.notes
+        yield from self.extra.notes if self.extra else []
         yield from self.holes.notes if self.holes else []
         for name, outcome in self.trainer.frozen.items():
             loud = "" if outcome == "official" else ": results are not comparable with published ones"

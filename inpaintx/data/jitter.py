@@ -1,0 +1,66 @@
+"""Crops moved, scaled and turned at random, with all that belongs to them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inpaintx.data.cv import import_cv2
+
+__all__ = ["Jitter"]
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """By how much a crop is moved, scaled and turned at most; each is drawn evenly from both sides of nothing.
+
+    Parameters
+    ----------
+    share
+        Of the side, for the shift of either axis; of the scale, which lies between 1 - share and 1 + share.
+    angle
+        In degrees.
+    """
+
+    share: float = 0.0
+    angle: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.share > 0 or self.angle > 0
+
+    def draw(self, generator: np.random.Generator, size: int) -> Matrix:
+        """Draw a similarity ``[2,3]``: from a pixel (x, y; centre of the first = 0) of the sample to its new place."""
+        right, down, larger, turn = generator.uniform(-1, 1, 4)
+        angle, scale = np.deg2rad(turn * self.angle), 1 + larger * self.share
+        linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        middle = np.full(2, (size - 1) / 2)
+        shift = middle - linear @ middle + self.share * size * np.array([right, down])
+        return np.column_stack([linear, shift])
+
+    def __call__(self, sample: dict[str, Any], generator: np.random.Generator) -> dict[str, Any]:
+        """Warp a sample as :meth:`inpaintx.data.sets.FaceSet.read` gives it; what comes in from beyond is mirrored.
+
+        Pictures are interpolated by Lanczos windows, which keep them sharp; regions take the nearest pixel.
+        """
+        cv2 = import_cv2()
+        size = len(sample["image"])
+        matrix = self.draw(generator, size)
+
+        def warp(pixels: npt.NDArray[np.uint8], how: int) -> npt.NDArray[Any]:
+            warped = cv2.warpAffine(pixels, matrix, (size, size), flags=how, borderMode=cv2.BORDER_REFLECT_101)
+            return np.asarray(warped)
+
+        moved: dict[str, Any] = {}
+        for key, value in sample.items():
+            if key == "name":
+                moved[key] = value
+            elif key == "landmarks":
+                moved[key] = (value @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+            elif key == "image":
+                moved[key] = warp(value, cv2.INTER_LANCZOS4)
+            else:
+                moved[key] = warp(value.astype(np.uint8), cv2.INTER_NEAREST).astype(bool)
+        return moved
