@@ -219,6 +219,40 @@ def test_the_blended_fill_counts_without_its_tone():
     assert float(gradient.sum()) == pytest.approx(0, abs=1e-3 * float(gradient.abs().sum()))
 
 
+def test_the_features_terms_may_see_the_blended_fill():
+    """A constant error of the tone is seen in the output, and no more after blending."""
+    method = PConv()
+    one = batch()
+    found = {}
+    for seen in ("output", "blended"):
+        config = method.config("tiny", arch="prior", levels=3, size=32, vgg="small", taps="light", seen=seen)
+        net = method.network(config)
+        loss = PConvTrainer(net, config).loss
+        image = net.to_net(one["image"])
+        terms = loss(net, image + 0.5, image, one["mask"])
+        assert "blended" not in terms
+        found[seen] = float(terms["perceptual"]), float(terms["style"])
+        assert list(loss.vgg(one["image"])) == ["relu1_1", "relu2_1", "relu3_1"]
+    assert all(blended < 0.05 * output for blended, output in zip(found["blended"], found["output"], strict=True))
+
+
+@pytest.mark.parametrize("seen", ["output", "blended"])
+def test_an_adversary_learns_and_teaches(seen):
+    method = PConv()
+    config = method.config("tiny", arch="prior", levels=3, size=32, adversarial=0.1, discriminator_width=8, seen=seen)
+    torch.manual_seed(0)
+    trainer = method.trainer(method.network(config).train(), config)
+    before = {k: v.clone() for k, v in trainer.networks["discriminator"].state_dict().items()}
+    terms = trainer.step(batch())
+    trainer.advance()
+    assert set(terms) == {"valid", "hole", "tv", "discriminator", "adversarial"}
+    assert 0 < float(terms["discriminator"]) < 4
+    after = trainer.networks["discriminator"].state_dict()
+    assert any(not torch.equal(after[k], v) for k, v in before.items() if k.endswith("original"))
+    quiet = method.config("tiny", arch="prior", levels=3, size=32)
+    assert set(method.trainer(method.network(quiet), quiet).networks) == {"net"}
+
+
 @pytest.mark.parametrize("mirrored", [True, False])
 def test_with_both_sides_the_mirror_images_fill_is_the_fill_mirrored(mirrored):
     method = PConv()

@@ -12,6 +12,7 @@ from inpaintx.ops import poisson_blend
 
 __all__ = [
     "GANMode",
+    "blended_fill",
     "blended_loss",
     "discriminator_loss",
     "feature_matching_loss",
@@ -35,6 +36,25 @@ def l1_loss(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
     return difference.mean() if weight is None else (difference * weight).mean()
 
 
+def blended_fill(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool = False) -> Tensor:
+    """Join a fill to the known pixels by Poisson blending, with the gradient through the solver.
+
+    Parameters
+    ----------
+    output, image, mask, interior
+        See :func:`blended_loss`.
+
+    Returns
+    -------
+    Tensor
+        ``[B,3,H,W]`` float32: the image's pixels where they are known, in the holes not clamped.
+    """
+    output, image = output.float(), image.float()
+    if interior:
+        output = guides(output, image, mask > 0.5, "poisson_interior")
+    return poisson_blend(output, image, mask, tol=BLEND_TOLERANCE)
+
+
 def blended_loss(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool = False) -> Tensor:
     """L1 of the fill as Poisson blending joins it to the known pixels.
 
@@ -56,11 +76,7 @@ def blended_loss(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool 
     Tensor
         Sum of the absolute differences in the holes over all elements, those of known pixels included.
     """
-    output, image = output.float(), image.float()
-    if interior:
-        output = guides(output, image, mask > 0.5, "poisson_interior")
-    joined = poisson_blend(output, image, mask, tol=BLEND_TOLERANCE)
-    return l1_loss(joined, image, (mask > 0.5).float())
+    return l1_loss(blended_fill(output, image, mask, interior=interior), image, (mask > 0.5).float())
 
 
 def perceptual_loss(

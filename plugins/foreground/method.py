@@ -35,6 +35,7 @@ class ForegroundConfig(LearnedConfig):
     penalty: float = Field(default=10.0, ge=0, description="weight of the critic's gradient penalty")
     critic_norm: bool = Field(default=False, description="batch norm in the critic")
     vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
+    vgg_path: str = Field(default="", description="a weight file of VGG16 to take in place of the official one")
 
 
 PAPER = ForegroundConfig(losses="literal", background=0.0, critic_lr=1e-12, penalty=0.0, critic_norm=True, vgg="error")
@@ -86,6 +87,10 @@ class Foreground(Method):
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One pass."""
         return (net(network_input(image, mask), (mask > 0.5).to(image.dtype)) + 1) / 2
+
+    def tuned(self, config: Any) -> BaseModel:
+        """Weights keep no more than the name of VGG's file."""
+        return config.model_copy(update={"vgg_path": ""})
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """Weighted losses and a Wasserstein critic."""

@@ -64,7 +64,7 @@ class ForegroundTrainer(Trainer):
         )
         init_weights(critic)
         device = next(net.parameters()).device
-        self.vgg, outcome = load_vgg(16, [TAP], config.vgg)
+        self.vgg, outcome = load_vgg(16, [TAP], config.vgg, path=config.vgg_path)
         if self.vgg is not None:
             self.vgg.to(device)
         optimizers = {

@@ -34,6 +34,7 @@ class HOGGuidedConfig(LearnedConfig):
     perceptual: float = Field(default=0.1, ge=0)
     style: float = Field(default=250.0, ge=0)
     vgg: Features = Field(default="random", description="what to do without VGG's official weights")
+    vgg_path: str = Field(default="", description="a weight file of VGG to take in place of the official one")
 
 
 class HOGGuided(Method):
@@ -83,6 +84,10 @@ class HOGGuided(Method):
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Both stages; ``net.complete`` gives the map alone."""
         return net(image, mask)
+
+    def tuned(self, config: Any) -> BaseModel:
+        """Weights keep no more than the name of VGG's file."""
+        return config.model_copy(update={"vgg_path": ""})
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """Three stages in one run."""

@@ -65,7 +65,13 @@ class HOGGuidedTrainer(Trainer):
         depth, self.perceptual_taps, self.style_taps = TAPS[config.losses]
         wanted = dict.fromkeys((*self.perceptual_taps, *self.style_taps))
         normalize = config.losses == "paper"  # EdgeConnect's code leaves the normalisation out
-        self.vgg, outcome = load_vgg(depth, wanted, config.vgg, normalize=normalize)  # type: ignore[arg-type]
+        self.vgg, outcome = load_vgg(
+            depth,  # type: ignore[arg-type]
+            wanted,
+            config.vgg,
+            normalize=normalize,
+            path=config.vgg_path,
+        )
         if self.vgg is not None:
             self.vgg.to(device)
         super().__init__({"net": net, **judges}, optimizers, frozen={"vgg": outcome})

@@ -38,7 +38,19 @@ class PConvConfig(LearnedConfig):
     perceptual: float = Field(default=0.05, ge=0)
     style: float = Field(default=120.0, ge=0)
     tv: float = Field(default=0.1, ge=0)
+    seen: Literal["output", "blended"] = Field(
+        default="output",
+        description="what the features' terms and the discriminator see: the output and its composite (the "
+        "discriminator: the composite), or the fill after Poisson blending",
+    )
+    taps: Literal["paper", "light"] = Field(
+        default="paper", description="layers of the features' terms; light: relu1_1, relu2_1, relu3_1"
+    )
+    adversarial: float = Field(default=0.0, ge=0, description="weight of a PatchGAN's hinge loss; 0: none is trained")
+    discriminator_width: int = Field(default=32, ge=4)
+    discriminator_lr: float = Field(default=1e-4, gt=0)
     vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
+    vgg_path: str = Field(default="", description="a weight file of VGG16 to take in place of the official one")
     vgg_normalize: bool = Field(default=True, description="whether VGG is given images as it was trained on")
 
 
@@ -116,6 +128,10 @@ class PConv(Method):
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One pass; the U-Net's last layer has no bounds, so it is clamped."""
         return net.from_net(net(net.to_net(image), mask)).clamp(0, 1)
+
+    def tuned(self, config: Any) -> BaseModel:
+        """Weights keep no more than the name of VGG's file."""
+        return config.model_copy(update={"vgg_path": ""})
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """Five losses, then fine-tuning with frozen encoder statistics."""

@@ -43,6 +43,7 @@ class PDGANConfig(LearnedConfig):
     beta: float = Field(default=0.0, ge=0, description="weight of the landmark heatmaps' loss")
     blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
     vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
+    vgg_path: str = Field(default="", description="a weight file of VGG16 to take in place of the official one")
     vgg_normalize: bool = Field(default=True, description="whether VGG is given images as it was trained on")
     fan: OnMissing = Field(default="skip", description="what to do without FAN's official weights")
     fan_path: str = Field(default="", description="a FAN fitted by `inpaintx train-fan`")
@@ -141,7 +142,7 @@ class PDGAN(Method):
 
     def tuned(self, config: Any) -> BaseModel:
         """The weights hold the prior, too; the heatmaps want a FAN that is named anew."""
-        return config.model_copy(update={"prior": "", "prior_steps": 0, "fan_path": "", "fan": "skip"})
+        return config.model_copy(update={"prior": "", "prior_steps": 0, "vgg_path": "", "fan_path": "", "fan": "skip"})
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """The prior first, unless it is given; then generator and discriminator in turn."""

@@ -76,7 +76,7 @@ class PDGANTrainer(Trainer):
             optimizers["prior"] = adam(net.prior.parameters(), config.prior_lr, (0.0, 0.999))
             schedulers["prior"] = LambdaLR(optimizers["prior"], lambda step: faded(step / self.prior_steps))
             self.prior_loss = PConvLoss(_prior_config(config)).to(self.device)
-        self.vgg, vgg = load_vgg(16, TAPS, config.vgg, normalize=config.vgg_normalize)
+        self.vgg, vgg = load_vgg(16, TAPS, config.vgg, normalize=config.vgg_normalize, path=config.vgg_path)
         trained = "trained in this run" if self.prior_steps else "what the run began from"
         prior = f"file {Path(config.prior).name}@{weights.sha256(Path(config.prior))[:8]}" if config.prior else trained
         frozen = {"vgg": vgg, "prior": prior}
@@ -170,7 +170,8 @@ class PDGANTrainer(Trainer):
 def _prior_config(config: PDGANConfig) -> Any:
     """pconv's options for the prior's losses."""
     width = config.prior_width or config.width
-    return PConv().config("prior", vgg=config.vgg, vgg_normalize=config.vgg_normalize, width=width)
+    features = {name: getattr(config, name) for name in ("vgg", "vgg_path", "vgg_normalize")}
+    return PConv().config("prior", width=width, **features)
 
 
 def _load_prior(prior: nn.Module, config: PDGANConfig) -> None:

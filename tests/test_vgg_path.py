@@ -1,0 +1,42 @@
+"""Every method with a term on VGG's features takes a weight file of them, and the run says which."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from inpaintx import InpaintxError
+from inpaintx.nn.vgg import VGG
+from inpaintx.registry import methods, registry
+from inpaintx.weights import sha256
+
+TINY = {
+    "pconv": {"preset": "tiny", "levels": 3, "size": 32},
+    "pdgan": {"preset": "tiny", "size": 32},
+    "hog_guided": {"preset": "tiny"},
+    "foreground": {"preset": "tiny"},
+}
+
+
+@pytest.fixture(scope="module")
+def vgg_file(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vgg") / "features.safetensors"
+    save_file({key: value.half() for key, value in VGG(16, ["relu5_1"]).state_dict().items()}, path)
+    return path
+
+
+def test_all_methods_with_such_a_term_are_tested():
+    with_vgg = {name for name in methods() if "vgg" in type(registry().method(name).config()).model_fields}
+    assert with_vgg == set(TINY)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_file_is_taken_and_recorded(name, vgg_file):
+    method = registry().method(name)
+    config = method.config(**TINY[name], vgg_path=str(vgg_file))
+    trainer = method.trainer(method.network(config), config)
+    assert trainer.frozen["vgg"] == f"file:{vgg_file.name}@{sha256(vgg_file)[:8]}"
+    assert method.tuned(config).vgg_path == ""
+    missing = method.config(**TINY[name], vgg_path="no/such/file.safetensors")
+    with pytest.raises(InpaintxError, match="no weight file no/such"):
+        method.trainer(method.network(missing), missing)
