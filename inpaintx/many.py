@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from inpaintx.crops import ArrayCanvas, Crop
 from inpaintx.data.files import written_whole
+from inpaintx.data.formats import READABLE, WRITABLE, result_name
 from inpaintx.data.masks import Mask, Polarity, finish, hole_from_alpha, read_mask
 from inpaintx.data.photo import (
-    FORMATS,
     MAX_PIXELS,
     Photo,
     check_output,
@@ -140,24 +140,24 @@ def find_jobs(photos: str, mask: str | None, out: str) -> tuple[list[Job], list[
             mask = str(_by_stem(Path(mask)).get(source.stem) or _no_mask(source, Path(mask)))
         target = None if out == "-" else Path(out)
         if target is not None and target.is_dir():
-            target = target / source.name
+            target = target / result_name(source.name)
         return [Job(source, None if mask is None else Path(mask), target)], []
     if out == "-":
         raise InpaintxError("only one photo can go to stdout; give a folder for the results of several")
-    if not Path(out).is_dir() and (Path(out).exists() or Path(out).suffix.lower() in FORMATS):
+    if not Path(out).is_dir() and (Path(out).exists() or Path(out).suffix.lower() in WRITABLE):
         raise InpaintxError(f"{out} is a file, or named like one; the results of several photos need a folder")
     if source.is_dir():
-        found = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in FORMATS)
+        found = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in READABLE)
     else:
         found = sorted(p for p in map(Path, glob.glob(photos, recursive=True)) if p.is_file())
     if not found:
-        raise InpaintxError(f"no photos at {photos!r} ({', '.join(FORMATS)})")
+        raise InpaintxError(f"no photos at {photos!r} ({', '.join(READABLE)})")
     if mask is not None and not Path(mask).exists():
         raise InpaintxError(f"mask {mask} does not exist")
     masks = _by_stem(Path(mask)) if mask is not None and Path(mask).is_dir() else None
     jobs, failures, taken = [], [], set()
     for photo in found:
-        target = Path(out) / photo.name
+        target = Path(out) / result_name(photo.name)
         if masks is not None and photo.stem not in masks:
             failures.append(Failure(str(photo), f"no mask with the stem {photo.stem!r} in {mask}"))
         elif target in taken:
@@ -171,7 +171,7 @@ def find_jobs(photos: str, mask: str | None, out: str) -> tuple[list[Job], list[
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     table: dict[str, Path] = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in FORMATS):
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE):
         if path.stem in table:
             raise InpaintxError(
                 f"two masks have the stem {path.stem!r}: {table[path.stem].name} and {path.name} in {folder}"

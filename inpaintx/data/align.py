@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.data.cv import import_cv2
+from inpaintx.data.files import check_file
 from inpaintx.data.landmarks import Points, anchors
 from inpaintx.errors import InpaintxError
 
@@ -107,6 +108,7 @@ class YuNet:
             raise InpaintxError(
                 f"YuNet's model {model} does not exist (a file face_detection_yunet_*.onnx of OpenCV's zoo)"
             )
+        check_file(model, "YuNet's model")
         if not hasattr(cv2, "FaceDetectorYN"):
             raise InpaintxError(f"OpenCV {cv2.__version__} has no YuNet detector; leave --yunet out")
         try:

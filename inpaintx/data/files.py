@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,27 +11,81 @@ from pathlib import Path
 
 from inpaintx.errors import InpaintxError
 
-__all__ = ["cannot_write", "folder_written_whole", "make_folder", "read_whole", "written_whole"]
+__all__ = [
+    "MAX_BYTES",
+    "cannot_write",
+    "check_file",
+    "folder_written_whole",
+    "make_folder",
+    "read_whole",
+    "written_whole",
+]
 
 PART = ".part"  # ends the name of what is not written whole yet
+MAX_BYTES = 2**30  # 50 megapixels of four channels of 16 bits are 400 MiB
+KINDS = (
+    (stat.S_ISFIFO, "pipe (FIFO)"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 
 
-def read_whole(path: Path, what: str) -> bytes:
-    """Read a file; ``what`` names its role ("photo", "mask") in errors.
+def check_file(path: Path, what: str, *, most: int = MAX_BYTES) -> int:
+    """Look at a file before it is opened: a FIFO, a device or a file without an end would never be read whole.
+
+    Parameters
+    ----------
+    path
+        The file; links are followed.
+    what
+        Its role ("photo", "mask"), for errors.
+    most
+        Bytes that are taken at most.
+
+    Returns
+    -------
+    int
+        Its size in bytes.
 
     Raises
     ------
     InpaintxError
-        It is missing, a folder, or may not be read.
+        It is missing, a folder, not a regular file, larger than ``most``, or may not be looked at.
     """
     try:
-        return path.read_bytes()
+        found = path.stat()
     except FileNotFoundError:
         raise InpaintxError(f"{what} {path} does not exist") from None
-    except IsADirectoryError:
-        raise InpaintxError(f"{what} {path} is a folder; expected a picture file") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise InpaintxError(f"{what} {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise InpaintxError(f"{what} {path} is a folder; expected a file")
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((words for test, words in KINDS if test(found.st_mode)), "special file")
+        raise InpaintxError(f"{what} {path} is a {kind}; expected a regular file")
+    if found.st_size > most:
+        raise InpaintxError(f"{what} {path} has {found.st_size} bytes; at most {most} are taken")
+    return found.st_size
+
+
+def read_whole(path: Path, what: str, *, most: int = MAX_BYTES) -> bytes:
+    """Read a file after :func:`check_file`; ``what`` names its role ("photo", "mask") in errors.
+
+    Raises
+    ------
+    InpaintxError
+        As :func:`check_file`; or it may not be read.
+    """
+    check_file(path, what, most=most)
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
     except OSError as error:
         raise InpaintxError(f"{what} {path} cannot be read: {error.strerror or error}") from None
+    if len(data) > most:  # files under /proc have no size, and others grow
+        raise InpaintxError(f"{what} {path} has more than {most} bytes, which is the most that is taken")
+    return data
 
 
 def make_folder(path: str | Path) -> None:

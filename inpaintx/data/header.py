@@ -5,6 +5,7 @@ import zlib
 from dataclasses import dataclass
 
 from inpaintx.data import tiff
+from inpaintx.data.formats import format_of
 
 __all__ = ["Header", "read_header"]
 
@@ -44,7 +45,12 @@ def read_header(data: bytes) -> Header:
         raise ValueError("the file is cut off") from None
     if not data:
         raise ValueError("the file is empty")
-    raise ValueError("the file is not a PNG, JPEG, WebP or TIFF picture")
+    kind = format_of(data)
+    raise ValueError(
+        f"it is {kind}; convert it to PNG, JPEG, WebP or TIFF"
+        if kind
+        else "it is not a PNG, JPEG, WebP or TIFF picture"
+    )
 
 
 def _png(data: bytes) -> Header:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from inpaintx.data.cv import import_cv2
+from inpaintx.data.formats import READABLE
 from inpaintx.data.generators import ADDING, Bools, Generator
-from inpaintx.data.square import SUFFIXES, UnreadableFileError, read_grey
+from inpaintx.data.square import UnreadableFileError, read_grey
 from inpaintx.errors import InpaintxError
 from inpaintx.registry import registry
 
@@ -214,9 +215,9 @@ def _files(folder: Path, options: dict[str, str], holes: Holes) -> Draw:
     inner = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name.lower() in ("train", "test", "val"))
     if len(inner) > 1:
         raise InpaintxError(f"{folder} holds several sets of masks ({', '.join(inner)}); name one: {folder / inner[0]}")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE and not p.name.startswith("."))
     if not files:
-        raise InpaintxError(f"no mask files in {folder}; looked for {', '.join(SUFFIXES)} in it and below it")
+        raise InpaintxError(f"no mask files in {folder}; looked for {', '.join(READABLE)} in it and below it")
     read = _Reader(files, holes)
     white = read.mean_white()
     share = f"{white:.1%} of {min(len(files), SAMPLED)} files measured is white"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from inpaintx.data.files import check_file
 from inpaintx.errors import InpaintxError
 
 __all__ = ["MIRRORED", "Anchors", "Points", "anchors", "mirrored", "read_celeba_landmarks", "read_landmarks"]
@@ -62,6 +63,7 @@ def read_landmarks(path: Path) -> dict[str, Points]:
         A line with another number of cells than the header, or with something that is no number; it is named.
     """
     points: dict[str, Points] = {}
+    check_file(path, "landmarks")
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file)
         header = next(rows, [])
@@ -99,6 +101,7 @@ def read_celeba_landmarks(path: Path) -> dict[str, Points]:
 
 def read_table(path: Path) -> list[list[str]]:
     """Read the lines that begin with a file's name, split at commas or blanks."""
+    check_file(path, "list")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:

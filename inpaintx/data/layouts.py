@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from inpaintx.data.files import check_file
+from inpaintx.data.formats import READABLE
 from inpaintx.data.landmarks import Points, read_celeba_landmarks, read_landmarks, read_table
-from inpaintx.data.square import SUFFIXES
 from inpaintx.errors import InpaintxError
 
 __all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_split", "read_prepared", "split_of_folder"]
@@ -110,7 +111,7 @@ def _pictures(folder: Path, skip: frozenset[str] = frozenset()) -> list[str]:
         above = Path(here).relative_to(folder).as_posix()
         folders[:] = [f for f in folders if not f.startswith(".") and not (above == "." and f.lower() in skip)]
         prefix = "" if above == "." else above + "/"
-        found += [prefix + f for f in files if f.lower().endswith(SUFFIXES) and not f.startswith(".")]
+        found += [prefix + f for f in files if f.lower().endswith(tuple(READABLE)) and not f.startswith(".")]
     return sorted(found)
 
 
@@ -128,7 +129,7 @@ def _folder(root: Path, wants: frozenset[str]) -> Layout:
     if not names:
         raise InpaintxError(
             f"no face set in {root}. Looked for: img_align_celeba/ (CelebA), CelebA-HQ-img/ (CelebA-HQ, "
-            f"CelebAMask-HQ), images/, train/ val/ test/, or pictures ({', '.join(SUFFIXES)}) in it and below it"
+            f"CelebAMask-HQ), images/, train/ val/ test/, or pictures ({', '.join(READABLE)}) in it and below it"
         )
     people = _by_name(_identities(root), names)
     split_of = {n: split_of_folder(n.split("/")[0]) if "/" in n else None for n in names}
@@ -151,6 +152,7 @@ def read_prepared(root: Path) -> dict[str, Any]:
     path = root / "prepared.json"
     if not path.is_file():
         return {}
+    check_file(path, "record")
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

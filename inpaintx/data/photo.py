@@ -10,6 +10,7 @@ import numpy.typing as npt
 from inpaintx.data import tiff
 from inpaintx.data.cv import import_cv2
 from inpaintx.data.files import read_whole, written_whole
+from inpaintx.data.formats import WRITABLE
 from inpaintx.data.header import read_header
 from inpaintx.errors import InpaintxError
 
@@ -17,7 +18,6 @@ __all__ = ["MAX_PIXELS", "Photo", "check_output", "decode", "encode", "read_phot
 
 Array = npt.NDArray[Any]
 MAX_PIXELS = 50 * 2**20  # a phone's "50 megapixels" are 8192 x 6144
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WebP", ".tif": "TIFF", ".tiff": "TIFF"}
 LONGEST = {"JPEG": 65_500, "WebP": 16_383}
 JPEG_QUALITY = 97
 
@@ -193,11 +193,11 @@ def output_format(path: str | Path) -> str:
         No suffix, or one that is not written.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
+    if suffix not in WRITABLE:
         raise InpaintxError(
-            f"cannot tell the format of {str(path)!r} from its suffix {suffix!r}; give one of {', '.join(FORMATS)}"
+            f"cannot tell the format of {str(path)!r} from its suffix {suffix!r}; give one of {', '.join(WRITABLE)}"
         )
-    return FORMATS[suffix]
+    return WRITABLE[suffix]
 
 
 def check_output(path: Path, *, overwrite: bool = False) -> None:

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from inpaintx.data.cv import import_cv2
+from inpaintx.data.files import read_whole
 from inpaintx.data.header import read_header
 from inpaintx.data.photo import MAX_PIXELS
 from inpaintx.errors import InpaintxError
 
-__all__ = ["SUFFIXES", "Frame", "UnreadableFileError", "read_grey", "read_picture", "read_region", "read_square"]
+__all__ = ["Frame", "UnreadableFileError", "read_grey", "read_picture", "read_region", "read_square"]
 
 Array = npt.NDArray[Any]
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 
 class UnreadableFileError(InpaintxError):
@@ -139,10 +139,7 @@ def _middle(width: int, height: int, crop: int | None) -> Frame:
 
 def _load(path: Path, what: str) -> tuple[Array, int, int]:
     """The file's bytes, and the width and height that it was stored with."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InpaintxError(f"{what} {path} cannot be read any more: {error.strerror or error}") from None
+    data = read_whole(path, what)
     try:
         header = read_header(data)
     except ValueError as error:

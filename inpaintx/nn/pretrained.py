@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from inpaintx.data.files import check_file
 from inpaintx.errors import InpaintxError
 from inpaintx.weights import sha256
 
@@ -115,6 +116,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     InpaintxError
         The file cannot be read, or holds something else.
     """
+    check_file(path, "weight file", most=2**40)  # a file of zeros is refused by its first bytes
     try:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)

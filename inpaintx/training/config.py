@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from inpaintx import weights
+from inpaintx.data.files import read_whole
 from inpaintx.errors import InpaintxError
 from inpaintx.method import LearnedConfig, Method, changed
 
@@ -210,12 +211,12 @@ def read_record(run: Path) -> dict[str, Any]:
         The folder is not a run's.
     """
     path = run / RECORD
+    if not path.exists():
+        raise InpaintxError(f"{run} is not the folder of a run: it has no {RECORD}")
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(read_whole(path, "record"))
         if {"method", "preset", "config", "train"} <= record.keys():
             return record
-    except FileNotFoundError:
-        raise InpaintxError(f"{run} is not the folder of a run: it has no {RECORD}") from None
-    except (OSError, ValueError, AttributeError):
+    except (ValueError, AttributeError):
         pass
     raise InpaintxError(f"{path} cannot be read as the record of a run")
