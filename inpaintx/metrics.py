@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inpaintx.errors import InpaintxError
 
-__all__ = ["MOST_PSNR", "OWN", "check_consistent", "diversity", "measure"]
+__all__ = ["MOST_PSNR", "OWN", "check_consistent", "diversity", "measure", "sharpness"]
 
 MOST_PSNR = 100.0  # dB; what a fill without any error counts as, so that means stay finite
 OWN = ("mse", "mae", "psnr", "ssim", "lpips", "fid", "diversity")  # names that a plugin's metric cannot take
@@ -91,6 +91,32 @@ def diversity(fills: Tensor, mask: Tensor) -> Tensor:
     pairs = torch.combinations(torch.arange(len(fills)))
     differences = [((fills[i].double() - fills[j].double()).abs() * hole).sum((1, 2, 3)) for i, j in pairs]
     return torch.stack(differences).mean(0) * 255 / (hole.sum((1, 2, 3)) * 3)
+
+
+def sharpness(result: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
+    """Absolute differences of neighbours in the hole, summed, as a share of the truth's: 1 is as sharp as the truth.
+
+    Parameters
+    ----------
+    result, truth
+        ``[B,3,H,W]``, floating, in [0,1].
+    mask
+        ``[B,1,H,W]``, 1 = hole. The differences counted are those from a pixel of the hole to its left and upper
+        neighbours, known ones among them.
+
+    Returns
+    -------
+    Tensor
+        ``[B]`` float64.
+    """
+    inside = (mask[..., 1:, 1:] > 0.5).double()
+
+    def differences(x: Tensor) -> Tensor:
+        here = x[..., 1:, 1:]
+        steps = (x[..., :-1, 1:] - here).abs() + (x[..., 1:, :-1] - here).abs()
+        return (steps * inside).sum((1, 2, 3))
+
+    return differences(result.double()) / differences(truth.double()).clamp(min=1e-6)
 
 
 def check_consistent(values: dict[str, float], where: str) -> None:

@@ -9,9 +9,10 @@ from lightning_fabric import Fabric
 from rich.console import Console
 from torch import nn
 from toy_training import Toy, ToyConfig
+from vgg_files import vgg_file
 
-from inpaintx import Config, InpaintxError
-from inpaintx.training.config import settle
+from inpaintx import Config, InpaintxError, train
+from inpaintx.training.config import read_record, settle
 from inpaintx.training.processes import keep_freed_memory
 from inpaintx.training.update import Updater
 from inpaintx.training.validate import Validation, better
@@ -88,6 +89,7 @@ def test_validation_knows_its_figures_and_leaves_the_network_as_it_was():
     assert metrics["hole/mae"] == pytest.approx(25.5, rel=1e-5)
     assert metrics["hole/psnr"] == pytest.approx(20, rel=1e-5)
     assert metrics["full/mae"] == pytest.approx(25.5 / 16, rel=1e-5)
+    assert "distance" not in metrics
     assert picture.shape[2] == 3
     assert (net.training, net.norm.training, net.first.training) == (True, False, True)
 
@@ -97,6 +99,22 @@ def test_better():
     assert better("hole/psnr", 2, 1)
     assert better("hole/mae", 1, 2)
     assert not better("hole/ssim", 1, 1)
+    assert better("distance", 0.3, 0.4)
+
+
+def test_a_run_is_validated_by_distance(toy_faces, tmp_path):
+    path = vgg_file(tmp_path / "vgg.safetensors")
+    options = {"val_vgg": str(path), "best": "distance", "validate_every": 2, "val_images": 2, "workers": 0}
+    with pytest.raises(InpaintxError, match="val_vgg=FILE"):
+        settle(Toy(), None, {"best": "distance"})
+    done = train(Toy(), toy_faces, tmp_path / "run", options={**options, "size": 64}, device="cpu")
+    assert done.best["value"] == pytest.approx(min(done.best["value"], done.last["distance"]))
+    assert done.last["hole/sharpness"] > 0
+    record = read_record(tmp_path / "run")
+    assert record["distance_in"].startswith("file:vgg.safetensors@")
+    other = vgg_file(tmp_path / "vgg.safetensors", seed=1)
+    with pytest.raises(InpaintxError, match="distance_in"):
+        train(Toy(), toy_faces, tmp_path / "run", steps=9, resume=True, options={"val_vgg": str(other)}, device="cpu")
 
 
 def told(console):

@@ -1,11 +1,9 @@
 """Every method with a term on VGG's features takes a weight file of them, and the run says which."""
 
 import pytest
-import torch
-from safetensors.torch import save_file
+from vgg_files import vgg_file as written
 
 from inpaintx import InpaintxError
-from inpaintx.nn.vgg import VGG
 from inpaintx.registry import methods, registry
 from inpaintx.weights import sha256
 
@@ -19,10 +17,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def vgg_file(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("vgg") / "features.safetensors"
-    save_file({key: value.half() for key, value in VGG(16, ["relu5_1"]).state_dict().items()}, path)
-    return path
+    return written(tmp_path_factory.mktemp("vgg") / "features.safetensors")
 
 
 def test_all_methods_with_such_a_term_are_tested():

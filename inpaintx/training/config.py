@@ -17,7 +17,9 @@ from inpaintx.method import LearnedConfig, Method, changed
 
 __all__ = ["RECORD", "Metric", "Settings", "TrainConfig", "check_same", "read_record", "settle"]
 
-Metric = Literal["hole/psnr", "hole/ssim", "hole/mse", "hole/mae", "full/psnr", "full/ssim", "full/mse", "full/mae"]
+Metric = Literal[
+    "hole/psnr", "hole/ssim", "hole/mse", "hole/mae", "full/psnr", "full/ssim", "full/mse", "full/mae", "distance"
+]
 RECORD = "config.json"
 
 
@@ -47,6 +49,9 @@ class TrainConfig(BaseModel):
         alone.
     val_images
         Images that are validated on, spread over the split; always the same ones with the same holes.
+    val_vgg
+        A weight file of VGG16 to measure each fill's distance to the truth in its features
+        (:class:`inpaintx.nn.distance.FeatureDistance`), as ``distance``; empty: it is not measured.
     workers
         Threads that read images ahead; 0: none.
     precision
@@ -79,6 +84,7 @@ class TrainConfig(BaseModel):
     extra: str = ""
     extra_share: float = Field(0.25, gt=0, lt=1)
     val_images: int = Field(64, ge=1)
+    val_vgg: str = ""
     workers: int = Field(2, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accumulate: int = Field(1, ge=1)
@@ -94,7 +100,7 @@ class TrainConfig(BaseModel):
 
 # what may differ between a run and its resumption, because it changes no weight; what a run began from, and the files
 # and the second set that it reads, are compared by their content
-FREE = {"workers", "checkpoint_every", "log_every", "mirrored", "init", "vgg_path", "fan_path", "extra"}
+FREE = {"workers", "checkpoint_every", "log_every", "mirrored", "init", "vgg_path", "fan_path", "extra", "val_vgg"}
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,8 @@ def settle(
     if earlier is not None:
         _check_continued(base, config)
         _check_continued(train, settled)
+    if settled.best == "distance" and not settled.val_vgg:
+        raise InpaintxError("best=distance needs the weight file of a VGG16 to measure it: val_vgg=FILE")
     if config.batch % settled.accumulate:
         raise InpaintxError(f"batch={config.batch} cannot be cut into accumulate={settled.accumulate} equal parts")
     return Settings(method, preset or (earlier or {}).get("preset", "default"), config, settled)

@@ -107,6 +107,7 @@ def _metadata(record: dict[str, Any], averaged: bool, half: bool, licence: str) 
             "holes": train["val_holes"] or train["holes"],
             "metrics": record["metrics"],
             "mean_colour": record["mean_colour"],
+            "distance_in": record.get("distance_in", ""),
         },
         "frozen": record["frozen"],
         "training": {

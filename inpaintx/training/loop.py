@@ -24,6 +24,7 @@ from inpaintx.data.sets import FaceSet, open_set
 from inpaintx.data.stream import batches
 from inpaintx.errors import InpaintxError
 from inpaintx.method import Method
+from inpaintx.nn.distance import FeatureDistance
 from inpaintx.registry import registry
 from inpaintx.training import checkpoint
 from inpaintx.training.average import Average
@@ -161,6 +162,7 @@ class _Run:
             "processes": fabric.world_size,
             "hardware": hardware(fabric),
             "mean_colour": self.validation.floor if self.validation else {},
+            "distance_in": self.validation.distance.outcome if self.validation and self.validation.distance else "",
         }
 
     def _begin_from(self, net: nn.Module, init: str) -> str:
@@ -192,7 +194,9 @@ class _Run:
         except InpaintxError as error:
             hint = "validate on another part (val_split=...), or never (validate_every=0)"
             raise InpaintxError(f"{error}; {hint}") from None
-        return Validation(faces, holes, options.val_images)
+        return Validation(
+            faces, holes, options.val_images, FeatureDistance(options.val_vgg) if options.val_vgg else None
+        )
 
     def go(self, watchers: Sequence[Watcher], earlier: dict[str, Any] | None) -> Trained:
         """Train to the last step."""
@@ -233,7 +237,10 @@ class _Run:
             before, now = earlier.get(part, {}), self.record[part]
             for key in ("images", "fingerprint", "sources"):
                 check_same(f"{part} {key}", before.get(key), now.get(key))
-        for key in ("begun_from", "frozen", "processes"):
+        compared = ["begun_from", "frozen", "processes"]
+        if self.options.best == "distance":
+            compared.append("distance_in")
+        for key in compared:
             check_same(key, earlier.get(key, ""), self.record[key])
         found = checkpoint.checkpoints(self.out)
         if not found:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx.method import Method, fill
-from inpaintx.metrics import measure
+from inpaintx.metrics import measure, sharpness
+from inpaintx.nn.distance import FeatureDistance
 from inpaintx.sheet import Cell, contact_sheet
 
 __all__ = ["Validation", "better"]
@@ -48,9 +49,18 @@ class Validation:
         A set; of its images ``count`` are taken, spread evenly.
     holes
         Gives the hole of each image by its number; None: the samples' own ``"mask"``.
+    distance
+        Measures a fill's distance to the truth; None: nobody does.
     """
 
-    def __init__(self, faces: Samples, holes: Callable[[tuple[int, ...]], Any] | None, count: int) -> None:
+    def __init__(
+        self,
+        faces: Samples,
+        holes: Callable[[tuple[int, ...]], Any] | None,
+        count: int,
+        distance: FeatureDistance | None = None,
+    ) -> None:
+        self.distance = distance
         chosen = [int(i) for i in np.linspace(0, len(faces) - 1, min(count, len(faces)))]
         samples = [faces[i] for i in chosen]
         self.image = torch.stack([sample["image"] for sample in samples])
@@ -68,7 +78,8 @@ class Validation:
         Returns
         -------
         dict
-            Means over the images of :func:`inpaintx.metrics.measure` on the composites.
+            Means over the images of :func:`inpaintx.metrics.measure` on the composites, ``hole/sharpness``, and
+            ``distance`` where it is measured.
         ndarray
             ``[H,W,3]`` uint8: hole, fill, composite and truth of the first few.
         """
@@ -81,6 +92,9 @@ class Validation:
             generator = torch.Generator(device).manual_seed(first)
             filled = fill(method, net, image, mask, generator=generator)
             each = measure(filled.image, image, mask)
+            each["hole/sharpness"] = sharpness(filled.image, image, mask)
+            if self.distance:
+                each["distance"] = self.distance.to(device)(filled.image, image)
             for name, values in each.items():
                 found.setdefault(name, []).append(values.cpu())
             for i in range(min(SHOWN - len(rows), len(image))):

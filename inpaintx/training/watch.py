@@ -149,7 +149,10 @@ class Bar(Watcher):
 
     def validated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
         """Print the metrics."""
-        words = "  ".join(f"{name} {metrics[name]:.4g}" for name in ("hole/psnr", "hole/ssim", "hole/mae"))
+        shown = [
+            name for name in ("hole/psnr", "hole/ssim", "hole/mae", "hole/sharpness", "distance") if name in metrics
+        ]
+        words = "  ".join(f"{name} {metrics[name]:.4g}" for name in shown)
         self.note(f"step {step}/{self.steps}  validation: {words}{'  (the best so far)' * best}")
 
     def picture(self, step: int, pixels: Pixels) -> None:
