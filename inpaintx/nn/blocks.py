@@ -1,5 +1,6 @@
 """Blocks that several methods share, and how their weights begin."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -19,6 +20,7 @@ __all__ = [
     "PixelShuffleUp",
     "SelfAttention",
     "Up",
+    "first_std",
     "icnr_",
     "init_weights",
     "norm_layer",
@@ -36,12 +38,21 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
     return nn.InstanceNorm2d(channels, affine=kind == "instance_affine")
 
 
+def first_std(width: int, std: float = 0.0) -> float:
+    """``std``, or if that is 0 the 0.02 that GANs use at 64 channels, and more for fewer.
+
+    A sum over C channels grows as √C, so that 0.02·√(64/width) keeps the size of what a network of another width hands
+    on where no normalisation does.
+    """
+    return std or 0.02 * math.sqrt(64 / width)
+
+
 def init_weights(net: nn.Module, std: float = 0.02) -> None:
-    """Convolutions and dense layers from N(0, std) with bias 0, normalisations from N(1, std): the usage of GANs."""
+    """Convolutions and dense layers from N(0, std) with bias 0, normalisations from N(1, 0.02): the usage of GANs."""
     for module in net.modules():
         weight = getattr(module, "weight", None)
         if isinstance(module, (nn.BatchNorm2d, nn.InstanceNorm2d)) and weight is not None:
-            nn.init.normal_(weight, 1.0, std)
+            nn.init.normal_(weight, 1.0, 0.02)
             nn.init.zeros_(module.bias)
         elif isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, PartialConv2d)):
             if hasattr(module, "parametrizations"):  # spectral norm: what it normalises

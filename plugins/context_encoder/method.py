@@ -9,6 +9,7 @@ from typing_extensions import Self
 
 from inpaintx.errors import InpaintxError
 from inpaintx.method import LearnedConfig, Method, Trainer, Weights
+from inpaintx.nn.blocks import first_std
 
 from .network import Bottleneck, Network, Variant
 from .trainer import ContextEncoderTrainer
@@ -24,6 +25,8 @@ class ContextEncoderConfig(LearnedConfig):
     ----------
     width, variant, bottleneck, code
         Of :class:`Network`.
+    init_std
+        Deviation of the first weights; 0: 0.02·√(64 / width).
     overlap, overlap_weight
         ``"centre"``: how many pixels of the predicted square are shown to the network all around, and their weight
         in the loss.
@@ -41,6 +44,7 @@ class ContextEncoderConfig(LearnedConfig):
     batch: int = Field(64, ge=1)
     steps: int = Field(100_000, ge=1)
     width: int = Field(56, ge=1)
+    init_std: float = Field(0.0, ge=0)
     variant: Variant = "random"
     bottleneck: Bottleneck = "cfc"
     code: int = Field(4000, ge=1)
@@ -86,7 +90,8 @@ class ContextEncoder(Method):
 
     def build(self, config: Any) -> nn.Module:
         """Make the network."""
-        return Network(config.size, config.width, config.variant, config.bottleneck, config.code)
+        std = first_std(config.width, config.init_std)
+        return Network(config.size, config.width, config.variant, config.bottleneck, config.code, std=std)
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Show the picture with the hole in the mean colour, and take the hole from what comes out.
@@ -120,6 +125,7 @@ class ContextEncoder(Method):
             config.size,
             config.width,
             config.variant,
+            std=first_std(config.width, config.init_std),
             overlap=config.overlap,
             overlap_weight=config.overlap_weight,
             known_weight=config.known_weight,

@@ -57,9 +57,13 @@ class Network(nn.Module):
     bottleneck, code
         ``"conv"``: a 4×4 convolution to ``code`` channels of one pixel, and one back; ``"cfc"``:
         :class:`ChannelwiseDense`.
+    std
+        Of the first weights.
     """
 
-    def __init__(self, size: int, width: int, variant: Variant, bottleneck: Bottleneck, code: int) -> None:
+    def __init__(
+        self, size: int, width: int, variant: Variant, bottleneck: Bottleneck, code: int, *, std: float = 0.02
+    ) -> None:
         super().__init__()
         levels = int(math.log2(size)) - 2
         channels = [width * 2 ** max(0, i + 4 - levels) for i in range(levels)]
@@ -84,7 +88,7 @@ class Network(nn.Module):
         self.encoder = nn.Sequential(*encoder)
         self.bottleneck = nn.Sequential(*middle, nn.BatchNorm2d(last), nn.ReLU())
         self.decoder = nn.Sequential(*decoder, nn.ConvTranspose2d(ways[-1], 3, 4, 2, 1, bias=False), nn.Tanh())
-        init_weights(self)
+        init_weights(self, std)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B,3,size,size]`` in [-1,1] to ``[B,3,size,size]`` or ``[B,3,size/2,size/2]`` in [-1,1]."""

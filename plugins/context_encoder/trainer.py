@@ -47,6 +47,7 @@ class ContextEncoderTrainer(Trainer):
         width: int,
         variant: Variant,
         *,
+        std: float,
         overlap: int,
         overlap_weight: float,
         known_weight: float,
@@ -57,7 +58,7 @@ class ContextEncoderTrainer(Trainer):
     ) -> None:
         device = next(net.parameters()).device
         discriminator = DCGANDiscriminator(size if variant == "random" else size // 2, width).to(device)
-        init_weights(discriminator)
+        init_weights(discriminator, std)
         super().__init__(
             {"net": net, "discriminator": discriminator},
             {

@@ -19,6 +19,9 @@ class DeepFillConfig(LearnedConfig):
 
     version: Version = Field(default="v2", description="v1: contextual attention; v2: gated convolution as well")
     width: int = Field(default=48, ge=4, multiple_of=4, description="channels of the first convolution")
+    init_std: float = Field(
+        default=0.0, ge=0, description="of the discriminators' first weights; 0: 0.02·√(64 / channels)"
+    )
     compat: bool = Field(default=False, description="contextual attention as the published code computes it")
     batch: int = Field(default=16, ge=1)
     steps: int = Field(default=1_000_000, ge=1)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import GlobalLocalCritics, SNPatchGAN
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
 from inpaintx.trainer import Trainer
@@ -62,7 +62,7 @@ class V1Trainer(Trainer):
     def __init__(self, net: nn.Module, config: DeepFillConfig) -> None:
         self.config = config
         critics = GlobalLocalCritics(config.size, config.size // 2, config.discriminator_width)
-        init_weights(critics)
+        init_weights(critics, first_std(config.discriminator_width, config.init_std))
         critics.to(next(net.parameters()).device)
         optimizers = {"net": _adam(net, config, 0.9), "critics": _adam(critics, config, 0.9)}
         super().__init__({"net": net, "critics": critics}, optimizers)
@@ -108,7 +108,7 @@ class V2Trainer(Trainer):
     def __init__(self, net: nn.Module, config: DeepFillConfig) -> None:
         self.config = config
         judge = SNPatchGAN(4, config.discriminator_width)
-        init_weights(judge)
+        init_weights(judge, first_std(config.discriminator_width, config.init_std))
         judge.to(next(net.parameters()).device)
         super().__init__(
             {"net": net, "discriminator": judge},

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.method import Weights
+from inpaintx.nn.blocks import first_std
 from inpaintx.nn.vgg import Features
 
 from .network import ForegroundNet
@@ -19,6 +20,7 @@ class ForegroundConfig(LearnedConfig):
     """Network, losses and training."""
 
     width: int = Field(default=64, ge=4, description="channels of the first layer")
+    init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
     guided: bool = Field(default=True, description="losses weighted by the foreground; false: every pixel counts")
     losses: Literal["repaired", "literal"] = Field(default="repaired", description="see the plugin's README")
     corrupted: float = Field(default=1.0, ge=0, description="weight of the L1 to the masked input (eq. 1)")
@@ -82,7 +84,7 @@ class Foreground(Method):
 
     def build(self, config: Any) -> nn.Module:
         """Make the network."""
-        return ForegroundNet(config.width)
+        return ForegroundNet(config.width, std=first_std(config.width, config.init_std))
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One pass."""

@@ -21,6 +21,8 @@ class ForegroundNet(nn.Module):
     ----------
     width
         Channels of the first layer: width, width, 2·width, 4·width, 8·width.
+    std
+        Of the first weights.
 
     References
     ----------
@@ -28,7 +30,7 @@ class ForegroundNet(nn.Module):
     after the same author's "R-MNet", WACV 2021.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, *, std: float = 0.02) -> None:
         super().__init__()
         widths = [width, width, 2 * width, 4 * width]
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
@@ -42,7 +44,7 @@ class ForegroundNet(nn.Module):
             conv = Conv2d(into, out, 3, padding=1)
             self.decoder.append(nn.Sequential(conv, nn.ReLU(), nn.BatchNorm2d(out)))
         self.last = Conv2d(width, 3, 3, padding=1)
-        init_weights(self)
+        init_weights(self, std)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """``[B,3,H,W]`` in [-1,1] with 0 in the hole, and ``[B,1,H,W]``, to ``[B,3,H,W]`` in [-1,1]; sides times 16."""

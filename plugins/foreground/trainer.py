@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import Critic
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
 from inpaintx.nn.vgg import load_vgg
@@ -62,7 +62,7 @@ class ForegroundTrainer(Trainer):
         critic = Critic(
             config.size, (w, 2 * w, 4 * w, 8 * w), kernel_size=3, batch_norm=config.critic_norm, dropout=0.25
         )
-        init_weights(critic)
+        init_weights(critic, first_std(w, config.init_std))
         device = next(net.parameters()).device
         self.vgg, outcome = load_vgg(16, [TAP], config.vgg, path=config.vgg_path)
         if self.vgg is not None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer, Weights
+from inpaintx.nn.blocks import first_std
 from inpaintx.nn.vgg import Features
 
 from .network import HOGGuidedNet
@@ -19,6 +20,7 @@ class HOGGuidedConfig(LearnedConfig):
     """Networks, losses and training; the last two stages take what ``shape_steps`` leaves of ``steps``."""
 
     width: int = Field(default=64, ge=4, description="channels of the generators' first layer")
+    init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
     blocks: int = Field(default=8, ge=1, description="residual blocks of a generator")
     cell: int = Field(default=8, ge=2, description="side of a cell of the gradients' map, in pixels")
     bins: int = Field(default=0, ge=0, le=32, description="0: the map as it is drawn; else the descriptor's bins")
@@ -79,7 +81,9 @@ class HOGGuided(Method):
 
     def build(self, config: Any) -> nn.Module:
         """Make both generators."""
-        return HOGGuidedNet(config.width, config.blocks, config.cell, config.bins)
+        return HOGGuidedNet(
+            config.width, config.blocks, config.cell, config.bins, std=first_std(config.width, config.init_std)
+        )
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Both stages; ``net.complete`` gives the map alone."""

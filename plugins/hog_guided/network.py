@@ -24,6 +24,8 @@ class ResidualGenerator(nn.Sequential):
         Channels of the first layer, and number of residual blocks.
     spectral
         Spectral norm in every layer but the last; the last step (sigmoid or tanh) is the caller's.
+    std
+        Of the first weights.
 
     References
     ----------
@@ -31,7 +33,14 @@ class ResidualGenerator(nn.Sequential):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, width: int = 64, blocks: int = 8, *, spectral: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 64,
+        blocks: int = 8,
+        *,
+        spectral: bool = False,
+        std: float = 0.02,
     ) -> None:
         def layer(conv: nn.Module, channels: int) -> list[nn.Module]:
             return [spectral_norm(conv) if spectral else conv, nn.InstanceNorm2d(channels), nn.ReLU()]
@@ -47,7 +56,7 @@ class ResidualGenerator(nn.Sequential):
             nn.ReflectionPad2d(3),
             nn.Conv2d(width, out_channels, 7),
         )
-        init_weights(self)
+        init_weights(self, std)
 
 
 class HOGGuidedNet(nn.Module):
@@ -59,18 +68,20 @@ class HOGGuidedNet(nn.Module):
         Side of a cell in pixels; sides of images must be multiples of it and of 4.
     bins
         0: the drawn map, one channel; else the descriptor, so many channels.
+    std
+        Of the first weights.
 
     References
     ----------
     Salem, "A Novel Face Inpainting Approach Based on Guided Deep Learning".
     """
 
-    def __init__(self, width: int = 64, blocks: int = 8, cell: int = 8, bins: int = 0) -> None:
+    def __init__(self, width: int = 64, blocks: int = 8, cell: int = 8, bins: int = 0, *, std: float = 0.02) -> None:
         super().__init__()
         self.cell, self.bins = cell, bins
         channels = bins or 1
-        self.shape = ResidualGenerator(1 + channels + 1, channels, width, blocks, spectral=True)
-        self.paint = ResidualGenerator(3 + channels, 3, width, blocks)
+        self.shape = ResidualGenerator(1 + channels + 1, channels, width, blocks, spectral=True, std=std)
+        self.paint = ResidualGenerator(3 + channels, 3, width, blocks, std=std)
 
     def guidance(self, image: Tensor) -> Tensor:
         """Map of oriented gradients of the grey image: ``[B,3,H,W]`` in [0,1] to ``[B,bins or 1,H,W]`` in [0,1]."""

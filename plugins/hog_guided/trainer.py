@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import PatchGAN
 from inpaintx.nn.losses import (
     blended_loss,
@@ -54,7 +54,7 @@ class HOGGuidedTrainer(Trainer):
             "judge_paint": PatchGAN(3, config.discriminator_width, "spectral", bias=False),
         }
         for judge in judges.values():
-            init_weights(judge)
+            init_weights(judge, first_std(config.discriminator_width, config.init_std))
             judge.to(device)
 
         def adam(module: nn.Module, lr: float) -> torch.optim.Adam:

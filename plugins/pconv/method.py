@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.errors import InpaintxError
 from inpaintx.method import Weights
+from inpaintx.nn.blocks import first_std
 from inpaintx.nn.vgg import Features
 
 from .network import PConvUNet
@@ -22,6 +23,7 @@ class PConvConfig(LearnedConfig):
 
     arch: Literal["unet", "prior"] = Field(default="unet", description="Liu's U-Net, or PD-GAN's prior network")
     width: int = Field(default=64, ge=4, multiple_of=4, description="channels of the first layer")
+    init_std: float = Field(default=0.0, ge=0, description="of the prior's first weights; 0: 0.02·√(64 / channels)")
     levels: int = Field(default=7, ge=2, le=8, description="halvings")
     scale: Literal["window", "sum"] = Field(default="window", description="of the partial convolutions")
     steps: int = Field(default=1_000_000, ge=1)
@@ -59,14 +61,15 @@ PRIOR = PConvConfig(arch="prior", levels=6, batch=8, steps=105_000, lr=1e-3, fad
 
 def build(config: PConvConfig) -> PConvUNet | PriorNet:
     """Make the network of the options."""
-    make = PConvUNet if config.arch == "unet" else PriorNet
     divisor = 2 ** (config.levels + (config.arch == "prior"))  # instance norms need two pixels
     if config.size % divisor:
         raise InpaintxError(
             f"pconv with arch={config.arch} and levels={config.levels} needs a size that {divisor} divides, got "
             f"{config.size}"
         )
-    return make(config.width, config.levels, config.scale)
+    if config.arch == "unet":
+        return PConvUNet(config.width, config.levels, config.scale)
+    return PriorNet(config.width, config.levels, config.scale, std=first_std(config.width, config.init_std))
 
 
 class PConv(Method):

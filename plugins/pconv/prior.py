@@ -39,13 +39,15 @@ class PriorNet(nn.Module):
         Halvings: sides must be multiples of 2 to the power of one more (instance norm needs two pixels).
     scale
         See :func:`inpaintx.ops.partial_conv2d`; PD-GAN's published weights are of ``"sum"``.
+    std
+        Of the first weights.
 
     References
     ----------
     Liu et al., "PD-GAN: Probabilistic Diverse GAN for Image Inpainting", CVPR 2021, section 3.1.
     """
 
-    def __init__(self, width: int = 64, levels: int = 6, scale: Scale = "window") -> None:
+    def __init__(self, width: int = 64, levels: int = 6, scale: Scale = "window", *, std: float = 0.02) -> None:
         super().__init__()
         widths = [3, *(width * 2 ** min(i, 3) for i in range(levels))]
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
@@ -57,7 +59,7 @@ class PriorNet(nn.Module):
             into = widths[i + 1] * (1 if i == levels - 1 else 2)
             norm, then = ("instance_affine", ()) if i else ("none", (nn.Tanh(),))
             self.decoder.append(Up(into, widths[i], norm, then))  # type: ignore[arg-type]
-        init_weights(self)
+        init_weights(self, std)
 
     def to_net(self, image: Tensor) -> Tensor:
         """[0,1] to [-1,1]."""

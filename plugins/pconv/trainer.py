@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import PatchGAN
 from inpaintx.nn.losses import (
     blended_fill,
@@ -117,7 +117,7 @@ class PConvTrainer(Trainer):
         networks, rates = {"net": net}, {"net": config.lr}
         if config.adversarial:
             networks["discriminator"] = PatchGAN(4, config.discriminator_width, "spectral").to(device)
-            init_weights(networks["discriminator"])
+            init_weights(networks["discriminator"], first_std(config.discriminator_width, config.init_std))
             rates["discriminator"] = config.discriminator_lr
         optimizers = {
             name: torch.optim.Adam(network.parameters(), rates[name], (config.beta1, 0.999))

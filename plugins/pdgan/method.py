@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.errors import InpaintxError
 from inpaintx.method import Weights
+from inpaintx.nn.blocks import first_std
 from inpaintx.nn.pretrained import OnMissing
 from inpaintx.nn.vgg import Features
 
@@ -22,6 +23,7 @@ class PDGANConfig(LearnedConfig):
     """Networks, losses and training; the face paper's changes are ``map``, ``upsample``, ``alpha`` and ``beta``."""
 
     width: int = Field(default=64, ge=4, multiple_of=4, description="channels of generator, prior and discriminator")
+    init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
     prior_width: int = Field(default=0, ge=0, multiple_of=4, description="channels of the prior; 0: as width")
     z: int = Field(default=256, ge=1, description="length of the random vector")
     map: Literal["hard", "improved"] = "hard"
@@ -123,7 +125,8 @@ class PDGAN(Method):
         levels = config.size.bit_length() - 3
         if config.size != 4 << levels or not 2 <= levels <= 6:
             raise InpaintxError(f"pdgan's size must be 16, 32, 64, 128 or 256, got {config.size}")
-        prior = PriorNet(config.prior_width or config.width, levels, config.scale)
+        width = config.prior_width or config.width
+        prior = PriorNet(width, levels, config.scale, std=first_std(width, config.init_std))
         generator = Generator(
             config.size,
             config.width,
@@ -132,6 +135,7 @@ class PDGAN(Method):
             upsample=config.upsample,
             floor=config.floor,
             resize=config.mask_resize,
+            std=first_std(config.width, config.init_std),
         )
         return PDGANNet(prior, generator)
 

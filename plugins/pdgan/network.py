@@ -117,6 +117,8 @@ class Generator(nn.Module):
         Keep the improved map above e^-n, so that the middle of deep holes hears of the prior.
     resize
         How the mask is brought to a unit's size: its nearest pixel, or hole where more than half of the area is.
+    std
+        Of the first weights.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Generator(nn.Module):
         upsample: Upsample = "deconv",
         floor: bool = False,
         resize: Resize = "nearest",
+        std: float = 0.02,
     ) -> None:
         super().__init__()
         self.z, self.width, self.resize = z, width, resize
@@ -141,10 +144,10 @@ class Generator(nn.Module):
             self.units.append(Unit(block, out, upsample))
             into = out
         self.last = Conv2d(into, 3, 3, padding=1)
-        init_weights(self)
+        init_weights(self, std)
         for module in self.modules():
             if isinstance(module, PixelShuffleUp):
-                module.reset(0.02)
+                module.reset(std)
 
     def forward(self, z: Tensor, prior: Tensor, mask: Tensor) -> Tensor:
         """Fill each of B images by K/B vectors.

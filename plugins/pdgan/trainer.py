@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from inpaintx import weights
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import MultiScale, PatchGAN
 from inpaintx.nn.fan import heatmap_loss, load_fan
 from inpaintx.nn.losses import (
@@ -63,7 +63,7 @@ class PDGANTrainer(Trainer):
         if config.prior:
             _load_prior(net.prior, config)
         critic = discriminator(config.width).to(self.device)
-        init_weights(critic)
+        init_weights(critic, first_std(config.width, config.init_std))
         adam = torch.optim.Adam
         optimizers = {
             "generator": adam(net.generator.parameters(), config.lr / 2, (0.0, 0.9)),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.errors import InpaintxError
 from inpaintx.method import Weights
+from inpaintx.nn.blocks import first_std
 
 from .network import AttentionUNet, weights_of
 
@@ -19,6 +20,7 @@ class Pix2PixAttentionConfig(LearnedConfig):
     """Network, losses and training."""
 
     width: int = Field(default=64, ge=4, description="channels of the first layer")
+    init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
     levels: int = Field(default=8, ge=2, le=10, description="halvings")
     attention: bool = Field(default=True, description="self-attention after three halvings and before the last three")
     mask_input: bool = Field(default=True, description="whether the network is given the mask beside the white hole")
@@ -74,7 +76,12 @@ class Pix2PixAttention(Method):
                 f"{config.size}"
             )
         return AttentionUNet(
-            3 + config.mask_input, config.width, config.levels, attention=config.attention, dropout=config.dropout
+            3 + config.mask_input,
+            config.width,
+            config.levels,
+            attention=config.attention,
+            dropout=config.dropout,
+            std=first_std(config.width, config.init_std),
         )
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:

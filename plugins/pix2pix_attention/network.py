@@ -26,6 +26,8 @@ class AttentionUNet(nn.Module):
         Whether there is self-attention; without it, this is pix2pix.
     dropout
         Of three layers of the decoder, the second to the fourth.
+    std
+        Of the first weights.
 
     References
     ----------
@@ -34,7 +36,14 @@ class AttentionUNet(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int = 3, width: int = 64, levels: int = 8, *, attention: bool = True, dropout: float = 0.5
+        self,
+        in_channels: int = 3,
+        width: int = 64,
+        levels: int = 8,
+        *,
+        attention: bool = True,
+        dropout: float = 0.5,
+        std: float = 0.02,
     ) -> None:
         super().__init__()
         widths = [in_channels, *(width * 2 ** min(i, 3) for i in range(levels))]
@@ -46,7 +55,7 @@ class AttentionUNet(nn.Module):
             into = widths[i + 1] * (1 if i == levels - 1 else 2)
             drop = [nn.Dropout(dropout)] if levels - 4 <= i < levels - 1 and i > 1 else []
             self.decoder.append(Up(into, widths[i], "batch", drop) if i else Up(into, 3, "none", [nn.Tanh()]))
-        init_weights(self)
+        init_weights(self, std)
         attended = attention and levels > ATTENDED
         self.attention_down = SelfAttention(widths[ATTENDED]) if attended else None
         self.attention_up = SelfAttention(widths[ATTENDED]) if attended else None

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inpaintx.nn.blocks import init_weights
+from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import PatchGAN
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, l1_loss
 from inpaintx.trainer import Trainer
@@ -22,7 +22,7 @@ class Pix2PixTrainer(Trainer):
         self.config = config
         channels = 6 + config.mask_input
         discriminator = PatchGAN(channels, config.discriminator_width, "spectral" if config.spectral else "batch")
-        init_weights(discriminator)
+        init_weights(discriminator, first_std(config.discriminator_width, config.init_std))
         discriminator.to(next(net.parameters()).device)
         networks = {"net": net, "discriminator": discriminator}
         optimizers = {k: torch.optim.Adam(v.parameters(), config.lr, (0.5, 0.999)) for k, v in networks.items()}
