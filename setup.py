@@ -144,6 +144,7 @@ setup(
     cmdclass={"build_ext": BuildExtension},
     install_requires=[
         f"torch=={TORCH_MINOR[0]}.{TORCH_MINOR[1]}.*",  # the ABI that the extension was compiled against
+        "filelock>=3.12",
         "lightning-fabric>=2.5",
         "numpy",
         os.environ.get("INPAINTX_OPENCV", "opencv-python"),  # opencv-python-headless is the same cv2 without libGL

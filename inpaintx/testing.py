@@ -10,8 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx import weights as weight_files
+from inpaintx.errors import InpaintxError
 from inpaintx.method import Method, fill
 from inpaintx.registry import registry
+from inpaintx.trainer import check_losses, check_trainer
+from inpaintx.training import checkpoint
 
 __all__ = ["BrokenRuleError", "RuleResult", "check_method", "run_rules"]
 
@@ -183,10 +186,11 @@ def training_step(case: Case) -> None:
     net = case.method.network(case.config).to(case.device).train()
     before = {k: v.clone() for k, v in net.state_dict().items()}
     trainer = case.method.trainer(net, case.config)
+    check_trainer(trainer, net)
     losses = trainer.step(case.batch(image, mask))
-    assert losses, "step() returned no losses"
+    check_losses(losses, type(trainer).__name__)
     for name, value in losses.items():
-        assert bool(torch.isfinite(torch.as_tensor(value)).all()), f"loss {name!r} is not finite: {value}"
+        assert bool(torch.isfinite(value).all()), f"loss {name!r} is not finite: {value}"
     assert any(not torch.equal(before[k], v) for k, v in net.state_dict().items()), "step() moved no parameter"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
@@ -194,8 +198,17 @@ def training_step(case: Case) -> None:
         loaded = weight_files.load(case.method, case.config, str(path), case.device)
     for key, value in net.state_dict().items():
         assert torch.equal(loaded.net.state_dict()[key], value.float()), f"{key} changes when written and read"
-    again = case.method.trainer(loaded.net.train(), case.config)
-    again.load_state_dict(trainer.state_dict())
+    trainer.advance()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "checkpoints").mkdir()
+        kept = {name: network.state_dict() for name, network in trainer.networks.items()}
+        written = checkpoint.write(Path(folder), trainer.steps, kept, {"trainer": trainer.state_dict()}, {})
+        networks, state = checkpoint.read(written, list(kept))
+    again = case.method.trainer(case.method.network(case.config).to(case.device).train(), case.config)
+    for name, network in again.networks.items():
+        network.load_state_dict(networks[name])
+    again.load_state_dict(state["trainer"])
+    assert again.steps == trainer.steps, f"a resumed trainer has {again.steps} steps behind it, not {trainer.steps}"
 
 
 RULES: tuple[Callable[[Case], None], ...] = (
@@ -235,7 +248,9 @@ def run_rules(method: "Method | type[Method] | str", *, device: str = "cpu", see
             rule(Case(method, device, seed))
             yield RuleResult(rule.__name__.replace("_", " "), None)
         except Exception as error:
-            seen = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            seen = (
+                str(error) if isinstance(error, (AssertionError, InpaintxError)) else f"{type(error).__name__}: {error}"
+            )
             yield RuleResult(rule.__name__.replace("_", " "), seen or "failed")
 
 

@@ -1,13 +1,19 @@
 """What trains a method's network: it owns the networks, their optimisers and the order of updates."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-__all__ = ["Trainer", "plain_update"]
+from inpaintx.errors import InpaintxError
+
+__all__ = ["Trainer", "check_losses", "check_trainer", "plain_update"]
+
+RESERVED = "ema"  # the running average of "net" has this name in checkpoints
 
 
 def plain_update(optimizer: Optimizer, loss: Tensor) -> None:
@@ -25,8 +31,9 @@ class Trainer:
     Parameters
     ----------
     networks
-        Every module that has to be kept in a checkpoint; ``"net"`` is the method's own, which fills holes. Frozen
-        feature extractors do not belong here.
+        Every module that has to be kept in a checkpoint; ``"net"`` is the method's own, which fills holes, and must be
+        among them. Names are letters, digits, ``_`` and ``-``; ``"ema"`` is taken. Frozen feature extractors do not
+        belong here.
     optimizers
         By name. An update with one of them changes its own parameters only, so a generator's loss may pass through a
         discriminator without leaving a gradient there.
@@ -43,6 +50,11 @@ class Trainer:
     frozen
         What of the run rests on features that were not trained for it, e.g. ``{"vgg": "random"}``; written into the
         run's metadata.
+
+    Raises
+    ------
+    InpaintxError
+        No network ``"net"``, or a name that a checkpoint cannot hold.
 
     Examples
     --------
@@ -64,6 +76,7 @@ class Trainer:
         frozen: Mapping[str, str] | None = None,
     ) -> None:
         self.networks = dict(networks)
+        _check_names(self)
         self.optimizers = dict(optimizers)
         self.schedulers = dict(schedulers or {})
         self.frozen = dict(frozen or {})
@@ -113,3 +126,57 @@ class Trainer:
             one.load_state_dict(state["optimizers"][name])
         for name, schedule in self.schedulers.items():
             schedule.load_state_dict(state["schedulers"][name])
+
+
+def _check_names(trainer: Trainer) -> None:
+    names = ", ".join(map(repr, trainer.networks)) or "none"
+    whose = f"{type(trainer).__name__}: networks"
+    if "net" not in trainer.networks:
+        raise InpaintxError(f"{whose} must hold the network that fills holes under the key 'net'; keys: {names}")
+    for name in trainer.networks:
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name) or name == RESERVED:
+            raise InpaintxError(
+                f"{whose} has the key {name!r}; a key names a file of the checkpoint: take letters, digits, '_' and "
+                f"'-', and not {RESERVED!r}"
+            )
+
+
+def check_trainer(trainer: Any, net: nn.Module) -> None:
+    """Check what :meth:`Method.trainer` returned for ``net``, so that a run fails before its first step, not after it.
+
+    Raises
+    ------
+    InpaintxError
+        Not a :class:`Trainer`, or one whose networks do not belong in a checkpoint.
+    """
+    if not isinstance(trainer, Trainer) or not hasattr(trainer, "networks"):
+        raise InpaintxError(
+            f"trainer() must return an inpaintx.Trainer whose __init__ calls super().__init__, got "
+            f"{type(trainer).__name__}"
+        )
+    _check_names(trainer)
+    if trainer.networks["net"] is not net:
+        raise InpaintxError(
+            f"{type(trainer).__name__}: networks['net'] must be the network that trainer() was given; validation and "
+            "export see that one"
+        )
+
+
+def check_losses(losses: Any, owner: str) -> None:
+    """Check what :meth:`Trainer.step` returned; ``owner`` names its class.
+
+    Raises
+    ------
+    InpaintxError
+        Not a dict of scalar tensors by name, or an empty one.
+    """
+    expected = f"{owner}.step() must return the loss terms as a dict of scalar tensors by name, got"
+    if not isinstance(losses, Mapping):
+        raise InpaintxError(f"{expected} {type(losses).__name__}")
+    if not losses:
+        raise InpaintxError(f"{expected} an empty one")
+    for name, value in losses.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise InpaintxError(f"{expected} {name!r}: {type(value).__name__}; leave out .item() and float()")
+        if value.numel() != 1 or not torch.is_floating_point(value):
+            raise InpaintxError(f"{expected} {name!r} of shape {list(value.shape)}, {value.dtype}")

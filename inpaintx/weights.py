@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ import safetensors.torch
 import torch
 from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from inpaintx.data.files import written_whole
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.method import Method
 
-__all__ = ["Loaded", "find", "load", "save", "sha256"]
+__all__ = ["Loaded", "find", "load", "plain", "save", "sha256"]
 
 
 @dataclass
@@ -156,10 +157,32 @@ def save(path: Path, method: Method, config: BaseModel, net: nn.Module, **metada
     # of files that the options name, the name alone: where they lay is nobody's business
     options = {k: Path(v).name if isinstance(v, str) and os.sep in v else v for k, v in config.model_dump().items()}
     meta = {"inpaintx.method": method.name, "inpaintx.config": json.dumps(options), **metadata}
-    state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    state = plain(net.state_dict(), f"the network of method {method.name!r}")
     with written_whole(path) as part:
         words = {key: v if isinstance(v, str) else json.dumps(v) for key, v in meta.items()}
         part.write_bytes(_in_order(safetensors.torch.save(state, words)))  # save_file would hide what the disk says
+
+
+def plain(state: Mapping[str, Any], owner: str) -> dict[str, Tensor]:
+    """A network's state as safetensors takes it: on the CPU, contiguous, tensors that share memory taken apart.
+
+    Raises
+    ------
+    InpaintxError
+        It holds something else than tensors; ``owner`` names the network.
+    """
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise InpaintxError(
+                f"{owner}: its state {key!r} is {type(value).__name__}; weights are kept as tensors only (buffers)"
+            )
+        tensor = value.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        found[key] = tensor.clone() if place in seen else tensor
+        seen.add(place)
+    return found
 
 
 def _in_order(data: bytes) -> bytes:

@@ -12,8 +12,9 @@ from toy_training import Toy, ToyConfig
 from vgg_files import vgg_file
 
 from inpaintx import Config, InpaintxError, train
-from inpaintx.training.config import read_record, settle
+from inpaintx.training.config import settle
 from inpaintx.training.processes import keep_freed_memory
+from inpaintx.training.record import read_record
 from inpaintx.training.update import Updater
 from inpaintx.training.validate import Validation, better
 from inpaintx.training.watch import Bar

@@ -1,11 +1,13 @@
 """Files written whole or not at all, with errors in words."""
 
 import errno
+import hashlib
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +17,7 @@ __all__ = [
     "MAX_BYTES",
     "cannot_write",
     "check_file",
+    "content_of",
     "folder_written_whole",
     "make_folder",
     "read_whole",
@@ -173,3 +176,23 @@ def cannot_write(path: Path, error: OSError) -> InpaintxError:
     if error.errno == errno.ENOENT and not path.parent.exists():
         return InpaintxError(f"cannot write {path}: the folder {path.parent} does not exist")
     return InpaintxError(f"cannot write {path}: {error.strerror or error}")
+
+
+def content_of(paths: Iterable[Path]) -> str:
+    """SHA-256 over the SHA-256 of files, in their order; one that cannot be read counts as such.
+
+    Threads share the work: reading and hashing run outside Python's lock.
+    """
+
+    def digest(path: Path) -> bytes:
+        try:
+            with open(path, "rb") as file:
+                one = hashlib.sha256()
+                while block := file.read(1 << 20):
+                    one.update(block)
+                return one.digest()
+        except OSError:
+            return b"unreadable"
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return hashlib.sha256(b"".join(pool.map(digest, paths, chunksize=1))).hexdigest()

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from inpaintx.data.cv import import_cv2
+from inpaintx.data.files import content_of
 from inpaintx.data.formats import READABLE
-from inpaintx.data.generators import ADDING, Bools, Generator
+from inpaintx.data.generators import ADDING, GENERATORS, Bools, Generator
 from inpaintx.data.square import UnreadableFileError, read_grey
 from inpaintx.errors import InpaintxError
 from inpaintx.registry import registry
@@ -69,6 +70,12 @@ class Holes:
         rng = np.random.default_rng([len(key), *key])
         return self.sources[int(rng.integers(len(self.sources)))](rng)
 
+    def content(self) -> str:
+        """SHA-256 over the mask files that holes are taken from (each is read); empty where all are drawn."""
+        draws = [source.draw for source in self.sources if isinstance(source, _Within)]
+        files = [path for draw in draws if isinstance(draw, _Files) for path in draw.read.files]
+        return content_of(files) if files else ""
+
 
 def open_holes(spec: str, *, size: int) -> Holes:
     """Open a source of holes.
@@ -112,7 +119,7 @@ def _source(part: str, holes: Holes) -> Draw:
     low, high = _ratio(options.pop("ratio", None), part)
     generator = registry().masks.get(head)
     if generator is not None:
-        draw = _drawn(head, generator, options, holes.size)
+        draw: Draw = _drawn(head, generator, options, holes.size)
     elif Path(head).is_dir():
         draw = _files(Path(head), options, holes)
     else:
@@ -120,7 +127,10 @@ def _source(part: str, holes: Holes) -> Draw:
         near = difflib.get_close_matches(head, names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InpaintxError(f"{head!r} is neither a mask generator nor a folder; {hint}generators: {', '.join(names)}")
-    return _within(draw, low, high, part, adds=generator in ADDING)
+    within = _Within(draw, low, high, part, adds=generator in ADDING)
+    for seed in range(4):  # a ratio that hardly ever comes fails here, not in the middle of a run
+        within(np.random.default_rng(seed), MOST_TRIES // 10)
+    return within
 
 
 def _option(item: str, part: str) -> tuple[str, str]:
@@ -143,33 +153,56 @@ def _ratio(words: str | None, part: str) -> tuple[float, float]:
     return low, high
 
 
-def _within(draw: Draw, low: float, high: float, part: str, *, adds: bool) -> Draw:
-    """Draw until the hole covers more than ``low`` and at most ``high`` (and is neither empty nor full).
+@dataclass(frozen=True)
+class _Within:
+    """Draws until the hole covers more than ``low`` and at most ``high`` (and is neither empty nor full).
 
     ``adds``: a hole that is too small is kept, and the next one laid over it.
     """
 
-    def drawn(rng: np.random.Generator, tries: int = MOST_TRIES) -> Bools:
+    draw: Draw
+    low: float
+    high: float
+    part: str
+    adds: bool
+
+    def __call__(self, rng: np.random.Generator, tries: int = MOST_TRIES) -> Bools:
+        low, high = self.low, self.high
         seen = []
         kept: Bools | None = None
         for _ in range(tries):
-            hole = draw(rng) if kept is None else draw(rng) | kept
+            hole = self.draw(rng) if kept is None else self.draw(rng) | kept
             count = np.count_nonzero(hole)
             if low * hole.size < count <= high * hole.size and count < hole.size:
                 return hole
             seen.append(count / hole.size)
-            kept = hole if adds and count <= low * hole.size else None
+            kept = hole if self.adds and count <= low * hole.size else None
         raise InpaintxError(
-            f"masks {part!r}: none of {tries} had a hole ratio in {low:g}-{high:g} (they had {min(seen):.3f} to "
+            f"masks {self.part!r}: none of {tries} had a hole ratio in {low:g}-{high:g} (they had {min(seen):.3f} to "
             f"{max(seen):.3f}); widen ratio= or change the generator's options"
         )
 
-    for seed in range(4):  # a ratio that hardly ever comes fails here, not in the middle of a run
-        drawn(np.random.default_rng(seed), MOST_TRIES // 10)
-    return drawn
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Draws by a generator, which is looked up by its name: a plugin's may be a closure, which no worker is sent."""
+
+    name: str
+    size: int
+    values: dict[str, Any]
+
+    def __call__(self, rng: np.random.Generator) -> Bools:
+        generator = GENERATORS.get(self.name) or registry().masks[self.name]
+        hole = np.asarray(generator(rng, self.size, self.size, **self.values))
+        if hole.shape != (self.size, self.size) or hole.dtype != np.bool_:
+            raise InpaintxError(
+                f"mask generator {self.name!r} must return bool of shape [{self.size},{self.size}], True = hole; it "
+                f"returned {hole.dtype} of shape {list(hole.shape)}"
+            )
+        return hole
 
 
-def _drawn(name: str, generator: Generator, words: dict[str, str], size: int) -> Draw:
+def _drawn(name: str, generator: Generator, words: dict[str, str], size: int) -> _Drawn:
     parameters = list(inspect.signature(generator).parameters.values())[3:]
     known = {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD}
     free = len(known) < len(parameters)
@@ -178,17 +211,7 @@ def _drawn(name: str, generator: Generator, words: dict[str, str], size: int) ->
             options = ", ".join([*known, "ratio"])
             raise InpaintxError(f"masks {name!r} take no option {key!r}; there are: {options}")
     values = {key: _value(word, known[key].default if key in known else None, name, key) for key, word in words.items()}
-
-    def draw(rng: np.random.Generator) -> Bools:
-        hole = np.asarray(generator(rng, size, size, **values))
-        if hole.shape != (size, size) or hole.dtype != np.bool_:
-            raise InpaintxError(
-                f"mask generator {name!r} must return bool of shape [{size},{size}], True = hole; it returned "
-                f"{hole.dtype} of shape {list(hole.shape)}"
-            )
-        return hole
-
-    return draw
+    return _Drawn(name, size, values)
 
 
 def _value(word: str, default: Any, name: str, key: str) -> Any:
@@ -207,7 +230,7 @@ def _value(word: str, default: Any, name: str, key: str) -> Any:
     return word
 
 
-def _files(folder: Path, options: dict[str, str], holes: Holes) -> Draw:
+def _files(folder: Path, options: dict[str, str], holes: Holes) -> "_Files":
     polarity = options.pop("polarity", "white")
     if options or polarity not in ("white", "black", "auto"):
         came = ", ".join(f"{k}={v}" for k, v in options.items()) or f"polarity={polarity}"
@@ -218,7 +241,7 @@ def _files(folder: Path, options: dict[str, str], holes: Holes) -> Draw:
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE and not p.name.startswith("."))
     if not files:
         raise InpaintxError(f"no mask files in {folder}; looked for {', '.join(READABLE)} in it and below it")
-    read = _Reader(files, holes)
+    read = _Reader(files, holes.size, holes.skipped)
     white = read.mean_white()
     share = f"{white:.1%} of {min(len(files), SAMPLED)} files measured is white"
     if polarity == "auto":
@@ -233,37 +256,52 @@ def _files(folder: Path, options: dict[str, str], holes: Holes) -> Draw:
             f"masks {folder}: the mean hole covers {mean:.0%}: are they inverted? (then: {folder}:polarity={other})"
         )
 
-    def draw(rng: np.random.Generator) -> Bools:
-        for _ in range(len(files)):
-            grey = read(int(rng.integers(len(files))))
-            if grey is not None:
-                return grey if polarity == "white" else ~grey
-        raise InpaintxError(f"the mask files of {folder} cannot be read: {next(iter(holes.skipped.values()))}")
+    return _Files(folder, read, white=polarity == "white")
 
-    return draw
+
+@dataclass(frozen=True)
+class _Files:
+    """Takes a mask file by chance, and another where it cannot be read."""
+
+    folder: Path
+    read: "_Reader"
+    white: bool
+
+    def __call__(self, rng: np.random.Generator) -> Bools:
+        for _ in self.read.files:
+            grey = self.read(int(rng.integers(len(self.read.files))))
+            if grey is not None:
+                return grey if self.white else ~grey
+        raise InpaintxError(f"the mask files of {self.folder} cannot be read: {next(iter(self.read.skipped.values()))}")
 
 
 class _Reader:
-    """White pixels of mask files at the holes' size, kept packed in memory once read."""
+    """White pixels of mask files at the holes' size, kept packed in memory once read; a copy keeps its own."""
 
-    def __init__(self, files: list[Path], holes: Holes) -> None:
-        self.files, self.holes = files, holes
+    def __init__(self, files: list[Path], size: int, skipped: dict[str, str]) -> None:
+        self.files, self.size, self.skipped = files, size, skipped
         self.packed: dict[int, Any] = {}
         self.lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"files": self.files, "size": self.size, "skipped": self.skipped}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # makes a lock and a memory of its own
+
     def __call__(self, index: int) -> Bools | None:
-        size = self.holes.size
+        size = self.size
         if index in self.packed:
             return np.unpackbits(self.packed[index], count=size * size).reshape(size, size).view(bool)
         path = self.files[index]
-        if str(path) in self.holes.skipped:
+        if str(path) in self.skipped:
             return None
         try:
             grey = read_grey(path, "mask")
         except UnreadableFileError as error:
             with self.lock:
-                if str(path) not in self.holes.skipped:
-                    self.holes.skipped[str(path)] = str(error)
+                if str(path) not in self.skipped:
+                    self.skipped[str(path)] = str(error)
                     warnings.warn(f"skipped: {error}", SkippedFileWarning, stacklevel=2)
             return None
         cv2 = import_cv2()
@@ -282,7 +320,5 @@ class _Reader:
         chosen = np.linspace(0, len(self.files) - 1, min(len(self.files), SAMPLED)).astype(int)
         shares = [float(white.mean()) for index in chosen if (white := self(int(index))) is not None]
         if not shares:
-            raise InpaintxError(
-                f"none of {len(chosen)} mask files can be read; {next(iter(self.holes.skipped.values()))}"
-            )
+            raise InpaintxError(f"none of {len(chosen)} mask files can be read; {next(iter(self.skipped.values()))}")
         return float(np.mean(shares))

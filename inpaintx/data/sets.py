@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from inpaintx.data.derive import derive_regions
+from inpaintx.data.files import content_of
 from inpaintx.data.holes import SkippedFileWarning
 from inpaintx.data.landmarks import MIRRORED, anchors
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_split, split_of_folder
@@ -144,6 +145,24 @@ class FaceSet:
                 f"no sample is mirrored: which of {self.count} landmarks change sides is not known (it is for "
                 f"{', '.join(map(str, sorted(MIRRORED)))})"
             )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker is sent: without the decoded images, of which each keeps its own."""
+        return {**vars(self), "_kept": {}, "_derived": {}}
+
+    def content(self) -> str:
+        """SHA-256 over all that samples are made from: the files of images and regions, and the landmarks.
+
+        Every file is read, as fast as the disk gives them.
+        """
+        regions = [self._layout.regions[want] for want in sorted(self.wants) if want in self._layout.regions]
+        files = [
+            path for face in self.faces for path in (face.image, *(p for r in regions for p in r.get(face.name, ())))
+        ]
+        points = hashlib.sha256()
+        for name in sorted(self.points):
+            points.update(f"{name}\n".encode() + self.points[name].tobytes())
+        return hashlib.sha256(f"{content_of(files)} {points.hexdigest()}".encode()).hexdigest()
 
     def _find_landmarks(self) -> dict[str, npt.NDArray[np.float32]]:
         points = {name: self._layout.landmarks[name] for name in self.names if name in self._layout.landmarks}

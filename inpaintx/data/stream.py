@@ -128,15 +128,20 @@ def _stream(maker: "_Maker", batch: int, start: int, rank: int, world: int, work
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@lru_cache(maxsize=8)
+def _permutation(seed: int, stream: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng([seed, stream, epoch]).permutation(count)
+
+
 class _Source:
     """One set's samples in its own order: number k is an image of epoch ``k // len``."""
 
     def __init__(self, faces: FaceSet, seed: int, stream: int) -> None:
         self.faces, self.seed, self.stream = faces, seed, stream
-        self.order = lru_cache(maxsize=4)(self._order)
 
-    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
-        return np.random.default_rng([self.seed, self.stream, epoch]).permutation(len(self.faces))
+    def order(self, epoch: int) -> npt.NDArray[np.int64]:
+        """The images of an epoch."""
+        return _permutation(self.seed, self.stream, epoch, len(self.faces))
 
     def __call__(self, k: int) -> dict[str, Any]:
         epoch, at = divmod(k, len(self.faces))

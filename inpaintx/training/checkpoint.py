@@ -1,11 +1,13 @@
 """Checkpoints: one folder each, written whole or not at all.
 
 ``RUN/checkpoints/step-00001000/`` holds ``<network>.safetensors`` for each network of the trainer (and
-``ema.safetensors``), ``config.json`` (the run's record, with step and metrics) and ``state.pt``: the state of
+``ema.safetensors``), ``config.json`` (the run's record, with step and metrics), ``state.pt``: the state of
 optimisers, schedules and loss scaling, written by ``torch.save`` and read with ``weights_only=True``, which takes
-tensors and plain values and runs no code. Random states need no file: each step draws from a seed of its own.
+tensors and plain values and runs no code; and ``SHA256SUMS`` of these, as ``sha256sum -c`` reads it, without which
+checkpoints of earlier versions do. Random states need no file: each step draws from a seed of its own.
 """
 
+import hashlib
 import io
 import json
 import re
@@ -19,13 +21,18 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from inpaintx.data.files import PART, folder_written_whole
+from inpaintx.data.texts import parse_json
 from inpaintx.errors import InpaintxError
+from inpaintx.training.record import RECORD, check_record
+from inpaintx.weights import plain
 
-__all__ = ["Checkpoint", "checkpoints", "clean", "fitting", "keep", "read", "read_network", "write"]
+__all__ = ["Checkpoint", "check_state", "checkpoints", "clean", "fitting", "keep", "read", "read_network", "write"]
 
 State = Mapping[str, Tensor]
+STATE, SUMS = "state.pt", "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,20 @@ class Checkpoint:
     folder: Path
 
     def record(self) -> dict[str, Any]:
-        """The run's record as it was at this step."""
+        """The run's record as it was at this step.
+
+        Raises
+        ------
+        InpaintxError
+            It is missing, damaged or was changed.
+        """
+        path = self.folder / RECORD
+        data = _content(self, RECORD)
         try:
-            return json.loads((self.folder / "config.json").read_text())
-        except (OSError, ValueError) as error:
-            raise _damaged(self.folder, error) from None
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            raise _damaged(self.folder, f"{RECORD}: {error}") from None
+        return check_record(parse_json(text, str(path)), path, kept=True)
 
 
 def checkpoints(run: Path) -> list[Checkpoint]:
@@ -66,18 +82,49 @@ def write(
     Raises
     ------
     InpaintxError
-        No room, or no right to write; nothing is left of it, and earlier checkpoints stay.
+        No room, or no right to write; something that could not be read again. Nothing is left of it, and earlier
+        checkpoints stay.
     """
+    check_state(state)
     folder = run / "checkpoints" / f"step-{step:08d}"
     with folder_written_whole(folder) as part:
         for name, tensors in networks.items():
-            plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-            (part / f"{name}.safetensors").write_bytes(safetensors.torch.save(plain))
+            _put(part / f"{name}.safetensors", safetensors.torch.save(plain(tensors, name)))
         buffer = io.BytesIO()  # torch.save itself would hide what the disk says
         torch.save(dict(state), buffer)
-        (part / "state.pt").write_bytes(buffer.getbuffer())
-        (part / "config.json").write_text(json.dumps(record, indent=1) + "\n")
+        _put(part / STATE, buffer.getbuffer())
+        _put(part / RECORD, (json.dumps(record, indent=1) + "\n").encode())
     return Checkpoint(step, folder)
+
+
+def _put(path: Path, data: bytes | memoryview) -> None:
+    """Write a file of a checkpoint, and its SHA-256 to the list."""
+    path.write_bytes(data)
+    with (path.parent / SUMS).open("a") as sums:
+        sums.write(f"{hashlib.sha256(data).hexdigest()}  {path.name}\n")
+
+
+def check_state(state: Mapping[str, Any]) -> None:
+    """Check, on a copy with empty tensors, that what is written can be read again without running code.
+
+    Raises
+    ------
+    InpaintxError
+        It holds something else than tensors and plain values.
+    """
+    small = pytree.tree_map(lambda x: torch.empty(0) if isinstance(x, Tensor) else x, dict(state))
+    buffer = io.BytesIO()
+    try:
+        torch.save(small, buffer)
+        buffer.seek(0)
+        torch.load(buffer, weights_only=True)
+    except Exception as error:  # pickling raises whatever the objects raise
+        kinds = {type(x) for x in pytree.tree_leaves(small)} - {int, float, bool, str, bytes, type(None), Tensor}
+        found = ", ".join(sorted(kind.__qualname__ for kind in kinds)) or (str(error).splitlines() or [""])[0]
+        raise InpaintxError(
+            "the trainer's state_dict() cannot be kept in a checkpoint: it must hold tensors and plain values only, "
+            f"got {found}"
+        ) from None
 
 
 def read(checkpoint: Checkpoint, names: list[str]) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
@@ -89,10 +136,15 @@ def read(checkpoint: Checkpoint, names: list[str]) -> tuple[dict[str, dict[str, 
         A file is missing or damaged.
     """
     networks = {name: read_network(checkpoint, name) for name in names}
+    data = _content(checkpoint, STATE)
     try:
-        state = torch.load(checkpoint.folder / "state.pt", map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever unpickling raises
-        raise _damaged(checkpoint.folder, error) from None
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception:  # torch raises whatever unpickling raises, and in its words advises to run what is in the file
+        raise _damaged(
+            checkpoint.folder, f"{STATE} is not what torch.save writes of tensors and plain values"
+        ) from None
+    if not isinstance(state, dict):
+        raise _damaged(checkpoint.folder, f"{STATE} holds no state")
     return networks, state
 
 
@@ -104,10 +156,31 @@ def read_network(checkpoint: Checkpoint, name: str) -> dict[str, Tensor]:
     InpaintxError
         The file is missing or damaged.
     """
+    file = f"{name}.safetensors"
+    data = _content(checkpoint, file)
     try:
-        return safetensors.torch.load_file(checkpoint.folder / f"{name}.safetensors")
-    except (safetensors.SafetensorError, OSError) as error:
-        raise _damaged(checkpoint.folder, error) from None
+        return safetensors.torch.load(data)
+    except Exception as error:  # what safetensors or torch says of a header that is none
+        raise _damaged(checkpoint.folder, f"{file}: {(str(error).splitlines() or [''])[0]}") from None
+
+
+def _content(checkpoint: Checkpoint, name: str) -> bytes:
+    """A file's bytes, after a check that they are those that were written."""
+    folder = checkpoint.folder
+    try:
+        data = (folder / name).read_bytes()
+        sums = (folder / SUMS).read_text() if (folder / SUMS).exists() else None
+    except FileNotFoundError:
+        there = ", ".join(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else "nothing"
+        raise _damaged(folder, f"it has no {name}; it has: {there}") from None
+    except (OSError, ValueError) as error:
+        raise _damaged(folder, f"{name}: {error}") from None
+    if sums is None:  # an earlier version's
+        return data
+    told = dict(line.split("  ", 1)[::-1] for line in sums.splitlines() if "  " in line)
+    if told.get(name) != hashlib.sha256(data).hexdigest():
+        raise _damaged(folder, f"{name} was changed since it was written: its SHA-256 is not the one in {SUMS}")
+    return data
 
 
 @contextmanager
@@ -122,11 +195,16 @@ def fitting(checkpoint: Checkpoint, method: str) -> Iterator[None]:
         ) from None
 
 
-def _damaged(folder: Path, error: Exception) -> InpaintxError:
-    words = (str(error).splitlines() or [type(error).__name__])[0]
-    return InpaintxError(
-        f"checkpoint {folder} is damaged ({words}); remove it, and the run goes on from the one before"
-    )
+def _damaged(folder: Path, words: str) -> InpaintxError:
+    others = [c for c in checkpoints(folder.parent.parent) if c.folder != folder]
+    if others:
+        way = (
+            f"restore it from a copy, or move it out of {folder.parent}: then the run goes on from step "
+            f"{others[-1].step}"
+        )
+    else:
+        way = "it is the run's only one: keep it, and restore what is missing from a copy"
+    return InpaintxError(f"checkpoint {folder} is damaged ({words}); {way}")
 
 
 def keep(run: Path, best: int | None) -> None:

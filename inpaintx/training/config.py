@@ -1,26 +1,22 @@
 """What a run is made of: the options of the loop beside those of the method, and the record of both."""
 
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from inpaintx import weights
-from inpaintx.data.files import read_whole
 from inpaintx.errors import InpaintxError
 from inpaintx.method import LearnedConfig, Method, changed
 
-__all__ = ["RECORD", "Metric", "Settings", "TrainConfig", "check_same", "read_record", "settle"]
+__all__ = ["FREE", "Metric", "Settings", "TrainConfig", "check_same", "settle"]
 
 Metric = Literal[
     "hole/psnr", "hole/ssim", "hole/mse", "hole/mae", "full/psnr", "full/ssim", "full/mse", "full/mae", "distance"
 ]
-RECORD = "config.json"
 
 
 class TrainConfig(BaseModel):
@@ -208,23 +204,3 @@ def check_same(key: str, old: Any, new: Any) -> None:
     if old != new:
         hint = ": steps may only grow" if key == "steps" else ""
         raise InpaintxError(f"the run was made with {key}={old} and cannot go on with {key}={new}{hint}")
-
-
-def read_record(run: Path) -> dict[str, Any]:
-    """Read the record of a run's folder.
-
-    Raises
-    ------
-    InpaintxError
-        The folder is not a run's.
-    """
-    path = run / RECORD
-    if not path.exists():
-        raise InpaintxError(f"{run} is not the folder of a run: it has no {RECORD}")
-    try:
-        record = json.loads(read_whole(path, "record"))
-        if {"method", "preset", "config", "train"} <= record.keys():
-            return record
-    except (ValueError, AttributeError):
-        pass
-    raise InpaintxError(f"{path} cannot be read as the record of a run")

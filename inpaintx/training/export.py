@@ -11,7 +11,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.method import Method
 from inpaintx.registry import registry
 from inpaintx.training import checkpoint
-from inpaintx.training.config import read_record
+from inpaintx.training.record import read_record
 
 __all__ = ["Exported", "Which", "export"]
 

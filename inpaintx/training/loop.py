@@ -26,10 +26,13 @@ from inpaintx.errors import InpaintxError
 from inpaintx.method import Method
 from inpaintx.nn.distance import FeatureDistance
 from inpaintx.registry import registry
+from inpaintx.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
 from inpaintx.training.average import Average
-from inpaintx.training.config import RECORD, Settings, check_same, read_record, settle
-from inpaintx.training.processes import hardware, start
+from inpaintx.training.config import Settings, check_same, settle
+from inpaintx.training.processes import hardware, same_threads, start
+from inpaintx.training.record import RECORD, describe, read_record
+from inpaintx.training.resume import check_continues, check_unedited, hold
 from inpaintx.training.update import Updater, broadcast, first_not_finite
 from inpaintx.training.validate import Validation, better
 from inpaintx.training.watch import Bar, Journal, Meter, Watcher
@@ -82,7 +85,8 @@ def train(
         Options of the method's Config and of :class:`inpaintx.training.config.TrainConfig` by name.
     resume
         Go on from the run's last checkpoint, with the same data order and random states; on the CPU the weights
-        become those of a run that was never stopped, to the last bit. A run that is not there yet begins.
+        become those of a run that was never stopped, to the last bit: with the number of threads that the run began
+        with, which is set again. A run that is not there yet begins.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
     devices
@@ -98,7 +102,8 @@ def train(
     Raises
     ------
     InpaintxError
-        Bad input; a loss or gradient that is not finite; a disk that is full; data that has gone.
+        Bad input; a loss or gradient that is not finite; a disk that is full; data that has gone or changed; a run
+        that another process is at.
 
     Examples
     --------
@@ -129,6 +134,7 @@ class _Run:
         self.fabric, self.out = fabric, out
         self.method, self.config, self.options = settings.method, settings.config, settings.train
         options = self.options
+        self.threads_note = same_threads(fabric, (earlier or {}).get("threads"))
         self.faces, self.holes = self._open(data, options.split, options.holes, self.method.needs(self.config))
         self.extra = self._open_extra(Path(options.extra)) if options.extra else None
         self.validation = self._open_validation(data) if options.validate_every else None
@@ -140,6 +146,8 @@ class _Run:
         elif options.init.endswith(".safetensors"):  # it may be gone, but not another
             check_same("init", begun_from.split(",")[0], Path(options.init).name)
         self.trainer = self.method.trainer(net, self.config)
+        check_trainer(self.trainer, net)
+        checkpoint.check_state(self.trainer.state_dict())
         for part in [*self.trainer.networks.values(), *vars(self.trainer).values()]:
             if isinstance(part, nn.Module):  # discriminators, and feature extractors that it holds
                 part.to(fabric.device)
@@ -155,12 +163,14 @@ class _Run:
             "inpaintx": inpaintx.__version__,
             "torch": torch.__version__,
             **settings.record(),
-            "data": _describe(data, self.faces),
-            "extra": _describe(Path(options.extra), self.extra) if self.extra else {},
+            "data": describe(data, self.faces),
+            "extra": describe(Path(options.extra), self.extra) if self.extra else {},
+            "content": self._content(),
             "begun_from": begun_from,
             "frozen": self.trainer.frozen,
             "processes": fabric.world_size,
             "hardware": hardware(fabric),
+            "threads": torch.get_num_threads(),
             "mean_colour": self.validation.floor if self.validation else {},
             "distance_in": self.validation.distance.outcome if self.validation and self.validation.distance else "",
         }
@@ -198,11 +208,18 @@ class _Run:
             faces, holes, options.val_images, FeatureDistance(options.val_vgg) if options.val_vgg else None
         )
 
+    def _content(self) -> dict[str, str]:
+        """Digests of what is trained on, reckoned by the first process."""
+        parts = {"data": self.faces, "extra": self.extra, "holes": self.holes}
+        mine = {k: part.content() if part else "" for k, part in parts.items()} if self.fabric.is_global_zero else {}
+        return self.fabric.broadcast(mine)
+
     def go(self, watchers: Sequence[Watcher], earlier: dict[str, Any] | None) -> Trained:
         """Train to the last step."""
-        first = self._continue(earlier) if earlier else 0
-        self.fabric.barrier()
         with ExitStack() as stack:
+            hold(self.fabric, self.out, stack, begins=earlier is None)
+            first = self._continue(earlier) if earlier else 0
+            self.fabric.barrier()
             self.watchers = [stack.enter_context(watcher) for watcher in watchers]
             if self.fabric.is_global_zero:
                 self._begin_folder()
@@ -233,31 +250,23 @@ class _Run:
 
     def _continue(self, earlier: dict[str, Any]) -> int:
         """Load the last checkpoint, if there is one yet; the steps that it has behind it."""
-        for part in ("data", "extra"):
-            before, now = earlier.get(part, {}), self.record[part]
-            for key in ("images", "fingerprint", "sources"):
-                check_same(f"{part} {key}", before.get(key), now.get(key))
-        compared = ["begun_from", "frozen", "processes"]
-        if self.options.best == "distance":
-            compared.append("distance_in")
-        for key in compared:
-            check_same(key, earlier.get(key, ""), self.record[key])
+        check_continues(earlier, self.record)
         found = checkpoint.checkpoints(self.out)
         if not found:
             return 0
         last = found[-1]
+        record = last.record()
+        check_unedited(self.out, earlier, record)
         networks, state = checkpoint.read(last, list(self._networks()))
         with checkpoint.fitting(last, self.method.name):
             for name, network in self._networks().items():
                 network.load_state_dict(networks[name])
             self.trainer.load_state_dict(state["trainer"])
-        self.fabric.strategy.precision.load_state_dict(state["precision"])
-        record = last.record()
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
         self.metrics, self.best = record["metrics"], record["best"]
         return last.step
 
     def _begin_folder(self) -> None:
-        make_folder(self.out)
         with written_whole(self.out / RECORD) as part:
             part.write_text(json.dumps(self.record, indent=1) + "\n")
         make_folder(self.out / "checkpoints")
@@ -278,11 +287,13 @@ class _Run:
             begun = time.perf_counter()
             batch = next(stream)
             meter.waited += time.perf_counter() - begun
+            rates = {name: float(o.param_groups[0]["lr"]) for name, o in self.trainer.optimizers.items()}
             meter.add(self._step(step, batch))
             self._tell("step", step)
             last = step == self.config.steps
             if last or _due(step, self.options.log_every):
                 self._tell("log", step, *meter.read())
+                self._tell("rates", step, rates)
             try:
                 improved = (last or _due(step, self.options.validate_every)) and self._validate(step)
             except InpaintxError:  # a hole that the method refuses, say
@@ -301,6 +312,7 @@ class _Run:
             self.updater.begin(number)
             with self.fabric.autocast():
                 found = self.trainer.step({key: self._placed(value) for key, value in part.items()})
+            check_losses(found, type(self.trainer).__name__)
             terms.append({name: value.detach() for name, value in found.items()})
         if self.updater.fault:
             saved = checkpoint.checkpoints(self.out)
@@ -367,6 +379,8 @@ class _Run:
         yield from self.faces.notes
         yield from self.extra.notes if self.extra else []
         yield from self.holes.notes if self.holes else []
+        if self.threads_note:
+            yield self.threads_note
         for name, outcome in self.trainer.frozen.items():
             loud = "" if outcome == "official" else ": results are not comparable with published ones"
             yield f"features: {name}={outcome}{loud}"
@@ -381,14 +395,3 @@ class _Run:
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-def _describe(data: Path, faces: FaceSet) -> dict[str, Any]:
-    return {
-        "name": data.resolve().name,
-        "layout": faces.layout,
-        "images": len(faces),
-        "fingerprint": faces.fingerprint,
-        "sources": faces.sources,
-        "notes": faces.notes,
-    }

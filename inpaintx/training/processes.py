@@ -17,7 +17,7 @@ from inpaintx.inpaint import pick_device
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["hardware", "keep_freed_memory", "start"]
+__all__ = ["hardware", "keep_freed_memory", "same_threads", "start"]
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h
 
@@ -100,3 +100,26 @@ def hardware(fabric: Fabric) -> str:
     threads = torch.get_num_threads()
     each = f"CPU, {threads} thread{'s' * (threads > 1)}"
     return each if fabric.world_size == 1 else f"{fabric.world_size} processes, each {each}"
+
+
+def same_threads(fabric: Fabric, earlier: int | None) -> str:
+    """Take the number of threads that a run began with: sums of floats, and so weights, depend on it.
+
+    Parameters
+    ----------
+    earlier
+        As the run's record has it; None: a run that begins, or one of an earlier version.
+
+    Returns
+    -------
+    str
+        What was changed, in words; empty: nothing.
+    """
+    now = torch.get_num_threads()
+    if fabric.device.type != "cpu" or earlier is None or earlier == now:
+        return ""
+    torch.set_num_threads(earlier)
+    return (
+        f"computes with {earlier} thread{'s' * (earlier > 1)} as the run began, not {now}: only so do the weights "
+        "become those of a run that was never stopped"
+    )

@@ -43,6 +43,9 @@ class Watcher:
     def log(self, step: int, losses: Mapping[str, float], speed: Mapping[str, float]) -> None:
         """Means since the last time: the loss terms; ``images_per_second``; ``waiting``, the share of time for data."""
 
+    def rates(self, step: int, rates: Mapping[str, float]) -> None:
+        """Learning rate of each optimiser in this step (of its first group of parameters), as often as :meth:`log`."""
+
     def validated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
         """Metrics on the validation images, and whether they are the best so far."""
 
@@ -77,6 +80,11 @@ class Journal(Watcher):
         for group, values in (("loss", losses), ("speed", speed)):
             for name, value in values.items():
                 self.writer.add_scalar(f"{group}/{name}", value, step)
+
+    def rates(self, step: int, rates: Mapping[str, float]) -> None:
+        """Write scalars."""
+        for name, value in rates.items():
+            self.writer.add_scalar(f"rate/{name}", value, step)
 
     def validated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
         """Write scalars, and bring them to the disk."""
