@@ -1,21 +1,20 @@
-"""Where on a photo a method is put to work: crops around the holes, and the canvases they are cut from.
+"""Where on a photo a method is put to work: crops around the holes.
 
 A photo of any size with any hole becomes a bounded amount of work: holes whose surroundings overlap share a crop, a
 crop that is larger than the method can take is worked on at a reduced scale, and a large crop whose holes are thin
 (scratches, specks, text) is cut into windows instead, each at a scale at which its holes can still be seen.
 """
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
+from inpaintx.boxes import Box, Crop
+from inpaintx.canvas import ArrayCanvas, Canvas, TensorCanvas, stretch, take
 from inpaintx.data.cv import import_cv2
 
 __all__ = ["ArrayCanvas", "Box", "Canvas", "Crop", "TensorCanvas", "plan", "stretch", "take"]
@@ -29,63 +28,12 @@ WHOLE = 512 * 512  # a photo of at most so many pixels is not cropped
 WORKING = 4 * 2**20  # most pixels of one call of a method that names no limit of its own
 
 
-@dataclass(frozen=True)
-class Box:
-    """Rows ``top:bottom`` and columns ``left:right``."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.bottom - self.top
-
-    @property
-    def width(self) -> int:
-        """Columns."""
-        return self.right - self.left
-
-    @property
-    def at(self) -> tuple[slice, slice]:
-        """Index of an ``[H,W]`` array."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    def within(self, outer: "Box") -> tuple[slice, slice]:
-        """Index of this box in an array cut out by ``outer``."""
-        return (
-            slice(self.top - outer.top, self.bottom - outer.top),
-            slice(self.left - outer.left, self.right - outer.left),
-        )
-
-    def grown(self, by: int, height: int, width: int) -> "Box":
-        """The box with ``by`` pixels more on each side, as far as the frame reaches."""
-        return Box(
-            max(0, self.top - by), max(0, self.left - by), min(height, self.bottom + by), min(width, self.right + by)
-        )
-
-    def squared(self, side: int, height: int, width: int) -> "Box":
-        """The square around the box of at least ``side`` pixels, moved and cut to lie in the frame."""
-        side = max(side, self.height, self.width)
-        rows, columns = min(side, height), min(side, width)
-        top = min(max(0, (self.top + self.bottom - rows) // 2), height - rows)
-        left = min(max(0, (self.left + self.right - columns) // 2), width - columns)
-        return Box(top, left, top + rows, left + columns)
-
-
-@dataclass(frozen=True)
-class Crop:
-    """One piece of work: what is shown to the method (``box``), at which size, and whose hole pixels are taken."""
-
-    box: Box
-    core: Box
-    work: tuple[int, int]
-
-
 def plan(
-    hole: Bools, size: int | None = None, max_pixels: int | None = None, faces: Sequence[Box] = ()
+    hole: Bools,
+    size: int | None = None,
+    max_pixels: int | None = None,
+    faces: Sequence[Box] = (),
+    unseen: Bools | None = None,
 ) -> list[list[Crop]]:
     """Lay crops over a hole.
 
@@ -98,35 +46,67 @@ def plan(
     max_pixels
         Most pixels that the method should get in one call; None: 4 megapixels. Not used where ``size`` is given.
     faces
-        Squares that a method of a fixed ``size`` is shown first, one after the other; what they leave follows.
+        Squares that a method of a fixed ``size`` is shown first; what they leave follows.
+    unseen
+        ``[H,W]`` bool, True = not to be filled, but not known either (fully transparent): a crop that would show
+        nothing else reaches as far as the next known pixels.
 
     Returns
     -------
     list of list of Crop
-        Rounds. The crops of a round do not overlap, so they can be worked on together; those of a later round see
-        what earlier ones filled. Every hole pixel lies in the core of exactly one crop (of at least one,
-        with ``faces``).
+        Rounds, as few as the overlaps allow. No crop of a round shows pixels that another one of it fills, so they
+        can be worked on together; those of a later round see what earlier ones filled. Every hole pixel lies in the
+        core of exactly one crop (of at least one, with ``faces``).
     """
+    height, width = hole.shape
     if size and faces:
         left, first = hole.copy(), []
         for face in faces:
             if left[face.at].any():
-                first.append([Crop(face, face, (size, size))])
+                first.append(Crop(face, face, (size, size)))
                 left[face.at] = False
-        return first + plan(left, size)
-    height, width = hole.shape
+        return _in_rounds(first, height, width) + plan(left, size, unseen=unseen)
     limit = size * size if size else max_pixels or WORKING
     frame = Box(0, 0, height, width)
     small = max(height, width) <= size if size else height * width <= min(WHOLE, limit)
     if small:
         return [[Crop(frame, frame, _work(frame, size, limit))]] if hole.any() else []
+    crops = [crop for box in _groups(hole, size) for crop in _cut(hole, box, size, limit)]
+    if unseen is not None:
+        hidden = hole | unseen
+        crops = [_reaching(crop, hidden, size, limit) for crop in crops]
+    return _in_rounds(crops, height, width)
+
+
+def _in_rounds(crops: Sequence[Crop], height: int, width: int) -> list[list[Crop]]:
+    """Put each crop into the first round after those that it overlaps with and that stand before it in the list."""
     rounds: list[list[Crop]] = []
-    for box in _groups(hole, size):
-        for i, crop in enumerate(_cut(hole, box, size, limit)):
-            if i == len(rounds):
-                rounds.append([])
-            rounds[i].append(crop)
+    written = np.zeros((-(-height // CELL), -(-width // CELL)), np.int32)  # the first round after a cell's last filling
+    shown = np.zeros_like(written)  # and after its last showing
+    for crop in crops:
+        box, core = _cells(crop.box), _cells(crop.core)
+        number = int(max(written[box].max(), shown[core].max()))
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(crop)
+        written[core] = number + 1
+        np.maximum(shown[box], number + 1, out=shown[box])
     return rounds
+
+
+def _cells(box: Box) -> tuple[slice, slice]:
+    """Index of the cells that a box touches."""
+    return slice(box.top // CELL, -(-box.bottom // CELL)), slice(box.left // CELL, -(-box.right // CELL))
+
+
+def _reaching(crop: Crop, hidden: Bools, size: int | None, limit: int) -> Crop:
+    """The crop, grown until it shows a known pixel."""
+    height, width = hidden.shape
+    box, by = crop.box, CONTEXT
+    while hidden[box.at].all() and (box.height, box.width) != (height, width):
+        box, by = crop.box.grown(by, height, width), 2 * by
+        box = box.squared(size, height, width) if size else box
+    return crop if box == crop.box else Crop(box, crop.core, _work(box, size, limit))
 
 
 def _groups(hole: Bools, size: int | None) -> list[Box]:
@@ -147,7 +127,7 @@ def _groups(hole: Bools, size: int | None) -> list[Box]:
         crops = [_with_context(Box(*(int(v) * CELL for v in b)), size, height, width) for b in boxes]
         cover = np.zeros((rows, columns), np.uint8)
         for crop in crops:
-            cover[crop.top // CELL : -(-crop.bottom // CELL), crop.left // CELL : -(-crop.right // CELL)] = 1
+            cover[_cells(crop)] = 1
         count, labels = cv2.connectedComponents(cover, connectivity=4)
         if count - 1 == len(boxes):
             return crops
@@ -195,13 +175,15 @@ def _cut(hole: Bools, box: Box, size: int | None, limit: int) -> list[Crop]:
     step = max(window - 2 * context, CELL)
     height, width = hole.shape
     crops = []
-    for top in range(box.top, box.bottom, step):
-        for left in range(box.left, box.right, step):
-            core = Box(top, left, min(top + step, box.bottom), min(left + step, box.right))
-            if hole[core.at].any():
-                shown = core.grown(context, height, width)
-                shown = shown.squared(window, height, width) if size else shown
-                crops.append(Crop(shown, core, _work(shown, size, limit)))
+    # as a chessboard, not row by row: windows of one turn do not overlap, so that they can be worked on together
+    for row, column in itertools.product((0, 1), repeat=2):
+        for top in range(box.top + row * step, box.bottom, 2 * step):
+            for left in range(box.left + column * step, box.right, 2 * step):
+                core = Box(top, left, min(top + step, box.bottom), min(left + step, box.right))
+                if hole[core.at].any():
+                    shown = core.grown(context, height, width)
+                    shown = shown.squared(window, height, width) if size else shown
+                    crops.append(Crop(shown, core, _work(shown, size, limit)))
     return crops
 
 
@@ -214,125 +196,3 @@ def _depth(hole: Bools) -> int:
         return max(hole.shape)
     distance = cv2.distanceTransform(sample.view(np.uint8), cv2.DIST_L2, 3)
     return int(np.ceil(distance.max())) * step
-
-
-class Canvas(Protocol):
-    """A photo that is being filled; ``raw`` is None, or the same photo with the method's raw output in it."""
-
-    @property
-    def raw(self) -> Any:
-        """See the class."""
-
-    def holes(self, box: Box, device: torch.device) -> Tensor:
-        """Cut out ``[h,w]`` bool, True = still hole."""
-
-    def plane(self, box: Box, channel: int, device: torch.device) -> Tensor:
-        """Cut out one colour, ``[h,w]`` float32 in [0,1]; what lies under the hole is not to be used."""
-
-    def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
-        """Write a fill, three planes ``[h,w]`` of the size of ``crop.box``, into the hole pixels of ``crop.core``."""
-
-
-class ArrayCanvas:
-    """A NumPy photo: ``[H,W]``, ``[H,W,3]`` or ``[H,W,4]``, integer or floating; only hole pixels are written."""
-
-    def __init__(self, pixels: Array, hole: Bools, *, raw: bool = False) -> None:
-        self.pixels = pixels.copy()
-        self.raw = pixels.copy() if raw else None
-        self.left = hole.copy()
-        self.top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else 1.0
-
-    def holes(self, box: Box, device: torch.device) -> Tensor:
-        """See :meth:`Canvas.holes`."""
-        return torch.from_numpy(self.left[box.at].copy()).to(device)
-
-    def plane(self, box: Box, channel: int, device: torch.device) -> Tensor:
-        """See :meth:`Canvas.plane`."""
-        cut = self.pixels[box.at] if self.pixels.ndim == 2 else self.pixels[..., channel][box.at]
-        return torch.from_numpy(cut.astype(np.float32)).to(device).div_(self.top)
-
-    def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
-        """See :meth:`Canvas.put`."""
-        hole = self.left[crop.core.at]
-        self._write(self.pixels, crop, fill, hole)
-        if self.raw is not None:
-            self._write(self.raw, crop, raw, np.ones_like(hole))
-        hole[...] = False
-
-    def _write(self, target: Array, crop: Crop, planes: Iterable[Tensor], where: Bools) -> None:
-        rows, columns = crop.core.within(crop.box)
-        grey = []
-        for channel, plane in enumerate(planes):
-            values: Array = plane[rows, columns].cpu().numpy()[where]
-            if target.ndim == 2:
-                grey.append(values)
-            else:
-                target[..., channel][crop.core.at][where] = self._levels(values)
-        if grey:
-            target[crop.core.at][where] = self._levels(np.mean(grey, 0))
-
-    def _levels(self, values: Array) -> Array:
-        return np.rint(values * self.top) if self.pixels.dtype.kind in "ui" else values
-
-
-class TensorCanvas:
-    """One image ``[3,H,W]`` of a batch; known pixels, dtype and device stay."""
-
-    def __init__(self, image: Tensor, hole: Tensor, *, raw: bool = False) -> None:
-        self.pixels = image.detach().clone()
-        self.raw = self.pixels.clone() if raw else None
-        self.left = hole[0].clone()
-
-    def holes(self, box: Box, device: torch.device) -> Tensor:
-        """See :meth:`Canvas.holes`."""
-        return self.left[box.at].to(device, copy=True)
-
-    def plane(self, box: Box, channel: int, device: torch.device) -> Tensor:
-        """See :meth:`Canvas.plane`."""
-        return self.pixels[channel][box.at].to(device, torch.float32, copy=True)
-
-    def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
-        """See :meth:`Canvas.put`."""
-        rows, columns = crop.core.within(crop.box)
-        hole = self.left[crop.core.at]
-        for channel, plane in enumerate(fill):
-            target = self.pixels[channel][crop.core.at]
-            target.copy_(torch.where(hole, plane[rows, columns].to(target), target))
-        if self.raw is not None:
-            for channel, plane in enumerate(raw):
-                self.raw[channel][crop.core.at] = plane[rows, columns].to(self.raw)
-        hole.zero_()
-
-
-def take(canvas: Canvas, box: Box, device: torch.device, work: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Cut a box out of a canvas and bring it to the method's size.
-
-    Known pixels are averaged among themselves; what lies under the hole has no part in it. A large box is brought
-    down colour by colour, so that no more than a plane of it is there in floating point.
-
-    Returns
-    -------
-    Tensor, Tensor
-        ``[3,*work]`` float32 with 0 in the hole, and ``[1,*work]`` bool; a pixel is hole where less than half of it
-        is known.
-    """
-    hole = canvas.holes(box, device)
-    planes = (canvas.plane(box, channel, device).masked_fill_(hole, 0.0) for channel in range(3))
-    if hole.shape == work:
-        return torch.stack(list(planes)), hole[None]
-    known = _resize((~hole).float(), work, "bilinear")
-    mean = torch.stack([_resize(plane, work, "bilinear") for plane in planes]) / known.clamp_min(1e-6)
-    small = known < 0.5
-    if small.all() and known.max() > 0:  # dense specks: the least hidden pixels are what there is to go by
-        small = known < known.max()
-    return mean.clamp_(0, 1).masked_fill_(small, 0.0), small[None]
-
-
-def stretch(image: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
-    """Bring a fill ``[3,h,w]`` back to the crop's size, plane by plane."""
-    for plane in image:
-        yield plane if plane.shape == size else _resize(plane, size, "bicubic").clamp_(0, 1)
-
-
-def _resize(plane: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    return F.interpolate(plane[None, None].float(), size, mode=mode, align_corners=False, antialias=True)[0, 0]

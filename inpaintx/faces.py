@@ -59,7 +59,7 @@ class FaceFinder:
         Parameters
         ----------
         pixels
-            ``[H,W]``, ``[H,W,3]`` or ``[H,W,4]``: uint8, uint16 or floating in [0,1].
+            ``[H,W]``, ``[H,W,2]``, ``[H,W,3]`` or ``[H,W,4]``: uint8, uint16 or floating in [0,1].
         hole
             ``[H,W]``, True = hole.
 
@@ -74,7 +74,7 @@ class FaceFinder:
         scale = min(1.0, LARGEST / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
         top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
-        colours = pixels[..., None] if pixels.ndim == 2 else pixels[..., :3]
+        colours = pixels[..., None] if pixels.ndim == 2 else pixels[..., : 1 if pixels.shape[2] == 2 else 3]
         small = []
         for c in range(colours.shape[2]):
             plane = np.where(hole, 0, colours[..., c]).astype(np.float32)

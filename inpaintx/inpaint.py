@@ -10,13 +10,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from inpaintx import crops
+from inpaintx import crops, visible
 from inpaintx.blend import Blend, guides
 from inpaintx.crops import ArrayCanvas, Box, Canvas, Crop, TensorCanvas
-from inpaintx.data.masks import hole_from_array, read_mask
-from inpaintx.data.photo import MAX_PIXELS, read_photo
 from inpaintx.errors import InpaintxError
 from inpaintx.faces import FaceFinder, squares
+from inpaintx.given import check_pixels, check_range, read_hole, read_image
 from inpaintx.method import Method, check_image_mask, fill
 from inpaintx.registry import registry
 from inpaintx.weights import find, load
@@ -135,11 +134,17 @@ class Painter:
 
     def faces(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> list[Box]:
         """Find the damaged faces of a photo ``[H,W]`` or ``[H,W,C]`` for a method that works on squares."""
-        return self.finder(pixels, hole) if self.finder and not self.squares else squares(self.squares, *hole.shape)
+        if not self.finder or self.squares:
+            return squares(self.squares, *hole.shape)
+        hidden = visible.unseen(pixels, hole)
+        found = self.finder(pixels, hole if hidden is None else hole | hidden)
+        return [face for face in found if hole[face.at].any()]
 
-    def plan(self, hole: npt.NDArray[np.bool_], faces: Sequence[Box] = ()) -> list[list[Crop]]:
-        """Lay crops over a hole ``[H,W]`` as the method wants them."""
-        return crops.plan(hole, self.method.side(self.loaded.config), self.method.max_pixels, faces)
+    def plan(
+        self, hole: npt.NDArray[np.bool_], faces: Sequence[Box] = (), unseen: npt.NDArray[np.bool_] | None = None
+    ) -> list[list[Crop]]:
+        """Lay crops over a hole ``[H,W]`` as the method wants them; see :func:`inpaintx.crops.plan`."""
+        return crops.plan(hole, self.method.side(self.loaded.config), self.method.max_pixels, faces, unseen)
 
     def paint(self, work: "Sequence[tuple[Canvas, list[list[Crop]]]]", seed: int = 0) -> None:
         """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches."""
@@ -216,12 +221,15 @@ def inpaint(
     Parameters
     ----------
     image
-        Tensor ``[B,3,H,W]``, floating, RGB in [0,1]; or array ``[H,W,3]``, ``[H,W]`` (grey) or ``[H,W,4]`` (alpha is
-        kept), uint8, uint16 or floating in [0,1]; or the path of a PNG, JPEG, WebP or TIFF file.
+        Tensor ``[B,3,H,W]``, floating, RGB in [0,1]; or array ``[H,W]`` or ``[H,W,1]`` (grey), ``[H,W,2]`` (grey and
+        alpha), ``[H,W,3]`` (RGB) or ``[H,W,4]`` (RGB and alpha), uint8, uint16 or floating in [0,1], in any byte order
+        and memory layout; or a PIL image (L, LA, RGB, RGBA, 1, P, PA, I;16, I, F); or the path, or the bytes, of a
+        picture file.
     mask
         1 = hole. Beside a tensor: tensor ``[B,1,H,W]`` (or ``[1,1,H,W]`` for all), any real dtype, above 0.5. Beside
-        an array or a path: array ``[H,W]`` or ``[H,W,1]``, bool, integer or floating; or the path of a mask file in
-        which white is the hole (:func:`inpaintx.data.masks.read_mask` reads other ones).
+        the rest: array ``[H,W]``, ``[H,W,1]`` or ``[H,W,3]`` of three equal channels, bool, integer or floating; or a
+        PIL image, the path or the bytes of a mask file, in which white is the hole
+        (:func:`inpaintx.data.masks.read_mask` reads other ones).
     method
         A name of :func:`inpaintx.methods`, or a :class:`Method`. None: :func:`default_method`, the one whose weights do
         best on held-out faces.
@@ -248,14 +256,22 @@ def inpaint(
     Returns
     -------
     Tensor or ndarray
-        The kind, shape, dtype and device of ``image``; for a path, an array ``[H,W]``, ``[H,W,3]`` or ``[H,W,4]`` of
-        uint8 or uint16. With ``raw``, a pair (result, raw output); where a large photo was worked on in crops, the
-        raw output outside them is the input. With ``samples`` above 1, a list of these.
+        The kind, shape, dtype and device of ``image``; for a path or bytes, an array ``[H,W]``, ``[H,W,3]`` or
+        ``[H,W,4]`` of uint8 or uint16; for a PIL image, one of the same mode (RGB for a palette; with alpha where
+        one colour was transparent). With ``raw``, a pair (result, raw output); where a large photo was worked on in
+        crops, the raw output outside them is the input. With ``samples`` above 1, a list of these.
 
     Raises
     ------
     InpaintxError
         The input, an option or the weights do not fit; the message says what came, what was expected and what to do.
+
+    Notes
+    -----
+    Alpha says what can be seen. Pixels of alpha 0 are shown to no method, and stay as they are outside the hole. The
+    hole comes out opaque, or with the alpha of the photo where that is one and the same all around.
+
+    Where all known pixels that can be seen are grey, so is the fill, whatever the method gave.
 
     Examples
     --------
@@ -270,7 +286,9 @@ def inpaint(
         _check_tensors(image, mask)
         chosen = image.device if device == "auto" else device
     else:
-        image, hole = _array_and_hole(image, mask)
+        given = read_image(image)
+        image, hole = given.pixels, read_hole(mask, given.pixels.shape[:2])
+        check_pixels(image, hole)
     painter = Painter(
         method,
         preset=preset,
@@ -288,8 +306,10 @@ def inpaint(
             results.append(_paint_tensor(painter, image, mask, seed + k, raw))
         else:
             canvas = ArrayCanvas(image, hole, raw=raw)
-            painter.paint([(canvas, painter.plan(hole, painter.faces(image, hole)))], seed + k)
-            results.append((canvas.pixels, canvas.raw) if raw else canvas.pixels)
+            rounds = painter.plan(hole, painter.faces(image, hole), canvas.unseen)
+            painter.paint([(canvas, rounds)], seed + k)
+            result = given.back(canvas.pixels)
+            results.append(result if canvas.raw is None else (result, given.back(canvas.raw)))
     return results[0] if samples == 1 else results
 
 
@@ -298,39 +318,7 @@ def _check_tensors(image: Tensor, mask: Any) -> None:
         raise InpaintxError(f"mask must be a tensor as image is, got {type(mask).__name__}")
     check_image_mask(image, mask)
     hidden = (mask > 0.5).expand(len(image), 1, -1, -1)
-    low, high = torch.aminmax(image.detach().masked_fill(hidden, 0))
-    _check_range(float(low), float(high))
-
-
-def _check_range(low: float, high: float) -> None:
-    if not (low >= -1e-3 and high <= 1 + 1e-3):  # also true of NaN
-        raise InpaintxError(f"known pixels of image must lie in [0,1], got values from {low:g} to {high:g}")
-
-
-def _array_and_hole(image: Any, mask: Any) -> tuple[Array, npt.NDArray[np.bool_]]:
-    if isinstance(image, (str, Path)):
-        image = read_photo(image).pixels
-    elif not isinstance(image, np.ndarray):
-        raise InpaintxError(f"image must be a tensor, a NumPy array or a path, got {type(image).__name__}")
-    elif image.size == 0 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))):
-        raise InpaintxError(
-            f"image must have shape [H,W], [H,W,3] or [H,W,4] and not be empty, got {list(image.shape)}"
-        )
-    if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != "f":
-        raise InpaintxError(f"image must be uint8, uint16 or floating point in [0,1], got {image.dtype}")
-    size = image.shape[:2]
-    if size[0] * size[1] > MAX_PIXELS:
-        raise InpaintxError(f"image has {size[1]} x {size[0]} pixels; at most 50 megapixels ({MAX_PIXELS}) are taken")
-    if isinstance(mask, (str, Path)):
-        hole = read_mask(mask, size=size).hole
-    elif isinstance(mask, np.ndarray):
-        hole = hole_from_array(mask, size)
-    else:
-        raise InpaintxError(f"mask must be a NumPy array or a path, got {type(mask).__name__}")
-    if image.dtype.kind == "f" and not hole.all():
-        known = image[~hole]
-        _check_range(float(known.min()), float(known.max()))
-    return image, hole
+    check_range(*torch.aminmax(image.detach().masked_fill(hidden, 0)))
 
 
 def _paint_tensor(painter: Painter, image: Tensor, mask: Tensor, seed: int, raw: bool) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from inpaintx import visible
 from inpaintx.crops import ArrayCanvas, Crop
 from inpaintx.data.files import written_whole
 from inpaintx.data.formats import READABLE, WRITABLE, result_name
@@ -301,17 +302,20 @@ def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite:
     if job.mask is None:
         mask, pixels = hole_from_alpha(photo)
         mask = finish(mask, f"the transparency of {job.photo}", dilate=reading.dilate)
-        pixels[..., 3][mask.hole] = np.iinfo(pixels.dtype).max
     else:
         mask = read_mask(
             job.mask, polarity=reading.polarity, size=(size[0], size[1]), resize=reading.resize, dilate=reading.dilate
         )
+    visible.show_hole(pixels, mask.hole)
+    hidden = visible.unseen(pixels, mask.hole)
+    if hidden is not None and bool((mask.hole | hidden).all()):
+        raise InpaintxError(f"{job.photo} is fully transparent outside the hole: there is nothing to fill it from")
     if job.out is not None:
         check_pixels(output_format(job.out), pixels)
     faces = painter.faces(pixels, mask.hole)
     if painter.finder is not None and not painter.squares:
         mask.notes.append(f"{len(faces) or 'no'} damaged face{'s' * (len(faces) != 1)} found")
-    return _Opened(job, photo, pixels, mask, painter.plan(mask.hole, faces))
+    return _Opened(job, photo, pixels, mask, painter.plan(mask.hole, faces, hidden))
 
 
 def _work(

@@ -97,7 +97,8 @@ def test_windows_continue_what_their_neighbours_filled():
     photo = np.full((700, 900, 3), 90, np.uint8)
     canvas = ArrayCanvas(np.where(hole[..., None], np.uint8(7), photo), hole)
     rounds = plan(hole, 64)
-    assert len(rounds) > 5
+    assert 1 < len(rounds) < 7
+    assert sum(map(len, rounds)) > 15
     Painter("square").paint([(canvas, rounds)])
     assert not canvas.left.any()
     np.testing.assert_array_equal(canvas.pixels, photo)
@@ -125,7 +126,7 @@ def test_paths(tmp_path):
         assert got.shape == pixels.shape
         np.testing.assert_array_equal(got[~hole], pixels[~hole])
         if got.ndim == 3:
-            np.testing.assert_array_equal(got[..., 3], pixels[..., 3])
+            assert (got[hole][:, 3] == 255).all()
 
 
 # ---- batches, samples, options ----
@@ -278,12 +279,14 @@ def test_devices_that_cannot_be_used_are_refused_in_a_sentence(device):
         (torch.full((1, 3, 900, 900), 7.0), torch.zeros(1, 1, 900, 900), r"\[0,1\]"),
         (torch.rand(1, 3, 8, 8) / 0, torch.zeros(1, 1, 8, 8), r"\[0,1\]"),
         (torch.rand(1, 3, 8, 8), np.zeros((8, 8)), "mask must be a tensor"),
-        (np.zeros((8, 8, 2)), np.zeros((8, 8)), r"\[H,W,3\]"),
+        (np.zeros((8, 8, 5)), np.zeros((8, 8)), r"\[H,W,3\]"),
+        (np.zeros((8, 0)), np.zeros((8, 0)), "not be empty"),
+        (np.zeros((8, 8)), np.dstack([np.eye(8), np.zeros((8, 8, 2))]), "three channels that differ"),
         (np.zeros((8, 8, 3)), np.zeros((9, 8)), r"mask must have shape \[H,W\] = \[8, 8\]"),
         (np.full((900, 900, 3), np.nan), np.zeros((900, 900)), r"\[0,1\]"),
         (np.zeros((8, 8, 3), np.int32), np.zeros((8, 8)), "int32"),
-        ([1], np.zeros((8, 8)), "a tensor, a NumPy array or a path, got list"),
-        (np.zeros((8, 8, 3)), 5, "mask must be a NumPy array or a path, got int"),
+        ([1], np.zeros((8, 8)), "a path, a file's bytes or a PIL image, got list"),
+        (np.zeros((8, 8, 3)), 5, "mask must be a NumPy array, a path, a file's bytes or a PIL image, got int"),
         (np.zeros((7300, 7300, 3), np.uint8), np.zeros((8, 8)), "50 megapixels"),
     ],
 )

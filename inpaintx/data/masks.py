@@ -11,7 +11,7 @@ from inpaintx.data.cv import import_cv2
 from inpaintx.data.photo import Photo, read_photo
 from inpaintx.errors import InpaintxError
 
-__all__ = ["Mask", "Polarity", "finish", "hole_from_alpha", "hole_from_array", "read_mask"]
+__all__ = ["Mask", "Polarity", "finish", "hole_from_alpha", "hole_from_array", "mask_from_photo", "read_mask"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -68,11 +68,24 @@ def read_mask(
     InpaintxError
         See :func:`inpaintx.data.photo.read_photo`; another size than the photo's; no hole at all, or nothing else.
     """
+    photo = read_photo(path, what="mask")
+    return mask_from_photo(photo, str(path), polarity=polarity, size=size, resize=resize, dilate=dilate)
+
+
+def mask_from_photo(
+    photo: Photo,
+    name: str,
+    *,
+    polarity: Polarity = "white",
+    size: tuple[int, int] | None = None,
+    resize: bool = False,
+    dilate: int = 0,
+) -> Mask:
+    """Read a decoded picture as a mask; ``name`` is what errors call it. See :func:`read_mask`."""
     if polarity not in ("auto", "white", "black"):
         raise InpaintxError(f"mask polarity must be auto, white or black, got {polarity!r}")
-    photo = read_photo(path, what="mask")
-    mask = _threshold(photo, polarity, str(path))
-    return finish(mask, f"mask {path}", size=size, resize=resize, dilate=dilate)
+    mask = _threshold(photo, polarity, name)
+    return finish(mask, f"mask {name}", size=size, resize=resize, dilate=dilate)
 
 
 def finish(
@@ -180,7 +193,8 @@ def hole_from_alpha(photo: Photo) -> tuple[Mask, Array]:
     Returns
     -------
     Mask, ndarray
-        The hole, and the photo's pixels with the hole made opaque (a copy).
+        The hole, and a copy of the photo's pixels, all opaque: the soft edge that an eraser leaves outside the hole
+        keeps its colours, which alpha is no part of, and is seen in full.
 
     Raises
     ------
@@ -192,7 +206,7 @@ def hole_from_alpha(photo: Photo) -> tuple[Mask, Array]:
     top = np.iinfo(photo.pixels.dtype).max
     hole: Bools = photo.alpha <= top // 2
     pixels = photo.pixels.copy()
-    pixels[..., 3][hole] = top
+    pixels[..., 3] = top
     return Mask(hole), pixels
 
 
@@ -202,14 +216,17 @@ def hole_from_array(mask: Array, size: tuple[int, int]) -> Bools:
     Raises
     ------
     InpaintxError
-        Another shape than ``[H,W]`` or ``[H,W,1]`` of the photo's size, a complex or object array, or NaN.
+        Another shape than ``[H,W]``, ``[H,W,1]`` or ``[H,W,3]`` of the photo's size, three channels that differ, a
+        complex or object array, or NaN.
     """
-    if mask.ndim == 3 and mask.shape[2] == 1:
+    if mask.ndim == 3 and mask.shape[2] in (1, 3):
+        if not np.array_equal(mask, np.broadcast_to(mask[..., :1], mask.shape), equal_nan=mask.dtype.kind == "f"):
+            raise InpaintxError("mask has three channels that differ; give [H,W] or three equal ones (1 = hole)")
         mask = mask[..., 0]
     if mask.shape != tuple(size):
         raise InpaintxError(f"mask must have shape [H,W] = {list(size)} (1 = hole), got {list(mask.shape)}")
     if mask.dtype == np.bool_:
-        return mask
+        return np.asarray(mask.view(np.uint8) != 0)  # a view of bytes may hold 255 for True
     if mask.dtype.kind not in "uif":
         raise InpaintxError(f"mask must be bool, integer or floating point (1 = hole), got {mask.dtype}")
     if mask.dtype.kind == "f":
