@@ -327,7 +327,7 @@ def test_twelve_megapixels_with_three_holes_stay_within_a_few_copies(tmp_path):
         assert abs(int(result[hole].mean()) - 127) < 3
         print((after - before) * 1024 / photo.nbytes)
     """
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])}
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         cwd=tmp_path,
