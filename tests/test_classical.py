@@ -4,6 +4,8 @@ import math
 import warnings
 from importlib.metadata import EntryPoint
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from inpaintx_plugins.classical import TV, EfrosLeung, Harmonic, NavierStokes, PatchMatch, Telea
@@ -51,6 +53,31 @@ def test_all_six_are_registered():
     assert [p.error for p in registry.plugins] == [None]
     assert set(registry.methods) == {"ns", "telea", "harmonic", "tv", "efros_leung", "patchmatch"}
     assert all(registry.method(m.name).paper.startswith("https://") for m in METHODS)
+
+
+@pytest.mark.parametrize("method", ["ns", "telea"])
+def test_opencv_fills_in_the_depth_of_the_photo(method):
+    """In 8 bits as OpenCV does, to the last bit; 16-bit and floating photos not in steps of 257."""
+    rng = np.random.default_rng(0)
+    deep = cv2.GaussianBlur(rng.integers(0, 65536, (60, 80, 3), np.uint16), (0, 0), 3)
+    hole = np.zeros((60, 80), bool)
+    hole[20:35, 30:50] = True
+    flat = np.where(hole[..., None], np.uint8(0), (deep // 257).astype(np.uint8))
+    expected = cv2.inpaint(flat, hole.astype(np.uint8), 3, getattr(cv2, f"INPAINT_{method.upper()}"))
+    for photo in (flat, flat / np.float32(255), flat / 255):
+        fill = inpaintx.inpaint(photo, hole, method)[hole]
+        np.testing.assert_allclose(fill * (255 if photo.dtype.kind == "f" else 1), expected[hole], atol=1e-4)
+    for photo in (deep, deep / np.float32(65535), deep / 65535, deep[..., 0]):
+        fill = inpaintx.inpaint(photo, hole, method)[hole]
+        levels = np.rint(fill * (65535 if photo.dtype.kind == "f" else 1)).astype(int)
+        assert len(np.unique(levels % 257)) > 50
+        near = (expected if photo.ndim == 3 else expected[..., 0])[hole] * 257.0
+        assert np.abs(levels - near).max() < 15 * 257
+    image = torch.from_numpy(deep / 65535).permute(2, 0, 1)[None]
+    both = torch.cat([image, torch.from_numpy(flat / 255).permute(2, 0, 1)[None]])
+    result = inpaintx.inpaint(both, torch.from_numpy(hole)[None, None], method)
+    np.testing.assert_allclose(result[1].permute(1, 2, 0).numpy()[hole] * 255, expected[hole], atol=1e-4)
+    assert len(np.unique(np.rint(result[0].permute(1, 2, 0).numpy()[hole] * 65535).astype(int) % 257)) > 50
 
 
 def test_harmonic_fills_have_no_extremum_inside_and_restore_what_is_harmonic():

@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
@@ -10,6 +12,8 @@ from inpaintx import Config, Method
 from inpaintx.data.cv import import_cv2
 
 __all__ = ["NavierStokes", "Telea"]
+
+Array = npt.NDArray[Any]
 
 
 class OpenCVConfig(Config):
@@ -23,7 +27,8 @@ class NavierStokes(Method):
 
     Notes
     -----
-    ``cv2.inpaint`` with ``INPAINT_NS``: 8 bits a channel, and a marching front in place of the paper's time steps.
+    ``cv2.inpaint`` with ``INPAINT_NS``: a marching front in place of the paper's time steps. Where all known pixels
+    are levels of 8 bits, so is the fill; else (16-bit and floating photos, reduced crops) it has 16 bits a channel.
 
     References
     ----------
@@ -38,17 +43,24 @@ class NavierStokes(Method):
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Fill each image by ``cv2.inpaint``; mid-grey where nothing is known."""
-        cv2 = import_cv2()
         hole = (mask > 0.5).cpu()
-        pixels = torch.where(hole, 0.0, image.detach().float().cpu()).mul(255).round().to(torch.uint8)
+        given = torch.where(hole, 0.0, image.detach().float().cpu()).clamp(0, 1)
         out = torch.full(image.shape, 0.5)
         for i in range(len(image)):
-            if bool(hole[i].all()):
-                continue
-            given = pixels[i].permute(1, 2, 0).contiguous().numpy()
-            filled = cv2.inpaint(given, hole[i, 0].byte().numpy(), net.config.radius, getattr(cv2, self.flag))
-            out[i] = torch.from_numpy(filled).permute(2, 0, 1) / 255
+            if not bool(hole[i].all()):
+                out[i] = torch.from_numpy(self._fill(given[i].numpy(), hole[i, 0].byte().numpy(), net.config.radius))
         return out.to(image)
+
+    def _fill(self, planes: Array, hole: Array, radius: float) -> Array:
+        """Fill ``[3,H,W]`` in [0,1]: in 8 bits where the photo has no more, else in 16, which is plane by plane."""
+        cv2 = import_cv2()
+        flag = getattr(cv2, self.flag)
+        levels = np.rint(planes * 255)
+        if float(np.abs(planes * 255 - levels).max()) < 1e-3:
+            pixels = np.ascontiguousarray(levels.astype(np.uint8).transpose(1, 2, 0))
+            return np.asarray(cv2.inpaint(pixels, hole, radius, flag).transpose(2, 0, 1) / np.float32(255))
+        deep = np.rint(planes * 65535).astype(np.uint16)
+        return np.stack([cv2.inpaint(plane, hole, radius, flag) for plane in deep]) / np.float32(65535)
 
 
 class Telea(NavierStokes):
@@ -56,7 +68,8 @@ class Telea(NavierStokes):
 
     Notes
     -----
-    ``cv2.inpaint`` with ``INPAINT_TELEA``, 8 bits a channel.
+    ``cv2.inpaint`` with ``INPAINT_TELEA``, in 8 or 16 bits a channel as :class:`NavierStokes`. OpenCV adds a step of
+    one level along the gradient to each pixel, which is less in 16 bits: such fills are a little smoother.
 
     References
     ----------
