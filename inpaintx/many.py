@@ -330,7 +330,7 @@ def _work(
         painter.paint([(c, o.rounds) for c, o in zip(canvases, batch, strict=True)], seed + k)
         for canvas, opened, report, encoded in zip(canvases, batch, reports, files, strict=True):
             out = opened.job.out
-            data, notes = encode(canvas.pixels, output_format(out) if out else "PNG", opened.photo.icc)
+            data, notes = encode(canvas.pixels, output_format(out) if out else "PNG", opened.photo.metadata)
             encoded.append(data)
             report.notes += [note for note in notes if note not in report.notes]
     results: list[Report | Failure] = []

@@ -186,12 +186,13 @@ def content_of(paths: Iterable[Path]) -> str:
 
     def digest(path: Path) -> bytes:
         try:
+            check_file(path, "image")
             with open(path, "rb") as file:
                 one = hashlib.sha256()
                 while block := file.read(1 << 20):
                     one.update(block)
                 return one.digest()
-        except OSError:
+        except (OSError, InpaintxError):
             return b"unreadable"
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

@@ -68,7 +68,7 @@ def read_mask(
     InpaintxError
         See :func:`inpaintx.data.photo.read_photo`; another size than the photo's; no hole at all, or nothing else.
     """
-    photo = read_photo(path, what="mask")
+    photo = read_photo(path, what="mask", whole=True)
     return mask_from_photo(photo, str(path), polarity=polarity, size=size, resize=resize, dilate=dilate)
 
 

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 
 from inpaintx.data.cv import import_cv2
 from inpaintx.data.files import read_whole
-from inpaintx.data.header import read_header
-from inpaintx.data.photo import MAX_PIXELS
+from inpaintx.data.header import JpegHeader, read_header
+from inpaintx.data.photo import MAX_PIXELS, decode
 from inpaintx.errors import InpaintxError
 
 __all__ = ["Frame", "UnreadableFileError", "read_grey", "read_picture", "read_region", "read_square"]
 
 Array = npt.NDArray[Any]
+FAST = ("JPEG", "PNG", "WebP")  # whose colours OpenCV reads right, by several threads at once
 
 
 class UnreadableFileError(InpaintxError):
@@ -65,10 +66,11 @@ def read_square(path: Path, size: int, crop: int | None = None) -> tuple[Array, 
         It is missing or may not be read.
     """
     cv2 = import_cv2()
-    data, width, height = _load(path, "image")
+    file = _load(path, "image")
+    width, height = file.width, file.height
     frame = _middle(width, height, crop)
     shrink = 1
-    if data[:2].tobytes() == b"\xff\xd8":
+    if file.format == "JPEG":
         fits = [f for f in (8, 4, 2) if frame.side >= 2 * f * size and all(n % f == 0 for n in frame)]
         shrink = fits[0] if fits else 1
     flag = {
@@ -77,7 +79,7 @@ def read_square(path: Path, size: int, crop: int | None = None) -> tuple[Array, 
         4: cv2.IMREAD_REDUCED_COLOR_4,
         8: cv2.IMREAD_REDUCED_COLOR_8,
     }
-    pixels = _decode(cv2, data, flag[shrink], path, "image")
+    pixels = _decode(cv2, file, flag[shrink], path, "image")
     if (pixels.shape[1] < pixels.shape[0]) != (width < height):  # lying on its side until EXIF turned it
         width, height = height, width
         frame = _middle(width, height, crop)
@@ -93,15 +95,15 @@ def read_square(path: Path, size: int, crop: int | None = None) -> tuple[Array, 
 def read_picture(path: Path) -> Array:
     """Read a whole picture, ``[H,W,3]`` uint8 RGB, upright; errors as of :func:`read_square`."""
     cv2 = import_cv2()
-    data, _, _ = _load(path, "image")
-    return np.asarray(cv2.cvtColor(_decode(cv2, data, cv2.IMREAD_COLOR, path, "image"), cv2.COLOR_BGR2RGB))
+    file = _load(path, "image")
+    return np.asarray(cv2.cvtColor(_decode(cv2, file, cv2.IMREAD_COLOR, path, "image"), cv2.COLOR_BGR2RGB))
 
 
 def read_grey(path: Path, what: str) -> Array:
     """Read a mask file's luminance, ``[H,W]`` uint8; errors as of :func:`read_square`."""
     cv2 = import_cv2()
-    data, _, _ = _load(path, what)
-    return _decode(cv2, data, cv2.IMREAD_GRAYSCALE, path, what)
+    file = _load(path, what)
+    return _decode(cv2, file, cv2.IMREAD_GRAYSCALE, path, what)
 
 
 def read_region(paths: list[Path], frame: Frame, size: int) -> npt.NDArray[np.bool_]:
@@ -137,23 +139,35 @@ def _middle(width: int, height: int, crop: int | None) -> Frame:
     return Frame((width - side) // 2, (height - side) // 2, side, width, height)
 
 
-def _load(path: Path, what: str) -> tuple[Array, int, int]:
+def _load(path: Path, what: str) -> "_File":
     """The file's bytes, and the width and height that it was stored with."""
     data = read_whole(path, what)
     try:
         header = read_header(data)
+        if isinstance(header, JpegHeader) and header.cut:
+            raise ValueError("the file is cut off (its end marker is missing)")
     except ValueError as error:
         raise UnreadableFileError(f"{what} {path} cannot be read: {error}") from None
     if header.width * header.height > MAX_PIXELS:
         raise UnreadableFileError(
             f"{what} {path} has {header.width} x {header.height} pixels; at most {MAX_PIXELS} are taken"
         )
-    return np.frombuffer(data, np.uint8), header.width, header.height
+    return _File(data, header.format, header.width, header.height)
 
 
-def _decode(cv2: Any, data: Array, flag: int, path: Path, what: str) -> Array:
+class _File(NamedTuple):
+    data: bytes
+    format: str
+    width: int
+    height: int
+
+
+def _decode(cv2: Any, file: _File, flag: int, path: Path, what: str) -> Array:
+    """Decode as BGR or grey, 8 bit."""
+    if file.format not in FAST:
+        return _decode_any(cv2, file, flag, f"{what} {path}")
     try:
-        pixels = cv2.imdecode(data, flag)
+        pixels = cv2.imdecode(np.frombuffer(file.data, np.uint8), flag)
     except cv2.error as error:
         raise UnreadableFileError(f"{what} {path} cannot be read: OpenCV says {error.err!r}") from None
     if pixels is None or pixels.size == 0:
@@ -161,3 +175,17 @@ def _decode(cv2: Any, data: Array, flag: int, path: Path, what: str) -> Array:
             f"{what} {path} cannot be read: its data are damaged or of a kind OpenCV does not know"
         )
     return np.asarray(pixels)
+
+
+def _decode_any(cv2: Any, file: _File, flag: int, name: str) -> Array:
+    """The same of formats whose layouts OpenCV does not always read right, by the way that photos take."""
+    try:
+        pixels = decode(file.data, name).pixels
+    except InpaintxError as error:
+        raise UnreadableFileError(str(error)) from None
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    grey = flag == cv2.IMREAD_GRAYSCALE
+    if pixels.ndim == 2:
+        return pixels if grey else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
+    return np.asarray(cv2.cvtColor(pixels[..., :3].copy(), cv2.COLOR_RGB2GRAY if grey else cv2.COLOR_RGB2BGR))

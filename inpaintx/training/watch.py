@@ -96,7 +96,7 @@ class Journal(Watcher):
         """Write the picture to both places."""
         self.writer.add_image("fills", pixels, step, dataformats="HWC")
         with written_whole(self.pictures / f"step-{step:08d}.png") as part:
-            part.write_bytes(encode(pixels, "PNG", None)[0])
+            part.write_bytes(encode(pixels, "PNG")[0])
 
 
 class Bar(Watcher):
@@ -168,7 +168,7 @@ class Bar(Watcher):
         if self.console.is_jupyter:
             from IPython.display import Image, display  # type: ignore[import-not-found]
 
-            display(Image(encode(pixels, "PNG", None)[0]))
+            display(Image(encode(pixels, "PNG")[0]))
 
 
 class Meter:
