@@ -100,6 +100,8 @@ class Method:
         larger crops. None: the main job's own limit (4 megapixels).
     trained
         Whether the method's fills need trained weights.
+    importer
+        The command that brings published weights of the method into inpaintx's format, where the plugin has one.
     takes
         Names of other methods whose weight files fit, because they work with the same network.
     stored
@@ -123,6 +125,7 @@ class Method:
     fixed: ClassVar[bool] = False
     max_pixels: ClassVar[int | None] = None
     trained: ClassVar[bool] = False
+    importer: ClassVar[str] = ""
     takes: ClassVar[frozenset[str]] = frozenset()
     stored: ClassVar[frozenset[str] | None] = None
     blend: ClassVar[Blend] = "none"

@@ -39,8 +39,7 @@ class Case:
     def __init__(self, method: Method, device: str, seed: int) -> None:
         self.method, self.device, self.seed = method, torch.device(device), seed
         self.config = method.config(PRESET if PRESET in method.presets else "default")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with weight_files.seeded(seed):
             self.net = method.network(self.config).to(self.device).eval()
         multiple = method.multiple_of(self.config)
         self.side = (method.fixed and method.side(self.config)) or -(-64 // multiple) * multiple

@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,18 @@ from typing import Any
 import safetensors.torch
 import torch
 from pydantic import BaseModel
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
-from inpaintx.data.files import written_whole
+from inpaintx.data.files import check_file, written_whole
+from inpaintx.data.texts import parse_json
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.method import Method
 
-__all__ = ["Loaded", "find", "load", "plain", "save", "sha256"]
+__all__ = ["Loaded", "check_shapes", "find", "load", "plain", "save", "seeded", "sha256"]
+
+FLOATS, INTEGERS = {"F16", "BF16", "F32", "F64"}, {"I64", "I32", "I16", "I8", "U8", "BOOL"}
+_DRAWING = threading.RLock()  # there is one global generator
 
 
 @dataclass
@@ -99,20 +105,22 @@ def load(
             raise InpaintxError(f"no weights {weights!r}: not a file, and not a tag of {method.name!r} (tags: {tags})")
     if path is not None and expected and sha256(path) != expected:
         raise InpaintxError(f"weights {path} are damaged or of another version: their SHA-256 is not {expected[:12]}…")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        config = _read(method, path, config, options or {}) if path else config
-        net = method.network(config)
+    config = _read(method, path, config, options or {}) if path else config
+    owner = f"method {method.name!r}{_given(options)}"
+    sketch = _sketch(method, config) if path and not expected else None
+    if path and sketch is not None:  # a file of anybody's: no memory is taken on its word
+        check_shapes(path, sketch, owner)
+    with seeded(seed):
+        net = _built(method, config)
     if path:
+        if sketch is None:
+            check_shapes(path, net.state_dict(), owner)
         with safe_open(path, "pt") as file:
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a dict
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         try:
-            net.load_state_dict(state)
+            net.load_state_dict({key: x.float() if x.is_floating_point() else x for key, x in state.items()})
         except RuntimeError as error:
-            given = f" with {', '.join(f'{k}={v}' for k, v in options.items())}" if options else ""
-            raise InpaintxError(
-                f"weights {path} do not fit method {method.name!r}{given}: {str(error).splitlines()[-1].strip()}"
-            ) from None
+            raise InpaintxError(f"weights {path} do not fit {owner}: {str(error).splitlines()[-1].strip()}") from None
     elif method.trained:
         warnings.warn(
             f"method {method.name!r} runs with random weights (seed {seed}): its fills mean nothing until it is "
@@ -124,15 +132,107 @@ def load(
     return Loaded(net.to(device).eval(), config, source)
 
 
-def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]) -> BaseModel:
-    """The options that a weight file was saved with, and the user's, after a check that it is this method's."""
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from a seed in the block, and leave the CPU's global generator as it was; one thread at a time."""
+    with _DRAWING, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _built(method: Method, config: BaseModel) -> nn.Module:
+    try:
+        return method.network(config)
+    except (MemoryError, RuntimeError) as error:
+        words = str(error).lower()
+        if not isinstance(error, MemoryError) and "alloc" not in words and "overflow" not in words:
+            raise
+        raise InpaintxError(
+            f"no memory for the network of method {method.name!r} with these options; make it smaller (size, width)"
+        ) from None
+
+
+def _sketch(method: Method, config: BaseModel) -> dict[str, Tensor] | None:
+    """The state of a network without its memory; None where :meth:`Method.build` needs the numbers themselves."""
+    try:
+        with seeded(0), torch.device("meta"):
+            return method.network(config).state_dict()
+    except InpaintxError:
+        raise
+    except Exception:
+        return None
+
+
+def _given(options: dict[str, Any] | None) -> str:
+    return f" with {', '.join(f'{k}={v}' for k, v in options.items())}" if options else ""
+
+
+def _opened(path: Path) -> tuple[dict[str, str], dict[str, tuple[list[int], str]]]:
+    """The metadata of a weight file, and the shape and kind of numbers of each tensor; none of them is read.
+
+    Raises
+    ------
+    InpaintxError
+        It is no safetensors file, or a damaged one; says what to do with one of another kind.
+    """
+    check_file(path, "weights", most=2**40)
     try:
         with safe_open(path, "pt") as file:
-            meta = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+            return file.metadata() or {}, {k: (v.get_shape(), v.get_dtype()) for k, v in slices.items()}
+    except Exception as error:  # what safetensors, or the system, says of a header that is none
+        kind = _other_kind(path)
+        words = (str(error).splitlines() or [type(error).__name__])[0]
         raise InpaintxError(
-            f"weights {path} cannot be read as safetensors ({error}); fetch or export them anew"
+            f"weights {path} are {kind}"
+            if kind
+            else f"weights {path} cannot be read as safetensors ({words[:200]}); fetch or export them anew"
         ) from None
+
+
+def _other_kind(path: Path) -> str:
+    """What a file is that other projects hand out as weights, and the way from there; empty: not known."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    pickled = (
+        start[:2] == b"\x80\x02" or start == b"PK\x03\x04" or path.suffix in (".pth", ".pt", ".ckpt", ".pkl", ".bin")
+    )
+    if pickled:
+        from inpaintx.registry import registry
+
+        ways = [f"'inpaintx {m.importer}' ({name})" for name, m in sorted(registry().methods.items()) if m.importer]
+        return (
+            "a file of torch.save (a pickle, which can run code), and inpaintx takes .safetensors; published weights "
+            f"are brought into its format by {' or '.join(ways) or 'an importer, of which no plugin has one'}"
+        )
+    return "an HDF5 file, and inpaintx takes .safetensors" if start == b"\x89HDF" else ""
+
+
+def check_shapes(path: Path, wanted: Mapping[str, Tensor], owner: str) -> None:
+    """Hold a weight file's header against a network's state, which may lie on the device ``"meta"``.
+
+    Raises
+    ------
+    InpaintxError
+        A tensor is missing, not known, of another shape, or not of floating point where the network's is.
+    """
+    _, found = _opened(path)
+    faults = [f"{key} is missing" for key in wanted if key not in found]
+    for key, (shape, dtype) in found.items():
+        if key not in wanted:
+            faults.append(f"{key} is not known")
+        elif list(wanted[key].shape) != shape:
+            faults.append(f"{key} has shape {shape}, not {list(wanted[key].shape)}")
+        elif dtype not in (FLOATS if wanted[key].is_floating_point() else INTEGERS):
+            faults.append(f"{key} is stored as {dtype}, which is no {wanted[key].dtype}")
+    if faults:
+        more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise InpaintxError(f"weights {path} do not fit {owner}: {'; '.join(faults[:3])}{more}")
+
+
+def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]) -> BaseModel:
+    """The options that a weight file was saved with, and the user's, after a check that it is this method's."""
+    meta, _ = _opened(path)
     owner = meta.get("inpaintx.method")
     if owner is None:
         raise InpaintxError(
@@ -140,8 +240,8 @@ def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]
         )
     if owner != method.name and owner not in method.takes:
         raise InpaintxError(f"weights {path} are of method {owner!r}, not of {method.name!r}")
+    saved = parse_json(meta.get("inpaintx.config", "{}"), f"the metadata of weights {path}")
     try:
-        saved = json.loads(meta.get("inpaintx.config", "{}"))
         if method.stored is not None:
             saved = {**config.model_dump(), **{k: v for k, v in saved.items() if k in method.stored}}
         return type(config).model_validate({**type(config).model_validate(saved).model_dump(), **options})

@@ -52,7 +52,7 @@ class Networks:
         if inception is not None:
             self.names["fid"] = "InceptionV3, official weights of 2015-12-05"
             return "fid", inception
-        vgg, outcome = load_vgg(16, ["relu5_3"], on_missing)
+        vgg, outcome = load_vgg(16, ["relu5_3"], on_missing, option="features")
         if vgg is None:
             return "", None
         name = "fd_vgg16" if outcome == "official" else f"fd_vgg16({outcome})"

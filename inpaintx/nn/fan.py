@@ -12,8 +12,9 @@ from inpaintx.data.files import written_whole
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
 from inpaintx.ops import Conv2d
+from inpaintx.weights import check_shapes
 
-__all__ = ["FAN", "heatmap_loss", "landmarks_of", "load_fan", "save_fan", "target_heatmaps"]
+__all__ = ["FAN", "check_width", "heatmap_loss", "landmarks_of", "load_fan", "save_fan", "target_heatmaps"]
 
 FILE = WeightFile(
     "2DFAN4-11f355bf06.pth.tar",
@@ -81,6 +82,7 @@ class FAN(nn.Module):
 
     def __init__(self, stacks: int = 4, points: int = 68, width: int = 256, size: int = 256) -> None:
         super().__init__()
+        check_width(width)
         self.stacks, self.points, self.width, self.size = stacks, points, width, size
         self.conv1, self.bn1 = nn.Conv2d(3, width // 4, 7, 2, 3), nn.BatchNorm2d(width // 4)
         self.conv2, self.conv3 = Block(width // 4, width // 2), Block(width // 2, width // 2)
@@ -110,6 +112,18 @@ class FAN(nn.Module):
         return maps
 
 
+def check_width(width: int) -> None:
+    """Refuse channels that a block cannot cut into a half and two quarters, twice.
+
+    Raises
+    ------
+    InpaintxError
+        Says what came.
+    """
+    if width < 8 or width % 8:
+        raise InpaintxError(f"FAN's width must be a multiple of 8, got {width}")
+
+
 def save_fan(path: Path, fan: FAN, trained_on: str, **more: str) -> None:
     """Write a FAN of one's own, with its sizes, what it was trained on, and what ``more`` there is to say."""
     meta = {"inpaintx.fan": trained_on, **{key: str(getattr(fan, key)) for key in SIZES}, **more}
@@ -135,8 +149,16 @@ def load_fan(on_missing: OnMissing = "error", *, path: str = "") -> tuple[FAN | 
     """
     meta = _metadata(path) if path.endswith(".safetensors") else {}
     if "inpaintx.fan" not in meta:
-        return frozen(FAN, FILE, on_missing, path=path)
-    sizes = {key: int(meta[key]) for key in SIZES}
+        return frozen(FAN, FILE, on_missing, path=path, option="fan")
+    try:
+        sizes = {key: int(meta[key]) for key in SIZES}
+        with torch.device("meta"):
+            wanted = FAN(**sizes).state_dict()
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise InpaintxError(
+            f"weight file {path} holds no FAN: its sizes in the metadata do not fit ({error})"
+        ) from None
+    check_shapes(Path(path), wanted, "a FAN of these sizes")
     fan, _ = frozen(lambda: FAN(**sizes), FILE, path=path)
     return fan, f"set:{meta['inpaintx.fan']}"
 

@@ -177,4 +177,4 @@ class InceptionFID(nn.Module):
 
 def load_inception(on_missing: OnMissing = "error") -> tuple[InceptionFID | None, str]:
     """Make a frozen :class:`InceptionFID`; see :func:`inpaintx.nn.pretrained.frozen`."""
-    return frozen(InceptionFID, FILE, on_missing)
+    return frozen(InceptionFID, FILE, on_missing, option="features")

@@ -76,6 +76,6 @@ def load_lpips(on_missing: OnMissing = "error") -> LPIPS | None:
         The weights are missing and ``on_missing`` is ``"error"``: there is no LPIPS of random weights.
     """
     policy: OnMissing = "error" if on_missing == "error" else "skip"
-    vgg, _ = load_vgg(16, TAPS, policy)
-    judgement, _ = frozen(Judgement, FILE, policy)
+    vgg, _ = load_vgg(16, TAPS, policy, option="features")
+    judgement, _ = frozen(Judgement, FILE, policy, option="features")
     return None if vgg is None or judgement is None else LPIPS(vgg, judgement)

@@ -1,7 +1,8 @@
 """Frozen feature extractors: where their official weights come from, and what happens when they are missing."""
 
 import os
-import pickle
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,13 @@ def find(file: WeightFile) -> Path | None:
 
 
 def frozen(
-    build: Callable[[], Net], file: WeightFile, on_missing: OnMissing = "error", *, path: str = "", seed: int = 0
+    build: Callable[[], Net],
+    file: WeightFile,
+    on_missing: OnMissing = "error",
+    *,
+    path: str = "",
+    seed: int = 0,
+    option: str = "on_missing",
 ) -> tuple[Net | None, str]:
     """Build a network with its official weights, frozen and in eval mode.
 
@@ -64,6 +71,8 @@ def frozen(
         network, the term that needs it is dropped.
     path
         A weight file to take instead.
+    option
+        What the caller calls ``on_missing``, for the error.
 
     Returns
     -------
@@ -85,8 +94,8 @@ def frozen(
     if found is None and on_missing == "error":
         raise InpaintxError(
             f"{file.name} (SHA-256 {file.sha256}…) was found neither in INPAINTX_WEIGHTS nor in torch's hub cache. "
-            f"Fetch it from {file.url}, or set INPAINTX_DOWNLOAD=1 to have it fetched; or choose to train on random "
-            "features or without the term (on_missing 'random' or 'skip'), which the run will record"
+            f"Fetch it from {file.url}, or set INPAINTX_DOWNLOAD=1 to have it fetched; or do with random features or "
+            f"without the term ({option}=random or {option}=skip), which is recorded"
         )
     if found is None and on_missing == "skip":
         return None, "skip"
@@ -121,15 +130,34 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             state: Any = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
-        raise InpaintxError(f"weight file {path} cannot be read: {error}") from None
+            with warnings.catch_warnings():  # of pickle protocols, in the words of torch's own developers
+                warnings.simplefilter("ignore")
+                state = torch.load(path, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise InpaintxError(f"weight file {path} cannot be read as safetensors: {error}") from None
+    except OSError as error:
+        raise InpaintxError(f"weight file {path} cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise InpaintxError(f"weight file {path} asks for more memory than there is; is it damaged?") from None
+    except Exception as error:  # a damaged pickle raises anything; torch's own words advise to run what is in it
+        raise InpaintxError(_unreadable(path, error)) from None
     for key in ("state_dict", "model", "net"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InpaintxError(f"weight file {path} holds no state dict")
     return {key.removeprefix("module."): value for key, value in state.items()}
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    """Say in one sentence why a file of ``torch.save`` was not read."""
+    refused = re.search(r"(?:Unsupported global: GLOBAL|GLOBAL) ([\w.]+)", str(error))
+    if refused:
+        return (
+            f"weight file {path} needs {refused[1]} to be read, which may run code: only tensors and plain values are "
+            "taken; where you trust its makers, load it elsewhere and save its state dict alone"
+        )
+    return f"weight file {path} cannot be read as what torch.save writes: it is damaged, cut off, or no such file"
 
 
 def load_file_into(net: nn.Module, path: Path) -> None:

@@ -96,7 +96,13 @@ class VGG(nn.Module):
 
 
 def load_vgg(
-    depth: Depth, taps: Iterable[str], features: Features = "error", *, normalize: bool = True, path: str = ""
+    depth: Depth,
+    taps: Iterable[str],
+    features: Features = "error",
+    *,
+    normalize: bool = True,
+    path: str = "",
+    option: str = "vgg",
 ) -> tuple[VGG | None, str]:
     """Make a frozen :class:`VGG`, and say where its weights came from.
 
@@ -106,7 +112,7 @@ def load_vgg(
         The official weights; and without them ``"error"``, ``"random"`` or ``"skip"``, as
         :func:`inpaintx.nn.pretrained.frozen` has it. ``"small"``: random weights of a quarter of the width, a
         sixteenth of the time, for trials on a CPU.
-    depth, taps, normalize, path
+    depth, taps, normalize, path, option
         See :class:`VGG` and :func:`inpaintx.nn.pretrained.frozen`.
     """
     if features == "small" and not path:
@@ -114,4 +120,4 @@ def load_vgg(
         he_init(small, 0)
         return small.eval().requires_grad_(False), "random, a quarter of the width"
     on_missing: OnMissing = "error" if features == "small" else features
-    return frozen(lambda: VGG(depth, taps, normalize=normalize), FILES[depth], on_missing, path=path)
+    return frozen(lambda: VGG(depth, taps, normalize=normalize), FILES[depth], on_missing, path=path, option=option)

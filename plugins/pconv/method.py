@@ -86,6 +86,7 @@ class PConv(Method):
 
     name = "pconv"
     paper = "https://arxiv.org/abs/1804.07723"
+    importer = "import-pconv"
     trained, blend = True, "poisson"
     Config = PConvConfig
     presets: ClassVar[dict[str, BaseModel]] = {

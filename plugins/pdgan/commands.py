@@ -34,7 +34,7 @@ def train_fan(
     data: Annotated[Path, typer.Argument(help="A set of faces with landmarks.")],
     out: Annotated[Path, typer.Option(help="Weight file to write (.safetensors), for pdgan's fan_path.")],
     size: Annotated[int, typer.Option(min=64, help="Side of the images that it sees, a multiple of 64.")] = 128,
-    width: Annotated[int, typer.Option(min=8)] = 64,
+    width: Annotated[int, typer.Option(min=8, help="Channels, a multiple of 8.")] = 64,
     steps: Annotated[int, typer.Option(min=1)] = 3000,
     batch: Annotated[int, typer.Option(min=1)] = 16,
     seed: Annotated[int, typer.Option(min=0)] = 0,

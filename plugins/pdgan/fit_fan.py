@@ -10,7 +10,8 @@ from inpaintx.data.holes import open_holes
 from inpaintx.data.sets import FaceSet, open_set
 from inpaintx.data.stream import batches
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.fan import FAN, heatmap_loss, landmarks_of, save_fan, target_heatmaps
+from inpaintx.nn.fan import FAN, check_width, heatmap_loss, landmarks_of, save_fan, target_heatmaps
+from inpaintx.weights import seeded
 
 __all__ = ["fit_fan", "landmark_error"]
 
@@ -55,14 +56,14 @@ def fit_fan(
     """
     if size % 64:
         raise InpaintxError(f"FAN's images need a side that is a multiple of 64, got {size}")
+    check_width(width)
     wants = frozenset({"landmarks"})
     faces = open_set(data, size=size, split="train", wants=wants)
     if "landmarks" not in faces.has:
         raise InpaintxError(f"{data} has no landmarks to fit FAN on ({'; '.join(faces.notes)})")
     held_out = open_set(data, size=size, split="val", wants=wants)
     device = device or torch.device("cpu")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         fan = FAN(1, faces[0]["landmarks"].shape[0], width, size).to(device).train()
     optimizer = torch.optim.Adam(fan.parameters(), 1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps + 1)

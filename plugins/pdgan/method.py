@@ -98,6 +98,7 @@ class PDGAN(Method):
 
     name = "pdgan"
     paper = "https://arxiv.org/abs/2105.02201"
+    importer = "import-pdgan"
     trained = True
     fixed = True
     blend = "poisson_interior"
