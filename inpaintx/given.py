@@ -74,8 +74,8 @@ def read_image(image: Any) -> Given:
     )
 
 
-def read_hole(mask: Any, size: tuple[int, int]) -> Bools:
-    """Read a mask in whatever form it is held, for a photo of ``size`` (height, width); True = hole.
+def read_hole(mask: Any, photo: Array) -> Bools:
+    """Read a mask in whatever form it is held, for a photo ``[H,W]`` or ``[H,W,C]``; True = hole.
 
     Raises
     ------
@@ -83,17 +83,18 @@ def read_hole(mask: Any, size: tuple[int, int]) -> Bools:
         See :func:`inpaintx.data.masks.read_mask` and :func:`inpaintx.data.masks.hole_from_array`.
     """
     if isinstance(mask, (str, os.PathLike)):
-        return read_mask(_path(mask), size=size).hole
+        return read_mask(_path(mask), photo=Photo(photo)).hole
     if isinstance(mask, (bytes, bytearray, memoryview)):
         name = "given as bytes"
-        return mask_from_photo(decode(bytes(mask), f"mask {name}"), name, size=size).hole
+        return mask_from_photo(decode(bytes(mask), f"mask {name}"), name, photo=Photo(photo)).hole
+    size = photo.shape[0], photo.shape[1]
     if _is_pil(mask):
         pixels = _from_pil(mask, "mask").pixels
         if pixels.dtype != np.uint8:
             return hole_from_array(pixels, size)
         if pixels.ndim == 3 and pixels.shape[2] == 2:
             pixels = pixels[..., [0, 0, 0, 1]]
-        return mask_from_photo(Photo(pixels), "given as a PIL image", size=size).hole
+        return mask_from_photo(Photo(pixels), "given as a PIL image", photo=Photo(photo)).hole
     if isinstance(mask, np.ndarray):
         return hole_from_array(mask, size)
     raise InpaintxError(f"mask must be a NumPy array, a path, a file's bytes or a PIL image, got {type(mask).__name__}")

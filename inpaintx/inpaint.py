@@ -287,7 +287,7 @@ def inpaint(
         chosen = image.device if device == "auto" else device
     else:
         given = read_image(image)
-        image, hole = given.pixels, read_hole(mask, given.pixels.shape[:2])
+        image, hole = given.pixels, read_hole(mask, given.pixels)
         check_pixels(image, hole)
     painter = Painter(
         method,

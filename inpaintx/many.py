@@ -1,6 +1,5 @@
 """Photo files by the folder: read ahead, filled in batches, written as they come, failures collected."""
 
-import glob
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,21 +13,23 @@ import numpy.typing as npt
 from inpaintx import visible
 from inpaintx.crops import ArrayCanvas, Crop
 from inpaintx.data.files import written_whole
-from inpaintx.data.formats import READABLE, WRITABLE, result_name
-from inpaintx.data.masks import Mask, Polarity, finish, hole_from_alpha, read_mask
+from inpaintx.data.masks import Mask, Polarity, Resize, finish, hole_from_alpha, read_mask
 from inpaintx.data.photo import (
     MAX_PIXELS,
     Photo,
     check_output,
     check_pixels,
+    decode,
     encode,
     output_format,
     read_photo,
 )
 from inpaintx.errors import InpaintxError
 from inpaintx.inpaint import Painter, check_seed
+from inpaintx.jobs import Failure, Job, sample_paths, shown
+from inpaintx.names import printable
 
-__all__ = ["Failure", "Job", "Reading", "Report", "find_jobs", "inpaint_many", "names_several", "sample_paths"]
+__all__ = ["Failure", "Job", "Reading", "Report", "inpaint_many"]
 
 
 class SupportsWrite(Protocol):
@@ -42,20 +43,11 @@ class SupportsWrite(Protocol):
 
 
 @dataclass(frozen=True)
-class Job:
-    """A photo, its mask (None: its own transparent pixels), and where the result goes (None: to a stream)."""
-
-    photo: Path
-    mask: Path | None
-    out: Path | None
-
-
-@dataclass(frozen=True)
 class Reading:
     """How masks are read (see :func:`inpaintx.data.masks.read_mask`)."""
 
     polarity: Polarity = "white"
-    resize: bool = False
+    resize: Resize = False
     dilate: int = 0
 
 
@@ -90,106 +82,12 @@ class Report:
 
 
 @dataclass
-class Failure:
-    """A photo that was not done, and why, in one sentence."""
-
-    photo: str
-    error: str
-    cause: Exception | None = field(default=None, repr=False)
-
-
-@dataclass
 class _Opened:
     job: Job
     photo: Photo
     pixels: npt.NDArray[Any]
     mask: Mask
     rounds: list[list[Crop]]
-
-
-def names_several(photos: str) -> bool:
-    """Whether a user means several photos: a folder, or a glob that is not itself a file's name."""
-    path = Path(photos)
-    return path.is_dir() or (glob.has_magic(photos) and not path.exists())
-
-
-def find_jobs(photos: str, mask: str | None, out: str) -> tuple[list[Job], list[Failure]]:
-    """Turn what a user names into jobs.
-
-    Parameters
-    ----------
-    photos
-        A file, a folder (its PNG, JPEG, WebP and TIFF files) or a glob.
-    mask
-        One file for all photos, or a folder with masks of the same stems; None: masks come from the photos' alpha.
-    out
-        A file for a photo, a folder (made if missing) for a folder or glob; ``"-"``: a stream.
-
-    Returns
-    -------
-    list of Job, list of Failure
-        In order of names; failures are photos without a mask, or whose results would collide.
-
-    Raises
-    ------
-    InpaintxError
-        Nothing found, or a file where a folder is needed.
-    """
-    source = Path(photos)
-    if not names_several(photos):
-        if mask is not None and Path(mask).is_dir():
-            mask = str(_by_stem(Path(mask)).get(source.stem) or _no_mask(source, Path(mask)))
-        target = None if out == "-" else Path(out)
-        if target is not None and target.is_dir():
-            target = target / result_name(source.name)
-        return [Job(source, None if mask is None else Path(mask), target)], []
-    if out == "-":
-        raise InpaintxError("only one photo can go to stdout; give a folder for the results of several")
-    if not Path(out).is_dir() and (Path(out).exists() or Path(out).suffix.lower() in WRITABLE):
-        raise InpaintxError(f"{out} is a file, or named like one; the results of several photos need a folder")
-    if source.is_dir():
-        found = sorted(p for p in source.iterdir() if p.is_file() and p.suffix.lower() in READABLE)
-    else:
-        found = sorted(p for p in map(Path, glob.glob(photos, recursive=True)) if p.is_file())
-    if not found:
-        raise InpaintxError(f"no photos at {photos!r} ({', '.join(READABLE)})")
-    if mask is not None and not Path(mask).exists():
-        raise InpaintxError(f"mask {mask} does not exist")
-    masks = _by_stem(Path(mask)) if mask is not None and Path(mask).is_dir() else None
-    jobs, failures, taken = [], [], set()
-    for photo in found:
-        target = Path(out) / result_name(photo.name)
-        if masks is not None and photo.stem not in masks:
-            failures.append(Failure(str(photo), f"no mask with the stem {photo.stem!r} in {mask}"))
-        elif target in taken:
-            failures.append(Failure(str(photo), f"another photo of the same name is written to {target} already"))
-        else:
-            taken.add(target)
-            chosen = masks[photo.stem] if masks is not None else None if mask is None else Path(mask)
-            jobs.append(Job(photo, chosen, target))
-    return jobs, failures
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    table: dict[str, Path] = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE):
-        if path.stem in table:
-            raise InpaintxError(
-                f"two masks have the stem {path.stem!r}: {table[path.stem].name} and {path.name} in {folder}"
-            )
-        table[path.stem] = path
-    return table
-
-
-def _no_mask(photo: Path, folder: Path) -> Path:
-    raise InpaintxError(f"no mask with the stem {photo.stem!r} in {folder}")
-
-
-def sample_paths(out: Path, samples: int) -> list[Path]:
-    """Where samples are written: ``out`` itself for one, ``name-1.png``, ``name-2.png``, … for several."""
-    if samples == 1:
-        return [out]
-    return [out.with_name(f"{out.stem}-{k}{out.suffix}") for k in range(1, samples + 1)]
 
 
 def inpaint_many(
@@ -200,6 +98,7 @@ def inpaint_many(
     samples: int = 1,
     seed: int = 0,
     overwrite: bool = False,
+    keep: bool = False,
     stream: SupportsWrite | None = None,
 ) -> Iterator[Report | Failure]:
     """Fill the holes of many photo files.
@@ -210,7 +109,7 @@ def inpaint_many(
     Parameters
     ----------
     jobs
-        What to do; see :func:`find_jobs`.
+        What to do; see :func:`inpaintx.jobs.find_jobs`.
     painter
         The method, ready to work.
     reading
@@ -220,6 +119,8 @@ def inpaint_many(
         (from 1).
     overwrite
         Whether files that exist are replaced.
+    keep
+        Whether samples that exist stay, and only the missing ones are written.
     stream
         Where the result of a job without ``out`` is written, as PNG.
 
@@ -233,13 +134,13 @@ def inpaint_many(
 
     def start(job: Job) -> "_Opened | Failure":
         try:
-            return _open(job, painter, reading, samples, overwrite)
+            return _open(job, painter, reading, samples, overwrite or keep)
         except Exception as error:
             return _failure(job, error)
 
     def finish_batch(batch: "list[_Opened]") -> Iterator[Report | Failure]:
         try:
-            results = _work(batch, painter, samples, seed, overwrite, stream)
+            results = _work(batch, painter, samples, seed, overwrite, keep, stream)
         except Exception as error:
             if len(batch) == 1:
                 yield _failure(batch[0].job, error)
@@ -268,9 +169,10 @@ def inpaint_many(
 
 def _failure(job: Job, error: Exception) -> Failure:
     if isinstance(error, InpaintxError):
-        return Failure(str(job.photo), str(error), error)
+        return Failure(job.name, str(error), error)
     detail = str(error).strip().splitlines()
-    return Failure(str(job.photo), f"{type(error).__name__}: {detail[0] if detail else 'no message'}", error)
+    words = f"{type(error).__name__}: {detail[0] if detail else 'no message'}"
+    return Failure(job.name, printable(words), error)
 
 
 def _read_ahead(jobs: Iterable[Job], start: Any) -> "Iterator[_Opened | Failure]":
@@ -293,23 +195,21 @@ def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite:
     if job.out is not None:
         output_format(job.out)
         for source, role in ((job.photo, "photo"), (job.mask, "mask")):
-            if source is not None and job.out.exists() and source.exists() and job.out.samefile(source):
+            if isinstance(source, Path) and job.out.exists() and source.exists() and job.out.samefile(source):
                 raise InpaintxError(f"the result would replace the {role} itself ({source}); give another name")
         for path in sample_paths(job.out, samples):
             check_output(path, overwrite=overwrite)
-    photo = read_photo(job.photo)
-    pixels, size = photo.pixels, photo.pixels.shape[:2]
+    photo = decode(job.photo, "photo from stdin") if isinstance(job.photo, bytes) else read_photo(job.photo)
+    pixels = photo.pixels
     if job.mask is None:
         mask, pixels = hole_from_alpha(photo)
-        mask = finish(mask, f"the transparency of {job.photo}", dilate=reading.dilate)
+        mask = finish(mask, f"the transparency of {job.name}", dilate=reading.dilate)
     else:
-        mask = read_mask(
-            job.mask, polarity=reading.polarity, size=(size[0], size[1]), resize=reading.resize, dilate=reading.dilate
-        )
+        mask = read_mask(job.mask, polarity=reading.polarity, photo=photo, resize=reading.resize, dilate=reading.dilate)
     visible.show_hole(pixels, mask.hole)
     hidden = visible.unseen(pixels, mask.hole)
     if hidden is not None and bool((mask.hole | hidden).all()):
-        raise InpaintxError(f"{job.photo} is fully transparent outside the hole: there is nothing to fill it from")
+        raise InpaintxError(f"{job.name} is fully transparent outside the hole: there is nothing to fill it from")
     if job.out is not None:
         check_pixels(output_format(job.out), pixels)
     faces = painter.faces(pixels, mask.hole)
@@ -319,7 +219,13 @@ def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite:
 
 
 def _work(
-    batch: list[_Opened], painter: Painter, samples: int, seed: int, overwrite: bool, stream: SupportsWrite | None
+    batch: list[_Opened],
+    painter: Painter,
+    samples: int,
+    seed: int,
+    overwrite: bool,
+    keep: bool,
+    stream: SupportsWrite | None,
 ) -> list[Report | Failure]:
     """Fill, encode, then write: an error of the method comes before any file of the batch is written."""
     begun = time.perf_counter()
@@ -336,7 +242,7 @@ def _work(
     results: list[Report | Failure] = []
     for opened, report, encoded in zip(batch, reports, files, strict=True):
         try:
-            report.out = _write(opened.job.out, encoded, overwrite, stream)
+            report.out = _write(opened.job.out, encoded, overwrite, keep, stream)
         except InpaintxError as error:
             results.append(Failure(report.photo, str(error), error))
             continue
@@ -345,7 +251,9 @@ def _work(
     return results
 
 
-def _write(out: Path | None, files: list[bytes], overwrite: bool, stream: SupportsWrite | None) -> list[str]:
+def _write(
+    out: Path | None, files: list[bytes], overwrite: bool, keep: bool, stream: SupportsWrite | None
+) -> list[str]:
     if out is None:
         if stream is None or len(files) != 1:
             raise InpaintxError("stdout takes one picture: give a file name, or --samples 1")
@@ -359,6 +267,8 @@ def _write(out: Path | None, files: list[bytes], overwrite: bool, stream: Suppor
     written: list[Path] = []
     try:
         for path, data in zip(paths, files, strict=True):
+            if keep and path.is_file():
+                continue
             check_output(path, overwrite=overwrite)
             new = not path.exists()
             with written_whole(path) as part:
@@ -369,14 +279,14 @@ def _write(out: Path | None, files: list[bytes], overwrite: bool, stream: Suppor
         for path in written:  # all samples or none
             path.unlink(missing_ok=True)
         raise
-    return [str(path) for path in paths]
+    return [printable(path) for path in paths]
 
 
 def _report(opened: _Opened, painter: Painter, samples: int, seed: int) -> Report:
     height, width = opened.mask.hole.shape
     return Report(
-        photo=str(opened.job.photo),
-        mask=None if opened.job.mask is None else str(opened.job.mask),
+        photo=opened.job.name,
+        mask=None if opened.job.mask is None else shown(opened.job.mask),
         out=[],
         width=width,
         height=height,

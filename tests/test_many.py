@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import toy_methods
-from toy_methods import HOLE, PHOTO, box, listing, noise
+from toy_methods import HOLE, box, listing, noise
 
-import inpaintx
-import inpaintx.data.files
 from inpaintx.cli import run
 from inpaintx.data.photo import read_photo, write_photo
 from inpaintx.inpaint import Painter
-from inpaintx.many import Failure, Job, Report, find_jobs, inpaint_many
+from inpaintx.jobs import Failure, Job, find_jobs
+from inpaintx.many import Report, inpaint_many
 
 pytestmark = pytest.mark.usefixtures("toys")
 ROOT = Path(__file__).parent.parent
@@ -81,22 +80,8 @@ def test_existing_results_fail_one_by_one(many, capfd):
     assert "failed: photos/a.png: out/a.png exists" in capfd.readouterr().err
 
 
-def test_jobs(many):
-    (many / "more").mkdir()
-    write_photo(many / "more" / "a.png", PHOTO)
-    jobs, failures = find_jobs("*/a.png", "m.png", "out")
-    assert [str(j.photo) for j in jobs] == ["masks/a.png"]
-    assert all("same name" in f.error for f in failures)
-    assert find_jobs("photos/a.png", "masks", "out.png")[0] == [
-        Job(Path("photos/a.png"), Path("masks/a.png"), Path("out.png"))
-    ]
-    write_photo(many / "masks" / "a.tif", PHOTO)
-    with pytest.raises(inpaintx.InpaintxError, match="two masks have the stem 'a'"):
-        find_jobs("photos", "masks", "out")
-
-
 def test_inpaint_many_yields_as_results_are_written(many):
-    jobs, _ = find_jobs("photos/[a-c].*", "m.png", ".")
+    jobs = find_jobs("photos/[a-c].*", "m.png", ".").jobs
     jobs = [Job(j.photo, j.mask, many / f"r-{j.photo.name}") for j in jobs]
     seen = []
     for result in inpaint_many(jobs, Painter("telea", batch_size=1)):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from inpaintx.cli import demo, doctor, evaluate, inpaint, plugins, prepare, train
+from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
 from inpaintx.errors import InpaintxError
 from inpaintx.registry import registry
 
@@ -16,7 +17,10 @@ __all__ = ["main", "make_app", "run"]
 
 def main() -> None:
     """Run the command line and leave the process with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    any_text()
+    code = run(sys.argv[1:])
+    close_stdout()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -29,17 +33,19 @@ def run(arguments: list[str]) -> int:
         it was stopped.
     """
     try:
-        make_app()(arguments, prog_name="inpaintx")
+        # an option with an optional value; typer has none
+        spelt = ["--resize-mask=fit" if word == "--resize-mask" else word for word in arguments]
+        make_app()(spelt, prog_name="inpaintx")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1 if end.code else 0
     except InpaintxError as error:
-        _say(str(error))
+        say(f"inpaintx: {error}", "stderr")
         return 2
     except OSError as error:  # what no check foresaw: a folder without rights, a name too long
-        _say(f"{error.filename or 'a file'}: {error.strerror or error}")
+        say(f"inpaintx: {error.filename or 'a file'}: {error.strerror or error}", "stderr")
         return 2
     except KeyboardInterrupt:
-        _say("stopped")
+        say("inpaintx: stopped", "stderr")
         return 130
     return 0
 
@@ -68,7 +74,8 @@ def make_app() -> typer.Typer:
         doctor.doctor,
     ):
         app.command()(command)
-    _add_commands_of_plugins(app)
+    with chatter_to_stderr():  # what plugins print while they are loaded is no command's output
+        _add_commands_of_plugins(app)
     for info in app.registered_commands:
         info.callback = _stoppable(info.callback) if info.callback else None
     return app
@@ -87,7 +94,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from inpaintx import __version__
 
-        print(f"inpaintx {__version__}")
+        say(f"inpaintx {__version__}")
         raise typer.Exit
 
 
@@ -124,11 +131,7 @@ def _stoppable(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:
-            _say("stopped")
+            say("inpaintx: stopped", "stderr")
             raise typer.Exit(130) from None
 
     return wrapped
-
-
-def _say(words: str) -> None:
-    print(f"inpaintx: {words}", file=sys.stderr)

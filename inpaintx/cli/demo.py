@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from inpaintx.cli.console import say
+
 __all__ = ["demo"]
 
 
@@ -15,8 +17,8 @@ def demo(
     """Fill two portraits with every method, and name the pictures written."""
     from inpaintx import demo as job
 
-    done = job.run(out, overwrite=overwrite, say=lambda words: print(words, flush=True))
-    print("single results:")
+    done = job.run(out, overwrite=overwrite, say=say)
+    say("single results:")
     for path in done.results:
-        print(f"  {path}")
-    print(f"contact sheet: {done.sheet}")
+        say(f"  {path}")
+    say(f"contact sheet: {done.sheet}")

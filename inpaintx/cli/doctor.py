@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from inpaintx import weights
+from inpaintx.cli.console import say, stdout_for_results
 from inpaintx.data.cv import import_cv2
 from inpaintx.errors import InpaintxError
 from inpaintx.registry import registry
@@ -32,17 +33,17 @@ PACKAGES = (
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="The same in JSON.")] = False) -> None:
     """Show versions, build, devices, threads, plugins and weights: paste it into a bug report."""
-    findings = examine()
     if as_json:
-        print(json.dumps(findings, indent=2))
+        with stdout_for_results() as out:
+            out.say(json.dumps(examine(), indent=2))
         return
-    for section, content in findings.items():
-        print(f"{section}:")
+    for section, content in examine().items():
+        say(f"{section}:")
         rows = content.items() if isinstance(content, dict) else enumerate(content, 1)
         for key, value in rows:
-            print(f"  {key}: {_words(value)}")
+            say(f"  {key}: {_words(value)}")
         if not content:
-            print("  none")
+            say("  none")
 
 
 def examine() -> dict[str, Any]:

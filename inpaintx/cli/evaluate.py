@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from inpaintx.cli.console import say
 from inpaintx.cli.plugins import print_table
 from inpaintx.errors import InpaintxError
 
@@ -93,11 +94,11 @@ def evaluate(
                 progress=progress,
             )
     if result is None:
-        print(f"part {part} is in {out}; put the parts together with: inpaintx evaluate --merge PART... -o RESULT")
+        say(f"part {part} is in {out}; put the parts together with: inpaintx evaluate --merge PART... -o RESULT")
         return
     _print_table(result.result)
     for name, what in result.result["files"].items():
-        print(f"{out / name}: {what}")
+        say(f"{out / name}: {what}")
 
 
 def _by_label(given: list[str] | None, option: str) -> dict[str, str]:

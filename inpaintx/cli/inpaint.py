@@ -1,22 +1,23 @@
 """``inpaintx inpaint``: photo in, photo out."""
 
-import io
 import json
-import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
+from inpaintx.cli.console import say, stdout_for_results
 from inpaintx.data.cv import quiet_cv2
-from inpaintx.data.files import make_folder
+from inpaintx.data.files import make_folder, read_stream
+from inpaintx.data.masks import Resize
 from inpaintx.errors import InpaintxError
 from inpaintx.inpaint import Painter
-from inpaintx.many import Failure, Reading, Report, find_jobs, inpaint_many, names_several
+from inpaintx.jobs import Failure, find_jobs, is_done, names_several
+from inpaintx.many import Reading, Report, inpaint_many
 
 __all__ = ["inpaint", "option", "warnings_as_words"]
 
@@ -37,10 +38,18 @@ class Polarity(str, Enum):
     black = "black"
 
 
+class ResizeMask(str, Enum):
+    """How a mask of another size is fitted."""
+
+    fit = "fit"
+    stretch = "stretch"
+
+
 def inpaint(
-    photo: Annotated[str, typer.Argument(help="A photo, a folder of photos, or a glob in quotes.")],
+    photo: Annotated[str, typer.Argument(help="A photo, a folder of photos, a glob in quotes, or - for stdin.")],
     mask: Annotated[
-        str | None, typer.Argument(help="Its mask, white = hole; for several photos one for all, or a folder.")
+        str | None,
+        typer.Argument(help="Its mask, white = hole, or - for stdin; for several photos one for all, or a folder."),
     ] = None,
     out: Annotated[
         str, typer.Option("-o", "--out", help="Result: a file, a folder for several, or - for stdout.")
@@ -60,7 +69,10 @@ def inpaint(
     mask_from_alpha: Annotated[
         bool, typer.Option("--mask-from-alpha", help="The photo's transparent pixels are the hole.")
     ] = False,
-    resize_mask: Annotated[bool, typer.Option("--resize-mask", help="Fit a mask of another size.")] = False,
+    resize_mask: Annotated[
+        ResizeMask | None,
+        typer.Option(metavar="[=stretch]", help="Fit a mask of another size; with =stretch of another shape as well."),
+    ] = None,
     dilate_mask: Annotated[int, typer.Option(metavar="N", help="Grow the hole by N pixels.")] = 0,
     samples: Annotated[int, typer.Option(metavar="K", help="Make K fills: OUT-1, OUT-2, ...")] = 1,
     seed: Annotated[int, typer.Option(help="Random seed; fill k is made with seed + k.")] = 0,
@@ -74,70 +86,107 @@ def inpaint(
         list[str] | None,
         typer.Option(metavar="LEFT,TOP,SIDE", help="The same square given by hand, in pixels; may be repeated."),
     ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Go through the folders in a folder; results lie in the same ones.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Keep results that exist, and do what is missing.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Report in JSON, on stdout (on stderr if the picture goes there).")
     ] = False,
 ) -> None:
     """Fill the holes of a photo, or of a folder of photos."""
-    _check_arguments(mask, out, mask_from_alpha)
+    _check_arguments(photo, mask, out, mask_from_alpha, overwrite and skip_existing)
     several = names_several(photo)
     words = None if as_json else "stderr" if out == "-" else "stdout"
-    jobs, failures = find_jobs(photo, mask, out)
-    reports: list[Report] = []
+    given = _given(photo), None if mask is None else _given(mask)
+    found = find_jobs(*given, out, recursive=recursive, beside=not mask_from_alpha)
+    jobs = [job for job in found.jobs if not (skip_existing and is_done(job, samples))]
+    skipped = len(found.jobs) - len(jobs)
+    reports, failures = [], found.failures
     quiet_cv2()
-    with warnings_as_words(None if as_json else "stderr") as warned:
-        painter = Painter(
-            method,
-            preset=preset,
-            weights=weights,
-            seed=seed,
-            device=device,
-            blend=blend.value if blend else None,
-            batch_size=batch_size,
-            yunet=yunet,
-            faces=[_square(words, several) for words in face or []],
-            options=dict(map(option, set_ or [])),
-        )
-        if several:
-            make_folder(out)
-            _print(words, f"{len(jobs)} photos; {_work_line(painter, seed)}")
-        results = inpaint_many(
-            jobs,
-            painter,
-            Reading(mask_polarity.value, resize_mask, dilate_mask),
-            samples=samples,
-            seed=seed,
-            overwrite=overwrite,
-            stream=_Stdout() if out == "-" else None,
-        )
-        for result in _with_progress(results, len(jobs), several and not as_json):
-            if isinstance(result, Failure):
-                if not several:
-                    raise result.cause or InpaintxError(result.error)
-                failures.append(result)
-                continue
-            reports.append(result)
-            for line in _lines(result, painter, several):
-                _print(words, line)
-    if as_json:
-        done = [report.as_dict() for report in reports]
-        failed = [{"photo": f.photo, "error": f.error} for f in failures]
-        content = {"results": done, "failures": failed} if several else done[0]
-        print(json.dumps({**content, "warnings": warned}, indent=2), file=sys.stderr if out == "-" else sys.stdout)
+    with ExitStack() as stack:
+        results = stack.enter_context(stdout_for_results()) if as_json or out == "-" else None
+        warned = stack.enter_context(warnings_as_words(None if as_json else "stderr"))
+        for note in found.notes:
+            _say(words, note)
+        if skipped:
+            _say(words, f"{skipped} skipped: {'their results exist' if several else f'{out} exists'}")
+        if jobs:
+            painter = Painter(
+                method,
+                preset=preset,
+                weights=weights,
+                seed=seed,
+                device=device,
+                blend=blend.value if blend else None,
+                batch_size=batch_size,
+                yunet=yunet,
+                faces=[_square(square, several) for square in face or []],
+                options=dict(map(option, set_ or [])),
+            )
+            if several:
+                for folder in {out: None, **{str(job.out.parent): None for job in jobs if job.out}}:
+                    make_folder(folder)
+                _say(words, f"{len(jobs)} photos; {_work_line(painter, seed)}")
+            reading = Reading(mask_polarity.value, _resize(resize_mask), dilate_mask)
+            fills = inpaint_many(
+                jobs,
+                painter,
+                reading,
+                samples=samples,
+                seed=seed,
+                overwrite=overwrite,
+                keep=skip_existing,
+                stream=results if out == "-" else None,
+            )
+            for result in _with_progress(fills, len(jobs), several and not as_json):
+                if isinstance(result, Failure):
+                    if not several:
+                        raise result.cause or InpaintxError(result.error)
+                    failures.append(result)
+                    continue
+                reports.append(result)
+                for line in _lines(result, painter, several):
+                    _say(words, line)
+        if as_json and results:
+            done = [report.as_dict() for report in reports]
+            failed = [{"photo": f.photo, "error": f.error} for f in failures]
+            content: dict[str, Any] = {"results": done, "failures": failed, "notes": found.notes}
+            if not several:
+                content = done[0] if done else {}
+            text = json.dumps({**content, "skipped": skipped, "warnings": warned}, indent=2)
+            say(text, "stderr") if out == "-" else results.say(text)
     if several:
-        _print(words, f"{len(reports)} done, {len(failures)} failed; results are in {out}")
+        _say(words, f"{len(reports)} done, {len(failures)} failed; results are in {out}")
         for failure in failures:
-            print(f"failed: {failure.photo}: {failure.error}", file=sys.stderr)
+            say(f"failed: {failure.photo}: {failure.error}", "stderr")
     if failures:
         raise typer.Exit(1)
 
 
-def _check_arguments(mask: str | None, out: str, mask_from_alpha: bool) -> None:
+def _given(name: str) -> str | bytes:
+    """What an argument names: standard input's content for ``-``."""
+    if name != "-":
+        return name
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InpaintxError("- reads a picture from stdin, and none is piped there; as in: ... - < photo.png")
+    return read_stream(sys.stdin.buffer, "the picture from stdin")
+
+
+def _resize(asked: ResizeMask | None) -> Resize:
+    return "stretch" if asked is ResizeMask.stretch else asked is not None
+
+
+def _check_arguments(photo: str, mask: str | None, out: str, mask_from_alpha: bool, both: bool) -> None:
     if not out:
         raise InpaintxError("where to? give a result with -o (a file; a folder for several photos; - for stdout)")
-    if mask is None and not mask_from_alpha:
-        raise InpaintxError("give a mask (white = hole) after the photo, or --mask-from-alpha")
+    if photo == mask == "-":
+        raise InpaintxError("stdin holds one picture: the photo or its mask, not both")
+    if both:
+        raise InpaintxError("--overwrite replaces results that exist, --skip-existing keeps them: give one of the two")
     if mask is not None and mask_from_alpha:
         raise InpaintxError(f"--mask-from-alpha takes the hole from the photo, but a mask is given as well: {mask}")
     if out == "-" and sys.stdout.isatty():
@@ -184,7 +233,7 @@ def _lines(report: Report, painter: Painter, several: bool) -> Iterator[str]:
     crops = f"{report.crops} crop{'s' * (report.crops != 1)}"
     yield (
         f"{report.photo}: {report.width} x {report.height} {colours}, {report.bits} bit; hole {report.hole_ratio:.2%} "
-        f"({report.hole_pixels} pixels, {crops})"
+        f"({report.hole_pixels} pixels, {crops}){f', mask {report.mask}' if report.mask else ''}"
     )
     if not several:
         yield _work_line(painter, report.seed)
@@ -194,10 +243,9 @@ def _lines(report: Report, painter: Painter, several: bool) -> Iterator[str]:
     yield f"{'  ' * several}wrote {out} ({report.seconds:.1f} s)"
 
 
-def _print(stream: str | None, words: str) -> None:
-    """Print to ``sys.stdout`` or ``sys.stderr`` as they are now: a progress bar takes their place while it is shown."""
+def _say(stream: str | None, words: str) -> None:
     if stream is not None:
-        print(words, file=getattr(sys, stream), flush=True)
+        say(words, stream)
 
 
 @contextmanager
@@ -208,7 +256,7 @@ def warnings_as_words(stream: str | None) -> Iterator[list[str]]:
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         if str(message) not in said:
             said.append(str(message))
-            _print(stream, f"warning: {message}")
+            _say(stream, f"warning: {message}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
@@ -230,13 +278,3 @@ def _with_progress(results: Iterator[Any], total: int, shown: bool) -> Iterator[
         for result in results:
             progress.advance(task)
             yield result
-
-
-class _Stdout(io.RawIOBase):
-    """Unbuffered stdout, so that an error of the pipe or the disk comes while it can still be said in words."""
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(sys.stdout.fileno(), view) :]
-        return len(data)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from inpaintx import weights
+from inpaintx.cli.console import say, stdout_for_results
+from inpaintx.names import printable
 from inpaintx.registry import registry
 
 __all__ = ["check", "method_rows", "methods", "plugin_rows", "plugins", "print_table"]
@@ -16,10 +18,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="The same in JSON.")]
 
 def plugins(as_json: AsJson = False) -> None:
     """Show which plugins loaded, from which package and version, and what failed and why."""
-    rows = plugin_rows()
     if as_json:
-        print(json.dumps(rows, indent=2))
+        with stdout_for_results() as out:
+            out.say(json.dumps(plugin_rows(), indent=2))
         return
+    rows = plugin_rows()
     print_table(
         ["plugin", "package", "version", "gives", "error"],
         [[r["name"], r["package"], r["version"], ", ".join(r["methods"]), r["error"] or ""] for r in rows],
@@ -28,10 +31,11 @@ def plugins(as_json: AsJson = False) -> None:
 
 def methods(as_json: AsJson = False) -> None:
     """Show the methods, where each comes from, and which trained weights were found."""
-    rows = method_rows()
     if as_json:
-        print(json.dumps(rows, indent=2))
+        with stdout_for_results() as out:
+            out.say(json.dumps(method_rows(), indent=2))
         return
+    rows = method_rows()
     print_table(
         ["method", "plugin", "package", "trainable", "weights", "paper"],
         [
@@ -60,11 +64,8 @@ def check(
     broken = 0
     for result in run_rules(method, device=device, seed=seed):
         broken += result.error is not None
-        print(
-            f"{'BROKEN' if result.error else 'ok    '}  {result.rule}{': ' + result.error if result.error else ''}",
-            flush=True,
-        )
-    print(f"method {name!r} " + (f"breaks {broken} rule{'s' * (broken > 1)}" if broken else "keeps the contract"))
+        say(f"{'BROKEN' if result.error else 'ok    '}  {result.rule}{': ' + result.error if result.error else ''}")
+    say(f"method {name!r} " + (f"breaks {broken} rule{'s' * (broken > 1)}" if broken else "keeps the contract"))
     if broken:
         raise typer.Exit(1)
 
@@ -111,6 +112,6 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
 
     table = Table(*head)
     for row in rows:
-        table.add_row(*map(Text, row))  # Text: a plugin's words are not markup
+        table.add_row(*(Text(printable(cell, keep="\n")) for cell in row))  # Text: a plugin's words are not markup
     # in a pipe nothing is cut off; on a terminal its width counts
     Console(width=None if sys.stdout.isatty() else 240).print(table)

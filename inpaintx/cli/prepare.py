@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from inpaintx.cli.console import say
 from inpaintx.data.cv import quiet_cv2
 from inpaintx.data.prepare import Prepared
 from inpaintx.data.prepare import prepare as make
@@ -71,15 +72,15 @@ def prepare(
 def _say(done: Prepared) -> None:
     told = done.summary
     splits = ", ".join(f"{name} {count}" for name, count in told["splits"].items())
-    print(f"{done.out}: {told['faces']} faces of {told['settings']['size']} x {told['settings']['size']} ({splits})")
-    print(f"split by {told['settings']['split_by']}")
+    say(f"{done.out}: {told['faces']} faces of {told['settings']['size']} x {told['settings']['size']} ({splits})")
+    say(f"split by {told['settings']['split_by']}")
     crops = ", ".join(f"{way} {count}" for way, count in told["crops"].items())
-    print(f"cut by: {crops}; {told['outside']:.1%} of the squares lay outside the pictures and were mirrored in")
+    say(f"cut by: {crops}; {told['outside']:.1%} of the squares lay outside the pictures and were mirrored in")
     for region, count in told["derived"].items():
-        print(f"{region}=derived for {count} faces (landmarks and GrabCut)")
+        say(f"{region}=derived for {count} faces (landmarks and GrabCut)")
     if done.done_before:
-        print(f"{done.done_before} faces were there from an earlier call")
+        say(f"{done.done_before} faces were there from an earlier call")
     for note in done.notes:
-        print(note)
+        say(note)
     for name, reason in told["skipped"].items():
-        print(f"skipped {name}: {reason}")
+        say(f"skipped {name}: {reason}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from inpaintx.cli.console import say
 from inpaintx.cli.inpaint import option, warnings_as_words
 
 __all__ = ["export", "train"]
@@ -70,5 +71,5 @@ def export(
 
     done = job(run, out, which=which.value, half=half, average=average, licence=licence, overwrite=overwrite)
     for key, value in done.metadata.items():
-        print(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
-    print(f"wrote {done.path}, SHA-256 {done.sha256}")
+        say(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+    say(f"wrote {done.path}, SHA-256 {done.sha256}")

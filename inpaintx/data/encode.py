@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from inpaintx.data import jpeg, png, tiff, webp
 from inpaintx.data.cv import import_cv2
-from inpaintx.data.files import written_whole
+from inpaintx.data.files import check_writable, written_whole
 from inpaintx.data.formats import WRITABLE
 from inpaintx.data.metadata import Metadata, resolution_tags, sub_directories
 from inpaintx.errors import InpaintxError
@@ -44,7 +44,7 @@ def check_output(path: Path, *, overwrite: bool = False) -> None:
     ------
     InpaintxError
         Unknown format, no such folder, a file that exists (and ``overwrite`` is not set), something that is not a
-        file.
+        file; see :func:`inpaintx.data.files.check_writable`.
     """
     output_format(path)
     if not path.parent.is_dir():
@@ -53,6 +53,7 @@ def check_output(path: Path, *, overwrite: bool = False) -> None:
         raise InpaintxError(f"cannot write {path}: it exists and is not a regular file")
     if path.exists() and not overwrite:
         raise InpaintxError(f"{path} exists; give another name or --overwrite")
+    check_writable(path)
 
 
 def check_pixels(fmt: str, pixels: Array) -> list[str]:

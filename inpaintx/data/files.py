@@ -5,26 +5,34 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from inpaintx.errors import InpaintxError
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = [
     "MAX_BYTES",
     "cannot_write",
     "check_file",
+    "check_writable",
     "content_of",
     "folder_written_whole",
     "make_folder",
+    "read_stream",
     "read_whole",
     "written_whole",
 ]
 
-PART = ".part"  # ends the name of what is not written whole yet
+PART = ".inpaintx.part"  # ends the name of what is not written whole yet
 MAX_BYTES = 2**30  # 50 megapixels of four channels of 16 bits are 400 MiB
 KINDS = (
     (stat.S_ISFIFO, "pipe (FIFO)"),
@@ -32,6 +40,7 @@ KINDS = (
     (stat.S_ISCHR, "device"),
     (stat.S_ISBLK, "device"),
 )
+OPEN_ALREADY = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # the shell's <(...): a pipe whose other end is there
 
 
 def check_file(path: Path, what: str, *, most: int = MAX_BYTES) -> int:
@@ -64,7 +73,7 @@ def check_file(path: Path, what: str, *, most: int = MAX_BYTES) -> int:
         raise InpaintxError(f"{what} {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if stat.S_ISDIR(found.st_mode):
         raise InpaintxError(f"{what} {path} is a folder; expected a file")
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(found.st_mode) and not (stat.S_ISFIFO(found.st_mode) and str(path).startswith(OPEN_ALREADY)):
         kind = next((words for test, words in KINDS if test(found.st_mode)), "special file")
         raise InpaintxError(f"{what} {path} is a {kind}; expected a regular file")
     if found.st_size > most:
@@ -91,6 +100,17 @@ def read_whole(path: Path, what: str, *, most: int = MAX_BYTES) -> bytes:
     return data
 
 
+def read_stream(stream: BinaryIO, what: str) -> bytes:
+    """Read a stream to its end, as :func:`read_whole` a file."""
+    try:
+        data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InpaintxError(f"{what} cannot be read: {error.strerror or error}") from None
+    if len(data) > MAX_BYTES:
+        raise InpaintxError(f"{what} has more than {MAX_BYTES} bytes, which is the most that is taken")
+    return data
+
+
 def make_folder(path: str | Path) -> None:
     """Make a folder, and those above it, where missing.
 
@@ -105,9 +125,31 @@ def make_folder(path: str | Path) -> None:
         raise InpaintxError(f"cannot make the folder {path}: {error.strerror or error}") from None
 
 
+def check_writable(path: Path) -> None:
+    """Look whether :func:`written_whole` could write ``path``, without a change to it.
+
+    Raises
+    ------
+    InpaintxError
+        No such folder, no right to write there, a file that is read-only, a name that the file system does not take.
+    """
+    try:
+        target = _target(path)
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "the file is read-only")
+        handle, name = _make_part(target)
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside ``path`` that takes its place at the end, or is removed on an error.
+
+    A link stays, and what it points to is written; a file that exists keeps its mode. A process that is killed
+    meanwhile leaves a hidden file that ends in :data:`PART`; the next process that writes into the folder removes it.
 
     Raises
     ------
@@ -115,20 +157,87 @@ def written_whole(path: Path) -> Iterator[Path]:
         No such folder, no right to write there, or no room on the disk; nothing is left behind.
     """
     part: Path | None = None
+    handle: int | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=PART, dir=path.parent)
-        os.close(handle)
+        target = _target(path)
+        _remove_stale(target.parent)
+        handle, name = _make_part(target)
         part = Path(name)
+        if sys.platform == "win32":  # it does not replace a file that is open
+            os.close(handle)
+            handle = None
         yield part
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        os.replace(part, path)
+        part.chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else _mode(0o666))
+        os.replace(part, target)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _target(path: Path) -> Path:
+    """What a link points to, and any other path itself."""
+    with suppress(FileNotFoundError):
+        os.lstat(path)  # a name that is too long, or a file among its folders
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _mode(most: int) -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return most & ~mask
+
+
+def _prefix(path: Path) -> str:
+    """How the temporary name of a path begins; a name may have 255 bytes, and a letter up to four of them."""
+    return f".{os.fsencode(path.name)[:64].decode('utf-8', 'ignore')}."
+
+
+def _make_part(path: Path) -> tuple[int, str]:
+    """Make a temporary file beside ``path`` and lock it: it is in use for as long as the lock holds."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=PART, dir=path.parent)
+        if not _locked(handle) or os.path.exists(name):
+            return handle, name
+        os.close(handle)  # another process took it for a stale one before it was locked
+
+
+def _locked(handle: int) -> bool:
+    """Whether a lock was taken; not where another process holds it, nor where the file system knows none."""
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+_next_look: dict[str, float] = {}
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what killed processes left in a folder: our own temporary files that no process holds a lock on."""
+    key, begun = os.path.abspath(folder), time.monotonic()
+    if begun < _next_look.get(key, 0):
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        stale = [e.path for e in entries if e.name.startswith(".") and e.name.endswith(PART)]
+        for name in stale:
+            with suppress(OSError):
+                if not stat.S_ISREG(os.lstat(name).st_mode):
+                    continue
+                handle = os.open(name, os.O_RDWR)
+                try:
+                    if _locked(handle):
+                        os.unlink(name)
+                finally:
+                    os.close(handle)
+    now = time.monotonic()
+    _next_look[key] = now + 100 * (now - begun)  # looking through a large folder takes 1 % of the time of writing
 
 
 @contextmanager
@@ -145,13 +254,11 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     """
     part: Path | None = None
     try:
-        part = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=PART, dir=path.parent))
+        part = Path(tempfile.mkdtemp(prefix=_prefix(path), suffix=PART, dir=path.parent))
         yield part
         for file in [*part.iterdir(), part]:
             _sync(file)
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o777 & ~mask)
+        part.chmod(_mode(0o777))
         os.rename(part, path)
         _sync(path.parent)
     except OSError as error:

@@ -8,14 +8,24 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.data.cv import import_cv2
-from inpaintx.data.photo import Photo, read_photo
+from inpaintx.data.photo import Photo, decode, read_photo
+from inpaintx.data.threshold import Polarity, threshold
 from inpaintx.errors import InpaintxError
 
-__all__ = ["Mask", "Polarity", "finish", "hole_from_alpha", "hole_from_array", "mask_from_photo", "read_mask"]
+__all__ = [
+    "Mask",
+    "Polarity",
+    "Resize",
+    "finish",
+    "hole_from_alpha",
+    "hole_from_array",
+    "mask_from_photo",
+    "read_mask",
+]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
-Polarity = Literal["auto", "white", "black"]
+Resize = bool | Literal["stretch"]
 
 
 @dataclass
@@ -40,60 +50,88 @@ class Mask:
 
 
 def read_mask(
-    path: str | Path,
+    source: str | Path | bytes,
     *,
     polarity: Polarity = "white",
     size: tuple[int, int] | None = None,
-    resize: bool = False,
+    photo: Photo | None = None,
+    resize: Resize = False,
     dilate: int = 0,
 ) -> Mask:
     """Read a mask file.
 
+    White is above 50 % of luminance. What is grey is split there, and said. What this would split by chance is refused:
+    two values on one side of 50 % (labels 0 and 1, red on black), nothing that is white, colours that are neither
+    black nor white.
+
     Parameters
     ----------
-    path
-        PNG, JPEG, WebP or TIFF; grey or coloured (its luminance counts), thresholded at 50 %. Transparent pixels are
-        known, whatever their colour.
+    source
+        Path or content of a PNG, JPEG, WebP or TIFF. Transparent pixels are known, whatever their colour.
     polarity
-        Which colour is the hole; ``"auto"``: the one that covers less than half of the mask.
+        Which colour is the hole; ``"auto"``: on a transparent layer the paint, if it lies on one side of 50 %; of
+        exactly two values, whatever they are, the rarer (the brighter of two that are as frequent); else the one that
+        covers less than half.
     size
         Height and width of the photo.
+    photo
+        The photo itself: its size counts, and a mask of the same pixels is refused.
     resize
-        Whether a mask of another size is resized (nearest; where it shrinks, a pixel that any hole touches is hole).
+        Whether a mask of another size is resized (nearest; where it shrinks, a pixel that any hole touches is hole);
+        ``"stretch"``: of another shape as well.
     dilate
         Pixels by which the hole grows in every direction.
 
     Raises
     ------
     InpaintxError
-        See :func:`inpaintx.data.photo.read_photo`; another size than the photo's; no hole at all, or nothing else.
+        See :func:`inpaintx.data.photo.read_photo`; a mask that cannot be read by the rule; the photo itself; another
+        size than the photo's; no hole at all, or nothing else.
     """
-    photo = read_photo(path, what="mask", whole=True)
-    return mask_from_photo(photo, str(path), polarity=polarity, size=size, resize=resize, dilate=dilate)
+    if isinstance(source, bytes):
+        picture, name = decode(source, "mask from stdin", whole=True), "from stdin"
+    else:
+        picture, name = read_photo(source, what="mask", whole=True), str(source)
+    return mask_from_photo(picture, name, polarity=polarity, size=size, photo=photo, resize=resize, dilate=dilate)
 
 
 def mask_from_photo(
-    photo: Photo,
+    picture: Photo,
     name: str,
     *,
     polarity: Polarity = "white",
     size: tuple[int, int] | None = None,
-    resize: bool = False,
+    photo: Photo | None = None,
+    resize: Resize = False,
     dilate: int = 0,
 ) -> Mask:
     """Read a decoded picture as a mask; ``name`` is what errors call it. See :func:`read_mask`."""
     if polarity not in ("auto", "white", "black"):
         raise InpaintxError(f"mask polarity must be auto, white or black, got {polarity!r}")
-    mask = _threshold(photo, polarity, name)
-    return finish(mask, f"mask {name}", size=size, resize=resize, dilate=dilate)
+    if photo is not None:
+        if np.array_equal(picture.pixels, photo.pixels):
+            raise InpaintxError(f"mask {name} is the photo itself; expected its hole in white on black")
+        size = photo.pixels.shape[0], photo.pixels.shape[1]
+    hole, notes = threshold(picture, polarity, f"mask {name}")
+    turned = photo is not None and photo.was_turned != picture.was_turned
+    return finish(Mask(hole, notes), f"mask {name}", size=size, resize=resize, dilate=dilate, turned=turned)
 
 
 def finish(
-    mask: Mask, name: str, *, size: tuple[int, int] | None = None, resize: bool = False, dilate: int = 0
+    mask: Mask,
+    name: str,
+    *,
+    size: tuple[int, int] | None = None,
+    resize: Resize = False,
+    dilate: int = 0,
+    turned: bool = False,
 ) -> Mask:
-    """Fit a mask to the photo's size, grow its hole, and refuse an empty or a full one; see :func:`read_mask`."""
+    """Fit a mask to the photo's size, grow its hole, and refuse an empty or a full one; see :func:`read_mask`.
+
+    ``turned``: one of photo and mask was turned upright and the other was not.
+    """
     if size is not None and mask.hole.shape != tuple(size):
-        mask = _fit(mask, name, size, resize)
+        mask = _fit(mask, name, size, resize, turned)
     if dilate < 0:
         raise InpaintxError(f"a mask is dilated by 0 or more pixels, got {dilate}")
     if dilate and mask.hole.any():
@@ -113,70 +151,17 @@ def _hint(mask: Mask) -> str:
     return f" ({'; '.join(mask.notes)})" if mask.notes else ""
 
 
-def _threshold(photo: Photo, polarity: Polarity, name: str) -> Mask:
-    notes: list[str] = []
-    pixels = photo.pixels
-    top = np.iinfo(pixels.dtype).max
-    if pixels.ndim == 3:
-        colour = pixels[..., :3]
-        if not (np.array_equal(colour[..., 0], colour[..., 1]) and np.array_equal(colour[..., 1], colour[..., 2])):
-            notes.append("the mask has colours: their luminance counts")
-        cv2 = import_cv2()
-        grey: Array = cv2.cvtColor(np.ascontiguousarray(colour), cv2.COLOR_RGB2GRAY)
-    else:
-        grey = pixels
-    shown = None if photo.alpha is None else photo.alpha > top // 2
-    if shown is not None and shown.all():
-        shown = None
-    if shown is not None:
-        if not shown.any():
-            raise InpaintxError(f"mask {name} is transparent everywhere, so it shows no hole")
-        notes.append(f"{1 - shown.mean():.1%} of the mask is transparent and counts as known")
-    white = grey > top // 2
-    greys = np.count_nonzero((grey != 0) & (grey != top)) / grey.size
-    if greys:
-        notes.append(f"{_percent(greys)} of the mask's pixels are grey (between black and white): split at 50 %")
-        if int(grey.max()) == 1:
-            notes.append("its brightest value is 1: a mask stored as 0 and 1 must be written as 0 and 255")
-        middle = np.count_nonzero((grey > top * 0.1) & (grey < top * 0.9)) / grey.size
-        if middle > 0.25:
-            notes.append(f"{middle:.0%} are far from both: is this a mask, and not a photo?")
-    hole = white if polarity == "white" else ~white
-    if polarity == "auto":
-        ratio = np.count_nonzero(white if shown is None else white[shown]) / (
-            white.size if shown is None else shown.sum()
-        )
-        # a layer painted in one colour over nothing: the paint is the hole, whatever its colour
-        painted = shown is not None and ratio in (0.0, 1.0)
-        choice = "white" if (ratio == 1.0 if painted else ratio < 0.5) else "black"
-        hole = white if choice == "white" else ~white
-        notes.append(f"polarity auto: {_percent(ratio)} of the mask is white, so {choice} was taken as the hole")
-    if shown is not None:
-        hole = hole & shown
-    if polarity != "auto" and shown is None:
-        rim = np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]])
-        if hole.mean() > 0.5 and rim.mean() > 0.9 and not hole.all():
-            other = "black" if polarity == "white" else "white"
-            notes.append(
-                f"the hole covers {_percent(hole.mean())} of the photo and nearly all of its rim: is it inverted? "
-                f"(then: --mask-polarity {other})"
-            )
-    return Mask(hole, notes)
-
-
-def _percent(share: float) -> str:
-    return f"{share:.2%}" if share < 0.1 else f"{share:.1%}"
-
-
-def _fit(mask: Mask, name: str, size: tuple[int, int], resize: bool) -> Mask:
+def _fit(mask: Mask, name: str, size: tuple[int, int], resize: Resize, turned: bool) -> Mask:
     height, width = size
     have = f"{mask.hole.shape[1]} x {mask.hole.shape[0]}"
-    if not resize:
-        turned = "; the photo was turned upright, the mask was not?" if mask.hole.shape == (width, height) else ""
-        raise InpaintxError(
-            f"{name} has {have} pixels and the photo {width} x {height}{turned}; give a mask of the photo's size, or "
-            "--resize-mask"
-        )
+    sizes = f"{name} has {have} pixels and the photo {width} x {height}"
+    if not resize or not (resize == "stretch" or _same_shape(mask.hole.shape, size)):
+        on_its_side = mask.hole.shape == (width, height) and height != width
+        side = ": it lies on its side" if on_its_side else ": another shape" if resize else ""
+        if on_its_side and turned:
+            side += " (one of them was turned upright, as its EXIF orientation says, and the other was not)"
+        way = "--resize-mask=stretch" if resize or not _same_shape(mask.hole.shape, size) else "--resize-mask"
+        raise InpaintxError(f"{sizes}{side}; give a mask of the photo's size, or {way}")
     cv2 = import_cv2()
     small = mask.hole.view(np.uint8) * np.uint8(255)
     shrinks = mask.hole.shape[0] > height or mask.hole.shape[1] > width
@@ -185,6 +170,11 @@ def _fit(mask: Mask, name: str, size: tuple[int, int], resize: bool) -> Mask:
     else:
         fitted = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST) > 0
     return Mask(fitted, [*mask.notes, f"mask resized from {have} to {width} x {height}"])
+
+
+def _same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether a picture scaled to another size, each side rounded to a pixel, may have become the other."""
+    return abs(one[0] / other[0] - one[1] / other[1]) <= 1 / other[0] + 1 / other[1]
 
 
 def hole_from_alpha(photo: Photo) -> tuple[Mask, Array]:
@@ -211,13 +201,21 @@ def hole_from_alpha(photo: Photo) -> tuple[Mask, Array]:
 
 
 def hole_from_array(mask: Array, size: tuple[int, int]) -> Bools:
-    """Read an array as a mask: bool, integer (uint8 in 0..255 or 0 and 1) or float in [0,1]; 1 = hole.
+    """Read an array as a mask; 1 = hole.
+
+    Parameters
+    ----------
+    mask
+        ``[H,W]``, ``[H,W,1]`` or grey ``[H,W,3]``: bool; integers 0 and 1, or a picture of 0..255 or 0..65535, split
+        at 50 %; floating in [0,1], above 0.5.
+    size
+        Height and width of the photo.
 
     Raises
     ------
     InpaintxError
-        Another shape than ``[H,W]``, ``[H,W,1]`` or ``[H,W,3]`` of the photo's size, three channels that differ, a
-        complex or object array, or NaN.
+        Another shape, three channels that differ, a complex or object array; negative values or NaN; floating values
+        above 1; integers that are labels, or a picture without white.
     """
     if mask.ndim == 3 and mask.shape[2] in (1, 3):
         if not np.array_equal(mask, np.broadcast_to(mask[..., :1], mask.shape), equal_nan=mask.dtype.kind == "f"):
@@ -229,9 +227,22 @@ def hole_from_array(mask: Array, size: tuple[int, int]) -> Bools:
         return np.asarray(mask.view(np.uint8) != 0)  # a view of bytes may hold 255 for True
     if mask.dtype.kind not in "uif":
         raise InpaintxError(f"mask must be bool, integer or floating point (1 = hole), got {mask.dtype}")
+    if mask.size == 0:
+        return np.zeros(size, np.bool_)
+    low, high = mask.min().item(), mask.max().item()
     if mask.dtype.kind == "f":
         if not bool(np.isfinite(mask).all()):
             raise InpaintxError("mask has NaN or infinite values; expected 0 = known to 1 = hole")
+        if low < -1e-3 or high > 1 + 1e-3:
+            raise InpaintxError(
+                f"mask has floating values from {low:g} to {high:g}; expected 0 = known to 1 = hole: divide it, or "
+                "compare it (mask > 127)"
+            )
         return np.asarray(mask > 0.5)
-    top = int(mask.max(initial=0))  # integers: 0 and 1, or a grey picture of 0..255 or of 0..65535
-    return np.asarray(mask > (0 if top <= 1 else 127 if top <= 255 else 32767))
+    top = 1 if high <= 1 else 255 if high <= 255 else 65535
+    if low < 0 or high > top or high <= top // 2 < high * top:
+        raise InpaintxError(
+            f"mask has whole values from {low} to {high}; expected 0 and 1 = hole, or a picture from 0 to 255 or 65535 "
+            "with white as the hole: compare it with the hole's label (mask == 1)"
+        )
+    return np.asarray(mask > top // 2)

@@ -66,6 +66,11 @@ class Photo:
         """``[H,W]`` opacity, or None."""
         return self.pixels[..., 3] if self.pixels.ndim == 3 and self.pixels.shape[2] == 4 else None
 
+    @property
+    def was_turned(self) -> bool:
+        """Whether the EXIF orientation was applied."""
+        return any(note.startswith("turned upright") for note in self.notes)
+
 
 def check_input(path: Path, *, what: str = "photo") -> None:
     """Look, before any work is done, whether a file can be a picture that is read; see :func:`read_photo`.
