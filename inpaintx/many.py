@@ -12,11 +12,13 @@ import numpy.typing as npt
 
 from inpaintx import visible
 from inpaintx.crops import ArrayCanvas, Crop
+from inpaintx.data.damage import hole_from_damage
 from inpaintx.data.files import written_whole
 from inpaintx.data.masks import Mask, Polarity, Resize, finish, hole_from_alpha, read_mask
 from inpaintx.data.photo import (
     MAX_PIXELS,
     Photo,
+    check_input,
     check_output,
     check_pixels,
     decode,
@@ -49,6 +51,7 @@ class Reading:
     polarity: Polarity = "white"
     resize: Resize = False
     dilate: int = 0
+    damage: bool = False  # without a mask: what a damaged photo has no data for, instead of what is transparent
 
 
 @dataclass
@@ -192,6 +195,8 @@ def _read_ahead(jobs: Iterable[Job], start: Any) -> "Iterator[_Opened | Failure]
 
 
 def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite: bool) -> _Opened:
+    if isinstance(job.photo, Path):
+        check_input(job.photo)
     if job.out is not None:
         output_format(job.out)
         for source, role in ((job.photo, "photo"), (job.mask, "mask")):
@@ -201,7 +206,9 @@ def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite:
             check_output(path, overwrite=overwrite)
     photo = decode(job.photo, "photo from stdin") if isinstance(job.photo, bytes) else read_photo(job.photo)
     pixels = photo.pixels
-    if job.mask is None:
+    if job.mask is None and reading.damage:
+        mask = finish(hole_from_damage(photo), f"the damage of {job.name}", dilate=reading.dilate)
+    elif job.mask is None:
         mask, pixels = hole_from_alpha(photo)
         mask = finish(mask, f"the transparency of {job.name}", dilate=reading.dilate)
     else:

@@ -2,12 +2,14 @@
 
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from photo_files import chunk, file_of, png, saved, smooth
 from toy_methods import noise
 
+from inpaintx.cli import run
 from inpaintx.data import cv
 from inpaintx.data.cv import import_cv2
 from inpaintx.data.masks import read_mask
@@ -97,6 +99,23 @@ def test_the_rest_for_which_there_are_no_data_is_found(kind, turn):
     assert rows[0] == 0
     assert rows[-1] == 1
     assert f"{damage.mean():.1%} of the photo are grey" in got.notes[-1] or turn == 6
+
+
+def test_mask_from_damage_fills_the_rest(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("cut.jpg").write_bytes(damaged_jpegs()["cut"])
+    Path("noise.jpg").write_bytes(damaged_jpegs()["a scan that the picture does not need"])
+    Path("good.jpg").write_bytes(file_of(smooth(), "JPEG"))
+    assert run(["inpaint", "cut.jpg", "--mask-from-damage", "-o", "a.png", "-m", "harmonic"]) == 0
+    assert "note: the JPEG is cut off" in capsys.readouterr().out
+    before, after = read_photo("cut.jpg"), read_photo("a.png").pixels
+    np.testing.assert_array_equal(after[~before.damage], before.pixels[~before.damage])
+    assert not (after[before.damage] == 128).all(-1).any()
+    for name, words in (("good", "no damage was found in this one"), ("noise", "paint over what is wrong")):
+        assert run(["inpaint", f"{name}.jpg", "--mask-from-damage", "-o", "b.png", "-m", "harmonic"]) == 2
+        assert words in capsys.readouterr().err
+    assert run(["inpaint", "cut.jpg", "a.png", "--mask-from-damage", "-o", "b.png"]) == 2
+    assert "--mask-from-damage takes the hole from the photo" in capsys.readouterr().err
 
 
 def test_restarts_bound_the_damage():

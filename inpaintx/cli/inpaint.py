@@ -69,6 +69,9 @@ def inpaint(
     mask_from_alpha: Annotated[
         bool, typer.Option("--mask-from-alpha", help="The photo's transparent pixels are the hole.")
     ] = False,
+    mask_from_damage: Annotated[
+        bool, typer.Option("--mask-from-damage", help="What a cut or damaged JPEG has no data for is the hole.")
+    ] = False,
     resize_mask: Annotated[
         ResizeMask | None,
         typer.Option(metavar="[=stretch]", help="Fit a mask of another size; with =stretch of another shape as well."),
@@ -98,11 +101,11 @@ def inpaint(
     ] = False,
 ) -> None:
     """Fill the holes of a photo, or of a folder of photos."""
-    _check_arguments(photo, mask, out, mask_from_alpha, overwrite and skip_existing)
+    _check_arguments(photo, mask, out, mask_from_alpha, mask_from_damage, overwrite and skip_existing)
     several = names_several(photo)
     words = None if as_json else "stderr" if out == "-" else "stdout"
     given = _given(photo), None if mask is None else _given(mask)
-    found = find_jobs(*given, out, recursive=recursive, beside=not mask_from_alpha)
+    found = find_jobs(*given, out, recursive=recursive, beside=not (mask_from_alpha or mask_from_damage))
     jobs = [job for job in found.jobs if not (skip_existing and is_done(job, samples))]
     skipped = len(found.jobs) - len(jobs)
     reports, failures = [], found.failures
@@ -131,7 +134,7 @@ def inpaint(
                 for folder in {out: None, **{str(job.out.parent): None for job in jobs if job.out}}:
                     make_folder(folder)
                 _say(words, f"{len(jobs)} photos; {_work_line(painter, seed)}")
-            reading = Reading(mask_polarity.value, _resize(resize_mask), dilate_mask)
+            reading = Reading(mask_polarity.value, _resize(resize_mask), dilate_mask, mask_from_damage)
             fills = inpaint_many(
                 jobs,
                 painter,
@@ -180,15 +183,20 @@ def _resize(asked: ResizeMask | None) -> Resize:
     return "stretch" if asked is ResizeMask.stretch else asked is not None
 
 
-def _check_arguments(photo: str, mask: str | None, out: str, mask_from_alpha: bool, both: bool) -> None:
+def _check_arguments(
+    photo: str, mask: str | None, out: str, mask_from_alpha: bool, mask_from_damage: bool, both: bool
+) -> None:
     if not out:
         raise InpaintxError("where to? give a result with -o (a file; a folder for several photos; - for stdout)")
     if photo == mask == "-":
         raise InpaintxError("stdin holds one picture: the photo or its mask, not both")
     if both:
         raise InpaintxError("--overwrite replaces results that exist, --skip-existing keeps them: give one of the two")
-    if mask is not None and mask_from_alpha:
-        raise InpaintxError(f"--mask-from-alpha takes the hole from the photo, but a mask is given as well: {mask}")
+    if mask_from_alpha and mask_from_damage:
+        raise InpaintxError("--mask-from-alpha and --mask-from-damage exclude each other: no JPEG is transparent")
+    if mask is not None and (mask_from_alpha or mask_from_damage):
+        option = "--mask-from-alpha" if mask_from_alpha else "--mask-from-damage"
+        raise InpaintxError(f"{option} takes the hole from the photo, but a mask is given as well: {mask}")
     if out == "-" and sys.stdout.isatty():
         raise InpaintxError("a picture is not written to the terminal; redirect it: -o - > result.png")
 

@@ -1,0 +1,32 @@
+"""The part of a damaged photo that there are no data for, as the hole."""
+
+from inpaintx.data.masks import Mask
+from inpaintx.data.photo import Photo
+from inpaintx.errors import InpaintxError
+
+__all__ = ["hole_from_damage"]
+
+
+def hole_from_damage(photo: Photo) -> Mask:
+    """Take the grey rest of a damaged JPEG as the hole.
+
+    Parameters
+    ----------
+    photo
+        As :func:`inpaintx.data.photo.read_photo` gives it.
+
+    Raises
+    ------
+    InpaintxError
+        The photo is not known to be damaged, or nobody can say where.
+    """
+    if photo.damage is not None:
+        return Mask(photo.damage.copy())
+    words = [note for note in photo.notes if note.startswith("the JPEG is ")]
+    if words:
+        raise InpaintxError(
+            f"--mask-from-damage finds no grey rest in this photo ({words[0]}); paint over what is wrong as a mask"
+        )
+    raise InpaintxError(
+        "--mask-from-damage needs a JPEG that is cut off or damaged, and no damage was found in this one"
+    )
