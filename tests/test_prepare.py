@@ -9,7 +9,7 @@ from face_sets import FACE_POINTS, celeba, celebamask_hq, drawn_face, landmarks_
 from inpaintx.cli import run
 from inpaintx.data.align import Cut, cut_by_points
 from inpaintx.data.cv import import_cv2
-from inpaintx.data.layouts import hashed_split
+from inpaintx.data.layouts import hashed_splits
 from inpaintx.data.photo import read_photo
 from inpaintx.data.prepare import prepare
 from inpaintx.data.sets import open_set
@@ -83,7 +83,7 @@ def test_parsing_masks_are_cut_with_their_image(tmp_path):
     done = prepare(celebamask_hq(tmp_path / "source"), tmp_path / "out", size=32)
     assert done.summary["derived"] == {}
     assert done.summary["settings"]["split_by"] == "hash of the name"
-    names = {name: f"{hashed_split(name)}/{name}" for name in ("0.jpg", "1.jpg", "2001.jpg")}
+    names = {name: f"{split}/{name}" for name, split in hashed_splits(["0.jpg", "1.jpg", "2001.jpg"]).items()}
     faces = open_set(tmp_path / "out", size=32, wants=frozenset({"skin", "foreground"}))
     assert sorted(faces.names) == sorted(names.values())
     sample = faces[faces.names.index(names["0.jpg"])]
@@ -100,13 +100,14 @@ def test_split_by_identity(tmp_path):
     done = prepare(root, tmp_path / "people", size=32, regions=False, split_by="identity")
     assert done.summary["settings"]["split_by"] == "hash of the identity"
     records = [json.loads(line) for line in (tmp_path / "people" / "faces.jsonl").read_text().splitlines()]
-    assert {r["source"]: (r["identity"], r["split"]) for r in records}["000001.jpg"] == ("100", hashed_split("100"))
-    assert all(r["split"] == hashed_split(r["identity"]) for r in records)
+    by_person = hashed_splits(["100", "101", "102"])
+    assert {r["source"]: (r["identity"], r["split"]) for r in records}["000001.jpg"] == ("100", by_person["100"])
+    assert all(r["split"] == by_person[r["identity"]] for r in records)
     with pytest.raises(InpaintxError, match="tells no identities"):
         prepare(plain(tmp_path / "plain", ["a.png"]), tmp_path / "none", size=32, split_by="identity")
     (tmp_path / "plain" / "identities.csv").write_text("name,identity\na.png,anna\n")
     done = prepare(tmp_path / "plain", tmp_path / "anna", size=32, split_by="identity")
-    assert done.summary["splits"][hashed_split("anna")] == 1
+    assert done.summary["splits"][hashed_splits(["anna"])["anna"]] == 1
 
 
 def test_without_landmarks_the_middle(tmp_path):
@@ -115,7 +116,7 @@ def test_without_landmarks_the_middle(tmp_path):
     done = prepare(tmp_path / "source", tmp_path / "out", size=40)
     assert done.summary["crops"] == {"centre": 1}
     assert done.summary["derived"] == {}
-    made = read_photo(tmp_path / "out" / f"{hashed_split('a.png')}" / "a.jpg").pixels.astype(int)
+    made = read_photo(tmp_path / "out" / hashed_splits(["a.png"])["a.png"] / "a.jpg").pixels.astype(int)
     assert np.abs(made - pixels[:, 10:50]).mean() < 2
     assert not (tmp_path / "out" / "landmarks.csv").exists()
 
@@ -174,8 +175,8 @@ def test_corrupt_files_are_reported_and_skipped(source, tmp_path):
 
 
 def test_two_images_that_would_become_one(tmp_path):
-    with pytest.raises(InpaintxError, match=r"a\.jpg and a\.png .* would both become"):
-        prepare(plain(tmp_path / "source", ["a.png", "a.jpg"]), tmp_path / "out", size=32)
+    with pytest.raises(InpaintxError, match=r"train/a\.jpg and train/a\.png .* would both become"):
+        prepare(plain(tmp_path / "source", ["train/a.png", "train/a.jpg"]), tmp_path / "out", size=32)
     assert not (tmp_path / "out").exists()
 
 

@@ -7,7 +7,7 @@ from face_sets import celeba, celebamask_hq, grey, landmarks_csv, picture, plain
 
 from inpaintx.data.cv import import_cv2
 from inpaintx.data.holes import SkippedFileWarning
-from inpaintx.data.layouts import hashed_split
+from inpaintx.data.layouts import hashed_splits
 from inpaintx.data.sets import open_set
 from inpaintx.data.square import UnreadableFileError
 from inpaintx.errors import InpaintxError
@@ -37,7 +37,7 @@ def test_a_set_without_splits_is_split_by_a_hash_of_its_names(tmp_path):
         write(tmp_path / name, picture(0, 2, 2))
     parts = {split: open_set(tmp_path, size=2, split=split) for split in ("train", "val", "test")}
     assert sorted(n for part in parts.values() for n in part.names) == sorted(names)
-    assert parts["val"].names == sorted(n for n in names if hashed_split(n) == "val")
+    assert parts["val"].names == sorted(n for n, split in hashed_splits(names).items() if split == "val")
     assert len(parts["train"]) > 90
     assert any("hash of the names" in note for note in parts["train"].notes)
 
@@ -91,7 +91,7 @@ def test_celeba(tmp_path):
     split = [
         open_set(root, size=8, split=s)
         for s in ("train", "val", "test")
-        if s in map(hashed_split, ["100", "101", "102"])
+        if s in hashed_splits(["100", "101", "102"]).values()
     ]
     assert all("hash of the identity" in part.notes[1] for part in split)
     assert sum(map(len, split)) == 6

@@ -1,6 +1,5 @@
 """Landmarks: read from CSV files and from CelebA's lists, and mirrored with their image."""
 
-import csv
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.data.files import check_file
+from inpaintx.data.texts import read_csv, read_text
 from inpaintx.errors import InpaintxError
 
 __all__ = ["MIRRORED", "Anchors", "Points", "anchors", "mirrored", "read_celeba_landmarks", "read_landmarks"]
@@ -63,25 +62,21 @@ def read_landmarks(path: Path) -> dict[str, Points]:
         A line with another number of cells than the header, or with something that is no number; it is named.
     """
     points: dict[str, Points] = {}
-    check_file(path, "landmarks")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.reader(file)
-        header = next(rows, [])
-        if len(header) < 3 or len(header) % 2 == 0 or header[0].strip().lower() not in ("name", "file", "image"):
-            raise InpaintxError(
-                f"{path}: the first line must be name,x0,y0,x1,y1,... as a header; it has {len(header)} cells and "
-                f"begins {','.join(header[:3])!r}"
-            )
-        for line in rows:
-            if not line:
-                continue
-            if len(line) != len(header):
-                raise InpaintxError(f"{path}, line {rows.line_num}: {len(line)} cells, the header has {len(header)}")
-            try:
-                numbers = [float(cell) if cell.strip() else np.nan for cell in line[1:]]
-            except ValueError as error:
-                raise InpaintxError(f"{path}, line {rows.line_num}: {error}") from None
-            points[line[0].strip()] = np.array(numbers, np.float32).reshape(-1, 2)
+    rows = read_csv(path)
+    _, header = next(rows, (1, []))
+    if len(header) < 3 or len(header) % 2 == 0 or header[0].lower() not in ("name", "file", "image"):
+        raise InpaintxError(
+            f"{path}: the first line must be name,x0,y0,x1,y1,... as a header; it has {len(header)} cells and "
+            f"begins {','.join(header[:3])!r}"
+        )
+    for number, line in rows:
+        if len(line) != len(header):
+            raise InpaintxError(f"{path}, line {number}: {len(line)} cells, the header has {len(header)}")
+        try:
+            numbers = [float(cell) if cell else np.nan for cell in line[1:]]
+        except ValueError as error:
+            raise InpaintxError(f"{path}, line {number}: {error}") from None
+        points[line[0]] = np.array(numbers, np.float32).reshape(-1, 2)
     return points
 
 
@@ -101,11 +96,7 @@ def read_celeba_landmarks(path: Path) -> dict[str, Points]:
 
 def read_table(path: Path) -> list[list[str]]:
     """Read the lines that begin with a file's name, split at commas or blanks."""
-    check_file(path, "list")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise InpaintxError(f"{path} cannot be read: {error.strerror or error}") from None
+    lines = read_text(path).splitlines()
     rows = [re.split(r"[,\s]+", line.strip()) for line in lines]
     return [row for row in rows if len(row) > 1 and "." in row[0]]
 

@@ -1,19 +1,20 @@
 """How face sets lie on disk: which it is, its images, splits, identities and what else comes with them."""
 
 import hashlib
-import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from inpaintx.data.files import check_file
 from inpaintx.data.formats import READABLE
+from inpaintx.data.identities import read_identities
 from inpaintx.data.landmarks import Points, read_celeba_landmarks, read_landmarks, read_table
+from inpaintx.data.texts import read_json, read_text
 from inpaintx.errors import InpaintxError
 
-__all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_split", "read_prepared", "split_of_folder"]
+__all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_splits", "read_prepared", "split_of_folder"]
 
 T = TypeVar("T")
 SPLITS = ("train", "val", "test")
@@ -93,10 +94,21 @@ def find_layout(root: Path, wants: frozenset[str] = frozenset()) -> Layout:
     return _folder(root, wants)
 
 
-def hashed_split(key: str) -> str:
-    """A split by chance that never changes: 90 % train, 5 % val, 5 % test, by the SHA-256 of a name or identity."""
-    share = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
-    return "train" if share < 0.9 else "val" if share < 0.95 else "test"
+def hashed_splits(keys: Iterable[str]) -> dict[str, str]:
+    """Splits by chance that never change: 90 % train, 5 % val, 5 % test, by the SHA-256 of a name or identity.
+
+    Where that leaves a split of a small set empty, the key next to it goes there.
+    """
+    shares = {key: int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64 for key in keys}
+    found = {key: "train" if share < 0.9 else "val" if share < 0.95 else "test" for key, share in shares.items()}
+    for split, middle in (("val", 0.925), ("test", 0.975), ("train", 0.45)):
+        count = Counter(found.values())
+        movable = [key for key in found if count[found[key]] > 1]
+        if not count[split] and movable:
+            most = max(count[found[key]] for key in movable)
+            nearest = min((k for k in movable if count[found[k]] == most), key=lambda k: (abs(shares[k] - middle), k))
+            found[nearest] = split
+    return found
 
 
 def split_of_folder(name: str) -> str | None:
@@ -131,15 +143,21 @@ def _folder(root: Path, wants: frozenset[str]) -> Layout:
             f"no face set in {root}. Looked for: img_align_celeba/ (CelebA), CelebA-HQ-img/ (CelebA-HQ, "
             f"CelebAMask-HQ), images/, train/ val/ test/, or pictures ({', '.join(READABLE)}) in it and below it"
         )
-    people = _by_name(_identities(root), names)
+    notes: list[str] = []
+    people = read_identities(root, names, notes)
     split_of = {n: split_of_folder(n.split("/")[0]) if "/" in n else None for n in names}
     faces = [Face(n, images / n, split_of[n], people.get(n)) for n in names]
-    layout = Layout("folder", root, faces)
+    layout = Layout("folder", root, faces, notes=notes)
     if any(face.split for face in faces):
         layout.split_by = "its folders"
+        places = {(face.identity, face.split) for face in faces if face.identity and face.split}
+        shared = sum(count > 1 for count in Counter(identity for identity, _ in places).values())
+        if shared:
+            notes.append(f"{shared} people are in several of its split folders")
     if wants & NEEDS_POINTS:
         layout.landmarks = _csv_landmarks(layout)
-    layout.derived = frozenset(read_prepared(root).get("derived", ()))
+    derived = read_prepared(root).get("derived", ())
+    layout.derived = frozenset(derived if isinstance(derived, (list, dict)) else ())
     for region in wants & {"skin", "foreground", "mask"}:
         folder = root / ("masks" if region == "mask" else region)
         if folder.is_dir():
@@ -152,12 +170,7 @@ def read_prepared(root: Path) -> dict[str, Any]:
     path = root / "prepared.json"
     if not path.is_file():
         return {}
-    check_file(path, "record")
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InpaintxError(f"{path} is damaged ({error}); prepare the set again") from None
-    return told if isinstance(told, dict) else {}
+    return read_json(path)
 
 
 def _beside(folder: Path, names: list[str], layout: Layout) -> dict[str, list[Path]]:
@@ -173,13 +186,6 @@ def _beside(folder: Path, names: list[str], layout: Layout) -> dict[str, list[Pa
     elif len(found) < len(names):
         layout.notes.append(f"{folder.name}/ lacks {len(names) - len(found)} of {len(names)} images: ones there")
     return found
-
-
-def _identities(root: Path) -> dict[str, str]:
-    """Who is on which image, from ``identities.csv`` (a header, then ``name,identity``)."""
-    path = root / "identities.csv"
-    rows = read_table(path) if path.is_file() else []
-    return {row[0]: row[1] for row in rows if len(row) == 2}
 
 
 def _by_name(told: dict[str, T], names: list[str]) -> dict[str, T]:
@@ -218,6 +224,16 @@ def _list_of(root: Path, stem: str) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
+def _partition(path: Path) -> dict[str, str]:
+    """The split of each file, from CelebA's list."""
+    found = {}
+    for row in read_table(path):
+        if row[1] not in ("0", "1", "2"):
+            raise InpaintxError(f"{path}: the split of {row[0]} must be 0, 1 or 2 (train, val, test), got {row[1]!r}")
+        found[row[0]] = SPLITS[int(row[1])]
+    return found
+
+
 def _celeba(root: Path, wants: frozenset[str]) -> Layout:
     folder = root / "img_align_celeba"
     names = _pictures(folder)
@@ -225,14 +241,13 @@ def _celeba(root: Path, wants: frozenset[str]) -> Layout:
         raise InpaintxError(f"{folder} holds no pictures; expected 202,599 files 000001.jpg ...")
     partition, people = _list_of(root, "list_eval_partition"), _list_of(root, "identity_CelebA")
     points = _list_of(root, "list_landmarks_align_celeba")
-    split_of = {row[0]: SPLITS[int(row[1])] for row in read_table(partition) if row[1] in "012"} if partition else {}
+    split_of = _partition(partition) if partition else {}
     identity = {row[0]: row[1] for row in read_table(people)} if people else {}
     faces = []
+    by_person = {} if partition else hashed_splits(set(identity.values()))
     for name in names:
         last = PurePosixPath(name).name
-        split = split_of.get(last)
-        if not partition and last in identity:
-            split = hashed_split(identity[last])
+        split = split_of.get(last) or by_person.get(identity.get(last, ""))
         faces.append(Face(name, folder / name, split, identity.get(last)))
     layout = Layout("celeba", root, faces, crop=160)
     layout.split_by = partition.name if partition else "hash of the identity" if people else None
@@ -252,15 +267,16 @@ def _celeba_hq(root: Path, wants: frozenset[str]) -> Layout:
     partition, people = _list_of(root, "list_eval_partition"), _list_of(root, "identity_CelebA")
     split_of, identity = {}, {}
     if origin and (partition or people):
-        rows = [line.split() for line in origin.read_text().splitlines()]
+        rows = [line.split() for line in read_text(origin).splitlines()]
         source = {row[0]: row[2] for row in rows if len(row) == 3 and row[0].isdigit()}
-        by_file = {row[0]: SPLITS[int(row[1])] for row in read_table(partition) if row[1] in "012"} if partition else {}
+        by_file = _partition(partition) if partition else {}
         person = {row[0]: row[1] for row in read_table(people)} if people else {}
+        by_person = hashed_splits(set(person.values()))
         for name in names:
             file = source.get(PurePosixPath(name).stem, "")
             if file in person:
                 identity[name] = person[file]
-                split_of[name] = hashed_split(person[file])
+                split_of[name] = by_person[person[file]]
             if file in by_file:
                 split_of[name] = by_file[file]
     faces = [Face(n, folder / n, split_of.get(n), identity.get(n)) for n in names]

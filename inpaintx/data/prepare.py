@@ -16,9 +16,10 @@ from inpaintx.data.align import Cut, YuNet, cut_by_points, cut_middle
 from inpaintx.data.derive import derive_regions
 from inpaintx.data.files import make_folder, written_whole
 from inpaintx.data.landmarks import Points
-from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_split, read_prepared
+from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, read_prepared
 from inpaintx.data.photo import encode
 from inpaintx.data.square import UnreadableFileError, read_grey, read_picture
+from inpaintx.data.texts import parse_json, read_text
 from inpaintx.errors import InpaintxError
 
 __all__ = ["Prepared", "prepare"]
@@ -156,8 +157,9 @@ def _splits(layout: Layout, wanted: SplitBy) -> tuple[dict[str, str], str]:
     if wanted == "auto" and layout.split_by is not None and all(face.split for face in layout.faces):
         return {face.name: str(face.split) for face in layout.faces}, layout.split_by
     if wanted != "name" and people:
-        return {f.name: hashed_split(f.identity or f.name) for f in layout.faces}, "hash of the identity"
-    return {face.name: hashed_split(face.name) for face in layout.faces}, "hash of the name"
+        by_person = hashed_splits({face.identity or face.name for face in layout.faces})
+        return {f.name: by_person[f.identity or f.name] for f in layout.faces}, "hash of the identity"
+    return hashed_splits(face.name for face in layout.faces), "hash of the name"
 
 
 def _names(layout: Layout, splits: dict[str, str]) -> dict[str, str]:
@@ -204,16 +206,19 @@ def _journal(out: Path) -> dict[str, dict[str, Any]]:
     path = out / JOURNAL
     if not path.is_file():
         return {}
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         with written_whole(path) as part:
             part.write_text(whole, encoding="utf-8")
-    try:
-        records = [json.loads(line) for line in whole.splitlines()]
-    except ValueError as error:
-        raise InpaintxError(f"{path} is damaged ({error}); prepare again with --overwrite") from None
-    return {record["name"]: record for record in records}
+    found = {}
+    for number, line in enumerate(whole.splitlines(), start=1):
+        record = parse_json(line, f"{path}, line {number}")
+        lacks = [key for key in ("name", "split", "crop", "outside") if key not in record]
+        if lacks:
+            raise InpaintxError(f"{path}, line {number} is damaged: it lacks {lacks[0]!r}; prepare into another folder")
+        found[record["name"]] = record
+    return found
 
 
 def _remove(out: Path) -> None:

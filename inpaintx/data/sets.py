@@ -14,7 +14,7 @@ from inpaintx.data.derive import derive_regions
 from inpaintx.data.files import content_of
 from inpaintx.data.holes import SkippedFileWarning
 from inpaintx.data.landmarks import MIRRORED, anchors
-from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_split, split_of_folder
+from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, split_of_folder
 from inpaintx.data.square import Frame, UnreadableFileError, read_region, read_square
 from inpaintx.errors import InpaintxError
 
@@ -83,7 +83,8 @@ def _chosen(layout: Layout, split: str | None) -> list[Face]:
     if split is None:
         return layout.faces
     if layout.split_by is None:
-        chosen = [face for face in layout.faces if hashed_split(face.identity or face.name) == split]
+        splits = hashed_splits({face.identity or face.name for face in layout.faces})
+        chosen = [face for face in layout.faces if splits[face.identity or face.name] == split]
         layout.split_by = "a hash of the names: it has no splits of its own"
     else:
         chosen = [face for face in layout.faces if face.split == split]
