@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,13 @@ class Given:
     back: Callable[[Array], Any]
 
 
+def _decoded(photo: Photo) -> Array:
+    """A file's pixels; that some of them are not the photo's is a warning."""
+    if photo.flaw:
+        warnings.warn(f"{photo.flaw}; its damage counts as known pixels unless the mask covers it", stacklevel=4)
+    return photo.pixels
+
+
 def read_image(image: Any) -> Given:
     """Read a photo in whatever form it is held.
 
@@ -49,9 +57,9 @@ def read_image(image: Any) -> Given:
         A kind, shape, dtype or number of pixels that is not taken, or a file or PIL image that cannot be read.
     """
     if isinstance(image, (str, os.PathLike)):
-        return Given(read_photo(_path(image)).pixels, _same)
+        return Given(_decoded(read_photo(_path(image))), _same)
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return Given(decode(bytes(image), "the photo given as bytes").pixels, _same)
+        return Given(_decoded(decode(bytes(image), "the photo given as bytes")), _same)
     if _is_pil(image):
         return _from_pil(image, "image")
     if not isinstance(image, np.ndarray):
@@ -86,7 +94,7 @@ def read_hole(mask: Any, photo: Array) -> Bools:
         return read_mask(_path(mask), photo=Photo(photo)).hole
     if isinstance(mask, (bytes, bytearray, memoryview)):
         name = "given as bytes"
-        return mask_from_photo(decode(bytes(mask), f"mask {name}"), name, photo=Photo(photo)).hole
+        return mask_from_photo(decode(bytes(mask), f"mask {name}", whole=True), name, photo=Photo(photo)).hole
     size = photo.shape[0], photo.shape[1]
     if _is_pil(mask):
         pixels = _from_pil(mask, "mask").pixels

@@ -4,12 +4,15 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from photo_files import file_of
+from toy_methods import noise
 
 from inpaintx.data.files import check_file, read_whole
 from inpaintx.data.landmarks import read_landmarks, read_table
 from inpaintx.data.layouts import read_prepared
-from inpaintx.data.photo import read_photo
+from inpaintx.data.photo import check_input, read_photo
 from inpaintx.data.square import read_square
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.pretrained import read_state
@@ -52,6 +55,16 @@ def test_the_record_of_a_set_is_bounded(tmp_path):
         file.truncate(30 << 30)
     with pytest.raises(InpaintxError, match="are taken"):
         read_prepared(tmp_path)
+
+
+def test_a_pipe_that_the_shell_opened_is_read_once():
+    read, write = os.pipe()
+    data = file_of(noise(8, 8), "PNG")
+    os.write(write, data)
+    os.close(write)
+    check_input(Path(f"/dev/fd/{read}"))
+    np.testing.assert_array_equal(read_photo(f"/dev/fd/{read}").pixels, noise(8, 8))
+    os.close(read)
 
 
 def test_a_file_that_tells_no_size_is_read_to_the_bound():

@@ -9,6 +9,7 @@ import pytest
 from photo_files import chunk, file_of, png, saved, smooth
 from toy_methods import noise
 
+import inpaintx
 from inpaintx.cli import run
 from inpaintx.data import cv
 from inpaintx.data.cv import import_cv2
@@ -116,6 +117,17 @@ def test_mask_from_damage_fills_the_rest(tmp_path, monkeypatch, capsys):
         assert words in capsys.readouterr().err
     assert run(["inpaint", "cut.jpg", "a.png", "--mask-from-damage", "-o", "b.png"]) == 2
     assert "--mask-from-damage takes the hole from the photo" in capsys.readouterr().err
+
+
+def test_python_users_are_warned_of_damage(tmp_path):
+    (tmp_path / "cut.jpg").write_bytes(damaged_jpegs()["cut"])
+    hole = np.zeros(smooth().shape[:2], bool)
+    hole[:4, :4] = True
+    for photo in (tmp_path / "cut.jpg", damaged_jpegs()["cut"]):
+        with pytest.warns(UserWarning, match="the JPEG is cut off .* counts as known"):
+            inpaintx.inpaint(photo, hole, "harmonic")
+    with pytest.raises(InpaintxError, match="mask given as bytes cannot be read: the JPEG is cut off"):
+        inpaintx.inpaint(smooth(), damaged_jpegs()["cut"], "harmonic")
 
 
 def test_restarts_bound_the_damage():

@@ -22,10 +22,9 @@ def hole_from_damage(photo: Photo) -> Mask:
     """
     if photo.damage is not None:
         return Mask(photo.damage.copy())
-    words = [note for note in photo.notes if note.startswith("the JPEG is ")]
-    if words:
+    if photo.flaw:
         raise InpaintxError(
-            f"--mask-from-damage finds no grey rest in this photo ({words[0]}); paint over what is wrong as a mask"
+            f"--mask-from-damage finds no grey rest in this photo ({photo.flaw}); paint over what is wrong as a mask"
         )
     raise InpaintxError(
         "--mask-from-damage needs a JPEG that is cut off or damaged, and no damage was found in this one"

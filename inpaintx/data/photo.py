@@ -31,6 +31,7 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 MAX_PIXELS = 50 * 2**20  # a phone's "50 megapixels" are 8192 x 6144
+FLAW = "the JPEG is "
 STRAY = re.compile(r"(\d+) extraneous bytes")
 MOST_STRAY = jpeg.TAIL  # bytes that some cameras leave before the end; more are data that the decoder lost its way in
 
@@ -62,6 +63,11 @@ class Photo:
         return self.metadata.icc
 
     @property
+    def flaw(self) -> str | None:
+        """What is known of damage in the file, in words; None where nothing is."""
+        return next((note for note in self.notes if note.startswith(FLAW)), None)
+
+    @property
     def alpha(self) -> Array | None:
         """``[H,W]`` opacity, or None."""
         return self.pixels[..., 3] if self.pixels.ndim == 3 and self.pixels.shape[2] == 4 else None
@@ -81,6 +87,8 @@ def check_input(path: Path, *, what: str = "photo") -> None:
         It is missing, no regular file, or of another format.
     """
     check_file(path, what)
+    if not path.is_file():  # a pipe that the shell opened, which can be read once
+        return
     try:
         with path.open("rb") as file:
             check_format(file.read(512))
@@ -187,17 +195,15 @@ def _whole(header: Header, decoded: cv.Decoded) -> Array:
 def _jpeg(decoded: cv.Decoded, header: JpegHeader, notes: list[str], whole: bool) -> Photo:
     """The part of a JPEG that there is: libjpeg goes on after damage and leaves grey what it has no data for."""
     pixels = _pixels(header, decoded)
-    words = ["the JPEG is cut off (its end marker is missing): it was read as far as it goes"] if header.cut else []
+    words = [f"{FLAW}cut off (its end marker is missing): it was read as far as it goes"] if header.cut else []
     if decoded.complaints and not header.cut:
         shorter = jpeg.without_zeros(header.data or b"")
         pixels = _pixels(header, cv.decode(shorter)) if shorter else pixels
-        words = [
-            f"the JPEG is damaged (libjpeg: {decoded.complaints[0]}): what follows the damage may be grey or wrong"
-        ]
+        words = [f"{FLAW}damaged (libjpeg: {decoded.complaints[0]}): what follows the damage may be grey or wrong"]
     elif not header.cut:
         tail = jpeg.without_tail(header)
         if tail and not cv.decode(tail, coarse=True).complaints:
-            words = ["the JPEG is damaged (the picture is full before its data end): some of it may be wrong"]
+            words = [f"{FLAW}damaged (the picture is full before its data end): some of it may be wrong"]
     if header.channels == 4:
         notes.append(CMYK_NOTE)
     stray = STRAY.match(decoded.complaints[0]) if decoded.complaints else None
