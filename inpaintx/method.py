@@ -1,6 +1,8 @@
 """The contract of a method, and the one place where a method is called."""
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -13,7 +15,7 @@ from inpaintx.blend import Blend, guides
 from inpaintx.errors import InpaintxError
 from inpaintx.trainer import Trainer
 
-__all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights", "fill"]
+__all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights", "blamed", "fill", "owner_of"]
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -317,18 +319,59 @@ def _run(method: Method, net: nn.Module, shown: Tensor, mask: Tensor, generator:
     pad = (-width % multiple, -height % multiple)
     x, m = _pad(shown, pad), F.pad(mask, (0, pad[0], 0, pad[1]))
     with torch.no_grad():
-        raw = method.inpaint(net, x, m, generator=generator)
+        raw = _called(method, net, x, m, generator)
         if getattr(config, "mirrored", False):
             if method.draws:
                 raise InpaintxError(
                     f"method {method.name!r} draws its fills at random, and the mean of two draws is no fill; "
                     "set mirrored=false"
                 )
-            other = method.inpaint(net, x.flip(3), m.flip(3), generator=generator).flip(3)
+            other = _called(method, net, x.flip(3), m.flip(3), generator).flip(3)
             raw = (raw + other) / 2
-    if raw.shape != x.shape:
-        raise InpaintxError(f"method {method.name!r} returned {list(raw.shape)} for an image of {list(x.shape)}")
     return raw[:, :, :height, :width]
+
+
+def _called(method: Method, net: nn.Module, image: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Call :meth:`Method.inpaint`; whatever goes wrong in it is one sentence, with its own trace as the cause."""
+    with blamed(method, "inpaint()"):
+        raw = method.inpaint(net, image, mask, generator=generator)
+    if not isinstance(raw, Tensor):
+        raise InpaintxError(f"{owner_of(method)} returned {type(raw).__name__} from inpaint(), not a tensor")
+    if raw.shape != image.shape:
+        raise InpaintxError(f"{owner_of(method)} returned {list(raw.shape)} for an image of {list(image.shape)}")
+    return raw
+
+
+@contextmanager
+def blamed(method: Method, call: str) -> Iterator[None]:
+    """Turn what a plugin's code raises, or its exit, into one sentence that names it; want of memory stays itself.
+
+    Raises
+    ------
+    InpaintxError
+        Names method, plugin, ``call`` and what was raised, which is its cause.
+    """
+    try:
+        yield
+    except (InpaintxError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        words = (str(error).strip().splitlines() or ["no message"])[0]
+        if isinstance(error, RuntimeError) and "alloc" in words:  # torch says so of the CPU's memory
+            raise
+        raise InpaintxError(
+            f"{owner_of(method)} failed in {call}: {type(error).__name__}: {words} (its trace: --debug)"
+        ) from error
+
+
+def owner_of(method: Method) -> str:
+    """A method and the plugin that it comes from, in words."""
+    from inpaintx.registry import registry
+
+    if type(registry().methods.get(method.name)) is type(method):
+        plugin = registry().plugin_of(method.name)
+        return f"method {method.name!r} of plugin {plugin.name!r} ({plugin.package} {plugin.version})"
+    return f"method {method.name!r} ({type(method).__module__})"
 
 
 def _to_square(shown: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor]:

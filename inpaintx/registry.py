@@ -3,6 +3,7 @@
 import difflib
 import importlib.metadata
 import os
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -105,15 +106,18 @@ class Registry:
             for attribute in ("name", "paper"):
                 if not isinstance(getattr(cls, attribute, None), str):
                     raise TypeError(f"{cls.__qualname__}.{attribute} must be a string")
+            _check_name("method", cls.name)
             self._claim("method", cls.name, plugin)
             self.methods[cls.name] = cls()
             plugin.methods.append(cls.name)
 
         def mask(name: str, generator: Callable[..., Any]) -> None:
+            _check_name("mask generator", name)
             self._claim("mask", name, plugin)
             self.masks[name] = generator
 
         def metric(name: str, function: Callable[..., Any]) -> None:
+            _check_name("metric", name)
             self._claim("metric", name, plugin)
             self.metrics[name] = function
 
@@ -150,6 +154,12 @@ class Registry:
         if failed:
             hint += f" (plugins that failed to load: {', '.join(failed)}; see 'inpaintx plugins')"
         raise InpaintxError(f"unknown method {name!r}; {hint}")
+
+
+def _check_name(kind: str, name: object) -> None:
+    """Refuse names that could not be written in a command, a file's name or a table without harm."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+        raise ValueError(f"{kind} {name!r:.80} is no name: take up to 64 of the letters a-z, digits, '_' and '-'")
 
 
 def _check_hooks(module: object) -> None:

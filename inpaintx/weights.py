@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from inpaintx.data.files import check_file, written_whole
 from inpaintx.data.texts import parse_json
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.method import Method
+from inpaintx.method import Method, blamed
 
 __all__ = ["Loaded", "check_shapes", "find", "load", "plain", "save", "seeded", "sha256"]
 
@@ -142,11 +142,9 @@ def seeded(seed: int) -> Iterator[None]:
 
 def _built(method: Method, config: BaseModel) -> nn.Module:
     try:
-        return method.network(config)
-    except (MemoryError, RuntimeError) as error:
-        words = str(error).lower()
-        if not isinstance(error, MemoryError) and "alloc" not in words and "overflow" not in words:
-            raise
+        with blamed(method, "build()"):
+            return method.network(config)
+    except (MemoryError, RuntimeError):
         raise InpaintxError(
             f"no memory for the network of method {method.name!r} with these options; make it smaller (size, width)"
         ) from None

@@ -290,10 +290,20 @@ def test_overwrite(folder):
     assert not [name for name in listing(folder) if name.endswith(".part")]
 
 
-def test_a_failing_method_keeps_its_traceback(folder):
+def test_a_failing_method_is_a_sentence_and_keeps_its_trace(folder, capfd):
     write_photo("red.png", np.full((60, 80, 3), (255, 0, 0), np.uint8))
-    with pytest.raises(RuntimeError, match="red is too much"):
-        run(["inpaint", "red.png", "m.png", "-o", "out.png", "-m", "failing"])
+    command = ["inpaint", "red.png", "m.png", "-o", "out.png", "-m", "failing"]
+    words = "method 'failing' of plugin 'toys' (unknown unknown) failed in inpaint(): RuntimeError: red is too much"
+    assert run(command) == 2
+    assert capfd.readouterr().err == f"inpaintx: {words} (its trace: --debug)\n"
+    assert run([*command, "--debug"]) == 2
+    err = capfd.readouterr().err
+    assert "toy_methods.py" in err
+    assert "Traceback" in err
+    assert words in err.splitlines()[-1]
+    with pytest.raises(inpaintx.InpaintxError, match="red is too much") as error:
+        inpaintx.inpaint("red.png", "m.png", "failing")
+    assert isinstance(error.value.__cause__, RuntimeError)
 
 
 def test_ctrl_c(folder, capfd):

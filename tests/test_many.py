@@ -68,7 +68,7 @@ def test_one_photo_that_spoils_a_batch_is_found(many, capfd):
     write_photo(many / "photos" / "b.webp", np.full((60, 80, 3), (255, 0, 0), np.uint8), overwrite=True)
     assert run(["inpaint", "photos/[a-c].*", "m.png", "-o", "out", "-m", "failing"]) == 1
     assert listing(many / "out") == ["a.png", "c.tif"]
-    assert "failed: photos/b.webp: RuntimeError: red is too much" in capfd.readouterr().err
+    assert "failed: photos/b.webp: method 'failing' of plugin 'toys'" in capfd.readouterr().err
 
 
 def test_existing_results_fail_one_by_one(many, capfd):

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -32,13 +33,16 @@ def run(arguments: list[str]) -> int:
         0; 1 if some of several photos were not done or a method breaks the contract; 2 for input at fault; 130 if
         it was stopped.
     """
+    debug = "--debug" in arguments  # wherever it stands
     try:
         # an option with an optional value; typer has none
-        spelt = ["--resize-mask=fit" if word == "--resize-mask" else word for word in arguments]
+        spelt = ["--resize-mask=fit" if word == "--resize-mask" else word for word in arguments if word != "--debug"]
         make_app()(spelt, prog_name="inpaintx")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1 if end.code else 0
     except InpaintxError as error:
+        if debug:
+            traceback.print_exception(error)
         say(f"inpaintx: {error}", "stderr")
         return 2
     except OSError as error:  # what no check foresaw: a folder without rights, a name too long
@@ -86,6 +90,7 @@ def _root(
         bool,
         typer.Option("--version", callback=lambda wanted: _version(wanted), is_eager=True, help="Show the version."),
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error, a plugin's too.")] = False,
 ) -> None:
     """Fill holes in face photographs."""
 
@@ -102,25 +107,33 @@ def _add_commands_of_plugins(app: typer.Typer) -> None:
     """Call each plugin's hook by itself: one that fails, or takes a name that is taken, loses its commands."""
     manager = registry().manager
     for name, module in manager.list_name_plugin():
-        before = list(app.registered_commands), list(app.registered_groups)
+        before = list(app.registered_commands), list(app.registered_groups), app.registered_callback
+        taken = _names(*before[:2])
         others = [p for p in manager.get_plugins() if p is not module]
         try:
             manager.subset_hook_caller("inpaintx_register_commands", others)(app=app)
-            taken = {_name(info) for info in before[0]}
-            twice = sorted({_name(info) for info in app.registered_commands[len(before[0]) :]} & taken)
+            commands, groups = len(before[0]), len(before[1])
+            kept = (app.registered_commands[:commands], app.registered_groups[:groups], app.registered_callback)
+            if kept != before:
+                raise ValueError("it changes commands that are not its own")
+            twice = sorted(_names(app.registered_commands[commands:], app.registered_groups[groups:]) & taken)
             if twice:
                 raise ValueError(f"command {twice[0]!r} is taken")
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may fail in any way, SystemExit among them
-            app.registered_commands[:], app.registered_groups[:] = before
+            app.registered_commands[:], app.registered_groups[:], app.registered_callback = before
             for plugin in registry().plugins:
                 if plugin.name == name and plugin.error is None:
                     plugin.error = f"its commands: {type(error).__name__}: {error}"
 
 
-def _name(info: Any) -> str:
-    return str(info.name or info.callback.__name__.replace("_", "-"))
+def _names(commands: list[Any], groups: list[Any]) -> set[str]:
+    """Names that commands and groups have on the command line, as typer gives them."""
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    app.registered_commands, app.registered_groups = commands, groups
+    return set(typer.main.get_group(app).commands)
 
 
 def _stoppable(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -193,7 +193,13 @@ class _Drawn:
 
     def __call__(self, rng: np.random.Generator) -> Bools:
         generator = GENERATORS.get(self.name) or registry().masks[self.name]
-        hole = np.asarray(generator(rng, self.size, self.size, **self.values))
+        try:
+            hole = np.asarray(generator(rng, self.size, self.size, **self.values))
+        except InpaintxError:
+            raise
+        except (Exception, SystemExit) as error:
+            words = (str(error).strip().splitlines() or ["no message"])[0]
+            raise InpaintxError(f"mask generator {self.name!r} failed: {type(error).__name__}: {words}") from error
         if hole.shape != (self.size, self.size) or hole.dtype != np.bool_:
             raise InpaintxError(
                 f"mask generator {self.name!r} must return bool of shape [{self.size},{self.size}], True = hole; it "
