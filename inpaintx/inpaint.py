@@ -1,7 +1,7 @@
 """The main job: photo in, photo out, on tensors, arrays and files of any size."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +16,7 @@ from inpaintx.crops import ArrayCanvas, Box, Canvas, Crop, TensorCanvas
 from inpaintx.errors import InpaintxError
 from inpaintx.faces import FaceFinder, squares
 from inpaintx.given import check_pixels, check_range, read_hole, read_image
+from inpaintx.memory import LARGEST_SQUARE, OutOfMemoryError, memory_in_words
 from inpaintx.method import Method, check_image_mask, fill
 from inpaintx.registry import registry
 from inpaintx.weights import find, load
@@ -123,10 +124,16 @@ class Painter:
         check_seed(seed)
         self.preset, self.blend, self.batch_size = preset, blend or self.method.blend, batch_size
         config = self.method.config(preset, **(options or {}))
+        side = self.method.side(config)
+        if side is not None and side > LARGEST_SQUARE:
+            raise InpaintxError(
+                f"method {self.method.name!r} would work on squares of {side} x {side} pixels; at most "
+                f"{LARGEST_SQUARE} x {LARGEST_SQUARE} are taken"
+            )
         self.device = pick_device(device) if isinstance(device, str) else device
         self.squares = list(faces)
         self.finder = None if yunet is None else FaceFinder(yunet)
-        if (self.squares or self.finder) and self.method.side(config) is None:
+        if (self.squares or self.finder) and side is None:
             warnings.warn(f"method {self.method.name!r} works on any size: faces have no part in it", stacklevel=2)
             self.squares, self.finder = [], None
         tag = None if weights is None else str(weights)
@@ -146,8 +153,24 @@ class Painter:
         """Lay crops over a hole ``[H,W]`` as the method wants them; see :func:`inpaintx.crops.plan`."""
         return crops.plan(hole, self.method.side(self.loaded.config), self.method.max_pixels, faces, unseen)
 
-    def paint(self, work: "Sequence[tuple[Canvas, list[list[Crop]]]]", seed: int = 0) -> None:
-        """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches."""
+    def paint(
+        self,
+        work: "Sequence[tuple[Canvas, list[list[Crop]]]]",
+        seed: int = 0,
+        progress: Callable[[float], None] | None = None,
+    ) -> None:
+        """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches.
+
+        Parameters
+        ----------
+        work
+            Canvases, each with its :meth:`plan`.
+        seed
+            Of the method's random draws.
+        progress
+            Called after each batch with the share of the crops that are done.
+        """
+        done, total = 0, sum(len(crops_of_round) for _, rounds in work for crops_of_round in rounds)
         for number in range(max((len(rounds) for _, rounds in work), default=0)):
             same: dict[tuple[int, int], list[tuple[Canvas, Crop]]] = {}
             for canvas, rounds in work:
@@ -157,19 +180,25 @@ class Painter:
                 most = max(1, min(self.batch_size, crops.WORKING // (height * width)))
                 for first in range(0, len(tasks), most):
                     self._fill(tasks[first : first + most], seed)
+                    done += len(tasks[first : first + most])
+                    if progress is not None:
+                        progress(done / total)
 
     def _fill(self, tasks: list[tuple[Canvas, Crop]], seed: int) -> None:
+        """Fill crops together, or one by one where the memory does not suffice for all."""
+        height, width = tasks[0][1].work
         try:
-            self._fill_at_once(tasks, seed)
-        except torch.OutOfMemoryError:
+            with memory_in_words(
+                f"run method {self.method.name!r} on {self.device} at {width} x {height} pixels",
+                "take a smaller photo" + ("" if self.device.type == "cpu" else ", or --device cpu"),
+            ):
+                self._fill_at_once(tasks, seed)
+                return
+        except OutOfMemoryError:
             if len(tasks) == 1:
-                height, width = tasks[0][1].work
-                raise InpaintxError(
-                    f"no memory on {self.device} for method {self.method.name!r} at {width} x {height} pixels; "
-                    "take --device cpu or a smaller photo"
-                ) from None
-            for task in tasks:
-                self._fill([task], seed)
+                raise
+        for task in tasks:  # here, where the exception and what it held are gone
+            self._fill([task], seed)
 
     def _fill_at_once(self, tasks: list[tuple[Canvas, Crop]], seed: int) -> None:
         small = [crops.take(canvas, crop.box, self.device, crop.work) for canvas, crop in tasks]
@@ -200,6 +229,7 @@ def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.de
         yield from poisson_blend(guides[None], torch.stack(planes)[None], hole[None, None].float())[0].clamp_(0, 1)
 
 
+@memory_in_words("fill the photo")
 def inpaint(
     image: Any,
     mask: Any,

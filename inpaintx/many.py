@@ -1,9 +1,10 @@
 """Photo files by the folder: read ahead, filled in batches, written as they come, failures collected."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ from inpaintx.data.photo import (
 from inpaintx.errors import InpaintxError
 from inpaintx.inpaint import Painter, check_seed
 from inpaintx.jobs import Failure, Job, sample_paths, shown
+from inpaintx.memory import OutOfMemoryError, ran_out
 from inpaintx.names import printable
 
 __all__ = ["Failure", "Job", "Reading", "Report", "inpaint_many"]
@@ -103,6 +105,7 @@ def inpaint_many(
     overwrite: bool = False,
     keep: bool = False,
     stream: SupportsWrite | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Iterator[Report | Failure]:
     """Fill the holes of many photo files.
 
@@ -126,6 +129,8 @@ def inpaint_many(
         Whether samples that exist stay, and only the missing ones are written.
     stream
         Where the result of a job without ``out`` is written, as PNG.
+    progress
+        Called with the number of photos that are done, the share of those in the works included.
 
     Yields
     ------
@@ -134,6 +139,7 @@ def inpaint_many(
     """
     check_seed(seed, samples)
     reading = reading or Reading()
+    done = 0
 
     def start(job: Job) -> "_Opened | Failure":
         try:
@@ -141,16 +147,25 @@ def inpaint_many(
         except Exception as error:
             return _failure(job, error)
 
+    def watch(share: float, photos: int) -> None:
+        if progress is not None:
+            progress(done + share * photos)
+
     def finish_batch(batch: "list[_Opened]") -> Iterator[Report | Failure]:
+        nonlocal done
+        results: list[Report | Failure] = []
         try:
-            results = _work(batch, painter, samples, seed, overwrite, keep, stream)
+            share = partial(watch, photos=len(batch))
+            results = _work(batch, painter, samples, seed, overwrite, keep, stream, share)
         except Exception as error:
             if len(batch) == 1:
-                yield _failure(batch[0].job, error)
-                return
-            for one in batch:  # one photo has spoilt the batch: find it, do the others
+                results = [_failure(batch[0].job, error)]
+        if not results:  # one photo has spoilt the batch: find it, do the others
+            for one in batch:
                 yield from finish_batch([one])
             return
+        done += len(batch)
+        watch(0, 0)
         yield from results
 
     batch: list[_Opened] = []
@@ -158,6 +173,8 @@ def inpaint_many(
         if isinstance(opened, Failure):
             yield from finish_batch(batch) if batch else ()
             batch = []
+            done += 1
+            watch(0, 0)
             yield opened
             continue
         if batch and sum(b.mask.hole.size for b in [*batch, opened]) > MAX_PIXELS:
@@ -173,6 +190,9 @@ def inpaint_many(
 def _failure(job: Job, error: Exception) -> Failure:
     if isinstance(error, InpaintxError):
         return Failure(job.name, str(error), error)
+    if ran_out(error):
+        words = f"there is not enough memory for {job.name}; close other programs, or take a smaller photo"
+        return _failure(job, OutOfMemoryError(words))
     detail = str(error).strip().splitlines()
     words = f"{type(error).__name__}: {detail[0] if detail else 'no message'}"
     return Failure(job.name, printable(words), error)
@@ -233,6 +253,7 @@ def _work(
     overwrite: bool,
     keep: bool,
     stream: SupportsWrite | None,
+    progress: Callable[[float], None],
 ) -> list[Report | Failure]:
     """Fill, encode, then write: an error of the method comes before any file of the batch is written."""
     begun = time.perf_counter()
@@ -240,7 +261,8 @@ def _work(
     reports = [_report(opened, painter, samples, seed) for opened in batch]
     for k in range(samples):
         canvases = [ArrayCanvas(o.pixels, o.mask.hole) for o in batch]
-        painter.paint([(c, o.rounds) for c, o in zip(canvases, batch, strict=True)], seed + k)
+        work = [(c, o.rounds) for c, o in zip(canvases, batch, strict=True)]
+        painter.paint(work, seed + k, partial(_pass_on, progress, k, samples))
         for canvas, opened, report, encoded in zip(canvases, batch, reports, files, strict=True):
             out = opened.job.out
             data, notes = encode(canvas.pixels, output_format(out) if out else "PNG", opened.photo.metadata)
@@ -256,6 +278,11 @@ def _work(
         report.seconds = round((time.perf_counter() - begun) / len(batch), 3)
         results.append(report)
     return results
+
+
+def _pass_on(progress: Callable[[float], None], sample: int, samples: int, share: float) -> None:
+    """Say the share of all samples that the share of one is."""
+    progress((sample + share) / samples)
 
 
 def _write(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from inpaintx.blend import Blend, guides
 from inpaintx.errors import InpaintxError
+from inpaintx.memory import LARGEST_SQUARE
 from inpaintx.trainer import Trainer
 
 __all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights", "blamed", "fill", "owner_of"]
@@ -40,7 +41,7 @@ class LearnedConfig(Config):
         Not for methods that draw their fills at random.
     """
 
-    size: int = Field(default=256, ge=8)
+    size: int = Field(default=256, ge=8, le=LARGEST_SQUARE)
     batch: int = Field(default=8, ge=1)
     steps: int = Field(default=100_000, ge=1)
     mirrored: bool = False

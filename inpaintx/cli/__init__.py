@@ -11,6 +11,7 @@ import typer
 from inpaintx.cli import demo, doctor, evaluate, inpaint, plugins, prepare, train
 from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
 from inpaintx.errors import InpaintxError
+from inpaintx.memory import ran_out
 from inpaintx.registry import registry
 
 __all__ = ["main", "make_app", "run"]
@@ -51,6 +52,11 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         say("inpaintx: stopped", "stderr")
         return 130
+    except Exception as error:
+        if not ran_out(error):
+            raise
+        say("inpaintx: there is not enough memory; close other programs, or give it less to do at once", "stderr")
+        return 2
     return 0
 
 

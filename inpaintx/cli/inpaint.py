@@ -3,7 +3,7 @@
 import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import Enum
 from typing import Annotated, Any
@@ -144,8 +144,9 @@ def inpaint(
                 overwrite=overwrite,
                 keep=skip_existing,
                 stream=results if out == "-" else None,
+                progress=stack.enter_context(_progress(len(jobs), shown=not as_json)),
             )
-            for result in _with_progress(fills, len(jobs), several and not as_json):
+            for result in fills:
                 if isinstance(result, Failure):
                     if not several:
                         raise result.cause or InpaintxError(result.error)
@@ -272,17 +273,20 @@ def warnings_as_words(stream: str | None) -> Iterator[list[str]]:
         yield said
 
 
-def _with_progress(results: Iterator[Any], total: int, shown: bool) -> Iterator[Any]:
-    """Draw a progress bar on stderr while results come, if a person is looking."""
-    if not (shown and sys.stderr.isatty()):
-        yield from results
+@contextmanager
+def _progress(photos: int, *, shown: bool) -> Iterator[Callable[[float], None] | None]:
+    """Draw a bar on stderr if a person is looking; for a single photo once the first of several batches is done."""
+    if not (shown and sys.stderr and sys.stderr.isatty()):  # a stream that was closed is None
+        yield None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     # lines printed meanwhile go above the bar, but not where stdout is a file: rich would send them to stderr
-    with Progress(console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as progress:
-        task = progress.add_task("inpaint", total=total)
-        for result in results:
-            progress.advance(task)
-            yield result
+    with Progress(console=Console(stderr=True), redirect_stdout=bool(sys.stdout and sys.stdout.isatty())) as bar:
+        task = bar.add_task("inpaint", total=photos, visible=photos > 1)
+
+        def advance(done: float) -> None:
+            bar.update(task, completed=done, visible=photos > 1 or done < photos)
+
+        yield advance

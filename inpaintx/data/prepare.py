@@ -21,6 +21,7 @@ from inpaintx.data.photo import encode
 from inpaintx.data.square import UnreadableFileError, read_grey, read_picture
 from inpaintx.data.texts import parse_json, read_text
 from inpaintx.errors import InpaintxError
+from inpaintx.memory import LARGEST_SQUARE
 
 __all__ = ["Prepared", "prepare"]
 
@@ -97,8 +98,8 @@ def prepare(
     InpaintxError
         ``out`` holds something else, or a set prepared with other settings; no face could be read; no such source.
     """
-    if size < 8:
-        raise InpaintxError(f"the size of prepared images must be at least 8, got {size}")
+    if not 8 <= size <= LARGEST_SQUARE:
+        raise InpaintxError(f"the size of prepared images must be from 8 to {LARGEST_SQUARE} pixels a side, got {size}")
     out = Path(out)
     layout = find_layout(Path(source), frozenset({"landmarks", *(REGIONS if regions else ())}))
     if out.resolve().is_relative_to(Path(source).resolve()):

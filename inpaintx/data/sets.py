@@ -17,6 +17,7 @@ from inpaintx.data.landmarks import MIRRORED, anchors
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, split_of_folder
 from inpaintx.data.square import Frame, UnreadableFileError, read_region, read_square
 from inpaintx.errors import InpaintxError
+from inpaintx.memory import LARGEST_SQUARE
 
 __all__ = ["FaceSet", "as_batch", "open_set"]
 
@@ -61,8 +62,8 @@ def open_set(
     InpaintxError
         No such folder, no set in it, or nothing in the split; says what was looked for and what is there.
     """
-    if size < 1:
-        raise InpaintxError(f"the size of a set's samples must be positive, got {size}")
+    if not 1 <= size <= LARGEST_SQUARE:
+        raise InpaintxError(f"the size of a set's samples must be from 1 to {LARGEST_SQUARE} pixels a side, got {size}")
     if wants - WANTS:
         raise InpaintxError(f"a set cannot give {sorted(wants - WANTS)}; known: {sorted(WANTS)}")
     if split is not None and split not in SPLITS:

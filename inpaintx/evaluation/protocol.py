@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from inpaintx.data.holes import Holes, open_holes
 from inpaintx.data.sets import FaceSet, open_set
 from inpaintx.errors import InpaintxError
+from inpaintx.memory import LARGEST_SQUARE
 
 __all__ = [
     "BINS",
@@ -242,6 +243,8 @@ def freeze(
     """
     if size < SMALLEST:
         raise InpaintxError(f"images of {size} pixels a side are too small to measure; give at least {SMALLEST}")
+    if size > LARGEST_SQUARE:
+        raise InpaintxError(f"images are measured at {LARGEST_SQUARE} pixels a side at most, got {size}")
     for name, value in (("limit", limit), ("batch", rest["batch"]), ("samples", rest["samples"])):
         if value is not None and value < 1:
             raise InpaintxError(f"{name} must be 1 or more, got {value}")

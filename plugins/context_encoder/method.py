@@ -40,7 +40,7 @@ class ContextEncoderConfig(LearnedConfig):
         Weight of the L1 of hidden pixels after Poisson blending; ``"random"`` only.
     """
 
-    size: int = Field(128, ge=64)
+    size: int = Field(128, ge=64, le=4096)
     batch: int = Field(64, ge=1)
     steps: int = Field(100_000, ge=1)
     width: int = Field(56, ge=1)
