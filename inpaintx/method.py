@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from inpaintx.blend import Blend, guides
 from inpaintx.errors import InpaintxError
-from inpaintx.memory import LARGEST_SQUARE
+from inpaintx.memory import LARGEST_SQUARE, ran_out
 from inpaintx.trainer import Trainer
 
 __all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights", "blamed", "fill", "owner_of"]
@@ -354,12 +354,12 @@ def blamed(method: Method, call: str) -> Iterator[None]:
     """
     try:
         yield
-    except (InpaintxError, MemoryError, torch.OutOfMemoryError):
+    except InpaintxError:
         raise
     except (Exception, SystemExit) as error:
-        words = (str(error).strip().splitlines() or ["no message"])[0]
-        if isinstance(error, RuntimeError) and "alloc" in words:  # torch says so of the CPU's memory
+        if ran_out(error):
             raise
+        words = (str(error).strip().splitlines() or ["no message"])[0]
         raise InpaintxError(
             f"{owner_of(method)} failed in {call}: {type(error).__name__}: {words} (its trace: --debug)"
         ) from error
