@@ -1,16 +1,19 @@
 """`inpaintx train-fan`: a small FAN on a set's own landmarks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from inpaintx_plugins.pdgan.fit_fan import landmark_error
+from inpaintx_plugins.pdgan.fit_fan import Fit, fit_fan, landmark_error, mean_shape
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from inpaintx import InpaintxError
 from inpaintx.cli import run
 from inpaintx.data.photo import write_photo
 from inpaintx.data.sets import open_set
-from inpaintx.nn.fan import FAN, load_fan, save_fan
+from inpaintx.nn.fan import FAN, landmarks_of, load_fan, save_fan
 
 
 @pytest.fixture
@@ -33,22 +36,66 @@ def spots(tmp_path):
     return tmp_path / "spots"
 
 
+TINY = Fit(size=64, width=16, steps=120, batch=4, jitter=0.05, jitter_angle=5)
+
+
 def test_fit_and_load(spots, tmp_path, capsys):
     out = tmp_path / "fan.safetensors"
     options = ["--size", "64", "--width", "16", "--steps", "120", "--batch", "4"]
+    options += ["--jitter", "0.05", "--jitter-angle", "5"]
     assert run(["train-fan", str(spots), "--out", str(out), *options]) == 0
-    assert "faces that it has not seen" in capsys.readouterr().out
+    said = capsys.readouterr().out
     with safe_open(out, "pt") as file:
         meta = file.metadata()
     assert meta["points"] == "2"
+    assert f"not seen: {100 * float(meta['error']):.2f} %" in said
+    assert f"mean shape: {100 * float(meta['mean_error']):.2f} %" in said
+    assert not (tmp_path / "fan.safetensors.progress").exists()
     fan, outcome = load_fan(path=str(out))
     assert outcome == "set:spots"
     assert (fan.size, fan.width, fan.stacks) == (64, 16, 1)
     assert not any(p.requires_grad for p in fan.parameters())
-    held_out = open_set(spots, size=64, split="val", wants=frozenset({"landmarks"}))
-    assert landmark_error(fan, held_out) == pytest.approx(float(meta["error"]), abs=1e-4)
-    torch.manual_seed(0)
-    assert float(meta["error"]) < 0.5 * landmark_error(FAN(1, 2, 16, 64).eval(), held_out)
+    held_out, faces = (
+        open_set(spots, size=64, split=split, wants=frozenset({"landmarks"})) for split in ("val", "train")
+    )
+    error = landmark_error(lambda image: landmarks_of(fan(image)[-1], 64)[0], held_out)
+    assert error == pytest.approx(float(meta["error"]), abs=1e-4)
+    shape = torch.stack([faces[i]["landmarks"] for i in range(len(faces))]).mean(0)
+    assert torch.allclose(mean_shape(faces), shape)
+    assert float(meta["mean_error"]) == pytest.approx(landmark_error(lambda _: shape, held_out), abs=1e-4)
+    assert error < 0.5 * float(meta["mean_error"])
+
+
+def test_a_fan_that_knows_the_mean_face_only_is_not_written(spots, tmp_path):
+    out = tmp_path / "fan.safetensors"
+    with pytest.raises(InpaintxError, match=r"FAN errs by .* and the mean shape .* by .* no weights were written"):
+        fit_fan(spots, out, replace(TINY, steps=1))
+    assert not out.exists()
+    fitted = fit_fan(spots, out, TINY)  # goes on
+    assert out.exists()
+    assert fitted.error < 0.75 * fitted.mean_error
+
+
+def test_a_stopped_fit_goes_on_to_the_same_weights(spots, tmp_path):
+    class StoppedError(Exception):
+        pass
+
+    fit = replace(TINY, steps=102)
+    fit_fan(spots, tmp_path / "whole.safetensors", fit)
+    seen = []
+
+    def first(step, loss):
+        if step == 102:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        fit_fan(spots, tmp_path / "parts.safetensors", fit, report=first)
+    with pytest.raises(InpaintxError, match="batch=4"):
+        fit_fan(spots, tmp_path / "parts.safetensors", replace(fit, batch=2))
+    fit_fan(spots, tmp_path / "parts.safetensors", fit, report=lambda step, loss: seen.append(step))
+    assert seen == [102]
+    whole, parts = (load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(parts[key], value) for key, value in whole.items())
 
 
 def test_set_without_landmarks(tmp_path):

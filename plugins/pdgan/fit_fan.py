@@ -1,36 +1,74 @@
 """Fitting a small FAN on the landmarks of a set."""
 
+import io
+import math
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from inpaintx.data.files import written_whole
 from inpaintx.data.holes import open_holes
+from inpaintx.data.jitter import Jitter
 from inpaintx.data.sets import FaceSet, open_set
 from inpaintx.data.stream import batches
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.fan import FAN, check_width, heatmap_loss, landmarks_of, save_fan, target_heatmaps
 from inpaintx.weights import seeded
 
-__all__ = ["fit_fan", "landmark_error"]
+__all__ = ["CLEARLY", "Fit", "Fitted", "fit_fan", "landmark_error", "mean_shape"]
 
 EVERY = 100
+CLEARLY = 0.75  # of the mean shape's error: what a FAN that looks at the face must stay under
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a FAN of one hourglass is fitted.
+
+    Parameters
+    ----------
+    size, width
+        Side of the images that it sees, a multiple of 64; channels.
+    steps, batch, seed
+        Of the training.
+    jitter, jitter_angle
+        By how much faces are moved and scaled (a share of the side) and turned (degrees), at most; they are mirrored,
+        too. Without it, faces of an aligned set are learnt as their mean shape.
+    """
+
+    size: int = 128
+    width: int = 64
+    steps: int = 6000
+    batch: int = 16
+    seed: int = 0
+    jitter: float = 0.12
+    jitter_angle: float = 15.0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Error of a FAN on validation faces, and of the training faces' mean shape on the same; see :func:`fit_fan`."""
+
+    error: float
+    mean_error: float
 
 
 def fit_fan(
     data: Path,
     out: Path,
+    fit: Fit,
     *,
-    size: int = 128,
-    width: int = 64,
-    steps: int = 3000,
-    batch: int = 16,
-    seed: int = 0,
     device: torch.device | None = None,
     report: Callable[[int, float], None] = lambda step, loss: None,
-) -> float:
+) -> Fitted:
     """Train one stack of hourglass on a set's training faces and write its weights.
+
+    A run that was stopped goes on from ``OUT.progress``, which is written every 100 steps; one that was refused goes on
+    with more steps.
 
     Parameters
     ----------
@@ -38,58 +76,120 @@ def fit_fan(
         Folder of a set with landmarks (:func:`inpaintx.data.sets.open_set`).
     out
         ``.safetensors`` file to write.
-    size, width
-        Side of the images that it sees, a multiple of 64; channels.
     report
         Is told the step and the mean loss since the last report.
 
     Returns
     -------
-    float
-        Mean distance between found and given landmarks of the validation faces, in units of the geometric mean of
-        the sides of the landmarks' box.
+    Fitted
+        Mean distances between found and given landmarks of the validation faces, in units of the geometric mean of the
+        sides of the landmarks' box.
 
     Raises
     ------
     InpaintxError
-        A set without landmarks, or a size that does not fit.
+        A set without landmarks, or a size that does not fit; a FAN that is not clearly nearer than the mean shape,
+        which is not written.
     """
-    if size % 64:
-        raise InpaintxError(f"FAN's images need a side that is a multiple of 64, got {size}")
-    check_width(width)
+    if fit.size % 64:
+        raise InpaintxError(f"FAN's images need a side that is a multiple of 64, got {fit.size}")
+    check_width(fit.width)
     wants = frozenset({"landmarks"})
-    faces = open_set(data, size=size, split="train", wants=wants)
+    faces = open_set(data, size=fit.size, split="train", wants=wants)
     if "landmarks" not in faces.has:
         raise InpaintxError(f"{data} has no landmarks to fit FAN on ({'; '.join(faces.notes)})")
-    held_out = open_set(data, size=size, split="val", wants=wants)
+    held_out = open_set(data, size=fit.size, split="val", wants=wants)
     device = device or torch.device("cpu")
-    with seeded(seed):
-        fan = FAN(1, faces[0]["landmarks"].shape[0], width, size).to(device).train()
-    optimizer = torch.optim.Adam(fan.parameters(), 1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps + 1)
+    progress = out.with_name(out.name + ".progress")
+    fan = _trained(faces, progress, fit, device, report).eval()
+    shape = mean_shape(faces)
+    fitted = Fitted(
+        landmark_error(lambda image: landmarks_of(fan(image.to(device))[-1], fan.size)[0].cpu(), held_out),
+        landmark_error(lambda image: shape, held_out),
+    )
+    if not fitted.error < CLEARLY * fitted.mean_error:
+        raise InpaintxError(
+            f"after {fit.steps} steps FAN errs by {100 * fitted.error:.2f} % of the landmarks' box on unseen faces, "
+            f"and the mean shape of the training faces by {100 * fitted.mean_error:.2f} %: it knows little more than "
+            "where faces lie, so no weights were written. Give it more steps (it goes on where it is), or more width"
+        )
+    said = {"error": fitted.error, "mean_error": fitted.mean_error}
+    options = {key: str(value) for key, value in asdict(fit).items() if key not in ("size", "width")}
+    save_fan(out, fan, Path(data).resolve().name, **options, **{key: f"{value:.4f}" for key, value in said.items()})
+    progress.unlink()
+    return fitted
+
+
+def _trained(
+    faces: FaceSet, progress: Path, fit: Fit, device: torch.device, report: Callable[[int, float], None]
+) -> FAN:
+    with seeded(fit.seed):
+        fan = FAN(1, faces.count, fit.width, fit.size).to(device).train()
+    optimizer = torch.optim.Adam(fan.parameters(), 2e-3)
+    state: dict[str, Any] = {"fan": fan, "optimizer": optimizer}
+    made_with = {**asdict(fit), "faces": faces.fingerprint}
+    first = _go_on(progress, state, made_with) if progress.exists() else 0
+    stream = batches(
+        faces,
+        open_holes("centre", size=fit.size),
+        batch=fit.batch,
+        seed=fit.seed,
+        start=first,
+        jitter=Jitter(fit.jitter, fit.jitter_angle),
+    )
     total = torch.zeros((), device=device)
-    stream = batches(faces, open_holes("centre", size=size), batch=batch, seed=seed)
-    for step in range(1, steps + 1):
+    for step in range(first + 1, fit.steps + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = 2e-3 * _rate(step / fit.steps)
         sample = next(stream)
-        target = target_heatmaps(sample["landmarks"].to(device), size, size // 4)
+        target = target_heatmaps(sample["landmarks"].to(device), fit.size, fit.size // 4)
         loss = heatmap_loss(fan(sample["image"].to(device))[-1], target)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        schedule.step()
         total += loss.detach()
-        if step % EVERY == 0:
-            report(step, float(total) / EVERY)
+        if step % EVERY == 0 or step == fit.steps:
+            report(step, float(total) / ((step - 1) % EVERY + 1))
             total.zero_()
-    error = landmark_error(fan.eval(), held_out)
-    save_fan(out, fan, Path(data).resolve().name, steps=str(steps), seed=str(seed), error=f"{error:.4f}")
-    return error
+            buffer = io.BytesIO()
+            parts = {name: part.state_dict() for name, part in state.items()}
+            torch.save({"step": step, "made_with": made_with, **parts}, buffer)
+            with written_whole(progress) as part_file:
+                part_file.write_bytes(buffer.getbuffer())
+    return fan
+
+
+def _rate(done: float) -> float:
+    """Warm-up over the first twentieth, then half a cosine to a hundredth."""
+    return min(20 * done, 0.505 + 0.495 * math.cos(math.pi * done))
+
+
+def _go_on(progress: Path, state: dict[str, Any], made_with: dict[str, Any]) -> int:
+    """Load what an earlier run left; the steps that it has behind it."""
+    try:
+        saved = torch.load(progress, map_location="cpu", weights_only=True)
+        step, earlier = int(saved["step"]), dict(saved["made_with"])
+    except Exception as error:  # torch raises whatever unpickling raises
+        raise InpaintxError(
+            f"{progress} cannot be read as a FAN's progress: {error}; remove it to begin anew"
+        ) from None
+    other = [key for key, value in made_with.items() if key != "steps" and earlier.get(key) != value]
+    if other or made_with["steps"] < step:
+        words = ", ".join(f"{key}={earlier.get(key)}" for key in other) or f"{step} steps"
+        raise InpaintxError(f"{progress} is of a training with {words}; remove it to begin anew")
+    for name, part in state.items():
+        part.load_state_dict(saved[name])
+    return step
+
+
+def mean_shape(faces: FaceSet) -> Tensor:
+    """Mean of the landmarks of a set, ``[N,2]`` in pixels of its samples: what a guess without a look at a face is."""
+    return torch.stack([faces[i]["landmarks"] for i in range(len(faces))]).nanmean(0)
 
 
 @torch.no_grad()
-def landmark_error(fan: FAN, faces: FaceSet) -> float:
-    """Mean landmark error of a set, see :func:`fit_fan`."""
-    device = next(fan.parameters()).device
+def landmark_error(find: Callable[[Tensor], Tensor], faces: FaceSet) -> float:
+    """Mean landmark error over a set, see :func:`fit_fan`; ``find``: image ``[1,3,S,S]`` to points ``[N,2]``."""
     errors: list[Tensor] = []
     for i in range(len(faces)):
         sample = faces[i]
@@ -97,7 +197,7 @@ def landmark_error(fan: FAN, faces: FaceSet) -> float:
         known = given.isfinite().all(-1)
         if known.sum() < 2:
             continue
-        found = landmarks_of(fan(sample["image"][None].to(device))[-1], fan.size)[0].cpu()
+        found = find(sample["image"][None])
         box = given[known].amax(0) - given[known].amin(0)
         errors.append((found[known] - given[known]).norm(dim=1).mean() / box.prod().sqrt())
     if not errors:

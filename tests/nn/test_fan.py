@@ -33,7 +33,8 @@ def test_heatmaps_and_back():
     assert maps.shape == (1, 3, 32, 32)
     assert maps[0, 0, 25, 5] == pytest.approx(torch.exp(torch.tensor(-2 * 0.25**2 / 2)).item(), rel=1e-5)
     back = fan.landmarks_of(maps[:, :2], 64)
-    assert (back - points[:, :2]).abs().max() <= 1
+    assert (back[0, 0] - points[0, 0]).abs().max() < 1e-3  # between the maps' pixels
+    assert (back[0, 1] - points[0, 1]).abs().max() <= 1  # at their edge
     assert maps[0, 2].isnan().all()
 
 
