@@ -8,7 +8,7 @@ from inpaintx_plugins.pconv import PConv
 from inpaintx_plugins.pdgan import PDGAN, load_official
 from inpaintx_plugins.pdgan.network import UNITS, Generator, SPDNorm
 from inpaintx_plugins.pdgan.official import discriminator_state
-from inpaintx_plugins.pdgan.trainer import discriminator, diversity_loss
+from inpaintx_plugins.pdgan.trainer import discriminator, diversity_loss, skin_loss
 from test_pconv import official_prior
 from torch import nn
 
@@ -201,7 +201,7 @@ def test_terms_of_each_row(tmp_path):
 
 def test_skin_loss_has_no_gradient_outside_the_skin():
     """3.3 (d)."""
-    _, trainer = make("mask_only", vgg="skip")
+    _, trainer = make("mask_only", vgg="skip", skin="mean")
     one = batch()
     fake = torch.rand(4, 3, 32, 32, requires_grad=True)
     trainer._image_terms(fake, 2 * one["image"] - 1, one["mask"], one["skin"])["skin"].backward()
@@ -212,6 +212,75 @@ def test_skin_loss_has_no_gradient_outside_the_skin():
     )
     again = trainer._image_terms(fake.detach(), 2 * one["image"] - 1, one["mask"], one["skin"])["skin"]
     assert float(again) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_skin_losses_forms():
+    """As the face paper prints it, a sum; as a mean over all elements; over the skin's pixels in the hole."""
+    difference = torch.rand(2, 3, 8, 8)
+    skin, hole = torch.zeros(2, 1, 8, 8), torch.zeros(2, 1, 8, 8)
+    skin[:, :, :4], hole[0, :, 2:6], hole[1, :, 3:5] = 1, 1, 1
+    inside = (difference * skin).double()
+    assert float(skin_loss(difference, skin, hole, "sum")) == pytest.approx(float(inside.sum()) / 2, rel=1e-5)
+    assert float(skin_loss(difference, skin, hole, "mean")) == pytest.approx(float(inside.mean()), rel=1e-5)
+    hidden = torch.cat([difference[0, :, 2:4].flatten(), difference[1, :, 3:4].flatten()])
+    assert float(skin_loss(difference, skin, hole, "hole")) == pytest.approx(float(hidden.mean()), rel=1e-5)
+    assert float(skin_loss(difference, skin, torch.zeros_like(hole), "hole")) == 0
+    rows = {name: PDGAN().config(name).skin for name in ("mask_only", "full", "default")}
+    assert rows == {"mask_only": "sum", "full": "sum", "default": "hole"}
+
+
+def test_a_capped_map_falls_into_the_hole_as_the_holes_does():
+    """With the learnt map at 1 everywhere, the shortcut's is the hole's map, and without the cap 1."""
+    mask, prior = centre_hole(32), torch.rand(1, 3, 32, 32)
+    seen = {}
+    for capped in (False, True):
+        block = Generator(64, 4, 8, kind="improved", capped=capped).units[3].block
+        nn.init.zeros_(block.attention[0].weight)
+        nn.init.constant_(block.attention[0].bias, 50.0)
+        block.norm_s.register_forward_hook(lambda module, args, out, capped=capped: seen.update({capped: args[2]}))
+        block(torch.randn(1, 32, 32, 32), prior, mask)
+    assert torch.equal(seen[False], torch.ones_like(seen[False]))
+    expected = block.probability(mask).expand_as(seen[True])
+    torch.testing.assert_close(seen[True], torch.where(mask > 0.5, expected, 1.0))
+    assert float(seen[True][..., 16, 16].max()) < 0.1
+
+
+def test_the_middle_of_holes_is_free_of_the_truth_as_far_as_asked():
+    one = batch()
+    one["mask"] = torch.zeros_like(one["mask"])
+    one["mask"][:, :, :, 2:] = 1  # a map of 32 pixels reaches no further than half of it
+    image = 2 * one["image"] - 1
+    rim, deep = torch.zeros(4, 3, 32, 32), torch.zeros(4, 3, 32, 32)
+    rim[..., 2], deep[..., 30] = 1, 1
+    truth = image.repeat(2, 1, 1, 1)
+    found = {}
+    for free in (0.0, 0.75):
+        _, trainer = make("mask_only", vgg="small", skin="mean", blended=1.0, free=free)
+        found[free] = [
+            trainer._image_terms(truth + error, image, one["mask"], torch.ones_like(one["mask"]))
+            for error in (rim, deep)
+        ]
+    (near, far), (near_free, far_free) = found.values()
+    assert float(near["skin"]) == pytest.approx(float(far["skin"]))
+    assert float(far_free["skin"]) == pytest.approx(0.25 * float(far["skin"]), rel=1e-2)
+    assert float(near_free["skin"]) > 0.6 * float(near["skin"])
+    for name in ("perceptual", "blended"):
+        assert float(far_free[name]) < 0.5 * float(far[name])
+
+
+def test_diversity_counts_less_as_training_goes_on():
+    _, trainer = make(diversity=2.0, diversity_fall=0.01, steps=5)
+    one = batch()
+    image = 2 * one["image"] - 1
+    fake = torch.rand(4, 3, 32, 32)
+    found = []
+    for steps in (0, 2, 4):
+        trainer.steps = steps
+        found.append(float(trainer._image_terms(fake, image, one["mask"], one["skin"])["diversity"]))
+    length = trainer.config.steps
+    assert length == 5
+    assert found[1] == pytest.approx(found[0] * 0.01 ** (2 / 5), rel=1e-4)
+    assert found[2] == pytest.approx(found[0] * 0.01 ** (4 / 5), rel=1e-4)
 
 
 def test_blended_term_forgives_a_constant_offset_alone():
@@ -283,6 +352,17 @@ def test_prior_from_a_run_of_pconv(tmp_path):
     assert trainer.frozen["prior"].startswith("file prior.safetensors@")
     with pytest.raises(InpaintxError, match="width=4; these options need width=8"):
         make(prior=str(tmp_path / "prior.safetensors"), width=8)
+
+
+def test_the_prior_may_be_pconvs_default_and_reach_deeper_than_the_generator():
+    config = PDGAN().config("tiny", size=64, prior="default", prior_width=24, prior_levels=5, width=4, vgg="skip")
+    net = PDGAN().network(config)
+    trainer = PDGAN().trainer(net, config)
+    shipped = weights.load(PConv(), PConv().config(), "default", torch.device("cpu")).net
+    assert torch.equal(net.prior.decoder[-1][1].weight, shipped.decoder[-1][1].weight)
+    assert trainer.frozen["prior"].startswith("file prior128.safetensors@")
+    with pytest.raises(InpaintxError, match="too many for pdgan's size 32"):
+        PDGAN().network(config.model_copy(update={"size": 32}))
 
 
 def official_generator(net):

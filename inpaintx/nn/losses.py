@@ -80,7 +80,10 @@ def blended_loss(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool 
 
 
 def perceptual_loss(
-    a: Mapping[str, Tensor], b: Mapping[str, Tensor], weights: Mapping[str, float] | Iterable[str]
+    a: Mapping[str, Tensor],
+    b: Mapping[str, Tensor],
+    weights: Mapping[str, float] | Iterable[str],
+    where: Tensor | None = None,
 ) -> Tensor:
     """Weighted sum of the mean absolute differences of features.
 
@@ -90,13 +93,16 @@ def perceptual_loss(
         What :class:`inpaintx.nn.vgg.VGG` returned for the output and (``target``) for the true image.
     weights
         Weight of each layer by name, or the names alone (weight 1).
+    where
+        ``[B,1,H,W]``: how much each place counts, brought to the features' sizes by area; None: all alike.
 
     References
     ----------
     Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016.
     """
     by_name = weights if isinstance(weights, Mapping) else dict.fromkeys(weights, 1.0)
-    return torch.stack([w * l1_loss(a[name], b[name]) for name, w in by_name.items()]).sum()
+    places = {name: None if where is None else F.interpolate(where, a[name].shape[2:], mode="area") for name in by_name}
+    return torch.stack([w * l1_loss(a[name], b[name], places[name]) for name, w in by_name.items()]).sum()
 
 
 def gram(features: Tensor) -> Tensor:

@@ -25,13 +25,19 @@ class PDGANConfig(LearnedConfig):
     width: int = Field(default=64, ge=4, multiple_of=4, description="channels of generator, prior and discriminator")
     init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
     prior_width: int = Field(default=0, ge=0, multiple_of=4, description="channels of the prior; 0: as width")
+    prior_levels: int = Field(default=0, ge=0, le=8, description="halvings of the prior; 0: down to 4x4 pixels")
     z: int = Field(default=256, ge=1, description="length of the random vector")
     map: Literal["hard", "improved"] = "hard"
     upsample: Literal["deconv", "pixelshuffle"] = "deconv"
     floor: bool = Field(default=False, description="keep the improved map above e^-n")
+    soft: Literal["learnt", "capped"] = Field(
+        default="learnt", description="the shortcut's map in the hole: the learnt one, or that times the hole's map"
+    )
     mask_resize: Literal["nearest", "area"] = "nearest"
     scale: Literal["window", "sum"] = Field(default="window", description="of the prior's partial convolutions")
-    prior: str = Field(default="", description="weights of pconv with arch=prior; without, it is trained first")
+    prior: str = Field(
+        default="", description="a file or tag of pconv's weights with arch=prior; without, it is trained first"
+    )
     prior_steps: int = Field(default=105_000, ge=0, description="first steps that train the prior if it is not given")
     prior_lr: float = Field(default=1e-3, gt=0)
     steps: int = Field(default=210_000, ge=1)
@@ -41,7 +47,23 @@ class PDGANConfig(LearnedConfig):
     tv: float = Field(default=0.1, ge=0)
     diversity: float = Field(default=1.0, ge=0)
     diversity_eps: float = Field(default=1e-2, gt=0)
+    diversity_fall: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="what is left of diversity's weight at the last step, falling evenly in log",
+    )
+    free: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="how free of comparison with the truth the middle of holes is: it counts 1 - free·(1 - P)",
+    )
     alpha: float = Field(default=0.0, ge=0, description="weight of the L1 inside the skin")
+    skin: Literal["mean", "sum", "hole"] = Field(
+        default="mean",
+        description="that L1's mean over all elements, sum over an image, or mean over the skin's pixels in the hole",
+    )
     beta: float = Field(default=0.0, ge=0, description="weight of the landmark heatmaps' loss")
     blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
     vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
@@ -51,7 +73,7 @@ class PDGANConfig(LearnedConfig):
     fan_path: str = Field(default="", description="a FAN fitted by `inpaintx train-fan`")
 
 
-OFFICIAL = PDGANConfig(scale="sum", diversity_eps=1e-5, vgg="error", vgg_normalize=False, fan="error")
+OFFICIAL = PDGANConfig(scale="sum", diversity_eps=1e-5, vgg="error", vgg_normalize=False, fan="error", skin="sum")
 IMPROVED = {"map": "improved", "upsample": "pixelshuffle", "z": 128}
 
 
@@ -60,7 +82,17 @@ def _row(**changes: Any) -> PDGANConfig:
     return OFFICIAL.model_copy(update={**IMPROVED, **changes})
 
 
-FULL = PDGANConfig(map="improved", upsample="pixelshuffle", z=128, alpha=0.5, beta=10.0)
+FULL = PDGANConfig(
+    map="improved",
+    upsample="pixelshuffle",
+    z=128,
+    soft="capped",
+    free=0.9,
+    diversity_fall=0.1,
+    alpha=10.0,
+    skin="hole",
+    beta=10.0,
+)
 TINY = {
     "size": 64,
     "width": 8,
@@ -127,7 +159,9 @@ class PDGAN(Method):
         if config.size != 4 << levels or not 2 <= levels <= 6:
             raise InpaintxError(f"pdgan's size must be 16, 32, 64, 128 or 256, got {config.size}")
         width = config.prior_width or config.width
-        prior = PriorNet(width, levels, config.scale, std=first_std(width, config.init_std))
+        prior = PriorNet(width, config.prior_levels or levels, config.scale, std=first_std(width, config.init_std))
+        if config.size % 2 ** (config.prior_levels + 1):
+            raise InpaintxError(f"prior_levels={config.prior_levels} are too many for pdgan's size {config.size}")
         generator = Generator(
             config.size,
             config.width,
@@ -135,6 +169,7 @@ class PDGAN(Method):
             kind=config.map,
             upsample=config.upsample,
             floor=config.floor,
+            capped=config.soft == "capped",
             resize=config.mask_resize,
             std=first_std(config.width, config.init_std),
         )

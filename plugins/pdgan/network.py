@@ -50,10 +50,19 @@ class SPDNormBlock(nn.Module):
     """Two normalised convolutions with the probability map of the hole, beside a shortcut with a learnt one."""
 
     def __init__(
-        self, into: int, out: int, hidden: int, steps: int, window: int, kind: Map, *, floor: bool = False
+        self,
+        into: int,
+        out: int,
+        hidden: int,
+        steps: int,
+        window: int,
+        kind: Map,
+        *,
+        floor: bool = False,
+        capped: bool = False,
     ) -> None:
         super().__init__()
-        self.steps, self.window, self.floor = steps, window, floor
+        self.steps, self.window, self.floor, self.capped = steps, window, floor, capped
         self.kind: Map = kind
         middle = min(into, out)
         self.conv_0 = spectral_norm(Conv2d(into, middle, 3, padding=1))
@@ -77,9 +86,11 @@ class SPDNormBlock(nn.Module):
     def forward(self, x: Tensor, prior: Tensor, mask: Tensor) -> Tensor:
         """``[K,Cin,H,W]``, prior ``[B,3,H,W]`` and mask (1 = hole) of its size, to ``[K,Cout,H,W]``."""
         learnt = self.attention(torch.cat([for_each(len(x), self.prior_features(prior)), x], 1))
+        hard = self.probability(mask)
+        if self.capped:
+            learnt = learnt * for_each(len(x), hard).to(learnt.dtype)
         known = for_each(len(x), mask) <= 0.5
         soft = torch.where(known, torch.ones((), dtype=learnt.dtype, device=learnt.device), learnt)
-        hard = self.probability(mask)
         shortcut = self.conv_s(self.norm_s(x, prior, soft))
         y = self.conv_0(F.leaky_relu(self.norm_0(x, prior, hard), 0.2))
         return shortcut + self.conv_1(F.leaky_relu(self.norm_1(y, prior, hard), 0.2))
@@ -115,6 +126,9 @@ class Generator(nn.Module):
         ``"deconv"``: 4×4 transposed convolution (PD-GAN); ``"pixelshuffle"`` (improved PD-GAN).
     floor
         Keep the improved map above e^-n, so that the middle of deep holes hears of the prior.
+    capped
+        Whether the shortcut's learnt map is multiplied by the hole's, so that it falls into the hole, too: left to
+        itself it learns to be 1 there, and all fills are copies of the prior.
     resize
         How the mask is brought to a unit's size: its nearest pixel, or hole where more than half of the area is.
     std
@@ -130,6 +144,7 @@ class Generator(nn.Module):
         kind: Map = "hard",
         upsample: Upsample = "deconv",
         floor: bool = False,
+        capped: bool = False,
         resize: Resize = "nearest",
         std: float = 0.02,
     ) -> None:
@@ -140,7 +155,7 @@ class Generator(nn.Module):
         into = 16 * width
         for times, steps, window in UNITS[: int(math.log2(size)) - 2]:
             out = times * width
-            block = SPDNormBlock(into, out, 2 * width, steps, window, kind, floor=floor)
+            block = SPDNormBlock(into, out, 2 * width, steps, window, kind, floor=floor, capped=capped)
             self.units.append(Unit(block, out, upsample))
             into = out
         self.last = Conv2d(into, 3, 3, padding=1)

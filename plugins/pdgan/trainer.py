@@ -14,7 +14,7 @@ from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import MultiScale, PatchGAN
 from inpaintx.nn.fan import heatmap_loss, load_fan
 from inpaintx.nn.losses import (
-    blended_loss,
+    blended_fill,
     discriminator_loss,
     feature_matching_loss,
     generator_loss,
@@ -23,13 +23,15 @@ from inpaintx.nn.losses import (
     tv_loss,
 )
 from inpaintx.nn.vgg import load_vgg
+from inpaintx.ops import spd_map
 from inpaintx.trainer import Trainer
 
 from ..pconv.method import PConv
 from ..pconv.trainer import PConvLoss, faded
 from .method import PDGANConfig
+from .network import UNITS
 
-__all__ = ["PDGANTrainer", "discriminator", "diversity_loss"]
+__all__ = ["PDGANTrainer", "discriminator", "diversity_loss", "skin_loss"]
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 
@@ -42,6 +44,28 @@ def discriminator(width: int) -> MultiScale:
 def diversity_loss(a: Tensor, b: Tensor, eps: float) -> Tensor:
     """1 / (mean |a - b| + eps), of features of two fills for one hole; at most 1/eps. Equation 8 of PD-GAN."""
     return 1 / (l1_loss(a, b) + eps)
+
+
+def skin_loss(difference: Tensor, skin: Tensor, hole: Tensor, kind: str) -> Tensor:
+    """L1 inside the skin.
+
+    Parameters
+    ----------
+    difference
+        ``[B,3,H,W]``: absolute, weighted or not.
+    skin, hole
+        ``[B,1,H,W]``, 1 = inside.
+    kind
+        ``"sum"``: over each image, as the face paper prints it, the mean of the batch; ``"mean"``: over all elements, 0
+        outside the skin; ``"hole"``: mean over the skin's pixels in the holes, whatever their share.
+    """
+    inside = difference * skin
+    if kind == "sum":
+        return inside.sum((1, 2, 3)).mean()
+    if kind == "mean":
+        return inside.mean()
+    hidden = skin * hole
+    return (difference * hidden).sum() / (difference.shape[1] * hidden.sum()).clamp_min(1)
 
 
 def doubled(x: Tensor) -> Tensor:
@@ -60,8 +84,7 @@ class PDGANTrainer(Trainer):
             raise InpaintxError(
                 f"prior_steps={config.prior_steps} leaves none of steps={config.steps} for the generator; set both"
             )
-        if config.prior:
-            _load_prior(net.prior, config)
+        source = _load_prior(net.prior, config) if config.prior else None
         critic = discriminator(config.width).to(self.device)
         init_weights(critic, first_std(config.width, config.init_std))
         adam = torch.optim.Adam
@@ -69,7 +92,7 @@ class PDGANTrainer(Trainer):
             "generator": adam(net.generator.parameters(), config.lr / 2, (0.0, 0.9)),
             "discriminator": adam(critic.parameters(), config.lr * 2, (0.0, 0.9)),
         }
-        length = max(1, config.steps - self.prior_steps)
+        length = self.length = max(1, config.steps - self.prior_steps)
         schedulers = {name: LambdaLR(o, lambda step: faded(step / length)) for name, o in optimizers.items()}
         self.prior_loss: PConvLoss | None = None
         if self.prior_steps:
@@ -78,7 +101,7 @@ class PDGANTrainer(Trainer):
             self.prior_loss = PConvLoss(_prior_config(config)).to(self.device)
         self.vgg, vgg = load_vgg(16, TAPS, config.vgg, normalize=config.vgg_normalize, path=config.vgg_path)
         trained = "trained in this run" if self.prior_steps else "what the run began from"
-        prior = f"file {Path(config.prior).name}@{weights.sha256(Path(config.prior))[:8]}" if config.prior else trained
+        prior = f"file {source.name}@{weights.sha256(source)[:8]}" if source else trained
         frozen = {"vgg": vgg, "prior": prior}
         self.fan = None
         if config.beta:
@@ -138,22 +161,38 @@ class PDGANTrainer(Trainer):
         """Terms that compare the two fills, A then B in ``fake``, with the image and with each other."""
         c, fake = self.config, fake.float()
         truth, hole = doubled(image), doubled(mask)
+        where = self._where(mask)
+        counts = 1.0 if where is None else doubled(where)
         terms = {"tv": 2 * c.tv * tv_loss(torch.where(hole > 0.5, fake, truth), hole)}
         if self.vgg is not None:
             target = {name: doubled(f) for name, f in self.vgg.target(self._for_vgg(image)).items()}
             found = self.vgg(self._for_vgg(fake))
-            terms["perceptual"] = 2 * c.perceptual * perceptual_loss(found, target, TAPS)
+            terms["perceptual"] = (
+                2 * c.perceptual * perceptual_loss(found, target, TAPS, None if where is None else doubled(where))
+            )
             a, b = self.vgg(self._for_vgg(fake * hole))["relu4_1"].chunk(2)
-            terms["diversity"] = c.diversity * diversity_loss(a, b, c.diversity_eps)
+            fall = c.diversity_fall ** ((self.steps - self.prior_steps) / self.length)
+            terms["diversity"] = c.diversity * fall * diversity_loss(a, b, c.diversity_eps)
         if c.alpha and skin is not None:
-            terms["skin"] = 2 * c.alpha * l1_loss(fake, truth, doubled(skin))
+            terms["skin"] = 2 * c.alpha * skin_loss((fake - truth).abs() * counts, doubled(skin), hole, c.skin)
         if c.blended:
-            terms["blended"] = 2 * c.blended * blended_loss(fake, truth, hole)
+            terms["blended"] = 2 * c.blended * l1_loss(blended_fill(fake, truth, hole), truth, hole * counts)
         if self.fan is not None:
             with torch.no_grad():
                 heat = self._heatmaps(image)
             terms["heatmap"] = 2 * c.beta * heatmap_loss(self._heatmaps(fake), doubled(heat))
         return terms
+
+    def _where(self, mask: Tensor) -> Tensor | None:
+        """How much each pixel's likeness to the truth counts, ``[B,1,H,W]``; None: all alike.
+
+        The probability map falls into the hole as the prior's say does; what may be many things is compared less.
+        """
+        if not self.config.free:
+            return None
+        net: Any = self.networks["net"]
+        _, n, window = UNITS[min(len(net.generator.units), len(UNITS) - 1)]
+        return 1 - self.config.free * (1 - spd_map(mask, n, window, kind=self.config.map))
 
     def _for_vgg(self, x: Tensor) -> Tensor:
         return (x + 1) / 2 if self.config.vgg_normalize else x
@@ -174,9 +213,9 @@ def _prior_config(config: PDGANConfig) -> Any:
     return PConv().config("prior", width=width, **features)
 
 
-def _load_prior(prior: nn.Module, config: PDGANConfig) -> None:
-    """Take the weights of a pconv run."""
-    levels = config.size.bit_length() - 3
+def _load_prior(prior: nn.Module, config: PDGANConfig) -> Path:
+    """Take the weights of a pconv run, a file or a tag of pconv's; where they were found."""
+    levels = config.prior_levels or config.size.bit_length() - 3
     width = config.prior_width or config.width
     own = PConv().config("prior", size=config.size, width=width, levels=levels, scale=config.scale)
     loaded = weights.load(PConv(), own, config.prior, torch.device("cpu"))
@@ -187,3 +226,4 @@ def _load_prior(prior: nn.Module, config: PDGANConfig) -> None:
                 f"prior {config.prior} was trained with {name}={got}; these options need {name}={wanted}"
             )
     prior.load_state_dict(loaded.net.state_dict())
+    return Path(loaded.source)
