@@ -4,14 +4,13 @@ import json
 import multiprocessing
 import os
 import shutil
-import tempfile
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from inpaintx.data.files import make_folder
+from inpaintx.data.files import folder_written_whole, make_folder
 from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.contestants import FLOOR, Contestant, Record, find_wanted
 from inpaintx.evaluation.features import Networks
@@ -335,19 +334,6 @@ def _write(folders: list[Path], out: Path, head: dict[str, Any], *, gallery: boo
     truth = collect(folders, protocol, None, []) if distances else next(iter(measured.values()))
     rows = make_rows(protocol, measured, truth, baseline)
     result = as_json(protocol, records, measured, rows, baseline, environments)
-    with _folder_written_whole(out) as part:
+    with folder_written_whole(out) as part:
         write_all(part, protocol, records, measured, result, gallery=gallery)
     return Evaluation(out, result)
-
-
-@contextmanager
-def _folder_written_whole(out: Path) -> Iterator[Path]:
-    part = Path(tempfile.mkdtemp(prefix=f".{out.name[:100]}.", suffix=".part", dir=out.absolute().parent))
-    try:
-        yield part
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o777 & ~mask)
-        os.rename(part, out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

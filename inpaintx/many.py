@@ -332,7 +332,7 @@ def _report(opened: _Opened, painter: Painter, samples: int, seed: int) -> Repor
         method=painter.method.name,
         preset=painter.preset,
         options=painter.loaded.config.model_dump(mode="json"),
-        weights=painter.loaded.source,
+        weights=printable(painter.loaded.source),
         device=str(painter.device),
         blend=painter.blend,
         seed=seed,

@@ -4,7 +4,7 @@ import os
 import unicodedata
 from typing import Any
 
-__all__ = ["printable"]
+__all__ = ["is_unicode", "printable"]
 
 # what turns the direction of the text that follows: a name could pass for another one
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -36,6 +36,15 @@ def printable(name: Any, *, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(c if c in keep else _spelt(c) for c in text)
+
+
+def is_unicode(path: os.PathLike[str]) -> bool:
+    """Whether a path is valid Unicode, as Linux does not ask of it and some libraries do."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _spelt(c: str) -> str:

@@ -13,6 +13,7 @@ from inpaintx.data.identities import read_identities
 from inpaintx.data.landmarks import Points, read_celeba_landmarks, read_landmarks, read_table
 from inpaintx.data.texts import read_json, read_text
 from inpaintx.errors import InpaintxError
+from inpaintx.names import printable
 
 __all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_splits", "read_prepared", "split_of_folder"]
 
@@ -26,7 +27,7 @@ SKIN_PARTS = ("skin", "nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One image of a set: its name there, its file, and what the set says of it."""
+    """One image of a set: its name there (printable), its file, and what the set says of it."""
 
     name: str
     image: Path
@@ -116,15 +117,23 @@ def split_of_folder(name: str) -> str | None:
     return _FOLDERS.get(name.lower())
 
 
-def _pictures(folder: Path, skip: frozenset[str] = frozenset()) -> list[str]:
-    """Paths of the pictures in and below a folder, relative to it, sorted; ``skip``: folders at its top left out."""
-    found = []
+def _pictures(folder: Path, skip: frozenset[str] = frozenset()) -> dict[str, Path]:
+    """The pictures in and below a folder by their printable paths in it; ``skip``: folders at its top left out.
+
+    Names go into JSON, CSV, digests and the names of prepared files, which take no bytes that are not UTF-8.
+    """
+    found: dict[str, Path] = {}
     for here, folders, files in os.walk(folder):
         above = Path(here).relative_to(folder).as_posix()
         folders[:] = [f for f in folders if not f.startswith(".") and not (above == "." and f.lower() in skip)]
         prefix = "" if above == "." else above + "/"
-        found += [prefix + f for f in files if f.lower().endswith(tuple(READABLE)) and not f.startswith(".")]
-    return sorted(found)
+        for file in files:
+            if file.lower().endswith(tuple(READABLE)) and not file.startswith("."):
+                name = printable(prefix + file)
+                if name in found:
+                    raise InpaintxError(f"two files in {folder} are both spelt {name}; rename one")
+                found[name] = Path(here, file)
+    return dict(sorted(found.items()))
 
 
 def _folder(root: Path, wants: frozenset[str]) -> Layout:
@@ -132,7 +141,8 @@ def _folder(root: Path, wants: frozenset[str]) -> Layout:
     images = root / "images" if (root / "images").is_dir() else root
     inner = [p for p in sorted(images.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     sets = [p for p in inner if any(q.is_dir() and split_of_folder(q.name) for q in p.iterdir())]
-    names = _pictures(images, RESERVED if images is root else frozenset())
+    files = _pictures(images, RESERVED if images is root else frozenset())
+    names = list(files)
     direct = any("/" not in name for name in names)
     if len(sets) > 1 and not direct and not any(split_of_folder(p.name) for p in inner):
         raise InpaintxError(
@@ -146,7 +156,7 @@ def _folder(root: Path, wants: frozenset[str]) -> Layout:
     notes: list[str] = []
     people = read_identities(root, names, notes)
     split_of = {n: split_of_folder(n.split("/")[0]) if "/" in n else None for n in names}
-    faces = [Face(n, images / n, split_of[n], people.get(n)) for n in names]
+    faces = [Face(n, files[n], split_of[n], people.get(n)) for n in names]
     layout = Layout("folder", root, faces, notes=notes)
     if any(face.split for face in faces):
         layout.split_by = "its folders"
@@ -175,7 +185,7 @@ def read_prepared(root: Path) -> dict[str, Any]:
 
 def _beside(folder: Path, names: list[str], layout: Layout) -> dict[str, list[Path]]:
     """Files of a region by the image's name; the suffix may differ."""
-    files = {PurePosixPath(name).with_suffix("").as_posix(): folder / name for name in _pictures(folder)}
+    files = {PurePosixPath(name).with_suffix("").as_posix(): path for name, path in _pictures(folder).items()}
     found = {}
     for name in names:
         path = files.get(PurePosixPath(name).with_suffix("").as_posix())
@@ -236,7 +246,8 @@ def _partition(path: Path) -> dict[str, str]:
 
 def _celeba(root: Path, wants: frozenset[str]) -> Layout:
     folder = root / "img_align_celeba"
-    names = _pictures(folder)
+    files = _pictures(folder)
+    names = list(files)
     if not names:
         raise InpaintxError(f"{folder} holds no pictures; expected 202,599 files 000001.jpg ...")
     partition, people = _list_of(root, "list_eval_partition"), _list_of(root, "identity_CelebA")
@@ -248,7 +259,7 @@ def _celeba(root: Path, wants: frozenset[str]) -> Layout:
     for name in names:
         last = PurePosixPath(name).name
         split = split_of.get(last) or by_person.get(identity.get(last, ""))
-        faces.append(Face(name, folder / name, split, identity.get(last)))
+        faces.append(Face(name, files[name], split, identity.get(last)))
     layout = Layout("celeba", root, faces, crop=160)
     layout.split_by = partition.name if partition else "hash of the identity" if people else None
     layout.notes.append("the middle 160 x 160 of each image is cut")
@@ -260,7 +271,8 @@ def _celeba(root: Path, wants: frozenset[str]) -> Layout:
 
 def _celeba_hq(root: Path, wants: frozenset[str]) -> Layout:
     folder, parts = root / "CelebA-HQ-img", root / "CelebAMask-HQ-mask-anno"
-    names = sorted(_pictures(folder), key=lambda n: (len(PurePosixPath(n).stem), n))  # 2.jpg before 10.jpg
+    files = _pictures(folder)
+    names = sorted(files, key=lambda n: (len(PurePosixPath(n).stem), n))  # 2.jpg before 10.jpg
     if not names:
         raise InpaintxError(f"{folder} holds no pictures; expected 0.jpg to 29999.jpg")
     origin = _list_of(root, "CelebA-HQ-to-CelebA-mapping")
@@ -279,7 +291,7 @@ def _celeba_hq(root: Path, wants: frozenset[str]) -> Layout:
                 split_of[name] = by_person[person[file]]
             if file in by_file:
                 split_of[name] = by_file[file]
-    faces = [Face(n, folder / n, split_of.get(n), identity.get(n)) for n in names]
+    faces = [Face(n, files[n], split_of.get(n), identity.get(n)) for n in names]
     layout = Layout("celebamask-hq" if parts.is_dir() else "celeba-hq", root, faces, empty="zeros")
     if split_of:
         layout.split_by = f"{partition.name} of CelebA" if partition else "hash of the identity"

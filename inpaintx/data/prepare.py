@@ -22,6 +22,7 @@ from inpaintx.data.square import UnreadableFileError, read_grey, read_picture
 from inpaintx.data.texts import parse_json, read_text
 from inpaintx.errors import InpaintxError
 from inpaintx.memory import LARGEST_SQUARE
+from inpaintx.names import printable
 
 __all__ = ["Prepared", "prepare"]
 
@@ -108,12 +109,12 @@ def prepare(
     splits, split_note = _splits(layout, split_by)
     names = _names(layout, splits)
     settings = {
-        "source": str(Path(source).resolve()),
+        "source": printable(Path(source).resolve()),
         "layout": layout.kind,
         "images": len(layout.faces),
         "size": size,
         "crop": crop,
-        "yunet": Path(yunet).name if yunet is not None else None,
+        "yunet": printable(Path(yunet).name) if yunet is not None else None,
         "split_by": split_note,
         "regions": regions,
     }

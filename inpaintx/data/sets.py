@@ -18,6 +18,7 @@ from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_spli
 from inpaintx.data.square import Frame, UnreadableFileError, read_region, read_square
 from inpaintx.errors import InpaintxError
 from inpaintx.memory import LARGEST_SQUARE
+from inpaintx.names import printable
 
 __all__ = ["FaceSet", "as_batch", "open_set"]
 
@@ -125,10 +126,12 @@ class FaceSet:
         self.faces, self.size, self.wants = faces, size, wants
         self.names = [face.name for face in faces]
         self.layout = layout.kind
-        self.notes = [f"{layout.root}: {layout.kind}, {len(faces)} images" + (f" of {split}" if split else "")]
+        self.notes = [
+            f"{printable(layout.root)}: {layout.kind}, {len(faces)} images" + (f" of {split}" if split else "")
+        ]
         if split:
             self.notes.append(f"split by {layout.split_by}")
-        self.notes += layout.notes
+        self.notes += map(printable, layout.notes)
         self.skipped: dict[str, str] = {}
         self.fingerprint = hashlib.sha256("\n".join(self.names).encode()).hexdigest()
         self._layout = layout

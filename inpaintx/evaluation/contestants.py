@@ -16,6 +16,7 @@ from inpaintx.blend import Blend
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.evaluation.protocol import Frozen
 from inpaintx.method import Filled, Method, fill
+from inpaintx.names import printable
 from inpaintx.registry import registry
 from inpaintx.weights import load, sha256
 
@@ -116,7 +117,7 @@ class Contestant:
             version=plugin.version if plugin else "",
             preset=wanted.preset,
             options=loaded.config.model_dump(mode="json"),
-            weights=file.name if file else loaded.source,
+            weights=printable(file.name) if file else loaded.source,
             sha256=sha256(file) if file else None,
             metadata=_metadata(file) if file else {},
             blend=self.blend,

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SkipValidation
 
 from inpaintx.data.holes import Holes, open_holes
 from inpaintx.data.sets import FaceSet, open_set
 from inpaintx.errors import InpaintxError
 from inpaintx.memory import LARGEST_SQUARE
+from inpaintx.names import printable
 
 __all__ = [
     "BINS",
@@ -60,7 +61,7 @@ class Group(Frozen):
 
     name: str
     family: str
-    spec: str
+    spec: SkipValidation[str]  # pydantic takes no name of a folder that is not UTF-8
 
 
 class Picture(Frozen):
@@ -208,7 +209,7 @@ def _with_ratio(source: str, ratio: str) -> str:
 
 def _public(spec: str) -> str:
     """A specification without the folders above its own: those say something of a machine, nothing of the masks."""
-    return re.sub(r"[^+:]*/([^/+:]+)/*", r"\1", spec)
+    return printable(re.sub(r"[^+:]*/([^/+:]+)/*", r"\1", spec))
 
 
 def freeze(
@@ -268,7 +269,7 @@ def freeze(
     for source in sources.holes:
         notes += source.notes if source is not None else ()
     protocol = Protocol(
-        data=Path(data).resolve().name,
+        data=printable(Path(data).resolve().name),
         layout=sources.faces.layout,
         split=split,
         size=size,
@@ -285,9 +286,10 @@ def freeze(
 
 def _unplaced(note: str, *named: str) -> str:
     """A note without the folders above those that the user named, which say something of this machine only."""
+    note = printable(note)
     for path in [Path(name.removeprefix("bins:")) for name in named]:
         for above in (path.parent, path.resolve().parent, path.resolve().parent.parent):
-            note = note.replace(f"{above}/", "") if len(str(above)) > 1 else note
+            note = note.replace(printable(f"{above}/"), "") if len(str(above)) > 1 else note
     return note
 
 

@@ -210,8 +210,8 @@ def write_all(
     (folder / "results.json").write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     listed = protocol.model_dump(mode="json", include={"pictures", "groups", "holes"})
     (folder / "masks.json").write_text(json.dumps(listed, allow_nan=False) + "\n")
-    (folder / "images.csv").write_text(_csv(protocol, measured))
-    (folder / "table.md").write_text(markdown(result))
+    (folder / "images.csv").write_text(_csv(protocol, measured), encoding="utf-8")
+    (folder / "table.md").write_text(markdown(result), encoding="utf-8")
     write_photo(folder / "psnr_by_hole_ratio.png", _plot(protocol, records, result["table"]))
     if gallery:
         write_photo(folder / "gallery.png", _gallery(protocol, records, measured))

@@ -24,6 +24,7 @@ from inpaintx.data.sets import FaceSet, open_set
 from inpaintx.data.stream import batches
 from inpaintx.errors import InpaintxError
 from inpaintx.method import Method
+from inpaintx.names import is_unicode
 from inpaintx.nn.distance import FeatureDistance
 from inpaintx.registry import registry
 from inpaintx.trainer import check_losses, check_trainer
@@ -113,6 +114,8 @@ def train(
     method = registry().method(method) if isinstance(method, str) else method
     out = Path(out)
     short = {key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None}
+    if not is_unicode(out):
+        raise InpaintxError(f"the folder {out} is not named in UTF-8, and TensorBoard writes into no other; rename it")
     if out.exists() and not resume:
         raise InpaintxError(f"{out} exists; resume the run in it (--resume), or give another folder")
     there = out.exists() and any(not path.name.startswith(".") for path in out.iterdir())

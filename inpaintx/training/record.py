@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from inpaintx.data.sets import FaceSet
 from inpaintx.data.texts import read_json
 from inpaintx.errors import InpaintxError
+from inpaintx.names import printable
 
 __all__ = ["RECORD", "check_record", "describe", "read_record"]
 
@@ -103,7 +104,7 @@ def read_record(run: Path) -> dict[str, Any]:
 def describe(data: Path, faces: FaceSet) -> dict[str, Any]:
     """What a record says of a set; nothing of where it lies."""
     return {
-        "name": data.resolve().name,
+        "name": printable(data.resolve().name),
         "layout": faces.layout,
         "images": len(faces),
         "fingerprint": faces.fingerprint,

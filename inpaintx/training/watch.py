@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from inpaintx.data.files import make_folder, written_whole
 from inpaintx.data.photo import encode
+from inpaintx.names import printable
 
 __all__ = ["Bar", "Journal", "Meter", "Watcher"]
 
@@ -130,7 +131,7 @@ class Bar(Watcher):
 
     def note(self, words: str) -> None:
         """Print a line, above the bar."""
-        self.console.print(words, markup=False)
+        self.console.print(printable(words), markup=False)
 
     def begin(self, step: int, steps: int) -> None:
         """Start the clock."""
