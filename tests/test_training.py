@@ -173,6 +173,8 @@ def test_a_run_begins_from_weights(toy_faces, tmp_path):
     file.unlink()  # a run that has a checkpoint needs it no more
     run(toy_faces, tmp_path / "second", steps=2, resume=True)
     exported = export(tmp_path / "second", tmp_path / "second.safetensors", method=Toy())
+    assert made.metadata["images_seen"] == {"total": 3 * 4, "whole": True}
+    assert exported.metadata["images_seen"] == {"total": (3 + 2) * 4, "whole": True}  # with what it began from
     assert exported.metadata["training"]["init"] == f"first.safetensors, SHA-256 {made.sha256}"
 
 

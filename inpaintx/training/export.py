@@ -11,6 +11,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.method import Method
 from inpaintx.registry import registry
 from inpaintx.training import checkpoint
+from inpaintx.training.begin import Seen
 from inpaintx.training.record import read_record
 
 __all__ = ["Exported", "Which", "export"]
@@ -95,12 +96,16 @@ def export(
 
 def _metadata(record: dict[str, Any], averaged: bool, half: bool, licence: str) -> dict[str, Any]:
     """Where weights come from; nothing of the machine but what it is in general words."""
-    data, train = record["data"], record["train"]
+    data, train, extra = record["data"], record["train"], record.get("extra") or {}
+    before, whole = record.get("seen_before", (0, not train["init"]))
+    own = record["step"] * record["config"]["batch"] * record["processes"]
+    shares = f", and {extra['name']} for {train['extra_share']:g} of each batch" if extra else ""
     return {
         "preset": record["preset"],
         "steps": str(record["step"]),
         "seed": str(train["seed"]),
-        "data": f"{data['name']} ({data['layout']}, {data['images']} images of split {train['split']!r})",
+        "data": f"{data['name']} ({data['layout']}, {data['images']} images of split {train['split']!r}){shares}",
+        "images_seen": Seen(before + own, whole)._asdict(),
         "holes": train["holes"],
         "validation": {
             "split": train["val_split"],
@@ -113,7 +118,8 @@ def _metadata(record: dict[str, Any], averaged: bool, half: bool, licence: str) 
         "training": {
             **train,
             "init": record.get("begun_from", ""),
-            "extra": record.get("extra", {}).get("name", ""),
+            "extra": extra.get("name", ""),
+            "val_vgg": Path(train.get("val_vgg", "")).name,
             "processes": record["processes"],
         },
         "hardware": record["hardware"],

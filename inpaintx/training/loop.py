@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 import inpaintx
-from inpaintx import weights
 from inpaintx.data.files import make_folder, written_whole
 from inpaintx.data.holes import Holes, open_holes
 from inpaintx.data.jitter import Jitter
@@ -30,6 +29,7 @@ from inpaintx.registry import registry
 from inpaintx.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
 from inpaintx.training.average import Average
+from inpaintx.training.begin import begin_from, seen_before
 from inpaintx.training.config import Settings, check_same, settle
 from inpaintx.training.processes import hardware, same_threads, start
 from inpaintx.training.record import RECORD, describe, read_record
@@ -145,7 +145,7 @@ class _Run:
         net = self.method.network(self.config).to(fabric.device).train()
         begun_from = (earlier or {}).get("begun_from", "")
         if options.init and not checkpoint.checkpoints(out):
-            begun_from = self._begin_from(net, options.init)
+            begun_from = begin_from(self.method, self.config, net, options.init)
         elif options.init.endswith(".safetensors"):  # it may be gone, but not another
             check_same("init", begun_from.split(",")[0], Path(options.init).name)
         self.trainer = self.method.trainer(net, self.config)
@@ -170,6 +170,7 @@ class _Run:
             "extra": describe(Path(options.extra), self.extra) if self.extra else {},
             "content": self._content(),
             "begun_from": begun_from,
+            "seen_before": (earlier or {}).get("seen_before") or list(seen_before(self.method, options.init)),
             "frozen": self.trainer.frozen,
             "processes": fabric.world_size,
             "hardware": hardware(fabric),
@@ -177,19 +178,6 @@ class _Run:
             "mean_colour": self.validation.floor if self.validation else {},
             "distance_in": self.validation.distance.outcome if self.validation and self.validation.distance else "",
         }
-
-    def _begin_from(self, net: nn.Module, init: str) -> str:
-        """Load weights; their file's name and SHA-256."""
-        loaded = weights.load(self.method, self.config, init, torch.device("cpu"))
-        try:
-            net.load_state_dict(loaded.net.state_dict())
-        except RuntimeError:
-            pairs = ((key, loaded_value, getattr(self.config, key)) for key, loaded_value in loaded.config)
-            other = ", ".join(f"{key}={theirs} (here {ours})" for key, theirs, ours in pairs if theirs != ours)
-            raise InpaintxError(
-                f"weights {loaded.source} do not fit the network of this run; they were made with {other}"
-            ) from None
-        return f"{Path(loaded.source).name}, SHA-256 {weights.sha256(Path(loaded.source))}"
 
     def _open(self, data: Path, split: str, holes: str, wants: frozenset[str]) -> tuple[FaceSet, Holes | None]:
         """A part of the data, and its holes; None: those that the set itself has."""
