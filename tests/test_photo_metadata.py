@@ -9,7 +9,7 @@ from toy_methods import noise
 
 from inpaintx.data import tiff
 from inpaintx.data.cv import import_cv2
-from inpaintx.data.metadata import Metadata
+from inpaintx.data.metadata import Exif, Metadata
 from inpaintx.data.photo import decode, encode, read_photo, write_photo
 
 cv2 = import_cv2()
@@ -148,6 +148,12 @@ def test_exif_is_carried_upright(tmp_path, source, target):
     again = read_photo(tmp_path / f"a{SUFFIX[target]}")
     assert again.metadata.exif == got.metadata.exif
     assert again.pixels.shape == (48, 32, 3)
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WebP", "TIFF"])
+def test_a_place_alone_is_carried(fmt):
+    place = Metadata(exif=Exif(place={1: tiff.Tag(2, 2, b"N\0")}))
+    assert decode(encode(noise(8, 8), fmt, place)[0], "photo").metadata.exif == place.exif
 
 
 def test_exif_of_another_byte_order_and_its_thumbnail(tmp_path):

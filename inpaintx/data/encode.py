@@ -152,7 +152,8 @@ def _with_metadata(file: bytes, fmt: str, metadata: Metadata, *, grey: bool, alp
         added |= resolution_tags(metadata.resolution)
     if alpha:
         added[tiff.EXTRA_SAMPLES] = tiff.Tag.of(tiff.SHORT, 2)  # alpha that the colours are not multiplied by
-    return tiff.add_tags(file, added, sub_directories(metadata.exif)) if added else file, dropped
+    more = sub_directories(metadata.exif)
+    return tiff.add_tags(file, added, more) if added or more else file, dropped
 
 
 def write_photo(path: str | Path, pixels: Array, metadata: Metadata = NOTHING, *, overwrite: bool = False) -> list[str]:

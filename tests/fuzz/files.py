@@ -25,6 +25,7 @@ import torch
 from PIL import Image
 
 from inpaintx import cli
+from inpaintx.data import tiff
 from inpaintx.data.cv import import_cv2
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.pretrained import read_state
@@ -34,6 +35,15 @@ from inpaintx.weights import save
 SECONDS = 60
 MEMORY = 6 << 30
 cv2 = import_cv2()
+
+
+def camera():
+    """EXIF data of a picture that lies on its side."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker"
+    exif.get_ifd(0x8769).update({0x9003: "2026:01:02 03:04:05", 0xA002: 64, 0xA003: 48})
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.5)})
+    return exif
 
 
 def photos():
@@ -57,6 +67,12 @@ def photos():
         ("palette.png", "PNG", None, {}),
         ("small.bmp", "BMP", rgb, {}),
         ("small.gif", "GIF", None, {}),
+        ("restarts.jpg", "JPEG", rgb, {"restart_marker_blocks": 4, "dpi": (300, 300)}),
+        ("camera.jpg", "JPEG", rgb, {"exif": camera(), "icc_profile": bytes(16) + b"RGB " + bytes(380)}),
+        ("camera.webp", "WEBP", rgb, {"lossless": True, "exif": camera()}),
+        ("small.avif", "AVIF", rgb, {"exif": camera()}),
+        ("small.jp2", "JPEG2000", rgb, {}),
+        ("seen.tif", "TIFF", rgb[..., 0], {"compression": "jpeg"}),
     ):
         image = Image.fromarray(rgb).quantize(16) if picture is None else Image.fromarray(picture)
         out = io.BytesIO()
@@ -64,7 +80,19 @@ def photos():
         good[name] = out.getvalue()
     for name in ("deep.png", "deep.tif"):
         good[name] = cv2.imencode(Path(name).suffix, deep)[1].tobytes()
+    good["planes.tif"] = planes(deep)
     return good
+
+
+def planes(pixels):
+    """A 16-bit TIFF whose channels lie one after the other."""
+    height, width, count = pixels.shape
+    data = pixels.transpose(2, 0, 1).astype("<u2").tobytes()
+    size = len(data) // count
+    tags = {256: (width,), 257: (height,), 258: (16,) * count, 259: (1,), 262: (2,), 277: (count,), 284: (2,)}
+    tags |= {273: tuple(8 + i * size for i in range(count)), 278: (height,), 279: (size,) * count}
+    start = b"II*\0\0\0\0\0" + data
+    return tiff.with_tags(start, {number: tiff.Tag.of(tiff.LONG, *values) for number, values in tags.items()})
 
 
 def weights():
