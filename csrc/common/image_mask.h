@@ -2,8 +2,20 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/gt.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/ne.h>
 #include <c10/util/Exception.h>
+
+namespace inpaintx {
+
+// Above a half, as contiguous bytes 0 and 1 of their own. A bool tensor may hold other bytes (uint8 0 and 255 seen as
+// bool), which compiled code must not read as bool, and its owner may write to it later.
+inline at::Tensor binary(const at::Tensor& mask) {
+  return (mask.scalar_type() == at::kBool ? mask.view(at::kByte).ne(0) : mask.gt(0.5)).contiguous();
+}
+
+}  // namespace inpaintx
 
 namespace inpaintx::ops {
 
@@ -23,8 +35,7 @@ inline void check_image_mask(const char* op, const at::Tensor& image, const at::
 
 // [B,1,H,W] bool, contiguous.
 inline at::Tensor hole_of(const at::Tensor& image, const at::Tensor& mask) {
-  const at::Tensor hole = mask.scalar_type() == at::kBool ? mask : mask.gt(0.5);
-  return hole.expand({image.size(0), 1, image.size(2), image.size(3)}).contiguous();
+  return binary(mask).expand({image.size(0), 1, image.size(2), image.size(3)}).contiguous();
 }
 
 // For ops whose search would go astray: a value that is no number is refused, but for those under the hole.

@@ -3,6 +3,10 @@
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/DeviceGuard.h>
+#include <c10/core/Event.h>
+
+#include <initializer_list>
+#include <memory>
 
 namespace inpaintx {
 
@@ -17,5 +21,18 @@ inline bool on_cuda(const at::Tensor& tensor) {
 
 // The current cudaStream_t of the tensor's device; defined in CUDA builds only.
 void* current_stream(const at::Tensor& tensor);
+
+// Whether the current stream records a CUDA graph; what is written then is there only after a replay.
+bool capturing();
+
+// Tensors that an object keeps: written on one stream, used on any. Call with the tensors' device current.
+class Prepared {
+ public:
+  void mark(const at::Tensor& written);                      // all has been launched, on the current stream
+  void use(std::initializer_list<at::Tensor> memory) const;  // the current stream waits for it and keeps the memory
+
+ private:
+  std::unique_ptr<c10::Event> done_;
+};
 
 }  // namespace inpaintx

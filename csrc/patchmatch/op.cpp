@@ -108,11 +108,11 @@ std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor&
   check(source, target, source_valid, patch, iterations, init, where);
   const c10::DeviceGuard guard(target.device());
   const int64_t b = target.size(0), h = target.size(2), w = target.size(3);
-  const Tensor flags = source_valid.scalar_type() == at::kBool ? source_valid : source_valid.gt(0.5);
+  const Tensor flags = binary(source_valid);
   // on CUDA the check would wait for the device; there a NaN spoils the matches of its own surroundings
   if (!source.is_cuda()) check_finite("patchmatch", "source", source, flags.logical_not());
   const Tensor valid = flags.expand({b, 1, source.size(2), source.size(3)}).contiguous();
-  const Tensor wanted = where ? where->contiguous() : Tensor();
+  const Tensor wanted = where ? binary(*where) : Tensor();
   const auto ints = target.options().dtype(at::kInt);
   Tensor nnf = at::empty({b, h, w, 2}, ints);
   // what int32 cannot hold is no candidate, instead of another pixel

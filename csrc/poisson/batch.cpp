@@ -2,11 +2,11 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/gt.h>
 
 #include <cmath>
 #include <vector>
 
+#include "common/image_mask.h"
 #include "common/mask.h"
 #include "common/result.h"
 #include "common/simd.h"
@@ -100,7 +100,7 @@ Tensor hole_bytes(const Tensor& mask) {
     });
     return bytes;
   }
-  return (mask.scalar_type() == at::kBool ? mask : at::gt(mask, 0.5)).contiguous();
+  return binary(mask);
 }
 
 Tensor blend_batch(const SolverOf& solver, const Tensor& fill, const Tensor& image, const Parameters& p,

@@ -15,7 +15,7 @@ using SolverOf = std::function<std::shared_ptr<const Solver>(int64_t b)>;
 
 Parameters parameters(const char* op, double tol, std::optional<int64_t> max_iter);
 void check_images(const char* op, const at::Tensor& fill, const at::Tensor& image);
-// 1 where mask > 0.5, contiguous bytes
+// 1 where mask > 0.5, contiguous bytes 0 and 1 that the caller's tensor does not share
 at::Tensor hole_bytes(const at::Tensor& mask);
 
 at::Tensor blend_batch(const SolverOf& solver, const at::Tensor& fill, const at::Tensor& image, const Parameters& p,

@@ -1,9 +1,8 @@
 // Multigrid V-cycles for the blend on CUDA, many planes at once: vertex-centred coarsening, bilinear interpolation that
-// is zero at known pixels, Galerkin coarse operators, two Jacobi steps with Chebyshev factors before and after. Steps
-// have no order among pixels, so the result is the same at every run; the number of cycles is fixed beforehand, so
-// nothing waits for the device and the launches can be captured in a graph.
-#include "common/cuda_check.h"
-#include "poisson/device.h"
+// is zero at known pixels, Galerkin coarse operators, two Jacobi steps with Chebyshev factors before and, in the other
+// order, after: symmetric, as conjugate gradients need it. Steps have no order among pixels, so the result is the same
+// at every run.
+#include "poisson/device_level.h"
 
 namespace inpaintx::poisson::device {
 namespace {
@@ -11,52 +10,6 @@ namespace {
 // Chebyshev nodes of the upper three quarters of the spectrum of D^-1 A, which lies in (0, 2].
 constexpr double kFirst = 0.5617, kSecond = 1.3896;
 constexpr double kExact = 1;  // on the coarsest grid, which is one pixel
-
-struct Point {
-  int64_t mask, plane, y, x;
-};
-
-template <typename T>
-__device__ Point point_of(const Grid<T>& g, const Level<T>& l, int64_t i) {
-  const int64_t plane = i / (l.height * l.width);
-  return {g.masks == 1 ? 0 : plane / g.channels, plane, i / l.width % l.height, i % l.width};
-}
-
-template <typename T>
-__device__ bool inside(const Level<T>& l, int64_t y, int64_t x) {
-  return y >= 0 && x >= 0 && y < l.height && x < l.width;
-}
-
-template <typename T>
-__device__ bool hole_at(const Level<T>& l, int64_t mask, int64_t y, int64_t x) {
-  return l.hole[(mask * l.height + y) * l.width + x];
-}
-
-// Coefficient of the neighbour (dy, dx) in the equation of (y, x), which lies inside; 0 where either is known.
-template <typename T>
-__device__ T coefficient(const Level<T>& l, int64_t mask, int64_t y, int64_t x, int dy, int dx) {
-  if (l.stencil) return l.stencil[((mask * 9 + (dy + 1) * 3 + dx + 1) * l.height + y) * l.width + x];
-  if (!hole_at(l, mask, y, x)) return T(0);
-  if (dy == 0 && dx == 0) {  // as many neighbours as lie inside the photo
-    return T((y > 0) + (x > 0) + (y + 1 < l.height) + (x + 1 < l.width));
-  }
-  const bool edge = (dy == 0) != (dx == 0);
-  return edge && inside(l, y + dy, x + dx) && hole_at(l, mask, y + dy, x + dx) ? T(-1) : T(0);
-}
-
-// Sum over the neighbours of coefficient * value(y, x).
-template <typename T, typename Value>
-__device__ T coupled(const Level<T>& l, const Point& p, const Value& value) {
-  T sum = 0;
-  for (int dy = -1; dy <= 1; ++dy) {
-    for (int dx = -1; dx <= 1; ++dx) {
-      if ((dy == 0 && dx == 0) || !inside(l, p.y + dy, p.x + dx)) continue;
-      const T c = coefficient(l, p.mask, p.y, p.x, dy, dx);
-      if (c != T(0)) sum += c * value(p.y + dy, p.x + dx);
-    }
-  }
-  return sum;
-}
 
 // One Jacobi step at p from the field `value`.
 template <typename T, typename Value>
@@ -244,7 +197,7 @@ __global__ void compose_kernel(Grid<T> g, const T* fill, const T* image, T* out)
   const Level<T>& l = g.levels[0];
   INPAINTX_GRID_LOOP(i, g.planes * l.height * l.width) {
     const Point p = point_of(g, l, i);
-    out[i] = hole_at(l, p.mask, p.y, p.x) ? fill[i] + l.v[i] : image[i];
+    out[i] = hole_at(l, p.mask, p.y, p.x) ? fill[i] + g.scale[p.plane] * g.solution[i] : image[i];
   }
 }
 
@@ -263,8 +216,11 @@ __global__ void scatter_kernel(Grid<T> g, const T* grad, T* grad_fill, T* grad_i
   INPAINTX_GRID_LOOP(i, g.planes * l.height * l.width) {
     const Point p = point_of(g, l, i);
     const bool hole = hole_at(l, p.mask, p.y, p.x);
-    const T rim =
-        hole ? T(0) : over_neighbours(l, p, [](bool near) { return near; }, [&](int64_t q) { return l.v[q]; });
+    const T sum =
+        hole ? T(0) : over_neighbours(l, p, [](bool near) { return near; }, [&](int64_t q) { return g.solution[q]; });
+    const bool at_rim =
+        !hole && over_neighbours(l, p, [](bool near) { return near; }, [](int64_t) { return T(1); }) > T(0);
+    const T rim = at_rim ? g.scale[p.plane] * sum : T(0);  // where that is NaN only the rim is
     grad_fill[i] = hole ? grad[i] : -rim;
     grad_image[i] = hole ? T(0) : grad[i] + rim;
   }
@@ -280,29 +236,23 @@ unsigned blocks_of(const Grid<T>& g, int n) {
   return blocks_for(g.planes * g.levels[n].height * g.levels[n].width);
 }
 
-// v of level n from its b; `warm`: from the v that is there.
+// v of level n from its b.
 template <typename T>
-void cycle(const Grid<T>& g, int n, bool warm) {
+void cycle(const Grid<T>& g, int n) {
   const Level<T>& l = g.levels[n];
   const auto stream = stream_of(g);
   const unsigned blocks = blocks_of(g, n);
-  if (warm) {
-    relax_kernel<<<blocks, kThreads, 0, stream>>>(g, l, static_cast<const T*>(l.v), l.other, kFirst);
-    INPAINTX_CUDA_CHECK(cudaGetLastError());
-    relax_kernel<<<blocks, kThreads, 0, stream>>>(g, l, static_cast<const T*>(l.other), l.v, kSecond);
-    INPAINTX_CUDA_CHECK(cudaGetLastError());
-  } else if (n > 0 && l.height <= kSmall && l.width <= kSmall) {
+  if (n > 0 && l.height <= kSmall && l.width <= kSmall) {
     small_kernel<<<static_cast<unsigned>(g.planes), kThreads, 0, stream>>>(g, n);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
     return;
-  } else {
-    start_kernel<<<blocks, kThreads, 0, stream>>>(g, l);
-    INPAINTX_CUDA_CHECK(cudaGetLastError());
   }
+  start_kernel<<<blocks, kThreads, 0, stream>>>(g, l);
+  INPAINTX_CUDA_CHECK(cudaGetLastError());
   if (n + 1 < g.count) {
     restrict_kernel<<<blocks_of(g, n + 1), kThreads, 0, stream>>>(g, l, g.levels[n + 1]);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
-    cycle(g, n + 1, false);
+    cycle(g, n + 1);
     correct_kernel<<<blocks, kThreads, 0, stream>>>(g, l, g.levels[n + 1]);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
   } else {
@@ -327,12 +277,8 @@ void prepare(const Grid<T>& g) {
 }
 
 template <typename T>
-void solve(const Grid<T>& g, int64_t cycles) {
-  const Level<T>& l = g.levels[0];
-  if (cycles == 0) {
-    INPAINTX_CUDA_CHECK(cudaMemsetAsync(l.v, 0, sizeof(T) * g.planes * l.height * l.width, stream_of(g)));
-  }
-  for (int64_t c = 0; c < cycles; ++c) cycle(g, 0, c > 0);
+void precondition(const Grid<T>& g) {
+  cycle(g, 0);
 }
 
 template <typename T>
@@ -361,7 +307,7 @@ void scatter_rim(const Grid<T>& g, const T* grad, T* grad_fill, T* grad_image) {
 
 #define INSTANTIATE(T)                                           \
   template void prepare(const Grid<T>&);                         \
-  template void solve(const Grid<T>&, int64_t);                  \
+  template void precondition(const Grid<T>&);                    \
   template void gather_rim(const Grid<T>&, const T*, const T*);  \
   template void compose(const Grid<T>&, const T*, const T*, T*); \
   template void start_adjoint(const Grid<T>&, const T*);         \

@@ -1,4 +1,5 @@
-// Multigrid for the blend on CUDA: what device.cpp allocates and cuda.cu works on. No torch header.
+// Multigrid for the blend on CUDA: what device_batch.cpp allocates, cuda.cu and cuda_conjugate.cu work on. No torch
+// header.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,8 @@ namespace inpaintx::poisson::device {
 
 constexpr int kMostLevels = 24;
 constexpr int64_t kSmall = 32;  // levels of at most so many rows and columns are solved within one block of threads
+
+constexpr int64_t kMostChunks = 64;  // parts of a plane that are summed apart
 
 // One grid. A pixel is unknown where its diagonal is above 0; arrays are planar, a plane an image's channel.
 template <typename T>
@@ -22,6 +25,9 @@ struct Grid {
   Level<T> levels[kMostLevels];
   int count;
   int64_t planes, masks, channels;  // masks is 1 or planes / channels
+  T *solution, *direction;          // [planes, height, width] of the finest level
+  T* scale;                         // [planes]: a power of two that the data were divided by; NaN where they are spoilt
+  double *sums, *partial;           // [3, planes] and [planes, kMostChunks]
   void* stream;
 };
 
@@ -29,15 +35,19 @@ struct Grid {
 template <typename T>
 void prepare(const Grid<T>&);
 
-// v of the finest level solves A v = b, from zero, in so many V-cycles.
+// v = M b on the finest level, M one V-cycle: symmetric, positive and near A^-1.
 template <typename T>
-void solve(const Grid<T>&, int64_t cycles);
+void precondition(const Grid<T>&);
+
+// solution and scale: A (scale solution) = b, from zero, in so many steps of conjugate gradients. b is used up.
+template <typename T>
+void solve(const Grid<T>&, int64_t steps);
 
 // b of the finest level: image - fill summed over each hole pixel's known neighbours.
 template <typename T>
 void gather_rim(const Grid<T>&, const T* fill, const T* image);
 
-// out = hole ? fill + v : image
+// out = hole ? fill + scale solution : image
 template <typename T>
 void compose(const Grid<T>&, const T* fill, const T* image, T* out);
 
@@ -45,7 +55,7 @@ void compose(const Grid<T>&, const T* fill, const T* image, T* out);
 template <typename T>
 void start_adjoint(const Grid<T>&, const T* grad);
 
-// Gradients of the rim's data, from v: to image with a plus, to fill with a minus.
+// Gradients of the rim's data, from the solution: to image with a plus, to fill with a minus.
 template <typename T>
 void scatter_rim(const Grid<T>&, const T* grad, T* grad_fill, T* grad_image);
 

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "common/torch_cuda.h"
@@ -16,7 +17,10 @@ namespace {
 using at::Tensor;
 using device::Grid;
 
-constexpr double kFactor = 0.25;  // by which a cycle reduces the residual at least; most often it is 0.1
+// Steps that bring the largest error below 2 tol of the range of the data, measured over masks of every kind and sizes
+// up to 600 x 600 (tests/ops/test_poisson_tolerance.py): 5 for 1e-3, 9 for 1e-6, 12 for 1e-9 at worst. Half of these
+// suffice where much is known.
+constexpr double kFirstSteps = 2, kStepsPerDigit = 1.2;
 
 // Sizes of the levels; arrays are laid out by `place`.
 template <typename T>
@@ -50,10 +54,15 @@ int64_t pixels(const Grid<T>& g, int first) {
   return sum;
 }
 
-// v, other and b of every level, in one tensor that the caller keeps as long as the grid.
+// v, other and b of every level, and what conjugate gradients need, in two tensors that the caller keeps as long as the
+// grid.
 template <typename T>
-Tensor place_fields(Grid<T>& g, const at::TensorOptions& options) {
-  Tensor work = at::empty({3 * g.planes * pixels(g, 0)}, options);
+std::array<Tensor, 2> place_fields(Grid<T>& g, const at::TensorOptions& options) {
+  const int64_t finest = g.planes * g.levels[0].height * g.levels[0].width;
+  Tensor work = at::empty({3 * g.planes * pixels(g, 0) + 2 * finest + g.planes}, options);
+  Tensor sums = at::empty({g.planes * (3 + device::kMostChunks)}, options.dtype(at::kDouble));
+  g.sums = sums.mutable_data_ptr<double>();
+  g.partial = g.sums + 3 * g.planes;
   T* at = work.mutable_data_ptr<T>();
   for (int n = 0; n < g.count; ++n) {
     for (T** field : {&g.levels[n].v, &g.levels[n].other, &g.levels[n].b}) {
@@ -61,7 +70,10 @@ Tensor place_fields(Grid<T>& g, const at::TensorOptions& options) {
       at += g.planes * g.levels[n].height * g.levels[n].width;
     }
   }
-  return work;
+  g.solution = at;
+  g.direction = g.solution + finest;
+  g.scale = g.direction + finest;
+  return {work, sums};
 }
 
 template <typename F>
@@ -84,7 +96,8 @@ DeviceBatch::DeviceBatch(const Tensor& hole, at::ScalarType dtype) : dtype_(dtyp
 
 int64_t DeviceBatch::cycles(const Parameters& p) const {
   const double tol = std::max(p.tol, dtype_ == at::kDouble ? 1e-14 : 1e-7);
-  const auto enough = static_cast<int64_t>(std::ceil(std::log(std::min(tol, 1.0)) / std::log(kFactor)));
+  if (tol >= 1) return 0;
+  const auto enough = static_cast<int64_t>(std::ceil(kFirstSteps - kStepsPerDigit * std::log10(tol)));
   return std::min<int64_t>(enough, p.max_cycles);
 }
 
@@ -96,7 +109,7 @@ Tensor DeviceBatch::blend(const Tensor& fill, const Tensor& image, const Paramet
     using T = decltype(type);
     Grid<T> g = levels_of<T>(hole_, i.size(0) * i.size(1), i.size(1));
     place_stencils(g, static_cast<T*>(stencils_.data_ptr()));
-    const Tensor work = place_fields(g, i.options());
+    const auto work = place_fields(g, i.options());
     device::gather_rim(g, t.const_data_ptr<T>(), i.const_data_ptr<T>());
     device::solve(g, cycles(p));
     device::compose(g, t.const_data_ptr<T>(), i.const_data_ptr<T>(), out.mutable_data_ptr<T>());
@@ -113,7 +126,7 @@ std::tuple<Tensor, Tensor> DeviceBatch::adjoint(const Tensor& grad, const Parame
       using T = decltype(type);
       Grid<T> g = levels_of<T>(hole_, g_out.size(0) * g_out.size(1), g_out.size(1));
       place_stencils(g, static_cast<T*>(stencils_.data_ptr()));
-      const Tensor work = place_fields(g, g_out.options());
+      const auto work = place_fields(g, g_out.options());
       device::start_adjoint(g, g_out.const_data_ptr<T>());
       device::solve(g, cycles(p));
       device::scatter_rim(g, g_out.const_data_ptr<T>(), fill.mutable_data_ptr<T>(), image.mutable_data_ptr<T>());

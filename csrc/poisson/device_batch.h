@@ -5,6 +5,7 @@
 
 #include <tuple>
 
+#include "common/torch_cuda.h"
 #include "poisson/solver.h"
 
 namespace inpaintx::poisson {
@@ -13,6 +14,10 @@ namespace inpaintx::poisson {
 class DeviceBatch {
  public:
   DeviceBatch(const at::Tensor& hole, at::ScalarType dtype);
+
+  // For a batch that is kept: its preparation ends on the current stream; the current stream will use it.
+  void mark() { prepared_.mark(hole_); }
+  void use() const { prepared_.use({hole_, stencils_}); }
 
   at::Tensor blend(const at::Tensor& fill, const at::Tensor& image, const Parameters& p) const;
   std::tuple<at::Tensor, at::Tensor> adjoint(const at::Tensor& grad, const Parameters& p) const;
@@ -24,6 +29,7 @@ class DeviceBatch {
  private:
   at::ScalarType dtype_;
   at::Tensor hole_, stencils_;
+  Prepared prepared_;
 };
 
 }  // namespace inpaintx::poisson

@@ -29,7 +29,7 @@ PoissonSolver::PoissonSolver(const at::Tensor& mask) : device_(mask.device()) {
   if (on_cuda(mask)) {
     const c10::DeviceGuard guard(device_);
     hole_ = bytes.view(shape_);
-    single_ = std::make_unique<const poisson::DeviceBatch>(hole_, at::kFloat);
+    single_ = prepare(at::kFloat);
     return;
   }
 #endif
@@ -53,10 +53,13 @@ at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image,
     const c10::DeviceGuard guard(device_);
     const bool wide = fill.scalar_type() == at::kDouble || image.scalar_type() == at::kDouble;
     std::lock_guard<std::mutex> lock(mutex_);
-    if (wide && !double_) double_ = std::make_unique<const poisson::DeviceBatch>(hole_, at::kDouble);
-    const poisson::DeviceBatch& batch = wide ? *double_ : *single_;
+    (wide && double_ ? double_ : single_)->use();
+    std::unique_ptr<poisson::DeviceBatch> made = wide && !double_ ? prepare(at::kDouble) : nullptr;
+    const poisson::DeviceBatch& batch = made ? *made : wide ? *double_ : *single_;
     last_ = {static_cast<int>(batch.cycles(p)), std::nan("")};
-    return batch.blend(fill.detach(), image.detach(), p);
+    at::Tensor out = batch.blend(fill.detach(), image.detach(), p);
+    if (made && !capturing()) double_ = std::move(made);
+    return out;
   }
 #endif
   poisson::Outcome worst;
@@ -70,7 +73,16 @@ at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image,
   return out;
 }
 
+#ifdef INPAINTX_WITH_CUDA
+std::unique_ptr<poisson::DeviceBatch> PoissonSolver::prepare(at::ScalarType dtype) const {
+  auto batch = std::make_unique<poisson::DeviceBatch>(hole_, dtype);
+  batch->mark();
+  return batch;
+}
+#endif
+
 size_t PoissonSolver::bytes() const {
+  std::lock_guard<std::mutex> lock(mutex_);
   size_t sum = 0;
   for (const auto& solver : solvers_) sum += solver->bytes();
 #ifdef INPAINTX_WITH_CUDA

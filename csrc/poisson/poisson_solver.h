@@ -38,12 +38,14 @@ class PoissonSolver {
   std::tuple<int64_t, double> last() const;
 
  private:
+  std::unique_ptr<poisson::DeviceBatch> prepare(at::ScalarType dtype) const;
+
   std::vector<int64_t> shape_;
   at::Device device_;
-  std::vector<std::unique_ptr<poisson::Solver>> solvers_;        // CPU: one a mask
-  std::unique_ptr<const poisson::DeviceBatch> single_, double_;  // CUDA: of all masks; double when it is asked for
-  at::Tensor hole_;
-  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<poisson::Solver>> solvers_;  // CPU: one a mask
+  at::Tensor hole_;                                        // CUDA
+  std::unique_ptr<poisson::DeviceBatch> single_, double_;  // CUDA: of all masks; double when it is asked for
+  mutable std::mutex mutex_;                               // of double_ and last_
   poisson::Outcome last_;
 };
 

@@ -10,6 +10,8 @@
 #include "poisson/blocks.h"
 #include "poisson/cycle.h"
 #include "poisson/damping.h"
+#include "poisson/goal.h"
+#include "poisson/range.h"
 
 namespace inpaintx::poisson {
 namespace {
@@ -20,7 +22,6 @@ int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues 
 
 // So many cycles bring the error down to some tenths of a grey level; thinned grids add a quarter at worst.
 constexpr int kThinCycles = 2;
-constexpr double kProgress = 0.7;  // a cycle divides the residual by 4 to 16 until rounding stops it
 
 template <class F>
 void over_rows(int64_t h, int64_t w, double cost, const F& row) {
@@ -137,11 +138,12 @@ void Solver::give_back(std::unique_ptr<Workspace<T>> workspace) const {
     double_ = std::move(workspace);
 }
 
-// Cycles on workspace.v until the residual is small enough in every channel, or nothing more is to be had. The first
-// ones are on thinned grids, and their residual is that of the photo's pixels which have equations there.
+// Cycles on workspace.v until the goal is reached in every channel, or nothing more is to be had. The first ones are on
+// thinned grids, and their residual is that of the photo's pixels which have equations there.
 template <class T>
 Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& p) const {
-  const int h = hierarchy_.levels[0].h, channels = workspace.channels;
+  const Level& level = hierarchy_.levels[0];
+  const int h = level.h, channels = workspace.channels;
   CoarseArrays& coarse = workspace.coarse;
   workspace.thin = hierarchy_.thins() && !with_rhs;
   std::fill(coarse.begun.begin(), coarse.begun.end(), false);
@@ -165,21 +167,33 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
   };
 
   finest_pass(pass);
-  const std::vector<double> start = norms();
-  std::vector<double> before = start;
-  Outcome outcome;
-  const auto relative = [&](const std::vector<double>& now) {
-    double most = 0;
-    for (int c = 0; c < channels; ++c) {
-      if (start[c] > 0 && std::isfinite(start[c])) most = std::max(now[c] / start[c], most);
+  std::vector<double> before = norms();
+  const std::vector<int> exponents =
+      bring_near_one(level, with_rhs ? workspace.rhs : workspace.v, with_rhs ? Among::all : Among::mixed, before);
+  if (!exponents.empty()) {
+    for (int y = 0; y < h && !with_rhs; ++y) {
+      for (int c = 0; c < channels; ++c) mirror_ends(workspace.v.at(y, c, 0), workspace.v.half, level.w);
     }
-    return most;
+    finest_pass(pass);
+    before = norms();
+  }
+  Goal<T> goal(level, workspace.v, with_rhs ? &workspace.rhs : nullptr, p.tol, before);
+  Outcome outcome;
+  bool ahead = false;  // the next cycle's coarse grids are solved: to tell the error, if not to go on
+  const auto reached = [&] {
+    if (!goal.residual_is_small()) return false;
+    if (goal.error_is_surely_small() || pass.thin || outcome.cycles == p.max_cycles) return true;
+    solve_coarse(hierarchy_, coarse, false, outcome.cycles + 1 == p.max_cycles);
+    ahead = true;
+    return goal.error_is_small(corrections(hierarchy_.levels[1], coarse.value[1], false));
   };
-  outcome.residual = relative(start);
+  outcome.residual = goal.residual();
+  bool done = reached();
 
-  while (outcome.cycles < p.max_cycles && outcome.residual > p.tol) {
+  while (outcome.cycles < p.max_cycles && !done) {
     const bool last = outcome.cycles + 1 == p.max_cycles;
-    solve_coarse(hierarchy_, coarse, pass.thin, last || outcome.cycles + 1 == kThinCycles);
+    if (!ahead) solve_coarse(hierarchy_, coarse, pass.thin, last || outcome.cycles + 1 == kThinCycles);
+    ahead = false;
     pass.coarse = &coarse.value[1];
     pass.omega = photo_factors(outcome.cycles);
     if (last) pass.residual = nullptr;
@@ -189,31 +203,30 @@ Outcome Solver::solve(Workspace<T>& workspace, bool with_rhs, const Parameters& 
     pass.zero_inside = false;
     ++outcome.cycles;
     if (!pass.norms) break;
-    const std::vector<double> now = norms();
-    outcome.residual = relative(now);
-    bool progress = false;
-    for (int c = 0; c < channels; ++c) progress |= now[c] > p.tol * start[c] && now[c] < kProgress * before[c];
-    progress &= outcome.residual > p.tol;
-    before = now;
+    goal.cycle(norms(), corrections(hierarchy_.levels[1], coarse.value[1], pass.thin));
+    outcome.residual = goal.residual();
+    done = reached();
+    const bool progress = !done && goal.progress();
     if (pass.thin && !last && (outcome.cycles == kThinCycles || !progress)) {  // the whole grids' turn
       complete(workspace, true);
       pass.thin = pass.keep = false;
       pass.coarse = nullptr;
       pass.omega = {};
       finest_pass(pass);
-      before = norms();
-      outcome.residual = relative(before);
+      goal.measured(norms());
+      outcome.residual = goal.residual();
+      done = reached();
     } else if (!progress) {
       break;
     }
   }
-  if (workspace.thin && outcome.cycles == 0)
-    complete(workspace, false);
+  if (workspace.thin && (outcome.cycles == 0 || !exponents.empty()))
+    complete(workspace, outcome.cycles > 0);
   else if (workspace.thin)
     fill_far(hierarchy_, coarse);
-  // a value at a rim that is no number spoils its own channel; the others are solved, and the outcome tells
-  for (const double s : start) {
-    if (!std::isfinite(s)) outcome.residual = std::numeric_limits<double>::quiet_NaN();
+  bring_back(level, workspace.v, exponents);
+  for (const int exponent : exponents) {
+    if (exponent == kSpoilt) outcome.residual = std::numeric_limits<double>::quiet_NaN();
   }
   return outcome;
 }

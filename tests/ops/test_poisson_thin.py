@@ -94,7 +94,7 @@ def test_nothing_of_an_earlier_solve_is_left():
     broken = torch.full_like(photo, float("nan"))
     solver.solve(*noise)
     got = solver.solve(photo, broken)
-    assert torch.equal(got[..., 300:340, 280:320], photo[..., 300:340, 280:320])
+    assert got[mask.expand_as(got)].isnan().all()
 
 
 def test_scratches_beside_a_wide_hole():
