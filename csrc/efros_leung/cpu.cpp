@@ -12,6 +12,7 @@
 #include "common/simd.h"
 #include "efros_leung/kernels.h"
 #include "efros_leung/math.h"
+#include "poisson/solver.h"
 
 namespace inpaintx::efros_leung::cpu {
 namespace {
@@ -78,6 +79,18 @@ INPAINTX_CLONES bool block_of(const double* source, const Term<double>* terms, i
   return distances(source, terms, count, limit, distance);
 }
 
+// The hole pixels replaced by their smooth interpolation (harmonic, as poisson_blend gives it).
+template <typename acc_t>
+void interpolate(const bool* hole, int64_t channels, int64_t height, int64_t width, acc_t* image) {
+  const std::vector<acc_t> grey(width, acc_t(0.5));
+  const poisson::Planes<const acc_t> from{image, height * width, width};
+  const poisson::Planes<acc_t> to{image, height * width, width};
+  poisson::Parameters p;
+  p.tol = sizeof(acc_t) == 8 ? 1e-12 : 1e-6;
+  poisson::Solver(reinterpret_cast<const uint8_t*>(hole), height, width)
+      .blend<acc_t>({grey.data(), 0, 0}, from, to, static_cast<int>(channels), p);
+}
+
 // Flags of the centres of windows that lie inside the image and have no hole pixel.
 std::vector<uint8_t> candidates_of(const bool* hole, int64_t height, int64_t width, int64_t window) {
   const int64_t r = window / 2;
@@ -90,6 +103,16 @@ std::vector<uint8_t> candidates_of(const bool* hole, int64_t height, int64_t wid
       run = column[x] >= window ? run + 1 : 0;
       if (run >= window) flag[(y - r) * width + x - r] = 1;
     }
+  }
+  return flag;
+}
+
+// Flags of the known pixels whose window lies inside the image, whatever else is in it.
+std::vector<uint8_t> centres_of(const bool* hole, int64_t height, int64_t width, int64_t window) {
+  const int64_t r = window / 2;
+  std::vector<uint8_t> flag(height * width, 0);
+  for (int64_t y = r; y < height - r; ++y) {
+    for (int64_t x = r; x < width - r; ++x) flag[y * width + x] = !hole[y * width + x];
   }
   return flag;
 }
@@ -121,13 +144,8 @@ class Image {
     const acc_t* image = a.image + b * channels_ * height_ * width_;
     for (int64_t i = 0; i < height_ * width_; ++i) known_[i] = !hole_[i];
     const int64_t pixels = height_ * width_, block = Lanes<acc_t>::block;
-    // a smaller window where none of the size asked for is fully known; with 1 every known pixel is a candidate
-    window_ = std::min(window_, (std::min(height_, width_) - 1) / 2 * 2 + 1);
-    for (;; window_ -= 2) {
-      flag_ = candidates_of(hole_, height_, width_, window_);
-      blocks_ = blocks_of(flag_, height_, width_, block);
-      if (!blocks_.empty() || window_ <= 1) break;
-    }
+    choose_candidates();
+    blocks_ = blocks_of(flag_, height_, width_, block);
     const int64_t r = window_ / 2;
     for (int64_t i = 0; i < window_ * window_; ++i) {
       const int64_t dy = i / window_ - r, dx = i % window_ - r;
@@ -141,12 +159,14 @@ class Image {
     for (int64_t i = 0; i < channels_ * pixels; ++i) {
       if (hole_[i % pixels]) source_[i] = acc_t(0);
     }
+    if (scattered_ && !blocks_.empty()) interpolate(hole_, channels_, height_, width_, source_.data());
     from_.assign(pixels, -1);
   }
 
   void fill() {
     for (int64_t i = 0; i < channels_ * height_ * width_; ++i) {
-      out_[i] = hole_[i % (height_ * width_)] ? acc_t(0.5) : source_[i];
+      const bool grey = hole_[i % (height_ * width_)] && (!scattered_ || blocks_.empty());
+      out_[i] = grey ? acc_t(0.5) : source_[i];
     }
     if (blocks_.empty()) return;  // nothing is known: mid-grey
     double limit = kFirstLimit;
@@ -178,6 +198,25 @@ class Image {
     std::vector<acc_t> distance, least;
     std::vector<int64_t> chosen;
   };
+
+  // The fully known windows of the largest size, up to the one asked for, of which there are enough for the hole; else,
+  // among scattered pixels, every known pixel.
+  void choose_candidates() {
+    const int64_t widest = std::min(window_, (std::min(height_, width_) - 1) / 2 * 2 + 1);
+    const int64_t holes = std::count(hole_, hole_ + height_ * width_, true);
+    const auto enough = [&] {
+      return std::count(flag_.begin(), flag_.end(), 1) * kScarce >= std::max<int64_t>(holes, 1);
+    };
+    for (window_ = widest; window_ >= std::min<int64_t>(widest, 3); window_ -= 2) {
+      flag_ = candidates_of(hole_, height_, width_, window_);
+      if (enough()) return;
+    }
+    scattered_ = true;
+    for (window_ = widest;; window_ -= 2) {
+      flag_ = centres_of(hole_, height_, width_, window_);
+      if (enough() || window_ <= 1) return;
+    }
+  }
 
   template <typename visit_t>
   void around(int64_t pixel, int64_t r, const visit_t& visit) const {
@@ -217,7 +256,7 @@ class Image {
     return steps;
   }
 
-  // The known part of the window around a pixel; returns the sum of its weights.
+  // The known part of the window around a pixel, among scattered pixels all of it; returns the sum of its weights.
   double take_terms(int64_t pixel, std::vector<Term<acc_t>>& terms) const {
     const int64_t pixels = height_ * width_, y = pixel / width_, x = pixel % width_;
     terms.clear();
@@ -225,7 +264,7 @@ class Image {
     for (const Weight& w : weights_) {
       if (y + w.dy < 0 || x + w.dx < 0 || y + w.dy >= height_ || x + w.dx >= width_) continue;
       const int64_t offset = w.dy * width_ + w.dx;
-      if (!known_[pixel + offset]) continue;
+      if (!known_[pixel + offset] && !scattered_) continue;
       total += w.weight;
       for (int64_t c = 0; c < channels_; ++c) {
         terms.push_back({offset + c * pixels, out_[pixel + offset + c * pixels], static_cast<acc_t>(w.weight)});
@@ -289,10 +328,11 @@ class Image {
   }
 
   int64_t channels_, height_, width_, window_, seed_;
+  bool scattered_ = false;  // what is unknown is interpolated, and compared like what is known
   acc_t* out_;
   const bool* hole_;
   std::vector<uint8_t> known_;  // filled pixels among them
-  std::vector<uint8_t> flag_;   // centres of fully known windows
+  std::vector<uint8_t> flag_;   // centres of the windows that may be drawn
   std::vector<int64_t> from_;   // where a filled pixel was copied from
   std::vector<Block> blocks_;
   std::vector<Weight> weights_;

@@ -11,6 +11,7 @@ namespace inpaintx::efros_leung {
 constexpr double kNearBest = 1.1;    // a window may be drawn when its distance is at most this times the least
 constexpr double kFirstLimit = 0.3;  // and below this; it grows by kLimitGrowth when no pixel of a ring can be filled
 constexpr double kLimitGrowth = 1.1;
+constexpr int64_t kScarce = 16;  // hole pixels for one window that may be drawn, above which there are too few
 
 // Gaussian of standard deviation window / 6.4.
 INPAINTX_HD double weight_of(int64_t dy, int64_t dx, int64_t window) {

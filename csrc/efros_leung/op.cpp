@@ -32,6 +32,12 @@ Tensor efros_leung_native(const Tensor& image, const Tensor& mask, int64_t windo
                                             : compute<float>(image, hole, window, seed);
 }
 
+// On any other device: by the CPU and back.
+Tensor efros_leung_carried(const Tensor& image, const Tensor& mask, int64_t window, int64_t seed) {
+  check_image_mask("efros_leung", image, mask);
+  return efros_leung_native(image.cpu(), mask.cpu(), window, seed).to(image.device());
+}
+
 Tensor efros_leung_autograd(const Tensor& image, const Tensor& mask, int64_t window, int64_t seed) {
   const at::AutoDispatchBelowADInplaceOrView below;
   return efros_leung(image, mask, window, seed);
@@ -47,6 +53,7 @@ Tensor efros_leung(const Tensor& image, const Tensor& mask, int64_t window, int6
 
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) { m.def("efros_leung(Tensor image, Tensor mask, int window, int seed) -> Tensor"); }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("efros_leung", efros_leung_native); }
+TORCH_LIBRARY_IMPL(inpaintx, CompositeExplicitAutograd, m) { m.impl("efros_leung", efros_leung_carried); }
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("efros_leung", efros_leung_autograd); }
 
 }  // namespace inpaintx::ops

@@ -32,6 +32,12 @@ Tensor tv_inpaint_native(const Tensor& image, const Tensor& mask, double tol, in
                                             : compute<float>(image, hole, tol, max_iter);
 }
 
+// On any other device: by the CPU and back.
+Tensor tv_inpaint_carried(const Tensor& image, const Tensor& mask, double tol, int64_t max_iter) {
+  check_image_mask("tv_inpaint", image, mask);
+  return tv_inpaint_native(image.cpu(), mask.cpu(), tol, max_iter).to(image.device());
+}
+
 Tensor tv_inpaint_autograd(const Tensor& image, const Tensor& mask, double tol, int64_t max_iter) {
   const at::AutoDispatchBelowADInplaceOrView below;
   return tv_inpaint(image, mask, tol, max_iter);
@@ -49,6 +55,7 @@ TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def("tv_inpaint(Tensor image, Tensor mask, float tol, int max_iter) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("tv_inpaint", tv_inpaint_native); }
+TORCH_LIBRARY_IMPL(inpaintx, CompositeExplicitAutograd, m) { m.impl("tv_inpaint", tv_inpaint_carried); }
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("tv_inpaint", tv_inpaint_autograd); }
 
 }  // namespace inpaintx::ops

@@ -10,6 +10,8 @@ __all__ = ["ReferenceOpWarning", "layout_of", "one_device", "runs_natively"]
 
 # Ops that have CUDA kernels; they are used when the extension was built with CUDA.
 CUDA_OPS = frozenset({"hog", "partial_conv2d", "patchmatch", "poisson_blend", "spd_map", "spd_norm", "ssim"})
+# Ops whose CPU kernel serves every device: the dispatcher carries tensors there and back.
+CARRIED_OPS = frozenset({"efros_leung", "tv_inpaint"})
 _warned: set[tuple[str, str]] = set()
 
 
@@ -24,7 +26,7 @@ def runs_natively(op: str, x: Tensor) -> bool:
     if not hasattr(x, "device") or not hasattr(x.device, "type"):
         raise TypeError(f"inpaintx.ops.{op} takes a torch.Tensor, got {type(x).__name__}")
     device = x.device.type
-    if device in ("cpu", "meta") or (device == "cuda" and op in CUDA_OPS and _with_cuda()):
+    if device in ("cpu", "meta") or op in CARRIED_OPS or (device == "cuda" and op in CUDA_OPS and _with_cuda()):
         return True
     if (op, device) not in _warned:
         _warned.add((op, device))

@@ -43,6 +43,7 @@ def tv_inpaint(image: Tensor, mask: Tensor, tol: float = 1e-4, max_iter: int = 1
 
     Notes
     -----
+    On another device than the CPU the tensors are carried to the CPU and the result back, which waits for the device.
     The iterate of least energy is returned, so that the energy is never above the start's, which is the coarser
     level's result, bilinearly interpolated. Each channel is one serial computation, whatever the number of threads.
 

@@ -11,7 +11,6 @@ from inpaintx import Config, Method
 from inpaintx.ops import efros_leung
 
 from .seed import draw_seed
-from .windows import plentiful
 
 __all__ = ["EfrosLeung"]
 
@@ -57,13 +56,6 @@ class EfrosLeung(Method):
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Fill by :func:`inpaintx.ops.efros_leung`, on the CPU; warns where that takes long or means little."""
         device, image, mask, seed = image.device, image.cpu(), mask.cpu(), draw_seed(generator)
-        sides = [plentiful(hole[0] > 0.5, net.config.window) for hole in mask]
-        if 1 in sides:
-            warnings.warn(
-                "efros_leung copies from windows without a hole, and there are hardly any of 3 x 3 pixels: what it "
-                "fills in among scattered pixels means little; take telea, ns or tv",
-                stacklevel=2,
-            )
         holes = (mask > 0.5).sum((1, 2, 3)).double()
         work = float((holes * (mask[0].numel() - holes)).sum())
         if work > SLOW:
@@ -72,5 +64,4 @@ class EfrosLeung(Method):
                 "which takes long; fill smaller pictures or smaller holes",
                 stacklevel=2,
             )
-        filled = [efros_leung(image[i : i + 1], mask[i : i + 1], max(3, side), seed) for i, side in enumerate(sides)]
-        return torch.cat(filled).to(device)
+        return efros_leung(image, mask, net.config.window, seed).to(device)

@@ -2,12 +2,14 @@
 
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, Field, field_validator
 from torch import Tensor
 
 from inpaintx import Config, Method
+from inpaintx.data.cv import import_cv2
 from inpaintx.ops import patchmatch, tv_inpaint
 
 from .seed import draw_seed
@@ -91,7 +93,7 @@ def fill_by_patches(
     patch = plentiful(hole, patch)
     levels = _pyramid(image, hole, patch) if patch > 1 else [(image, hole)]  # a colour alone says nothing on any scale
     field = cost = result = torch.empty(0)
-    start: Tensor | None = None
+    start = _nearest_known(hole) if patch == 1 else None  # pixel by pixel: from close by, and similar in colour
     for level in range(len(levels) - 1, -1, -1):
         source, gap = levels[level]
         touched, weight = _touched(gap, patch), trust ** -_depth(gap)
@@ -116,6 +118,17 @@ def fill_by_patches(
             else:
                 result = _vote(result, source, gap, field, cost, weight, patch)
     return result
+
+
+def _nearest_known(hole: Tensor) -> Tensor:
+    """Field ``[H,W,2]`` of each pixel's nearest known one."""
+    cv2 = import_cv2()
+    gap = hole.numpy().astype(np.uint8)
+    label = cv2.distanceTransformWithLabels(gap, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)[1]
+    known = np.argwhere(gap == 0).astype(np.int32)
+    of_label = np.zeros((label.max() + 1, 2), np.int32)
+    of_label[label[known[:, 0], known[:, 1]]] = known
+    return torch.from_numpy(of_label[label])
 
 
 def _touched(hole: Tensor, patch: int) -> Tensor:

@@ -32,6 +32,31 @@ def test_equals_the_loop(channels, height, width, window, seed):
     assert torch.equal(ours, theirs)
 
 
+def scattered(kind, height, width):
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    noise = torch.rand(height, width, generator=torch.Generator().manual_seed(0))
+    return {"lines": y % 3 == 0, "checkerboard": (x + y) % 2 == 0, "noise": noise < 0.8, "dust": noise < 0.97}[kind]
+
+
+@pytest.mark.parametrize("kind", ["lines", "checkerboard", "noise", "dust"])
+@pytest.mark.parametrize("window", [5, 11])
+def test_scattered_pixels(kind, window):
+    """Where no whole window is known: as the loop has it, copies of known pixels, and far better than the mean."""
+    image, _ = picture(1, 3, 20, 27)
+    mask = scattered(kind, 20, 27)[None, None]
+    filled = efros_leung(image.double(), mask, window)
+    assert torch.equal(filled, efros_leung_ref(image.double(), mask, window))
+    known = {tuple(v) for v in image[0].permute(1, 2, 0)[~mask[0, 0]].tolist()}
+    assert {tuple(v) for v in filled[0].permute(1, 2, 0)[mask[0, 0]].tolist()} <= known
+    y, x = torch.meshgrid(torch.linspace(0, 3, 40), torch.linspace(0, 4, 50), indexing="ij")
+    smooth = torch.stack([0.5 + 0.4 * torch.sin(x + y), 0.5 + 0.4 * torch.cos(x - y), 0.1 + 0.2 * x])[None]
+    mask = scattered(kind, 40, 50)[None, None]
+    hole = mask.expand_as(smooth)
+    mean = (smooth * ~hole).sum((2, 3), keepdim=True) / (~hole).sum((2, 3), keepdim=True)
+    error = (efros_leung(smooth, mask, window) - smooth).abs()[hole].mean()
+    assert error < (0.5 if kind == "dust" else 0.15) * (mean - smooth).abs()[hole].mean()
+
+
 @pytest.mark.parametrize("limit", [1.0, 40.0])
 def test_growing_limit(limit):
     image, mask = picture(1, 1, 20, 24)

@@ -72,7 +72,17 @@ def test_cuda_is_native_where_it_was_built(monkeypatch):
     monkeypatch.setattr(_native, "_with_cuda", lambda: True)
     assert _native.runs_natively("partial_conv2d", on("cuda"))
     with pytest.warns(ops.ReferenceOpWarning):
-        assert not _native.runs_natively("tv_inpaint", on("cuda"))
+        assert not _native.runs_natively("conv3x3", on("cuda"))
+
+
+@pytest.mark.parametrize("name", ["efros_leung", "tv_inpaint"])
+@pytest.mark.parametrize("key", ["CUDA", "MPS", "XPU"])
+def test_what_has_no_kernel_but_the_cpus_is_carried_there(name, key):
+    """No GPU is needed to see that the dispatcher has a kernel, and that no reference is run instead."""
+    assert torch._C._dispatch_has_computed_kernel_for_dispatch_key(f"inpaintx::{name}", key)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert _native.runs_natively(name, on(key.lower()))
 
 
 @pytest.mark.parametrize(
