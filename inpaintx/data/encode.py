@@ -152,8 +152,8 @@ def _with_metadata(file: bytes, fmt: str, metadata: Metadata, *, grey: bool, alp
         added |= resolution_tags(metadata.resolution)
     if alpha:
         added[tiff.EXTRA_SAMPLES] = tiff.Tag.of(tiff.SHORT, 2)  # alpha that the colours are not multiplied by
-    more = sub_directories(metadata.exif)
-    return tiff.add_tags(file, added, more) if added or more else file, dropped
+    below = sub_directories(metadata.exif)
+    return tiff.add_tags(file, added, below) if added or below else file, dropped
 
 
 def write_photo(path: str | Path, pixels: Array, metadata: Metadata = NOTHING, *, overwrite: bool = False) -> list[str]:
