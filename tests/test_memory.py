@@ -190,3 +190,17 @@ def test_no_crop_of_a_round_shows_what_another_one_fills():
                     apart = np.zeros_like(hole)
                     apart[one.box.at] = True
                     assert one is other or not apart[other.core.at].any()
+
+
+@pytest.mark.usefixtures("toys")
+def test_one_photo_of_many_crops_shows_a_bar_where_a_person_looks(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    hole = np.zeros((600, 800), np.uint8)
+    hole[::60, ::60] = 255
+    write_photo("p.png", noise(600, 800))
+    write_photo("specks.png", hole)
+    write_photo("box.png", np.where(box(600, 800), 255, 0).astype(np.uint8))
+    for looking, mask, shown in ((True, "specks.png", True), (True, "box.png", False), (False, "specks.png", False)):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda looking=looking: looking)
+        assert run(["inpaint", "p.png", mask, "-o", "o.png", "--overwrite", "-m", "square"]) == 0
+        assert ("inpaint" in capsys.readouterr().err) == shown
