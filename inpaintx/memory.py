@@ -24,6 +24,7 @@ WORDS = (
     "could not create a primitive",
     "could not create a memory",
     "can't start new thread",
+    "failed to map segment",
 )
 OPENCV_NO_MEMORY = -4  # cv::Error::StsNoMem
 

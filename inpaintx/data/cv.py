@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from inpaintx.data.metadata import printable
 from inpaintx.errors import InpaintxError
+from inpaintx.memory import OutOfMemoryError, ran_out
 
 __all__ = ["Decoded", "decode", "import_cv2", "quiet_cv2"]
 
@@ -57,6 +58,8 @@ def import_cv2() -> Any:
             raise
         raise InpaintxError("OpenCV is not installed; run: pip install opencv-python-headless") from None
     except ImportError as error:
+        if ran_out(error):
+            raise OutOfMemoryError("there is not enough memory to load OpenCV; close other programs") from None
         raise InpaintxError(
             f"OpenCV does not load ({error}). On a machine without a screen the headless build is the same cv2; "
             f"run: {MEND}"
