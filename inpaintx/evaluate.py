@@ -20,6 +20,8 @@ import torch
 from pydantic import ValidationError
 
 from inpaintx.data.files import folder_written_whole, make_folder
+from inpaintx.data.lock import locked
+from inpaintx.data.texts import read_json
 from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.contestants import FLOOR, Contestant, Record, find_wanted
 from inpaintx.evaluation.features import Networks
@@ -177,24 +179,25 @@ def evaluate(
     )
     unfinished = out.with_name(f"{out.name}.unfinished")
     make_folder(unfinished)
-    threads = max(1, torch.get_num_threads() // workers)
-    task = Task(str(data), groups, protocol, wanted, records, unfinished, features, str(where), threads)
-    shares = [
-        replace(task, part=number - 1 + parts * i, parts=parts * workers, device=_device(device, where, i))
-        for i in range(workers)
-    ]
-    with nullcontext(progress) if progress or not in_notebook() else bar() as told:
-        for state in _progress(shares):
-            if told is not None:
-                told(*state)
-    head = {"protocol": protocol, "records": records, "baseline": chosen, "part": number, "parts": parts}
-    if parts > 1:
-        (unfinished / PART).write_text(_head_json(head))
-        os.replace(unfinished, out)
-        return None
-    result = _write([unfinished], out, head, gallery=gallery)
-    shutil.rmtree(unfinished)
-    return result
+    with locked(unfinished):  # the same call twice at a time would write over itself
+        threads = max(1, torch.get_num_threads() // workers)
+        task = Task(str(data), groups, protocol, wanted, records, unfinished, features, str(where), threads)
+        shares = [
+            replace(task, part=number - 1 + parts * i, parts=parts * workers, device=_device(device, where, i))
+            for i in range(workers)
+        ]
+        with nullcontext(progress) if progress or not in_notebook() else bar() as told:
+            for state in _progress(shares):
+                if told is not None:
+                    told(*state)
+        head = {"protocol": protocol, "records": records, "baseline": chosen, "part": number, "parts": parts}
+        if parts > 1:
+            (unfinished / PART).write_text(_head_json(head))
+            os.replace(unfinished, out)
+            return None
+        result = _write([unfinished], out, head, gallery=gallery)
+        shutil.rmtree(unfinished)
+        return result
 
 
 def merge(folders: Sequence[str | Path], out: str | Path, *, gallery: bool = True) -> Evaluation:
@@ -223,6 +226,14 @@ def merge(folders: Sequence[str | Path], out: str | Path, *, gallery: bool = Tru
                 raise InpaintxError(
                     f"{path} and {paths[0]} are not parts of one evaluation: {_difference(head, heads[0], key)}"
                 )
+    numbers = [head["part"] for head in heads]
+    for path, number in zip(paths, numbers, strict=True):
+        if numbers.count(number) > 1:
+            first = paths[numbers.index(number)]
+            raise InpaintxError(
+                f"part {number}/{heads[0]['parts']} is given twice ({first} and {path if path != first else 'again'}); "
+                "name each part once"
+            )
     missing = sorted(set(range(1, heads[0]["parts"] + 1)) - {head["part"] for head in heads})
     if missing:
         words = ", ".join(f"{n}/{heads[0]['parts']}" for n in missing)
@@ -303,16 +314,22 @@ def _head_json(head: dict[str, Any]) -> str:
 
 
 def _read_head(folder: Path) -> dict[str, Any]:
+    path = folder / PART
+    if not path.exists():
+        unfinished = " (it is not finished; run the same part again)" if folder.name.endswith(".unfinished") else ""
+        raise InpaintxError(f"{folder} is no part of an evaluation: it has no {PART}{unfinished}")
+    head = read_json(path)
     try:
-        head: dict[str, Any] = json.loads((folder / PART).read_text())
         head["protocol"] = Protocol.model_validate(head["protocol"])
         head["records"] = [Record.model_validate(record) for record in head["records"]]
-        return head
-    except OSError:
-        unfinished = " (it is not finished; run the same part again)" if folder.name.endswith(".unfinished") else ""
-        raise InpaintxError(f"{folder} is no part of an evaluation: it has no {PART}{unfinished}") from None
-    except (ValueError, KeyError, ValidationError) as error:
-        raise InpaintxError(f"{folder / PART} is damaged or of another version: {str(error).splitlines()[0]}") from None
+        part, parts = head["part"], head["parts"]
+        if not (isinstance(part, int) and isinstance(parts, int) and 1 <= part <= parts):
+            raise ValueError(f"part {part!r} of {parts!r}")
+        if head["baseline"] not in [record.label for record in head["records"]]:
+            raise ValueError(f"baseline {head['baseline']!r} is not among the methods")
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise InpaintxError(f"{path} is damaged or of another version: {str(error).splitlines()[0]}") from None
+    return head
 
 
 def _difference(one: dict[str, Any], other: dict[str, Any], key: str) -> str:

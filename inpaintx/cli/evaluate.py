@@ -97,6 +97,8 @@ def evaluate(
         say(f"part {part} is in {out}; put the parts together with: inpaintx evaluate --merge PART... -o RESULT")
         return
     _print_table(result.result)
+    for note in result.result["protocol"]["notes"]:
+        say(f"note: {note}")
     for name, what in result.result["files"].items():
         say(f"{out / name}: {what}")
 

@@ -256,6 +256,12 @@ def _files(folder: Path, options: dict[str, str], holes: Holes) -> "_Files":
     else:
         holes.notes.append(f"masks {folder}: {len(files)} files, {polarity} = hole; {share}")
     mean = white if polarity == "white" else 1 - white
+    if mean in (0.0, 1.0) and len(files) <= SAMPLED:
+        colour = "black" if (mean == 0) == (polarity == "white") else "white"
+        what = "no hole" if mean == 0 else "nothing but hole"
+        raise InpaintxError(
+            f"masks {folder}: every file is all {colour}, which with {polarity} = hole is {what}; give other files"
+        )
     if mean > SUSPICIOUS:
         other = "black" if polarity == "white" else "white"
         holes.notes.append(

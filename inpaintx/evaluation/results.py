@@ -1,7 +1,6 @@
 """From measured batches to rows of a table."""
 
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from inpaintx.evaluation.contestants import Record
 from inpaintx.evaluation.frechet import frechet_distance
 from inpaintx.evaluation.protocol import Protocol
 from inpaintx.evaluation.summary import Estimate, estimates, per_image
+from inpaintx.evaluation.units import read_unit
 from inpaintx.evaluation.work import unit_file
 from inpaintx.metrics import check_consistent
 
@@ -75,33 +75,33 @@ def collect(
     Raises
     ------
     InpaintxError
-        A batch is missing or damaged.
+        A batch is missing, damaged, or in two folders; features of different widths.
     """
     measured = Measured(seconds=np.zeros(len(protocol.groups)))
     shape = (len(protocol.groups), len(protocol.pictures))
     for batch in protocol.batches():
         if record is None and batch.group:
             break
-        paths = [unit_file(folder, protocol, record, batch) for folder in folders]
-        path = next((p for p in paths if p.exists()), None)
-        if path is None:
+        paths = [path for folder in folders if (path := unit_file(folder, protocol, record, batch)).exists()]
+        if not paths:
             name = record.label if record else "the truth"
             raise InpaintxError(
                 f"batch {batch.number} of {name} is in none of {', '.join(map(str, folders))}; a part is missing, "
                 "or is not done yet"
             )
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                unit = dict(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise InpaintxError(f"{path} is damaged ({error}); delete it and run its part again") from None
+        if len(paths) > 1:
+            raise InpaintxError(f"{paths[0]} and {paths[1]} are the same batch: which one counts? leave out one")
+        unit = read_unit(paths[0], protocol, record, batch)
         at = batch.group, slice(batch.first, batch.last)
         for key, value in unit.items():
             kind, _, name = key.partition("/")
             if kind == "value":
                 measured.values.setdefault(name, np.full(shape, np.nan))[at] = value
             elif kind == "features":
-                measured.features.setdefault(name, np.zeros((*shape, value.shape[1]), np.float32))[at] = value
+                table = measured.features.setdefault(name, np.zeros((*shape, value.shape[1]), np.float32))
+                if table.shape[2] != value.shape[1]:
+                    raise InpaintxError(f"{paths[0]} is damaged: {key} has another width than those of other batches")
+                table[at] = value
         if "picture" in unit:
             measured.pictures[batch.group] = unit["picture"], unit["truth"], unit["hole"]
         if record is not None:
