@@ -39,7 +39,11 @@ class LearnedConfig(Config):
     mirrored
         Fill the mirror image as well, and take the mean of both: twice the time, usually somewhat nearer to the truth.
         Not for methods that draw their fills at random.
+    stages
+        Names of further options that count steps: those that are not given scale with ``steps``.
     """
+
+    stages: ClassVar[frozenset[str]] = frozenset()
 
     size: int = Field(default=256, ge=8, le=LARGEST_SQUARE)
     batch: int = Field(default=8, ge=1)

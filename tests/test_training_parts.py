@@ -12,6 +12,7 @@ from toy_training import Toy, ToyConfig
 from vgg_files import vgg_file
 
 from inpaintx import Config, InpaintxError, train
+from inpaintx.registry import registry
 from inpaintx.training.config import settle
 from inpaintx.training.processes import keep_freed_memory
 from inpaintx.training.record import read_record
@@ -151,3 +152,31 @@ def test_an_option_of_the_method_that_is_no_learned_config():
 
     with pytest.raises(InpaintxError, match=r"does not derive from inpaintx\.LearnedConfig"):
         settle(Odd(), None, {})
+
+
+@pytest.mark.parametrize("name", [n for n, m in sorted(registry().methods.items()) if m.is_trainable()])
+def test_stages_of_a_preset_scale_with_the_steps(name):
+    method = registry().method(name)
+    for preset in sorted({"default", *method.presets}):
+        whole = method.config(preset)
+        for steps in (60, 2 * whole.steps):
+            scaled = settle(method, preset, {"steps": str(steps)}).config
+            assert scaled.steps == steps
+            for stage in type(whole).stages:
+                before, now = getattr(whole, stage), getattr(scaled, stage)
+                assert now == (max(1, round(before * steps / whole.steps)) if before else 0)
+        same = settle(method, preset, {}).config
+        assert same == whole
+
+
+def test_a_stage_that_is_given_stays():
+    config = settle(registry().method("pconv"), "tiny", {"steps": 60, "finetune_steps": 7}).config
+    assert (config.steps, config.finetune_steps) == (60, 7)
+    config = settle(registry().method("pconv"), "tiny", {"steps": 60}).config
+    assert (config.steps, config.finetune_steps) == (60, 8)
+
+
+def test_a_resumed_run_keeps_its_stages():
+    method = registry().method("pconv")
+    earlier = settle(method, "tiny", {"steps": 60}).record()
+    assert settle(method, None, {"steps": 90}, earlier).config.finetune_steps == 8

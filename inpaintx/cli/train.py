@@ -3,7 +3,7 @@
 import json
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,5 +71,12 @@ def export(
 
     done = job(run, out, which=which.value, half=half, average=average, licence=licence, overwrite=overwrite)
     for key, value in done.metadata.items():
-        say(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+        say(f"{key}: {value if isinstance(value, str) else json.dumps(_rounded(value))}")
     say(f"wrote {done.path}, SHA-256 {done.sha256}")
+
+
+def _rounded(value: Any) -> Any:
+    """Plain values as a person reads them; the file has every digit."""
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value

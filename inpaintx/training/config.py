@@ -128,7 +128,8 @@ def settle(
     preset
         None: the earlier run's, else those of the weights that it begins from, else ``"default"``.
     options
-        By name; a name that method and loop both have is written ``method.NAME`` or ``run.NAME``.
+        By name; a name that method and loop both have is written ``method.NAME`` or ``run.NAME``. Stages that are not
+        given (:attr:`LearnedConfig.stages`) scale with ``steps``.
     earlier
         The record of the run that is resumed: what is not given is taken from it, and what is given must agree, but
         for more ``steps`` and for options that change no weight.
@@ -155,6 +156,8 @@ def settle(
         check_same("preset", earlier["preset"], preset or earlier["preset"])
         base = changed(base, earlier["config"], f"method {method.name!r} as the run recorded them")
         train = changed(train, earlier["train"], "the training loop as the run recorded them")
+    if earlier is None:
+        own = {**_scaled(base, own), **own}
     config = changed(base, own, f"method {method.name!r}")
     settled = changed(train, loop, "the training loop")
     if earlier is not None:
@@ -165,6 +168,16 @@ def settle(
     if config.batch % settled.accumulate:
         raise InpaintxError(f"batch={config.batch} cannot be cut into accumulate={settled.accumulate} equal parts")
     return Settings(method, preset or (earlier or {}).get("preset", "default"), config, settled)
+
+
+def _scaled(base: LearnedConfig, own: dict[str, Any]) -> dict[str, int]:
+    """Stages that the preset counts in its own steps, brought to the number of steps that is asked for."""
+    try:
+        share = int(own.get("steps", base.steps)) / base.steps
+    except (TypeError, ValueError):  # said when the options are checked
+        return {}
+    before = {name: getattr(base, name) for name in sorted(type(base).stages)}
+    return {name: max(1, round(share * steps)) for name, steps in before.items() if steps and share != 1}
 
 
 def _divide(method: Method, config: BaseModel, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,7 +12,7 @@ from inpaintx.method import Method
 from inpaintx.registry import registry
 from inpaintx.training import checkpoint
 from inpaintx.training.begin import Seen
-from inpaintx.training.record import read_record
+from inpaintx.training.record import RECORD, read_record
 
 __all__ = ["Exported", "Which", "export"]
 
@@ -79,6 +79,11 @@ def export(
     record = chosen.record()
     method = method or registry().method(record["method"])
     config = method.config(record["preset"], **record["config"])
+    lacks = {"seed", "split", "val_split", "holes", "val_holes", "ema", "init"} - record["train"].keys()
+    if lacks:
+        raise InpaintxError(
+            f"{chosen.folder / RECORD} cannot be read as the record of a run: train lacks {min(lacks)!r}"
+        )
     averaged = average and record["train"]["ema"] > 0
     net = method.network(config)
     state = checkpoint.read_network(chosen, "ema" if averaged else "net")

@@ -19,6 +19,8 @@ __all__ = ["HOGGuided", "HOGGuidedConfig"]
 class HOGGuidedConfig(LearnedConfig):
     """Networks, losses and training; the last two stages take what ``shape_steps`` leaves of ``steps``."""
 
+    stages: ClassVar[frozenset[str]] = frozenset({"shape_steps", "true_guidance_steps"})
+
     width: int = Field(default=64, ge=4, description="channels of the generators' first layer")
     init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
     blocks: int = Field(default=8, ge=1, description="residual blocks of a generator")

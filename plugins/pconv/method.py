@@ -21,6 +21,8 @@ __all__ = ["PConv", "PConvConfig", "build"]
 class PConvConfig(LearnedConfig):
     """Network, losses and training."""
 
+    stages: ClassVar[frozenset[str]] = frozenset({"finetune_steps"})
+
     arch: Literal["unet", "prior"] = Field(default="unet", description="Liu's U-Net, or PD-GAN's prior network")
     width: int = Field(default=64, ge=4, multiple_of=4, description="channels of the first layer")
     init_std: float = Field(default=0.0, ge=0, description="of the prior's first weights; 0: 0.02·√(64 / channels)")

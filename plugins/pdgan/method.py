@@ -22,6 +22,8 @@ __all__ = ["PDGAN", "PDGANConfig"]
 class PDGANConfig(LearnedConfig):
     """Networks, losses and training; the face paper's changes are ``map``, ``upsample``, ``alpha`` and ``beta``."""
 
+    stages: ClassVar[frozenset[str]] = frozenset({"prior_steps"})
+
     width: int = Field(default=64, ge=4, multiple_of=4, description="channels of generator, prior and discriminator")
     init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
     prior_width: int = Field(default=0, ge=0, multiple_of=4, description="channels of the prior; 0: as width")
