@@ -34,3 +34,13 @@ two_runs() {
   train "$1" blended --preset default --steps "$5" $6 --set init="$run/first.safetensors" $7
   ship blended "$3" "$2"
 }
+
+# further METHOD NAME STEPS MORE OPTIONS...: goes on from the method's default weights; a quarter of each batch comes from
+# the set MORE
+further() {
+  method=$1 name=$2 steps=$3 more=$4
+  shift 4
+  train "$method" "$name" --steps "$steps" --set init=default --set batch=8 --set extra="$more" \
+    --set precision=32-true --set checkpoint_every=100 --set val_images=48 "$@"
+  ship "$name" last "$name.safetensors"
+}

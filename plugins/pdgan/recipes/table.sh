@@ -1,0 +1,34 @@
+#!/bin/sh
+# The four rows of the face paper's table on one prior, with real features and a FAN that finds landmarks, each with
+# several seeds; run it again to go on after a stop. PRIOR is weights of pconv (arch=prior, width 24, five levels),
+# FEATURES a VGG16's weights (those of vgg16_hed are 30 times as large as torchvision's: perceptual weighs less), FAN a
+# file of fan128.sh. At a size other than 128 the prior is trained on at that size first.
+# Usage: table.sh FACES RUN PRIOR FEATURES FAN SIZE [STEPS [SEEDS [ROW...]]], ROW paper, fan_only, mask_only or full
+. "$(dirname "$0")/../../recipe.sh"
+prior=$3 features=$4 fan=$5 size=$6 steps=${7:-7500} seeds=${8:-0 1 2}
+[ $# -gt 8 ] && shift 8 || set -- paper fan_only mask_only full
+
+if [ "$size" != 128 ]; then
+  train pconv "prior$size" --preset prior --steps 3000 --set init="$prior" --set size="$size" --set width=24 \
+    --set levels=5 --set batch=8 --set lr=2e-4 --set hole=1 --set blended=6 --set seen=blended --set taps=light \
+    --set perceptual=0.5 --set style=0.3 --set adversarial=0.05 --set vgg_path="$features" --set precision=32-true
+  keep "prior$size" last
+  prior=$run/prior$size.safetensors
+fi
+for seed in $seeds; do
+  for row; do
+    case $row in
+      paper) own= ;;
+      fan_only) own="--set fan_path=$fan" ;;
+      mask_only) own="--set alpha=10 --set skin=hole" ;;
+      full) own="--set alpha=10 --set skin=hole --set fan_path=$fan" ;;
+      *) echo "no row '$row': paper, fan_only, mask_only or full" >&2 && exit 2 ;;
+    esac
+    train pdgan "$row$size-$seed" --preset "$row" --steps "$steps" --seed "$seed" --set size="$size" --set batch=8 \
+      --set width=8 --set scale=window --set prior="$prior" --set prior_width=24 --set prior_levels=5 \
+      --set soft=capped --set free=0.9 --set perceptual=0.3 --set diversity=0.5 --set diversity_eps=1e-2 \
+      --set diversity_fall=0.1 --set blended=50 --set vgg_path="$features" --set vgg_normalize=true \
+      --set val_vgg="$features" --set precision=32-true --set checkpoint_every=200 --set val_images=48 $own
+    ship "$row$size-$seed" last "$row$size-$seed.safetensors"
+  done
+done
