@@ -5,11 +5,11 @@ from inpaintx._build import build_info  # first: it refuses a torch that the ext
 # isort: split
 from inpaintx import ops, testing
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.evaluate import evaluate
+from inpaintx.evaluation.job import evaluate
 from inpaintx.hookspecs import hookimpl
-from inpaintx.inpaint import inpaint
 from inpaintx.method import Config, LearnedConfig, Method, Trainer, Weights
 from inpaintx.ops.poisson import PoissonSolver
+from inpaintx.pipeline import inpaint
 from inpaintx.registry import methods
 from inpaintx.training.export import export
 from inpaintx.training.loop import train

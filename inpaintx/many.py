@@ -28,10 +28,10 @@ from inpaintx.data.photo import (
     read_photo,
 )
 from inpaintx.errors import InpaintxError
-from inpaintx.inpaint import Painter, check_seed
 from inpaintx.jobs import Failure, Job, sample_paths, shown
 from inpaintx.memory import OutOfMemoryError, ran_out
 from inpaintx.names import printable
+from inpaintx.pipeline import Painter, check_seed
 
 __all__ = ["Failure", "Job", "Reading", "Report", "inpaint_many"]
 

@@ -20,10 +20,17 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name):
     module = importlib.import_module(name)
-    if "inpaintx.ops" in name or name in ("inpaintx.inpaint", "inpaintx.testing"):
+    if "inpaintx.ops" in name or name in ("inpaintx.pipeline", "inpaintx.testing"):
         torch.manual_seed(0)
     result = doctest.testmod(module, extraglobs={"torch": torch, "inpaintx": inpaintx})
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("inpaintx.ops.")])
+def test_a_module_is_not_hidden_by_a_function_of_its_name(name):
+    module = importlib.import_module(name)
+    parent, _, last = name.rpartition(".")
+    assert getattr(importlib.import_module(parent), last) is module
 
 
 def test_every_public_op_has_an_example():

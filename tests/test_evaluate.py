@@ -23,7 +23,7 @@ import inpaintx
 from inpaintx import InpaintxError, evaluate
 from inpaintx.data.holes import open_holes
 from inpaintx.data.photo import read_photo
-from inpaintx.evaluate import merge
+from inpaintx.evaluation.job import merge
 from inpaintx.evaluation.progress import bar
 from inpaintx.evaluation.protocol import digest
 
@@ -68,7 +68,7 @@ def test_the_result_is_whole(five_faces, tmp_path):
 
 @pytest.mark.usefixtures("toys")
 def test_progress_in_a_notebook_and_nowhere_else(five_faces, monkeypatch, capfd):
-    module, seen = sys.modules["inpaintx.evaluate"], []
+    module, seen = sys.modules["inpaintx.evaluation.job"], []
     evaluate(five_faces, ["telea"], "quiet", **SMALL)
     assert capfd.readouterr() == ("", "")
     monkeypatch.setattr(module, "in_notebook", lambda: True)
@@ -208,7 +208,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     program = """
 import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
-from inpaintx.evaluate import _end_with_parent
+from inpaintx.evaluation.job import _end_with_parent
 
 if __name__ == "__main__":
     spawn = multiprocessing.get_context("spawn")

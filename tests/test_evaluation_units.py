@@ -11,7 +11,7 @@ from small_evaluation import SMALL
 from inpaintx.cli import run
 from inpaintx.data.lock import locked
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluate import evaluate, merge
+from inpaintx.evaluation.job import evaluate, merge
 
 pytestmark = pytest.mark.usefixtures("toys", "five_faces")
 OPTIONS = {**SMALL, "masks": ["centre"]}

@@ -15,7 +15,7 @@ import inpaintx
 from inpaintx import InpaintxError, UntrainedWarning
 from inpaintx.crops import ArrayCanvas, plan
 from inpaintx.data.photo import write_photo
-from inpaintx.inpaint import Painter, pick_device
+from inpaintx.pipeline import Painter, pick_device
 
 pytestmark = pytest.mark.usefixtures("toys")
 ROOT = Path(__file__).parent.parent

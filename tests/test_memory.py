@@ -16,8 +16,8 @@ from inpaintx import Config, InpaintxError
 from inpaintx.cli import run
 from inpaintx.crops import ArrayCanvas, plan
 from inpaintx.data.photo import write_photo
-from inpaintx.inpaint import Painter
 from inpaintx.memory import OutOfMemoryError, ran_out
+from inpaintx.pipeline import Painter
 
 HUGE = 2**52
 

@@ -13,9 +13,9 @@ from torch import nn
 from inpaintx import InpaintxError, weights
 from inpaintx.cli import run
 from inpaintx.errors import UntrainedWarning
-from inpaintx.inpaint import Painter
 from inpaintx.method import fill
 from inpaintx.ops import partial_conv2d_ref, poisson_blend
+from inpaintx.pipeline import Painter
 from inpaintx.testing import run_rules
 
 

@@ -16,7 +16,7 @@ from inpaintx.data.layouts import find_layout
 from inpaintx.data.sets import open_set
 from inpaintx.data.stream import _Maker, _Source
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.inpaint import Painter
+from inpaintx.pipeline import Painter
 from inpaintx.registry import registry
 
 STARTS = [s for s in ("fork", "forkserver", "spawn") if s in multiprocessing.get_all_start_methods()]

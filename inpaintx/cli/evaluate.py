@@ -59,8 +59,8 @@ def evaluate(
     from rich.console import Console
 
     from inpaintx import evaluate as job
-    from inpaintx.evaluate import DEFAULT_MASKS, Evaluation
-    from inpaintx.evaluate import merge as put_together
+    from inpaintx.evaluation.job import DEFAULT_MASKS, Evaluation
+    from inpaintx.evaluation.job import merge as put_together
     from inpaintx.evaluation.progress import bar
 
     result: Evaluation | None

@@ -15,9 +15,9 @@ from inpaintx.data.cv import quiet_cv2
 from inpaintx.data.files import make_folder, read_stream
 from inpaintx.data.masks import Resize
 from inpaintx.errors import InpaintxError
-from inpaintx.inpaint import Painter
 from inpaintx.jobs import Failure, find_jobs, is_done, names_several
 from inpaintx.many import Reading, Report, inpaint_many
+from inpaintx.pipeline import Painter
 
 __all__ = ["inpaint", "option", "warnings_as_words"]
 

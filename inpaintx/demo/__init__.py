@@ -21,7 +21,7 @@ from inpaintx.data.files import make_folder
 from inpaintx.data.masks import read_mask
 from inpaintx.data.photo import check_output, read_photo, write_photo
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.inpaint import inpaint
+from inpaintx.pipeline import inpaint
 from inpaintx.registry import registry
 from inpaintx.sheet import Cell, contact_sheet, show_hole
 

@@ -134,7 +134,7 @@ class Sources:
     Parameters
     ----------
     data, split, size, seed
-        See :func:`inpaintx.evaluate.evaluate`.
+        See :func:`inpaintx.evaluate`.
     groups
         Groups with the full specification of their holes, as :func:`expand_masks` gives them.
     foreground

@@ -30,8 +30,8 @@ from inpaintx.evaluation.protocol import DEFAULT_MASKS, Protocol, freeze
 from inpaintx.evaluation.report import as_json, markdown, write_all
 from inpaintx.evaluation.results import collect, make_rows
 from inpaintx.evaluation.work import Task, work
-from inpaintx.inpaint import check_seed, pick_device
 from inpaintx.nn.pretrained import OnMissing
+from inpaintx.pipeline import check_seed, pick_device
 from inpaintx.registry import registry
 
 __all__ = ["DEFAULT_MASKS", "Evaluation", "Progress", "evaluate", "merge"]
