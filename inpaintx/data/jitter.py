@@ -15,7 +15,11 @@ Matrix = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Jitter:
-    """By how much a crop is moved, scaled and turned at most; each is drawn evenly from both sides of nothing.
+    """By how much a crop is moved, scaled and turned at most.
+
+    Each is the cube of an even draw from -1 to 1, times the most: as with faces that a detector cuts, most are nearly
+    right (half of them within an eighth of the most), and a few are not. With even draws (``power=1``) a network that
+    knew where the eyes of aligned faces are blurred them.
 
     Parameters
     ----------
@@ -23,17 +27,20 @@ class Jitter:
         Of the side, for the shift of either axis; of the scale, which lies between 1 - share and 1 + share.
     angle
         In degrees.
+    power
+        Odd, of the even draw.
     """
 
     share: float = 0.0
     angle: float = 0.0
+    power: int = 3
 
     def __bool__(self) -> bool:
         return self.share > 0 or self.angle > 0
 
     def draw(self, generator: np.random.Generator, size: int) -> Matrix:
         """Draw a similarity ``[2,3]``: from a pixel (x, y; centre of the first = 0) of the sample to its new place."""
-        right, down, larger, turn = generator.uniform(-1, 1, 4)
+        right, down, larger, turn = generator.uniform(-1, 1, 4) ** self.power
         angle, scale = np.deg2rad(turn * self.angle), 1 + larger * self.share
         linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         middle = np.full(2, (size - 1) / 2)

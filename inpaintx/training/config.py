@@ -38,8 +38,9 @@ class TrainConfig(BaseModel):
     flip
         Whether images are mirrored at random.
     jitter, jitter_angle
-        By how much crops are moved (a share of the side) and scaled, and turned (degrees), at most, at random, so that
-        the network learns faces that are not cut as exactly as the set's; 0: not.
+        By how much crops are moved (a share of the side) and scaled, and turned (degrees), at most, at random
+        (:class:`inpaintx.data.jitter.Jitter`), so that the network learns faces that are not cut as exactly as the
+        set's; 0: not.
     extra, extra_share
         Folder of a second set, and the share of each batch that comes from it; empty: none. Validation is on the first
         alone.

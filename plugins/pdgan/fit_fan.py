@@ -135,7 +135,7 @@ def _trained(
         batch=fit.batch,
         seed=fit.seed,
         start=first,
-        jitter=Jitter(fit.jitter, fit.jitter_angle),
+        jitter=Jitter(fit.jitter, fit.jitter_angle, power=1),
     )
     total = torch.zeros((), device=device)
     for step in range(first + 1, fit.steps + 1):
