@@ -13,6 +13,7 @@ from torch import Tensor
 from inpaintx import crops, visible
 from inpaintx.blend import Blend, guides
 from inpaintx.crops import ArrayCanvas, Box, Canvas, Crop, TensorCanvas
+from inpaintx.data.masks import cut_of
 from inpaintx.errors import InpaintxError
 from inpaintx.faces import FaceFinder, squares
 from inpaintx.given import check_pixels, check_range, read_hole, read_image
@@ -256,10 +257,10 @@ def inpaint(
         and memory layout; or a PIL image (L, LA, RGB, RGBA, 1, P, PA, I;16, I, F); or the path, or the bytes, of a
         picture file.
     mask
-        1 = hole. Beside a tensor: tensor ``[B,1,H,W]`` (or ``[1,1,H,W]`` for all), any real dtype, above 0.5. Beside
-        the rest: array ``[H,W]``, ``[H,W,1]`` or ``[H,W,3]`` of three equal channels, bool, integer or floating; or a
-        PIL image, the path or the bytes of a mask file, in which white is the hole
-        (:func:`inpaintx.data.masks.read_mask` reads other ones).
+        1 = hole. Beside a tensor: tensor ``[B,1,H,W]`` (or ``[1,1,H,W]`` for all); beside the rest: array ``[H,W]``,
+        ``[H,W,1]`` or ``[H,W,3]`` of three equal channels. Bool, integers 0 and 1 (or a picture up to 255 or 65535,
+        split at 50 %), or floating in [0,1], above 0.5. Or, beside no tensor, a PIL image, the path or the bytes of a
+        mask file, in which white is the hole (:func:`inpaintx.data.masks.read_mask` reads other ones).
     method
         A name of :func:`inpaintx.methods`, or a :class:`Method`. None: :func:`default_method`, the one whose weights do
         best on held-out faces.
@@ -313,7 +314,7 @@ def inpaint(
     check_seed(seed, samples)
     chosen: str | torch.device = device
     if isinstance(image, Tensor):
-        _check_tensors(image, mask)
+        mask = _tensor_holes(image, mask)
         chosen = image.device if device == "auto" else device
     else:
         given = read_image(image)
@@ -343,16 +344,22 @@ def inpaint(
     return results[0] if samples == 1 else results
 
 
-def _check_tensors(image: Tensor, mask: Any) -> None:
+def _tensor_holes(image: Tensor, mask: Any) -> Tensor:
+    """The holes, bool ``[B,1,H,W]``, of tensors that keep the convention."""
     if not isinstance(mask, Tensor):
         raise InpaintxError(f"mask must be a tensor as image is, got {type(mask).__name__}")
     check_image_mask(image, mask)
-    hidden = (mask > 0.5).expand(len(image), 1, -1, -1)
-    check_range(*torch.aminmax(image.detach().masked_fill(hidden, 0)))
+    if mask.dtype == torch.bool:
+        mask = mask.view(torch.uint8) != 0  # a view of bytes may hold 255 for True
+    else:
+        low, high = torch.aminmax(mask.detach())
+        mask = mask > cut_of(low.item(), high.item(), whole=not mask.is_floating_point())
+    holes: Tensor = mask.expand(len(image), 1, -1, -1)
+    check_range(*torch.aminmax(image.detach().masked_fill(holes, 0)))
+    return holes
 
 
-def _paint_tensor(painter: Painter, image: Tensor, mask: Tensor, seed: int, raw: bool) -> Any:
-    holes = (mask > 0.5).expand(len(image), 1, -1, -1)
+def _paint_tensor(painter: Painter, image: Tensor, holes: Tensor, seed: int, raw: bool) -> Any:
     canvases = [TensorCanvas(one, hole, raw=raw) for one, hole in zip(image, holes, strict=True)]
     work = []
     for canvas in canvases:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from toy_methods import HOLE as TOY_HOLE
 from toy_methods import PHOTO, box, noise
 
@@ -142,3 +143,20 @@ def test_arrays_that_are_no_masks(mask, words):
 def test_the_same_rule_behind_inpaint():
     with pytest.raises(InpaintxError, match="from 0 to 255"):
         inpaintx.inpaint(noise(60, 80), np.where(TOY_HOLE, 255.0, 0.0), method="telea")
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int64, torch.float32, torch.float16])
+def test_tensors_by_the_same_rule(kind):
+    image, hole = torch.rand(1, 3, 40, 50), torch.from_numpy(HOLE)[None, None]
+    known = image[:, :, ~torch.from_numpy(HOLE)]
+    result = inpaintx.inpaint(image, hole.to(kind), method="telea")
+    assert torch.equal(result[:, :, ~torch.from_numpy(HOLE)], known)
+    assert not torch.equal(result, image)
+    assert torch.equal(result, inpaintx.inpaint(image, torch.from_numpy(WHITE)[None, None], method="telea"))
+    if kind == torch.bool:
+        assert torch.equal(result, inpaintx.inpaint(image, (hole.to(torch.uint8) * 255).view(kind), method="telea"))
+        return
+    for wrong in (hole.to(kind) * 2, hole.float() * -1, hole * float("nan"), hole.to(torch.int64) * 100):
+        with pytest.raises(InpaintxError, match="mask has"):
+            inpaintx.inpaint(image, wrong, method="telea")

@@ -1,5 +1,6 @@
 """Mask files: which pixels are the hole, and what was read to find that."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ __all__ = [
     "Mask",
     "Polarity",
     "Resize",
+    "cut_of",
     "finish",
     "hole_from_alpha",
     "hole_from_array",
@@ -229,20 +231,30 @@ def hole_from_array(mask: Array, size: tuple[int, int]) -> Bools:
         raise InpaintxError(f"mask must be bool, integer or floating point (1 = hole), got {mask.dtype}")
     if mask.size == 0:
         return np.zeros(size, np.bool_)
-    low, high = mask.min().item(), mask.max().item()
-    if mask.dtype.kind == "f":
-        if not bool(np.isfinite(mask).all()):
+    return np.asarray(mask > cut_of(mask.min().item(), mask.max().item(), whole=mask.dtype.kind != "f"))
+
+
+def cut_of(low: float, high: float, *, whole: bool) -> float:
+    """Say above which value a mask's numbers (``whole`` or floating), which reach from ``low`` to ``high``, are hole.
+
+    Raises
+    ------
+    InpaintxError
+        Whole numbers that are labels, or a picture without white; floating ones beyond [0,1], NaN among them.
+    """
+    if not whole:
+        if not math.isfinite(low) or not math.isfinite(high):
             raise InpaintxError("mask has NaN or infinite values; expected 0 = known to 1 = hole")
         if low < -1e-3 or high > 1 + 1e-3:
             raise InpaintxError(
                 f"mask has floating values from {low:g} to {high:g}; expected 0 = known to 1 = hole: divide it, or "
                 "compare it (mask > 127)"
             )
-        return np.asarray(mask > 0.5)
+        return 0.5
     top = 1 if high <= 1 else 255 if high <= 255 else 65535
     if low < 0 or high > top or high <= top // 2 < high * top:
         raise InpaintxError(
             f"mask has whole values from {low} to {high}; expected 0 and 1 = hole, or a picture from 0 to 255 or 65535 "
             "with white as the hole: compare it with the hole's label (mask == 1)"
         )
-    return np.asarray(mask > top // 2)
+    return top // 2
