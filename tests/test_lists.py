@@ -5,6 +5,7 @@ import pytest
 from face_sets import celeba, picture, plain, write
 
 from inpaintx.data.layouts import find_layout, hashed_splits
+from inpaintx.data.lock import locked
 from inpaintx.data.prepare import prepare
 from inpaintx.data.sets import open_set
 from inpaintx.errors import InpaintxError
@@ -131,3 +132,14 @@ def test_sixty_images_are_prepared_with_a_validation_split(tmp_path):
     plain(tmp_path / "set", [f"x{i}.png" for i in range(12)], 16)
     done = prepare(tmp_path / "set", tmp_path / "out", size=8)
     assert min(done.summary["splits"].values()) >= 1
+
+
+def test_two_preparations_do_not_share_a_folder(tmp_path):
+    plain(tmp_path / "set", ["a.png", "b.png"], 16)
+    prepare(tmp_path / "set", tmp_path / "out", size=8)
+    before = sorted(path.name for path in (tmp_path / "out").rglob("*"))
+    with locked(tmp_path / "out"), pytest.raises(InpaintxError, match="is in use by another process"):
+        prepare(tmp_path / "set", tmp_path / "out", size=8, overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
+    prepare(tmp_path / "set", tmp_path / "out", size=8)
+    assert len(open_set(tmp_path / "out", size=8)) == 2

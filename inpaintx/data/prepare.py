@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from inpaintx.data.derive import derive_regions
 from inpaintx.data.files import make_folder, written_whole
 from inpaintx.data.landmarks import Points
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, read_prepared
+from inpaintx.data.lock import locked
 from inpaintx.data.photo import encode
 from inpaintx.data.square import UnreadableFileError, read_grey, read_picture
 from inpaintx.data.texts import parse_json, read_text
@@ -97,7 +99,8 @@ def prepare(
     Raises
     ------
     InpaintxError
-        ``out`` holds something else, or a set prepared with other settings; no face could be read; no such source.
+        ``out`` holds something else, a set of other settings, or another process is at it; no face could be read; no
+        such source.
     """
     if not 8 <= size <= LARGEST_SQUARE:
         raise InpaintxError(f"the size of prepared images must be from 8 to {LARGEST_SQUARE} pixels a side, got {size}")
@@ -118,35 +121,41 @@ def prepare(
         "split_by": split_note,
         "regions": regions,
     }
-    journal = _open_folder(out, settings, overwrite)
-    result = Prepared(out, {}, len(journal), list(layout.notes))
-    todo = [(face, names[face.name]) for face in layout.faces if names[face.name] not in journal]
-    maker = _Maker(layout, out, size, crop, detector, regions)
-    skipped: dict[str, str] = {}
-    for path in sorted({(out / part / name).parent for _, name in todo for part in ("", *REGIONS)}):
-        if regions or path.relative_to(out).parts[0] not in REGIONS:
-            make_folder(path)
-    with (out / JOURNAL).open("a", encoding="utf-8") as lines:
-        for face, name, record in _in_order(maker, todo, workers):
-            if isinstance(record, str):
-                skipped[face.name] = record
-            else:
-                record = {"name": name, "source": face.name, "split": splits[face.name], **record}
-                if face.identity is not None:
-                    record["identity"] = face.identity
-                lines.write(json.dumps(record) + "\n")
-                lines.flush()
-                journal[name] = record
-            if progress:
-                progress(len(journal) + len(skipped), len(layout.faces))
-    if not journal:
-        raise InpaintxError(
-            f"none of the {len(layout.faces)} images of {source} can be read: {next(iter(skipped.values()))}"
-        )
-    _write_landmarks(out, [journal[name] for name in names.values() if name in journal])
-    result.summary = _summary(settings, journal, skipped)
-    _write_json(out / SUMMARY, result.summary)
-    return result
+    with ExitStack() as stack:
+        there = (out / SUMMARY).is_file()
+        if there:  # before anything of an older preparation is read or removed
+            stack.enter_context(locked(out))
+        journal = _open_folder(out, settings, overwrite)
+        if not there:
+            stack.enter_context(locked(out))
+        result = Prepared(out, {}, len(journal), list(layout.notes))
+        todo = [(face, names[face.name]) for face in layout.faces if names[face.name] not in journal]
+        maker = _Maker(layout, out, size, crop, detector, regions)
+        skipped: dict[str, str] = {}
+        for path in sorted({(out / part / name).parent for _, name in todo for part in ("", *REGIONS)}):
+            if regions or path.relative_to(out).parts[0] not in REGIONS:
+                make_folder(path)
+        with (out / JOURNAL).open("a", encoding="utf-8") as lines:
+            for face, name, record in _in_order(maker, todo, workers):
+                if isinstance(record, str):
+                    skipped[face.name] = record
+                else:
+                    record = {"name": name, "source": face.name, "split": splits[face.name], **record}
+                    if face.identity is not None:
+                        record["identity"] = face.identity
+                    lines.write(json.dumps(record) + "\n")
+                    lines.flush()
+                    journal[name] = record
+                if progress:
+                    progress(len(journal) + len(skipped), len(layout.faces))
+        if not journal:
+            raise InpaintxError(
+                f"none of the {len(layout.faces)} images of {source} can be read: {next(iter(skipped.values()))}"
+            )
+        _write_landmarks(out, [journal[name] for name in names.values() if name in journal])
+        result.summary = _summary(settings, journal, skipped)
+        _write_json(out / SUMMARY, result.summary)
+        return result
 
 
 def _splits(layout: Layout, wanted: SplitBy) -> tuple[dict[str, str], str]:
