@@ -26,6 +26,7 @@ class Goal {
   void cycle(const std::vector<double>& norms, std::vector<double> corrections) {
     for (size_t c = 0; c < norms.size(); ++c) rate_[c] = now_[c] > 0 ? norms[c] / now_[c] : 0;
     now_ = norms;
+    left_ = corrections_.empty() ? 1 : kMostLeft;  // the first cycle does not tell how much it leaves
     corrections_ = std::move(corrections);
   }
   // The same v has these norms, counted anew.
@@ -49,7 +50,7 @@ class Goal {
 
   bool error_is_surely_small() {
     for (size_t c = 0; c < corrections_.size(); ++c) {
-      if (corrections_[c] * std::max(4 * rate_[c], kMostLeft) > limit(c)) return false;
+      if (corrections_[c] * std::max(4 * rate_[c], left_) > limit(c) || local_above(c)) return false;
     }
     return true;
   }
@@ -57,8 +58,8 @@ class Goal {
   // `next`: what the coarse grids would correct now.
   bool error_is_small(const std::vector<double>& next) {
     for (size_t c = 0; c < next.size(); ++c) {
-      if ((level_.h == 1 || level_.w == 1 ? kUnseenOnLine : kUnseen) * next[c] > limit(c)) return false;
-      if (kLocal * largest_residual(level_, v_, rhs_, int(c)) > limit(c)) return false;
+      const bool little_known = rate_[c] > kFast || level_.h == 1 || level_.w == 1;
+      if ((little_known ? kUnseenOfMore : kUnseen) * next[c] > limit(c) || local_above(c)) return false;
     }
     return true;
   }
@@ -76,12 +77,16 @@ class Goal {
   static constexpr double kProgress = 0.7, kSlowest = 0.95;
   static constexpr double kMostLeft = 0.1;  // of an error after a cycle, where much is known
   // Measured over masks of every kind, tests/ops/test_poisson_tolerance.py: an error against what the coarse grids see
-  // of it is 1.2 at most, and 0.6 against the largest residual where that is more.
-  static constexpr double kUnseen = 1.15, kUnseenOnLine = 1.4, kLocal = 0.7;
+  // of it, where residuals fall fast and where little is known; and against the largest residual where that is more.
+  static constexpr double kFast = 0.05, kUnseen = 1.15, kUnseenOfMore = 1.4, kLocal = 0.7;
   static constexpr double kErrorPerTol = 1.9;                         // 1e-3 is to leave less than half a level of 255
   static constexpr double kRounding = sizeof(T) == 4 ? 1e-5 : 1e-14;  // of the range; less is not asked for
 
   bool residual_above(size_t c) const { return now_[c] > tol_ * start_[c]; }
+
+  bool local_above(size_t c) {  // no residual is larger than their norm
+    return kLocal * now_[c] > limit(c) && kLocal * largest_residual(level_, v_, rhs_, int(c)) > limit(c);
+  }
 
   double limit(size_t c) {
     if (range_.empty()) {
@@ -95,7 +100,7 @@ class Goal {
   const Level& level_;
   const HalfRows<T>& v_;
   const HalfRows<T>* rhs_;
-  double tol_;
+  double tol_, left_ = 1;
   std::vector<double> start_, now_, rate_;
   std::vector<double> corrections_;  // of the latest cycle; none before the first
   std::vector<double> range_;        // largest |v|, that of the rim among it; measured when it is asked for
