@@ -58,11 +58,11 @@ $(VENV)/.torch:
 $(VENV)/.built: $(VENV)/.torch $(SOURCES)
 	$(PIP) "setuptools>=77" wheel ninja numpy
 	@echo "building the extension (one to three minutes from clean)"
-	$(PIP) --no-build-isolation -e .
+	$(PIP) --no-build-isolation -e ".[faces]"
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.built
-	$(PIP) --no-build-isolation -e ".[test,dev]"
+	$(PIP) --no-build-isolation -e ".[faces,test,dev]"
 	@touch $@
 
 # Every CUDA source and its glue, compiled and linked where there is no GPU.

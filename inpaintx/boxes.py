@@ -1,6 +1,11 @@
 """Parts of a photo: boxes of pixels, and the crops that a method is put to work on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from inpaintx.data.align import Cut
 
 __all__ = ["Box", "Crop"]
 
@@ -53,8 +58,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Crop:
-    """One piece of work: what is shown to the method (``box``), at which size, and whose hole pixels are taken."""
+    """One piece of work: what is shown to the method (``box``), at which size, and whose hole pixels are taken.
+
+    With ``cut``, that turned square is shown; ``box`` is what it covers of the photo. Of the hole pixels in ``core``,
+    ``only`` (``[h,w]`` bool over ``core``) are taken, if given.
+    """
 
     box: Box
     core: Box
     work: tuple[int, int]
+    cut: Cut | None = None
+    only: npt.NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)

@@ -71,10 +71,12 @@ class ArrayCanvas:
     def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
         """See :meth:`Canvas.put`."""
         hole = self.left[crop.core.at]
-        self._write(self.pixels, crop, fill, hole, grey=self.grey)
+        mine = hole if crop.only is None else hole & crop.only
+        self._write(self.pixels, crop, fill, mine, grey=self.grey)
         if self.raw is not None:
-            self._write(self.raw, crop, raw, np.ones_like(hole), grey=not self.coloured)
-        hole[...] = False
+            shown = np.ones_like(hole) if crop.only is None else mine
+            self._write(self.raw, crop, raw, shown, grey=not self.coloured)
+        hole[mine] = False
 
     def _write(self, target: Array, crop: Crop, planes: Iterable[Tensor], where: Bools, *, grey: bool) -> None:
         rows, columns = crop.core.within(crop.box)
@@ -112,15 +114,18 @@ class TensorCanvas:
         """See :meth:`Canvas.put`."""
         rows, columns = crop.core.within(crop.box)
         hole = self.left[crop.core.at]
+        mine = hole.clone() if crop.only is None else hole & torch.from_numpy(crop.only).to(hole.device)
         if self.grey:
             fill = torch.stack(list(fill)).mean(0).expand(3, -1, -1)
         for channel, plane in enumerate(fill):
             target = self.pixels[channel][crop.core.at]
-            target.copy_(torch.where(hole, plane[rows, columns].to(target), target))
+            target.copy_(torch.where(mine, plane[rows, columns].to(target), target))
         if self.raw is not None:
+            shown = torch.ones_like(mine) if crop.only is None else mine
             for channel, plane in enumerate(raw):
-                self.raw[channel][crop.core.at] = plane[rows, columns].to(self.raw)
-        hole.zero_()
+                target = self.raw[channel][crop.core.at]
+                target.copy_(torch.where(shown, plane[rows, columns].to(target), target))
+        hole[mine] = False
 
 
 def take(canvas: Canvas, box: Box, device: torch.device, work: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from inpaintx.boxes import Box, Crop
 from inpaintx.canvas import ArrayCanvas, Canvas, TensorCanvas, stretch, take
 from inpaintx.data.cv import import_cv2
 
-__all__ = ["ArrayCanvas", "Box", "Canvas", "Crop", "TensorCanvas", "plan", "stretch", "take"]
+__all__ = ["ArrayCanvas", "Box", "Canvas", "Crop", "TensorCanvas", "in_rounds", "plan", "stretch", "take"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -32,7 +32,6 @@ def plan(
     hole: Bools,
     size: int | None = None,
     max_pixels: int | None = None,
-    faces: Sequence[Box] = (),
     unseen: Bools | None = None,
 ) -> list[list[Crop]]:
     """Lay crops over a hole.
@@ -45,8 +44,6 @@ def plan(
         Side of the square that the method wants, or None for any size.
     max_pixels
         Most pixels that the method should get in one call; None: 4 megapixels. Not used where ``size`` is given.
-    faces
-        Squares that a method of a fixed ``size`` is shown first; what they leave follows.
     unseen
         ``[H,W]`` bool, True = not to be filled, but not known either (fully transparent): a crop that would show
         nothing else reaches as far as the next known pixels.
@@ -56,16 +53,9 @@ def plan(
     list of list of Crop
         Rounds, as few as the overlaps allow. No crop of a round shows pixels that another one of it fills, so they
         can be worked on together; those of a later round see what earlier ones filled. Every hole pixel lies in the
-        core of exactly one crop (of at least one, with ``faces``).
+        core of exactly one crop.
     """
     height, width = hole.shape
-    if size and faces:
-        left, first = hole.copy(), []
-        for face in faces:
-            if left[face.at].any():
-                first.append(Crop(face, face, (size, size)))
-                left[face.at] = False
-        return _in_rounds(first, height, width) + plan(left, size, unseen=unseen)
     limit = size * size if size else max_pixels or WORKING
     frame = Box(0, 0, height, width)
     small = max(height, width) <= size if size else height * width <= min(WHOLE, limit)
@@ -75,10 +65,10 @@ def plan(
     if unseen is not None:
         hidden = hole | unseen
         crops = [_reaching(crop, hidden, size, limit) for crop in crops]
-    return _in_rounds(crops, height, width)
+    return in_rounds(crops, height, width)
 
 
-def _in_rounds(crops: Sequence[Crop], height: int, width: int) -> list[list[Crop]]:
+def in_rounds(crops: Sequence[Crop], height: int, width: int) -> list[list[Crop]]:
     """Put each crop into the first round after those that it overlaps with and that stand before it in the list."""
     rounds: list[list[Crop]] = []
     written = np.zeros((-(-height // CELL), -(-width // CELL)), np.int32)  # the first round after a cell's last filling

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx import visible
-from inpaintx.crops import ArrayCanvas, Crop
+from inpaintx.crops import ArrayCanvas
 from inpaintx.data.damage import hole_from_damage
 from inpaintx.data.files import written_whole
 from inpaintx.data.masks import Mask, Polarity, Resize, finish, hole_from_alpha, read_mask
@@ -28,6 +28,8 @@ from inpaintx.data.photo import (
     read_photo,
 )
 from inpaintx.errors import InpaintxError
+from inpaintx.inference.explain import Beside
+from inpaintx.inference.plan import Plan
 from inpaintx.jobs import Failure, Job, sample_paths, shown
 from inpaintx.memory import OutOfMemoryError, ran_out
 from inpaintx.names import printable
@@ -70,6 +72,8 @@ class Report:
     hole_ratio: float
     hole_pixels: int
     crops: int
+    faces: list[dict[str, float]]
+    filled_by: dict[str, int]
     method: str
     preset: str
     options: dict[str, Any]
@@ -92,7 +96,7 @@ class _Opened:
     photo: Photo
     pixels: npt.NDArray[Any]
     mask: Mask
-    rounds: list[list[Crop]]
+    plan: Plan
 
 
 def inpaint_many(
@@ -106,6 +110,8 @@ def inpaint_many(
     keep: bool = False,
     stream: SupportsWrite | None = None,
     progress: Callable[[float], None] | None = None,
+    explain: str | Path | None = None,
+    save_crops: str | Path | None = None,
 ) -> Iterator[Report | Failure]:
     """Fill the holes of many photo files.
 
@@ -131,6 +137,10 @@ def inpaint_many(
         Where the result of a job without ``out`` is written, as PNG.
     progress
         Called with the number of photos that are done, the share of those in the works included.
+    explain
+        Folder for a picture of each photo that shows which method fills what.
+    save_crops
+        Folder for pictures of what a network was shown and gave.
 
     Yields
     ------
@@ -140,6 +150,7 @@ def inpaint_many(
     check_seed(seed, samples)
     reading = reading or Reading()
     done = 0
+    beside = Beside(explain, save_crops, overwrite=overwrite)
 
     def start(job: Job) -> "_Opened | Failure":
         try:
@@ -156,7 +167,7 @@ def inpaint_many(
         results: list[Report | Failure] = []
         try:
             share = partial(watch, photos=len(batch))
-            results = _work(batch, painter, samples, seed, overwrite, keep, stream, share)
+            results = _work(batch, painter, samples, seed, overwrite, keep, stream, share, beside)
         except Exception as error:
             if len(batch) == 1:
                 results = [_failure(batch[0].job, error)]
@@ -239,10 +250,7 @@ def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite:
         raise InpaintxError(f"{job.name} is fully transparent outside the hole: there is nothing to fill it from")
     if job.out is not None:
         check_pixels(output_format(job.out), pixels)
-    faces = painter.faces(pixels, mask.hole)
-    if painter.finder is not None and not painter.squares:
-        mask.notes.append(f"{len(faces) or 'no'} damaged face{'s' * (len(faces) != 1)} found")
-    return _Opened(job, photo, pixels, mask, painter.plan(mask.hole, faces, hidden))
+    return _Opened(job, photo, pixels, mask, painter.plan(pixels, mask.hole))
 
 
 def _work(
@@ -254,6 +262,7 @@ def _work(
     keep: bool,
     stream: SupportsWrite | None,
     progress: Callable[[float], None],
+    beside: Beside,
 ) -> list[Report | Failure]:
     """Fill, encode, then write: an error of the method comes before any file of the batch is written."""
     begun = time.perf_counter()
@@ -261,14 +270,17 @@ def _work(
     reports = [_report(opened, painter, samples, seed) for opened in batch]
     for k in range(samples):
         canvases = [ArrayCanvas(o.pixels, o.mask.hole) for o in batch]
-        work = [(c, o.rounds) for c, o in zip(canvases, batch, strict=True)]
-        painter.paint(work, seed + k, partial(_pass_on, progress, k, samples))
+        work = [(c, o.plan) for c, o in zip(canvases, batch, strict=True)]
+        saw = beside.crops([(c, o.job.name) for c, o in zip(canvases, batch, strict=True)])
+        painter.paint(work, seed + k, partial(_pass_on, progress, k, samples), saw)
         for canvas, opened, report, encoded in zip(canvases, batch, reports, files, strict=True):
             out = opened.job.out
             data, notes = encode(canvas.pixels, output_format(out) if out else "PNG", opened.photo.metadata)
             encoded.append(data)
             report.notes += [note for note in notes if note not in report.notes]
     results: list[Report | Failure] = []
+    for opened in batch:
+        beside.plan(opened.job.name, opened.pixels, opened.mask.hole, opened.plan)
     for opened, report, encoded in zip(batch, reports, files, strict=True):
         try:
             report.out = _write(opened.job.out, encoded, overwrite, keep, stream)
@@ -328,7 +340,9 @@ def _report(opened: _Opened, painter: Painter, samples: int, seed: int) -> Repor
         bits=opened.pixels.dtype.itemsize * 8,
         hole_ratio=opened.mask.ratio,
         hole_pixels=int(np.count_nonzero(opened.mask.hole)),
-        crops=sum(map(len, opened.rounds)),
+        crops=opened.plan.crops,
+        faces=opened.plan.places(),
+        filled_by={name: int(np.count_nonzero(mine)) for name, mine in opened.plan.owners(opened.mask.hole)},
         method=painter.method.name,
         preset=painter.preset,
         options=painter.loaded.config.model_dump(mode="json"),
@@ -337,5 +351,5 @@ def _report(opened: _Opened, painter: Painter, samples: int, seed: int) -> Repor
         blend=painter.blend,
         seed=seed,
         samples=samples,
-        notes=[*opened.photo.notes, *opened.mask.notes],
+        notes=[*opened.photo.notes, *opened.mask.notes, *opened.plan.notes],
     )

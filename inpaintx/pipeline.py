@@ -15,47 +15,21 @@ from inpaintx.blend import Blend, guides
 from inpaintx.crops import ArrayCanvas, Box, Canvas, Crop, TensorCanvas
 from inpaintx.data.masks import cut_of
 from inpaintx.errors import InpaintxError
-from inpaintx.faces import FaceFinder, squares
 from inpaintx.given import check_pixels, check_range, read_hole, read_image
+from inpaintx.inference.device import pick_device
+from inpaintx.inference.face_fill import face_fill
+from inpaintx.inference.faces import Face, FaceFinder, Fill, find_by, rounds_of, squares
+from inpaintx.inference.plan import Plan, Saw
+from inpaintx.inference.warp import bring_back, show
 from inpaintx.memory import LARGEST_SQUARE, OutOfMemoryError, memory_in_words
 from inpaintx.method import Method, check_image_mask, fill
 from inpaintx.registry import registry
-from inpaintx.weights import find, load
+from inpaintx.weights import load
 
-__all__ = ["Painter", "check_seed", "default_method", "inpaint", "pick_device"]
+__all__ = ["Painter", "check_seed", "inpaint", "painter_for", "pick_device"]
 
 Array = npt.NDArray[Any]
-BEST = "pconv"  # by its figures on faces that no training has seen: docs/RESULTS.md
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """Turn ``"auto"`` (the first GPU that CUDA finds, else the CPU), ``"cpu"`` or ``"cuda:N"`` into a device.
-
-    Raises
-    ------
-    InpaintxError
-        No such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InpaintxError(f"unknown device {name!r}; expected auto, cpu or cuda:N") from None
-    if device.type == "meta":
-        raise InpaintxError("device 'meta' holds no values; expected auto, cpu or cuda:N")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InpaintxError(f"device {name!r} was asked for, but torch {torch.__version__} finds no CUDA device here")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InpaintxError(
-            f"device {name!r} was asked for, but there are only {torch.cuda.device_count()} (from cuda:0)"
-        )
-    try:
-        torch.empty(1, device=device)
-    except Exception as error:  # torch raises whatever the missing backend raises, over many lines
-        words = str(error).splitlines()[0][:120]
-        raise InpaintxError(f"device {name!r} cannot be used here ({words}); expected auto, cpu or cuda:N") from None
-    return device
+AUTO = "auto"  # the default: each hole pixel by what fills it best
 
 
 def check_seed(seed: int, samples: int = 1) -> None:
@@ -72,10 +46,27 @@ def check_seed(seed: int, samples: int = 1) -> None:
         raise InpaintxError(f"seed must be 0 or more and below 2**63, got {seed}")
 
 
-def default_method() -> str:
-    """Name the method that is taken when none is asked for: ``pconv`` where its weights are found, else ``telea``."""
-    best = registry().methods.get(BEST)
-    return BEST if best and "default" in best.weights and find(best, "default") else "telea"
+def painter_for(
+    method: str | Method | None,
+    *,
+    preset: str = "default",
+    options: dict[str, Any] | None = None,
+    **settings: Any,
+) -> "Painter":
+    """Make the :class:`Painter` of a method; None and ``"auto"``: :class:`inpaintx.inference.auto.AutoPainter`.
+
+    Raises
+    ------
+    InpaintxError
+        As :class:`Painter`; a preset or options without a method.
+    """
+    if method not in (None, AUTO):
+        return Painter(method, preset=preset, options=options, **settings)
+    from inpaintx.inference.auto import AutoPainter
+
+    if preset != "default" or options:
+        raise InpaintxError("a preset and options are a method's own: name it (-m, method=)")
+    return AutoPainter(**settings)
 
 
 class Painter:
@@ -84,14 +75,14 @@ class Painter:
     Parameters
     ----------
     method
-        A registered name, a :class:`Method`, or None for :func:`default_method`.
+        A registered name, or a :class:`Method`.
     preset, weights, device, blend, options
         As for :func:`inpaint`.
     seed
         Of random weights, where there are no trained ones.
     batch_size
         Most crops that go through the method in one call.
-    yunet, faces
+    faces
         As for :func:`inpaint`.
 
     Raises
@@ -102,7 +93,7 @@ class Painter:
 
     def __init__(
         self,
-        method: str | Method | None = None,
+        method: str | Method,
         *,
         preset: str = "default",
         weights: str | Path | None = None,
@@ -110,13 +101,9 @@ class Painter:
         device: str | torch.device = "auto",
         blend: Blend | None = None,
         batch_size: int = 8,
-        yunet: str | Path | None = None,
-        faces: Sequence[tuple[int, int, int]] = (),
+        faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
         options: dict[str, Any] | None = None,
     ) -> None:
-        if method is None and (preset != "default" or options):
-            raise InpaintxError("a preset and options are a method's own: name it (-m, method=)")
-        method = default_method() if method is None else method
         self.method = registry().method(method) if isinstance(method, str) else method
         if blend not in (None, *get_args(Blend)):
             raise InpaintxError(f"blend must be {', '.join(get_args(Blend))}, got {blend!r}")
@@ -132,60 +119,82 @@ class Painter:
                 f"{LARGEST_SQUARE} x {LARGEST_SQUARE} are taken"
             )
         self.device = pick_device(device) if isinstance(device, str) else device
-        self.squares = list(faces)
-        self.finder = None if yunet is None else FaceFinder(yunet)
-        if (self.squares or self.finder) and side is None:
-            warnings.warn(f"method {self.method.name!r} works on any size: faces have no part in it", stacklevel=2)
-            self.squares, self.finder = [], None
+        self.squares = [] if isinstance(faces, (str, Path)) else list(faces)
+        self.finder: FaceFinder | None = None
+        self.unseen = ""  # why faces are not looked for
+        if side is None:
+            if self.squares or faces not in ("auto", "none", []):
+                warnings.warn(f"method {self.method.name!r} works on any size: faces have no part in it", stacklevel=2)
+                self.squares = []
+        elif isinstance(faces, (str, Path)):
+            self.finder, self.unseen = find_by(faces)
         tag = None if weights is None else str(weights)
         self.loaded = load(self.method, config, tag, self.device, seed=seed, preset=preset, options=options)
+        self._rough: Fill | None = None
 
-    def faces(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> list[Box]:
+    def faces(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> list[Face]:
         """Find the damaged faces of a photo ``[H,W]`` or ``[H,W,C]`` for a method that works on squares."""
-        if not self.finder or self.squares:
+        if self.finder is None or not hole.any():
             return squares(self.squares, *hole.shape)
+        if self._rough is None:
+            self._rough = face_fill(self.method, self.loaded, self.device)
         hidden = visible.unseen(pixels, hole)
-        found = self.finder(pixels, hole if hidden is None else hole | hidden)
-        return [face for face in found if hole[face.at].any()]
+        found = self.finder(pixels, hole if hidden is None else hole | hidden, self._rough)
+        return [face for face in found if face.damaged(hole)]
 
-    def plan(
-        self, hole: npt.NDArray[np.bool_], faces: Sequence[Box] = (), unseen: npt.NDArray[np.bool_] | None = None
-    ) -> list[list[Crop]]:
-        """Lay crops over a hole ``[H,W]`` as the method wants them; see :func:`inpaintx.crops.plan`."""
-        return crops.plan(hole, self.method.side(self.loaded.config), self.method.max_pixels, faces, unseen)
+    def plan(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> Plan:
+        """Lay crops over the hole ``[H,W]`` of a photo ``[H,W]`` or ``[H,W,C]`` as the method wants them."""
+        side = self.method.side(self.loaded.config)
+        faces = self.faces(pixels, hole) if side else []
+        rounds, left = rounds_of(faces, hole, side) if side else ([], hole)
+        rounds += crops.plan(left, side, self.method.max_pixels, visible.unseen(pixels, hole))
+        return Plan({self.method.name: rounds}, faces, [said] if (said := self.said_of(faces, hole)) else [])
+
+    def said_of(self, faces: Sequence[Face], hole: npt.NDArray[np.bool_]) -> str:
+        """Say which faces were found, and how surely; empty where none were looked for."""
+        if self.unseen or self.finder is None or not hole.any():
+            return self.unseen
+        if not faces:
+            return "no damaged face was found"
+        scores = ", ".join(f"{face.score:.2f}" for face in faces)
+        return f"{len(faces)} damaged face{'s' * (len(faces) != 1)} found ({scores})"
 
     def paint(
         self,
-        work: "Sequence[tuple[Canvas, list[list[Crop]]]]",
+        work: "Sequence[tuple[Canvas, Plan]]",
         seed: int = 0,
         progress: Callable[[float], None] | None = None,
+        saw: Saw | None = None,
     ) -> None:
         """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches.
 
         Parameters
         ----------
         work
-            Canvases, each with its :meth:`plan`.
+            Canvases, each with its plan.
         seed
             Of the method's random draws.
         progress
             Called after each batch with the share of the crops that are done.
+        saw
+            Called for each crop that a trained method is shown.
         """
-        done, total = 0, sum(len(crops_of_round) for _, rounds in work for crops_of_round in rounds)
-        for number in range(max((len(rounds) for _, rounds in work), default=0)):
+        stages = [(canvas, plan.stages[self.method.name]) for canvas, plan in work]
+        done, total = 0, sum(len(crops_of_round) for _, rounds in stages for crops_of_round in rounds)
+        for number in range(max((len(rounds) for _, rounds in stages), default=0)):
             same: dict[tuple[int, int], list[tuple[Canvas, Crop]]] = {}
-            for canvas, rounds in work:
+            for canvas, rounds in stages:
                 for crop in rounds[number] if number < len(rounds) else ():
                     same.setdefault(crop.work, []).append((canvas, crop))
             for (height, width), tasks in same.items():
                 most = max(1, min(self.batch_size, crops.WORKING // (height * width)))
                 for first in range(0, len(tasks), most):
-                    self._fill(tasks[first : first + most], seed)
+                    self._fill(tasks[first : first + most], seed, saw)
                     done += len(tasks[first : first + most])
                     if progress is not None:
                         progress(done / total)
 
-    def _fill(self, tasks: list[tuple[Canvas, Crop]], seed: int) -> None:
+    def _fill(self, tasks: list[tuple[Canvas, Crop]], seed: int, saw: Saw | None) -> None:
         """Fill crops together, or one by one where the memory does not suffice for all."""
         height, width = tasks[0][1].work
         try:
@@ -193,29 +202,31 @@ class Painter:
                 f"run method {self.method.name!r} on {self.device} at {width} x {height} pixels",
                 "take a smaller photo" + ("" if self.device.type == "cpu" else ", or --device cpu"),
             ):
-                self._fill_at_once(tasks, seed)
+                self._fill_at_once(tasks, seed, saw)
                 return
         except OutOfMemoryError:
             if len(tasks) == 1:
                 raise
         for task in tasks:  # here, where the exception and what it held are gone
-            self._fill([task], seed)
+            self._fill([task], seed, saw)
 
-    def _fill_at_once(self, tasks: list[tuple[Canvas, Crop]], seed: int) -> None:
-        small = [crops.take(canvas, crop.box, self.device, crop.work) for canvas, crop in tasks]
+    def _fill_at_once(self, tasks: list[tuple[Canvas, Crop]], seed: int, saw: Saw | None) -> None:
+        small = [show(canvas, crop, self.device) for canvas, crop in tasks]
         # a fresh generator a call: a photo's fill depends neither on its neighbours nor on the order of work
         generator = torch.Generator(self.device).manual_seed(seed)
         images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
         del small
         result = fill(self.method, self.loaded.net, images, holes, generator=generator, blend="none")
+        if saw is not None and self.method.trained:
+            for i, (canvas, crop) in enumerate(tasks):
+                saw(canvas, crop, images[i], holes[i], result.image[i])
         guided = None if self.blend == "none" else guides(result.raw, images, holes, self.blend)
         del images, holes
         for i, (canvas, crop) in enumerate(tasks):
-            size = (crop.box.height, crop.box.width)
-            filled: Iterable[Tensor] = crops.stretch(result.image[i], size)
+            filled: Iterable[Tensor] = bring_back(result.image[i], crop)
             if guided is not None:
-                filled = _blended(crops.stretch(guided[i], size), canvas, crop.box, self.device)
-            canvas.put(crop, filled, crops.stretch(result.raw[i], size))
+                filled = _blended(bring_back(guided[i], crop), canvas, crop.box, self.device)
+            canvas.put(crop, filled, bring_back(result.raw[i], crop))
 
 
 def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.device) -> Iterator[Tensor]:
@@ -243,8 +254,7 @@ def inpaint(
     blend: Blend | None = None,
     device: str = "auto",
     raw: bool = False,
-    yunet: str | Path | None = None,
-    faces: Sequence[tuple[int, int, int]] = (),
+    faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
     **options: Any,
 ) -> Any:
     """Fill the holes of photos; known pixels come out as they went in, to the last bit.
@@ -262,8 +272,8 @@ def inpaint(
         split at 50 %), or floating in [0,1], above 0.5. Or, beside no tensor, a PIL image, the path or the bytes of a
         mask file, in which white is the hole (:func:`inpaintx.data.masks.read_mask` reads other ones).
     method
-        A name of :func:`inpaintx.methods`, or a :class:`Method`. None: :func:`default_method`, the one whose weights do
-        best on held-out faces.
+        A name of :func:`inpaintx.methods`, or a :class:`Method`. None or ``"auto"``: each hole pixel by the method that
+        fills it best (:mod:`inpaintx.inference.auto`).
     preset, options
         Named options of the method, and fields of its ``Config`` that differ from them.
     weights
@@ -278,11 +288,12 @@ def inpaint(
         ``"auto"`` (a tensor's own device; else CUDA where there is some), ``"cpu"`` or ``"cuda:N"``.
     raw
         Return the method's output before compositing as well.
-    yunet
-        Model file of OpenCV's face detector YuNet: a trained method is shown each damaged face as a square placed like
-        those that it was trained on. None, or no face found: the surroundings of each hole.
     faces
-        The same squares given by hand, each (left, top, side) in pixels: eyes at 0.43 of the height, the mouth at 0.74.
+        For methods of a fixed size and ``"auto"``: a damaged face is shown to the network whole and upright, placed as
+        those that it was trained on, and what no face has with its surroundings. ``"auto"``: faces are found by
+        MTCNN, where the extra ``[faces]`` is installed; ``"none"``: they are not looked for; the path of a model file
+        of OpenCV's YuNet: by that; or squares given by hand, each (left, top, side) in pixels: eyes at 0.43 of its
+        height, the mouth at 0.74.
 
     Returns
     -------
@@ -320,27 +331,25 @@ def inpaint(
         given = read_image(image)
         image, hole = given.pixels, read_hole(mask, given.pixels)
         check_pixels(image, hole)
-    painter = Painter(
+    painter = painter_for(
         method,
         preset=preset,
         weights=weights,
         seed=seed,
         device=chosen,
         blend=blend,
-        yunet=yunet,
         faces=faces,
         options=options,
     )
-    results = []
+    if isinstance(image, Tensor):
+        results = _paint_tensors(painter, image, mask, [seed + k for k in range(samples)], raw)
+        return results[0] if samples == 1 else results
+    plan, results = painter.plan(image, hole), []
     for k in range(samples):
-        if isinstance(image, Tensor):
-            results.append(_paint_tensor(painter, image, mask, seed + k, raw))
-        else:
-            canvas = ArrayCanvas(image, hole, raw=raw)
-            rounds = painter.plan(hole, painter.faces(image, hole), canvas.unseen)
-            painter.paint([(canvas, rounds)], seed + k)
-            result = given.back(canvas.pixels)
-            results.append(result if canvas.raw is None else (result, given.back(canvas.raw)))
+        canvas = ArrayCanvas(image, hole, raw=raw)
+        painter.paint([(canvas, plan)], seed + k)
+        result = given.back(canvas.pixels)
+        results.append(result if canvas.raw is None else (result, given.back(canvas.raw)))
     return results[0] if samples == 1 else results
 
 
@@ -359,13 +368,15 @@ def _tensor_holes(image: Tensor, mask: Any) -> Tensor:
     return holes
 
 
-def _paint_tensor(painter: Painter, image: Tensor, holes: Tensor, seed: int, raw: bool) -> Any:
-    canvases = [TensorCanvas(one, hole, raw=raw) for one, hole in zip(image, holes, strict=True)]
-    work = []
-    for canvas in canvases:
-        hole = canvas.left.cpu().numpy()
-        pixels = canvas.pixels.permute(1, 2, 0).float().cpu().numpy() if painter.finder else np.empty(0)
-        work.append((canvas, painter.plan(hole, painter.faces(pixels, hole))))
-    painter.paint(work, seed)
-    result = torch.stack([c.pixels for c in canvases])
-    return (result, torch.stack([c.raw for c in canvases if c.raw is not None])) if raw else result
+def _paint_tensors(painter: Painter, image: Tensor, holes: Tensor, seeds: Sequence[int], raw: bool) -> list[Any]:
+    plans = [
+        painter.plan(one.detach().permute(1, 2, 0).float().cpu().numpy(), hole[0].cpu().numpy())
+        for one, hole in zip(image, holes, strict=True)
+    ]
+    results: list[Any] = []
+    for seed in seeds:
+        canvases = [TensorCanvas(one, hole, raw=raw) for one, hole in zip(image, holes, strict=True)]
+        painter.paint(list(zip(canvases, plans, strict=True)), seed)
+        result = torch.stack([c.pixels for c in canvases])
+        results.append((result, torch.stack([c.raw for c in canvases if c.raw is not None])) if raw else result)
+    return results

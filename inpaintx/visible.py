@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-__all__ = ["has_alpha", "is_grey", "is_grey_tensor", "show_hole", "unseen"]
+__all__ = ["channel", "has_alpha", "is_grey", "is_grey_tensor", "show_hole", "unseen"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -19,6 +19,13 @@ STRIP = 512  # rows that are looked at together: no floating-point copy of a lar
 def has_alpha(pixels: Array) -> bool:
     """Whether the last channel of ``[H,W]``, ``[H,W,2]``, ``[H,W,3]`` or ``[H,W,4]`` is opacity."""
     return pixels.ndim == 3 and pixels.shape[2] in (2, 4)
+
+
+def channel(pixels: Array, colour: int) -> Array:
+    """Give one of the three colours ``[H,W]`` of a photo; a grey one's are all the same."""
+    if pixels.ndim == 2:
+        return pixels
+    return pixels[..., colour if pixels.shape[2] > 2 else 0]
 
 
 def unseen(pixels: Array, hole: Bools) -> Bools | None:

@@ -29,7 +29,8 @@ def test_the_main_job(folder, capfd):
     assert len(np.unique(result[HOLE], axis=0)) == 1
     out, err = capfd.readouterr()
     assert "80 x 60 RGB, 8 bit; hole 3.00% (144 pixels, 1 crop)" in out
-    assert "method telea, preset default, weights: none needed, device cpu, seed 0" in out
+    assert "method auto, preset default, weights: none needed, device cpu, seed 0" in out
+    assert "telea fills 100.0%" in out
     assert "wrote out.png" in out
     assert err == ""
 

@@ -1,4 +1,4 @@
-"""Faces are found on damaged photos and shown to the method as it was trained; YuNet's net has a stand-in."""
+"""Faces are found on damaged photos and shown to the method as it was trained; a drawn face stands in for real ones."""
 
 import json
 
@@ -8,108 +8,228 @@ import torch
 from toy_methods import box
 
 import inpaintx
+from inpaintx.canvas import ArrayCanvas, TensorCanvas
 from inpaintx.cli import run
-from inpaintx.crops import Box, plan
-from inpaintx.data.align import cut_by_points
+from inpaintx.crops import Box, Crop
+from inpaintx.data.align import Cut, Found, cut_by_points
 from inpaintx.data.cv import import_cv2
 from inpaintx.data.photo import read_photo, write_photo
 from inpaintx.errors import InpaintxError
-from inpaintx.faces import FaceFinder
+from inpaintx.inference import faces as finding
+from inpaintx.inference.faces import Face, FaceFinder, find_by, rounds_of, squares
+from inpaintx.inference.warp import bring_back, show
 
-POINTS = np.array([[560, 400], [720, 400], [640, 480], [570, 560], [710, 560]], np.float32)
+EYES_AND_MOUTH = np.array([[-80, -60], [80, -60], [0, 20], [-55, 95], [55, 95]], np.float32)
+LEVELS = (40, 80, 120, 160, 200)
+NETWORK = {"method": "pconv", "preset": "tiny", "size": 32, "width": 4}
+untrained = pytest.mark.filterwarnings("ignore::inpaintx.errors.UntrainedWarning")
 
 
-class Net:
-    """In place of YuNet's net: a face where the picture is bright, and a weaker one that is another."""
+def drawn(height=480, width=640, at=(320, 240), turn=0.0, scale=1.0):
+    """A grey photo with a face of five discs, each of its own grey, and where they are."""
+    cv2, angle = import_cv2(), np.radians(turn)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = (EYES_AND_MOUTH * scale @ rotation.T + at).astype(np.float32)
+    photo = np.full((height, width, 3), 255, np.uint8)
+    for (x, y), level in zip(points, LEVELS, strict=True):
+        cv2.circle(photo, (round(float(x)), round(float(y))), round(16 * scale), (level,) * 3, -1)
+    return photo, points
 
-    def setInputSize(self, size):
-        self.size = size
 
-    def detect(self, picture):
-        assert picture.shape[:2] == self.size[::-1]
-        if picture.max() < 128:
-            return 0, None
-        scale = picture.shape[1] / 1280
-        sure, weak = (
-            np.concatenate([[0] * 4, (p * scale).ravel(), [s]]) for p, s in ((POINTS, 0.9), (POINTS - 330, 0.7))
-        )
-        return 2, np.stack([weak, sure]).astype(np.float32)
+def discs(picture, smallest):
+    """Find the drawn face: the median place of each grey."""
+    found = [np.argwhere(np.abs(picture[..., 1].astype(int) - level) <= 3)[:, ::-1] for level in LEVELS]
+    if min(map(len, found)) < 12:
+        return []
+    return [Found(np.array([np.median(f, 0) for f in found], np.float32), 0.99)]
 
 
 @pytest.fixture
-def model(tmp_path, monkeypatch):
-    monkeypatch.setattr(import_cv2().FaceDetectorYN, "create", lambda *arguments: Net())
-    (tmp_path / "yunet.onnx").write_bytes(b"")
-    return tmp_path / "yunet.onnx"
+def drawn_faces(monkeypatch):
+    monkeypatch.setattr(finding, "MTCNN", lambda: discs)
+    monkeypatch.setattr(finding, "installed", dict)
 
 
-@pytest.mark.parametrize("shape", [(960, 1280), (960, 1280, 3), (960, 1280, 4)])
+def near(face, points, tolerance=0.03):
+    cut = cut_by_points(points)
+    apart = np.array([face.cut.x - cut.x, face.cut.y - cut.y, face.cut.side - cut.side]) / cut.side
+    return np.abs(apart).max() < tolerance and abs(face.cut.angle - cut.angle) < 0.05
+
+
+@pytest.mark.parametrize("channels", [0, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_damaged_face_is_a_square_placed_as_in_training(model, shape, dtype):
-    top = 1.0 if dtype == np.float32 else np.iinfo(dtype).max
-    photo = np.full(shape, top, dtype)
-    hole = box(960, 1280, top=400, left=600, side=60)
-    (face,) = FaceFinder(model)(photo, hole)  # the weaker one has no hole
-    cut = cut_by_points(POINTS)
-    assert abs(face.height - cut.side) <= 2
-    assert face.height == face.width
-    assert abs((face.top + face.bottom) / 2 - cut.y - 0.5) <= 2
-    assert abs((face.left + face.right) / 2 - cut.x - 0.5) <= 2
-    assert FaceFinder(model)((photo * 0).astype(dtype), hole) == []
+def test_a_damaged_face_is_a_square_placed_as_in_training(channels, dtype):
+    photo, points = drawn()
+    photo = (
+        photo[..., :channels] if channels in (2, 3) else photo[..., 0] if channels == 0 else photo[..., [0, 1, 2, 0]]
+    )
+    photo = (
+        (photo / 255).astype(dtype) if dtype == np.float32 else photo.astype(dtype) * dtype(np.iinfo(dtype).max // 255)
+    )
+    (face,) = FaceFinder(discs)(photo, box(480, 640, top=230, left=380, side=30))
+    assert near(face, points)
+    assert face.score == pytest.approx(0.99)
 
 
-def test_what_lies_under_the_hole_is_not_looked_at(model):
-    photo = np.zeros((960, 1280, 3), np.uint8)
-    hole = box(960, 1280, top=400, left=600, side=60)
-    photo[hole] = 255
-    assert FaceFinder(model)(photo, hole) == []
+@pytest.mark.parametrize("turn", [-60, -25, 25, 60])
+def test_a_turned_face_is_upright_in_its_square(turn):
+    photo, points = drawn(turn=turn)
+    (face,) = FaceFinder(discs)(photo, box(480, 640, top=230, left=310, side=20))
+    assert near(face, points)
+    upright = discs(face.cut.image(photo, 256), 40)[0].points / 256
+    assert np.abs(upright[:2, 1] - 0.43).max() < 0.03
+    assert np.abs(upright[3:, 1] - 0.74).max() < 0.03
 
 
-def test_faces_come_first_and_the_rest_follows():
-    hole = box(960, 1280, top=400, left=600, side=60) | box(960, 1280, top=20, left=20, side=30)
-    face = Box(300, 500, 600, 800)
-    first, *rest = plan(hole, 64, faces=[face, Box(0, 900, 50, 950)])
-    assert [(c.box, c.core, c.work) for c in first] == [(face, face, (64, 64))]
-    ((crop,),) = rest
-    assert hole[crop.core.at].sum() >= 900
-    assert plan(hole, None, faces=[face]) == plan(hole)
+def test_a_face_without_a_hole_is_left_alone():
+    photo, _ = drawn()
+    assert FaceFinder(discs)(photo, box(480, 640, top=5, left=5, side=20)) == []
+    assert FaceFinder(discs)(photo, np.ones((480, 640), bool)) == []
+    assert FaceFinder(discs)(photo, np.zeros((480, 640), bool)) == []
 
 
-@pytest.mark.filterwarnings("ignore::inpaintx.errors.UntrainedWarning")
-def test_photo_in_photo_out(model, tmp_path, capfd):
-    rng = np.random.default_rng(0)
-    photo = rng.integers(150, 255, (240, 320, 3), dtype=np.uint8)
-    hole = box(240, 320, top=100, left=150, side=20)
-    options = {"method": "pconv", "preset": "tiny", "size": 32, "width": 4}
-    array = inpaintx.inpaint(photo, hole, yunet=model, **options)
-    elsewhere = inpaintx.inpaint(photo, hole, **options)
+def test_what_lies_under_the_hole_is_not_looked_at():
+    photo, points = drawn()
+    hole = np.zeros((480, 640), bool)
+    x, y = points[2].astype(int)
+    hole[y - 20 : y + 5, x - 20 : x + 20] = True  # most of the nose
+    other = np.where(hole[..., None], np.uint8(LEVELS[3]), photo)
+    seen, same = (FaceFinder(discs)(p, hole) for p in (photo, other))
+    assert seen == same
+    assert seen != FaceFinder(discs)(other, box(480, 640, top=300, left=300, side=9))
+
+
+def test_a_face_is_looked_for_again_when_it_is_filled():
+    """What the network shows of the face moves the square to its place."""
+    photo, points = drawn()
+    hole = box(480, 640, top=300, left=300, side=40)
+    looks = []
+
+    def first_beside(picture, smallest):
+        looks.append(picture.shape)
+        shift = 20 if len(looks) == 1 else 0
+        return [Found(f.points + shift, f.score) for f in discs(picture, smallest)]
+
+    shown = []
+
+    def filled(square, gap):
+        shown.append(gap.mean())
+        return square
+
+    (face,) = FaceFinder(first_beside)(photo, hole, filled)
+    assert near(face, points)
+    assert looks[0] == photo.shape
+    assert set(looks[1:]) == {(256, 256, 3)}
+    assert 0 < shown[0] < 0.1
+
+
+def test_faces_share_no_pixel_and_the_rest_follows():
+    hole = np.zeros((300, 500), bool)
+    hole[100:150] = True
+    pair = [Face(Cut(150, 125, 140, 0.0)), Face(Cut(250, 125, 100, 0.3))]  # they overlap
+    rounds, left = rounds_of([*pair, Face(Cut(150, 20, 40, 0.0))], hole, 64)
+    assert [len(r) for r in rounds] == [1, 1]
+    taken = left.astype(int)
+    for crops in rounds:
+        for crop in crops:
+            taken[crop.core.at] += crop.only
+    assert (taken == hole).all()
+    assert (left == hole)[:, 315:].all()
+    far = [Face(Cut(100, 125, 90, 0.2)), Face(Cut(400, 125, 90, 0.0))]
+    assert [len(r) for r in rounds_of(far, hole, 64)[0]] == [2]  # together: a batch
+
+
+@pytest.mark.parametrize(("angle", "work"), [(0.0, 64), (0.5, 64), (-1.0, 128)])
+def test_a_turned_square_comes_back_to_its_place(angle, work):
+    y, x = np.mgrid[:200, :260] / 200
+    photo = np.stack([0.3 + 0.3 * x, 0.2 + 0.5 * y, 0.5 + 0.2 * np.sin(3 * (x + y))], -1).astype(np.float32)
+    face = Face(Cut(131.5, 96.2, 90.0, angle))
+    frame = face.box(200, 260)
+    crop = Crop(frame, frame, (work, work), cut=face.cut)
+    image, hole = show(ArrayCanvas(photo, np.zeros((200, 260), bool)), crop, torch.device("cpu"))
+    assert image.shape == (3, work, work)
+    assert not hole.any()
+    back = np.stack([plane.numpy() for plane in bring_back(image, crop)], -1)
+    inside = face.distance(frame) < 0.45
+    assert np.abs(back - photo[frame.at])[inside].max() < 0.01
+
+
+@untrained
+@pytest.mark.parametrize("turn", [0, 40])
+def test_photo_in_photo_out(drawn_faces, tmp_path, capfd, turn):
+    photo, points = drawn(turn=turn, scale=0.6)
+    photo = np.minimum(photo, np.random.default_rng(0).integers(250, 255, photo.shape, dtype=np.uint8))
+    hole = box(480, 640, top=215, left=300, side=20)
+    array = inpaintx.inpaint(photo, hole, **NETWORK)
     assert (array[~hole] == photo[~hole]).all()
-    assert (array != elsewhere).any()
+    assert (array != inpaintx.inpaint(photo, hole, faces="none", **NETWORK)).any()
     image = torch.from_numpy(photo).permute(2, 0, 1)[None] / 255
-    tensor = inpaintx.inpaint(image, torch.from_numpy(hole)[None, None].float(), yunet=model, **options)
+    mask = torch.from_numpy(hole)[None, None].float()
+    tensor, raw = inpaintx.inpaint(image, mask, raw=True, **NETWORK)
+    assert torch.equal(tensor[:, :, ~hole], image[:, :, ~hole])
+    assert torch.equal(raw[:, :, ~hole], image[:, :, ~hole])
     assert np.abs((tensor[0].permute(1, 2, 0).numpy() * 255).round() - array).max() <= 1
     write_photo(tmp_path / "photo.png", photo)
     write_photo(tmp_path / "mask.png", hole.astype(np.uint8) * 255)
     files = [str(tmp_path / name) for name in ("photo.png", "mask.png", "out.png")]
     network = ["-m", "pconv", "--preset", "tiny", "--set", "size=32", "--set", "width=4"]
-    assert run(["inpaint", *files[:2], "-o", files[2], *network, "--yunet", str(model), "--json"]) == 0
-    assert "1 damaged face found" in json.loads(capfd.readouterr().out)["notes"]
+    beside = ["--explain", str(tmp_path / "plans"), "--save-crops", str(tmp_path / "crops"), "--json"]
+    assert run(["inpaint", *files[:2], "-o", files[2], *network, *beside]) == 0
+    report = json.loads(capfd.readouterr().out)
+    assert "1 damaged face found (0.99)" in report["notes"]
+    assert near(
+        Face(Cut(*(report["faces"][0][key] for key in ("x", "y", "side")), np.radians(report["faces"][0]["turn"]))),
+        points,
+    )
+    assert report["filled_by"] == {"pconv": int(hole.sum())}
     assert (read_photo(files[2]).pixels == array).all()
+    plan = read_photo(tmp_path / "plans" / "photo.png-explained.png").pixels
+    assert plan.shape[1] == 640
+    assert (plan[:480][~hole] == photo[~hole]).mean() > 0.95
+    assert not (plan[:480][hole] == array[hole]).all(-1).any()
+    assert read_photo(tmp_path / "crops" / "photo.png-crop.png").pixels.shape == (32, 64, 3)
+
+
+@untrained
+def test_what_is_done_without_the_extra_is_said(monkeypatch):
+    monkeypatch.setattr(finding, "installed", lambda: None)
+    finder, why = find_by("auto")
+    assert finder is None
+    assert "inpaintx[faces]" in why
+    photo, hole = drawn()[0], box(480, 640, top=250, left=310, side=30)
+    without = inpaintx.inpaint(photo, hole, **NETWORK)
+    assert (without == inpaintx.inpaint(photo, hole, faces="none", **NETWORK)).all()
 
 
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(InpaintxError, match=r"nothing\.onnx does not exist"):
-        inpaintx.inpaint(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), yunet=tmp_path / "nothing.onnx")
+        inpaintx.inpaint(np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), bool), faces=tmp_path / "nothing.onnx")
 
 
-@pytest.mark.filterwarnings("ignore::inpaintx.errors.UntrainedWarning")
+def test_a_model_file_is_yunets(tmp_path, monkeypatch):
+    class Net:
+        def setInputSize(self, size):
+            self.size = size
+
+        def detect(self, picture):
+            assert picture.shape[:2] == self.size[::-1]
+            return 1, np.concatenate([[0] * 4, EYES_AND_MOUTH.ravel() + 240, [0.96]])[None].astype(np.float32)
+
+    monkeypatch.setattr(import_cv2().FaceDetectorYN, "create", lambda *arguments: Net())
+    (tmp_path / "yunet.onnx").write_bytes(b"")
+    finder, why = find_by(tmp_path / "yunet.onnx")
+    (face,) = finder(np.zeros((480, 480, 3), np.uint8), box(480, 480, top=240, left=240, side=9))
+    assert face.score == pytest.approx(0.48)  # half: in the face's own square it stands elsewhere
+    assert why == ""
+
+
+@untrained
 def test_squares_by_hand(tmp_path, capfd):
     rng = np.random.default_rng(0)
     photo = rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)
     hole = box(120, 160, top=50, left=60, side=20)
-    options = {"method": "pconv", "preset": "tiny", "size": 32, "width": 4}
-    array = inpaintx.inpaint(photo, hole, faces=[(40, 30, 60)], **options)
-    cut = inpaintx.inpaint(photo[30:90, 40:100], hole[30:90, 40:100], **options)
+    array = inpaintx.inpaint(photo, hole, faces=[(40, 30, 60)], **NETWORK)
+    cut = inpaintx.inpaint(photo[30:90, 40:100], hole[30:90, 40:100], faces="none", **NETWORK)
     assert (array[30:90, 40:100] == cut).all()
     write_photo(tmp_path / "photo.png", photo)
     write_photo(tmp_path / "mask.png", hole.astype(np.uint8) * 255)
@@ -120,3 +240,26 @@ def test_squares_by_hand(tmp_path, capfd):
     for words, error in (("40,30", "takes LEFT,TOP,SIDE"), ("140,30,60", "does not lie in the photo of 160 x 120")):
         assert run([*command, "--overwrite", "--face", words]) == 2
         assert error in capfd.readouterr().err
+
+
+def test_squares_are_boxes():
+    (face,) = squares([(10, 20, 40)], 100, 120)
+    assert face.box(100, 120) == Box(20, 10, 60, 50)
+    assert (face.distance(face.box(100, 120)) <= 0.5).all()
+
+
+def test_canvases_take_some_of_the_hole():
+    hole, only = np.ones((6, 6), bool), np.zeros((6, 6), bool)
+    only[2:4, 2:4] = True
+    frame = Box(0, 0, 6, 6)
+    fill = torch.full((3, 6, 6), 0.5)
+    array, tensor = (
+        ArrayCanvas(np.zeros((6, 6, 3), np.float32), hole),
+        TensorCanvas(torch.zeros(3, 6, 6), torch.from_numpy(hole)[None]),
+    )
+    for canvas in (array, tensor):
+        canvas.put(Crop(frame, frame, (6, 6), only=only), iter(fill), iter(fill))
+    assert ((array.pixels[..., 0] == 0.5) == only).all()
+    assert ((tensor.pixels[0].numpy() == 0.5) == only).all()
+    assert (array.left == ~only).all()
+    assert (tensor.left.numpy() == ~only).all()

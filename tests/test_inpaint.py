@@ -15,6 +15,7 @@ import inpaintx
 from inpaintx import InpaintxError, UntrainedWarning
 from inpaintx.crops import ArrayCanvas, plan
 from inpaintx.data.photo import write_photo
+from inpaintx.inference.plan import Plan
 from inpaintx.pipeline import Painter, pick_device
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -99,7 +100,7 @@ def test_windows_continue_what_their_neighbours_filled():
     rounds = plan(hole, 64)
     assert 1 < len(rounds) < 7
     assert sum(map(len, rounds)) > 15
-    Painter("square").paint([(canvas, rounds)])
+    Painter("square").paint([(canvas, Plan({"square": rounds}))])
     assert not canvas.left.any()
     np.testing.assert_array_equal(canvas.pixels, photo)
 
@@ -151,7 +152,7 @@ def test_crops_of_one_size_go_through_in_one_batch():
 def test_batch_size_and_working_memory_bound_a_batch():
     canvases = [ArrayCanvas(noise(100, 100, seed=i), box(100, 100)) for i in range(7)]
     painter = Painter("square", batch_size=3)
-    painter.paint([(c, painter.plan(c.left)) for c in canvases])
+    painter.paint([(c, painter.plan(c.pixels, c.left)) for c in canvases])
     assert [shape[0] for shape in Square.seen] == [3, 3, 1]
 
 

@@ -16,6 +16,7 @@ from inpaintx import Config, InpaintxError
 from inpaintx.cli import run
 from inpaintx.crops import ArrayCanvas, plan
 from inpaintx.data.photo import write_photo
+from inpaintx.inference.plan import Plan
 from inpaintx.memory import OutOfMemoryError, ran_out
 from inpaintx.pipeline import Painter
 
@@ -80,7 +81,7 @@ def test_a_batch_that_does_not_fit_goes_one_by_one():
     painter = Painter(HungryTogether())
     HungryTogether.seen.clear()
     canvases = [ArrayCanvas(noise(64, 64, seed=i), box(64, 64)) for i in range(3)]
-    painter.paint([(c, painter.plan(c.left)) for c in canvases])
+    painter.paint([(c, painter.plan(c.pixels, c.left)) for c in canvases])
     assert not any(c.left.any() for c in canvases)
     assert [shape[0] for shape in HungryTogether.seen] == [1, 1, 1]
 
@@ -171,7 +172,7 @@ def test_specks_go_in_batches_and_say_how_far_they_are():
     canvas = ArrayCanvas(noise(1500, 2000), hole)
     shares: list[float] = []
     Square.seen.clear()
-    Painter(Square(), batch_size=50).paint([(canvas, rounds)], progress=shares.append)
+    Painter(Square(), batch_size=50).paint([(canvas, Plan({"square": rounds}))], progress=shares.append)
     assert not canvas.left.any()
     assert len(Square.seen) <= number // 50 + len(rounds)
     assert shares == sorted(set(shares))

@@ -17,7 +17,7 @@ from inpaintx.data.masks import Resize
 from inpaintx.errors import InpaintxError
 from inpaintx.jobs import Failure, find_jobs, is_done, names_several
 from inpaintx.many import Reading, Report, inpaint_many
-from inpaintx.pipeline import Painter
+from inpaintx.pipeline import Painter, painter_for
 
 __all__ = ["inpaint", "option", "warnings_as_words"]
 
@@ -55,8 +55,11 @@ def inpaint(
         str, typer.Option("-o", "--out", help="Result: a file, a folder for several, or - for stdout.")
     ] = "",
     method: Annotated[
-        str | None, typer.Option("-m", "--method", help="See 'inpaintx methods'; default: the best on held-out faces.")
-    ] = None,
+        str,
+        typer.Option(
+            "-m", "--method", help="auto: each part of the hole by what fills it best; or a name of 'inpaintx methods'."
+        ),
+    ] = "auto",
     preset: Annotated[str, typer.Option(help="Named options of the method.")] = "default",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One option of the method.")
@@ -81,13 +84,25 @@ def inpaint(
     seed: Annotated[int, typer.Option(help="Random seed; fill k is made with seed + k.")] = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda:N", help="Where to compute.")] = "auto",
     batch_size: Annotated[int, typer.Option(metavar="N", help="Most crops that go through the method together.")] = 8,
-    yunet: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="Show trained methods whole faces, found by OpenCV's YuNet (.onnx)."),
-    ] = None,
+    faces: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none|MODEL",
+            help="Find damaged faces (by the extra [faces], or a model file of YuNet), to show them whole.",
+        ),
+    ] = "auto",
     face: Annotated[
         list[str] | None,
-        typer.Option(metavar="LEFT,TOP,SIDE", help="The same square given by hand, in pixels; may be repeated."),
+        typer.Option(
+            metavar="LEFT,TOP,SIDE",
+            help="A face's square by hand, in pixels: eyes at 0.43 of its height, mouth at 0.74. May be repeated.",
+        ),
+    ] = None,
+    explain: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Draw there which method fills what, and the faces found.")
+    ] = None,
+    save_crops: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Write there what the network was shown, and what it gave.")
     ] = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", help="Go through the folders in a folder; results lie in the same ones.")
@@ -118,7 +133,7 @@ def inpaint(
         if skipped:
             _say(words, f"{skipped} skipped: {'their results exist' if several else f'{out} exists'}")
         if jobs:
-            painter = Painter(
+            painter = painter_for(
                 method,
                 preset=preset,
                 weights=weights,
@@ -126,8 +141,7 @@ def inpaint(
                 device=device,
                 blend=blend.value if blend else None,
                 batch_size=batch_size,
-                yunet=yunet,
-                faces=[_square(square, several) for square in face or []],
+                faces=[_square(square, several) for square in face] if face else faces,
                 options=dict(map(option, set_ or [])),
             )
             if several:
@@ -144,6 +158,8 @@ def inpaint(
                 overwrite=overwrite,
                 keep=skip_existing,
                 stream=results if out == "-" else None,
+                explain=explain,
+                save_crops=save_crops,
                 progress=stack.enter_context(_progress(len(jobs), shown=not as_json)),
             )
             for result in fills:
@@ -206,7 +222,7 @@ def _square(words: str, several: bool) -> tuple[int, int, int]:
     """Read LEFT,TOP,SIDE."""
     if several:
         raise InpaintxError(
-            "--face is a place on one photo, but several were given; --yunet looks for each one's faces"
+            "--face is a place on one photo, but several were given; --faces auto looks for each one's faces"
         )
     try:
         left, top, side = map(int, words.split(","))

@@ -12,7 +12,7 @@ from inpaintx.data.files import check_file
 from inpaintx.data.landmarks import Points, anchors
 from inpaintx.errors import InpaintxError
 
-__all__ = ["Cut", "YuNet", "cut_by_points", "cut_middle"]
+__all__ = ["Cut", "Found", "YuNet", "cut_by_points", "cut_middle"]
 
 Array = npt.NDArray[Any]
 MOST_OVERSAMPLING = 16
@@ -26,7 +26,7 @@ class Cut(NamedTuple):
     side: float
     angle: float
 
-    def _matrix(self, size: int) -> Array:
+    def matrix(self, size: int) -> Array:
         """From the picture's pixels to the square's of ``size``; pixel centres at whole numbers in both."""
         scale = size / self.side
         cos, sin = np.cos(self.angle) * scale, np.sin(self.angle) * scale
@@ -38,7 +38,7 @@ class Cut(NamedTuple):
         """Cut ``[size,size,...]`` uint8 out of a picture, antialiased; what lies outside of it is mirrored in."""
         cv2 = import_cv2()
         fine = int(np.clip(np.ceil(self.side / size), 1, MOST_OVERSAMPLING))
-        matrix = self._matrix(size * fine)
+        matrix = self.matrix(size * fine)
         cut = cv2.warpAffine(
             picture, matrix, (size * fine, size * fine), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
         )
@@ -50,12 +50,12 @@ class Cut(NamedTuple):
         scale = inside.shape[1] / picture[0]
         moved = Cut((self.x + 0.5) * scale - 0.5, (self.y + 0.5) * scale - 0.5, self.side * scale, self.angle)
         return np.asarray(
-            cv2.warpAffine(inside.view(np.uint8), moved._matrix(size), (size, size), flags=cv2.INTER_NEAREST) > 0
+            cv2.warpAffine(inside.view(np.uint8), moved.matrix(size), (size, size), flags=cv2.INTER_NEAREST) > 0
         )
 
     def place(self, points: Points, size: int) -> Points:
         """Take points ``[N,2]`` from the picture to the square of ``size``."""
-        matrix = self._matrix(size)
+        matrix = self.matrix(size)
         return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
 
     def outside(self, width: int, height: int) -> float:
@@ -93,6 +93,13 @@ def cut_by_points(points: Points) -> Cut | None:
     return Cut(float(x), float(y), side, float(np.arctan2(across[1], across[0])))
 
 
+class Found(NamedTuple):
+    """A face: five points ``[5,2]`` (eyes, nose, corners of the mouth; image left first) and how sure it is, 0 to 1."""
+
+    points: Points
+    score: float
+
+
 class YuNet:
     """OpenCV's YuNet detector (Wu et al., 2023), with its model file; gives five points of each face.
 
@@ -119,9 +126,9 @@ class YuNet:
 
     def __call__(self, picture: Array) -> Points | None:
         """Find the surest face in ``[H,W,3]`` uint8 RGB, or None: eyes, nose, mouth corners (image left first)."""
-        return next(iter(self.all(picture)), None)
+        return next((face.points for face in self.all(picture)), None)
 
-    def all(self, picture: Array) -> list[Points]:
+    def all(self, picture: Array) -> list[Found]:
         """Find all faces, the surest first."""
         cv2 = import_cv2()
         height, width = picture.shape[:2]
@@ -132,5 +139,8 @@ class YuNet:
             _, found = self.net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         if found is None or len(found) == 0:
             return []
-        sure = found[np.argsort(-found[:, 14], kind="stable"), 4:14].reshape(-1, 5, 2)
-        return [np.asarray((points + 0.5) / scale - 0.5, np.float32) for points in sure]
+        sure = found[np.argsort(-found[:, 14], kind="stable")]
+        return [
+            Found(np.asarray((face[4:14].reshape(5, 2) + 0.5) / scale - 0.5, np.float32), float(face[14]))
+            for face in sure
+        ]

@@ -21,7 +21,7 @@ from inpaintx.data.files import make_folder
 from inpaintx.data.masks import read_mask
 from inpaintx.data.photo import check_output, read_photo, write_photo
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.pipeline import inpaint
+from inpaintx.pipeline import AUTO, inpaint
 from inpaintx.registry import registry
 from inpaintx.sheet import Cell, contact_sheet, show_hole
 
@@ -29,7 +29,6 @@ __all__ = ["Demo", "run", "score"]
 
 HERE = Path(__file__).parent
 PORTRAITS = {"eileen_collins": ".png", "grace_hopper": ".jpg"}
-FACES = {"eileen_collins": (150, 36, 150), "grace_hopper": (123, 65, 282)}  # left, top, side; drawn by hand
 COLUMNS = 4
 
 
@@ -79,7 +78,7 @@ def run(out: Path, *, overwrite: bool = False, say: Callable[[str], None] = lamb
     """
     make_folder(out)
     demo = Demo(out / "contact_sheet.png")
-    methods = sorted(registry().methods)
+    methods = [AUTO, *sorted(registry().methods)]
     targets = {(p, m): out / f"{p}-{m}.png" for p in PORTRAITS for m in methods}
     for path in (demo.sheet, *targets.values()):
         check_output(path, overwrite=overwrite)
@@ -99,7 +98,7 @@ def run(out: Path, *, overwrite: bool = False, say: Callable[[str], None] = lamb
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)
                     warnings.simplefilter("error", UntrainedWarning)
-                    result = inpaint(truth, hole, name, faces=[FACES[portrait]])
+                    result = inpaint(truth, hole, name)
             except (InpaintxError, UntrainedWarning) as reason:
                 demo.skipped[name] = str(reason)
                 say(f"{name}: not run: {reason}")

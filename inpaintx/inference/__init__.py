@@ -1,0 +1,1 @@
+"""The main job's parts: faces found, methods chosen by place, detail."""

@@ -1,0 +1,48 @@
+"""What fills a face while it is looked for."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from inpaintx.inference.faces import Fill
+from inpaintx.method import Method, fill
+from inpaintx.registry import registry
+from inpaintx.weights import Loaded, find, load
+
+__all__ = ["BEST", "face_fill"]
+
+Array = npt.NDArray[Any]
+BEST = "pconv"  # for faces: by its figures on those that no training has seen, docs/RESULTS.md
+
+
+def face_fill(method: Method, loaded: Loaded, device: torch.device) -> Fill | None:
+    """Make what fills a face while it is looked for: the best network where its weights are found.
+
+    Parameters
+    ----------
+    method, loaded
+        The method at work; its own network is taken where it is the best one.
+    """
+    best = registry().methods.get(BEST)
+    if best is None or "default" not in best.weights or find(best, "default") is None:
+        return None
+    if method.name != BEST or loaded.source == "random":
+        loaded = load(best, best.config(), None, device)
+    side = best.side(loaded.config)
+    assert side is not None
+    size = (side, side)
+
+    def filled(square: Array, hole: npt.NDArray[np.bool_]) -> Array:
+        image = torch.from_numpy(square).permute(2, 0, 1)[None].to(device).float() / 255
+        mask = torch.from_numpy(hole)[None, None].to(device).float()
+        known = F.interpolate(1 - mask, size, mode="area")
+        small = F.interpolate(image * (1 - mask), size, mode="area") / known.clamp_min(1e-6)
+        gap = known < 0.5
+        done = fill(best, loaded.net, small.clamp(0, 1), gap.float(), blend=best.blend).image
+        large = F.interpolate(done, square.shape[:2], mode="bilinear")
+        return torch.where(mask > 0.5, large, image)[0].permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
+
+    return filled

@@ -1,0 +1,265 @@
+"""Where the faces of a damaged photo are, as squares placed as those of training."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from inpaintx import visible
+from inpaintx.crops import Box, Crop, in_rounds
+from inpaintx.data.align import Cut, Found, YuNet, cut_by_points
+from inpaintx.data.cv import import_cv2
+from inpaintx.data.mtcnn import MTCNN, installed
+from inpaintx.errors import InpaintxError
+
+__all__ = ["Face", "FaceFinder", "Fill", "find_by", "rounds_of", "squares"]
+
+Array = npt.NDArray[Any]
+Bools = npt.NDArray[np.bool_]
+Fill = Callable[[Array, Bools], Array]
+"""Fills a square: ``[S,S,3]`` uint8 and ``[S,S]`` (True = hole) to ``[S,S,3]`` uint8."""
+
+ROUGH = 640  # side in pixels at which holes are filled roughly
+SMALLEST = 40  # side in pixels of the smallest face
+TURNS = (-45.0, 45.0)  # degrees by which the photo is turned where no face is sure and upright
+SURE, UPRIGHT = 0.95, 0.5  # score, and turn in radians
+LEAST = 0.45  # score of a face that counts
+UNSEEN = 0.5  # what the score of a face is multiplied by that is not found again in its own square
+AGAIN = 256  # side of the square in which a face is looked for again
+NEAR = 0.25  # in sides of the square: a face that is found again farther away is another one
+STILL = 0.02  # in sides: a square that moved less stays
+ROUNDS = 2  # most times that a face is looked for again
+
+
+class Detector(Protocol):
+    """Finds faces in ``[H,W,3]`` uint8 RGB, the surest first."""
+
+    def __call__(self, picture: Array, smallest: float) -> list[Found]:
+        """Find those of at least ``smallest`` pixels."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A turned square with eyes and mouth where training had them, and how sure the detector is (1: by hand)."""
+
+    cut: Cut
+    score: float = 1.0
+
+    def box(self, height: int, width: int) -> Box:
+        """The part of the photo that the square touches, as far as it lies in the photo."""
+        reach = self.cut.side / 2 * (abs(np.cos(self.cut.angle)) + abs(np.sin(self.cut.angle)))
+        x, y = self.cut.x + 0.5, self.cut.y + 0.5
+        top, left = max(0, int(np.floor(y - reach))), max(0, int(np.floor(x - reach)))
+        return Box(top, left, min(height, int(np.ceil(y + reach))), min(width, int(np.ceil(x + reach))))
+
+    def distance(self, box: Box) -> Array:
+        """How far ``[h,w]`` each pixel of a box lies from the square's middle; 0.5 at its sides."""
+        x = (np.arange(box.left, box.right, dtype=np.float32) - self.cut.x)[None] / self.cut.side
+        y = (np.arange(box.top, box.bottom, dtype=np.float32) - self.cut.y)[:, None] / self.cut.side
+        cos, sin = np.float32(np.cos(self.cut.angle)), np.float32(np.sin(self.cut.angle))
+        return np.maximum(np.abs(x * cos + y * sin), np.abs(y * cos - x * sin))
+
+    def damaged(self, hole: Bools) -> bool:
+        """Whether the hole ``[H,W]`` reaches into the square."""
+        box = self.box(*hole.shape)
+        return box.height > 0 and box.width > 0 and bool((hole[box.at] & (self.distance(box) <= 0.5)).any())
+
+
+def squares(faces: Sequence[tuple[int, int, int]], height: int, width: int) -> list[Face]:
+    """Make faces of (left, top, side) in pixels.
+
+    Raises
+    ------
+    InpaintxError
+        Not three whole numbers, or a square that does not lie in the photo.
+    """
+    for face in faces:
+        if len(face) != 3 or not all(isinstance(v, int) for v in face):
+            raise InpaintxError(f"a face is (left, top, side) in whole pixels, got {face!r}")
+        left, top, side = face
+        if side < 1 or min(left, top) < 0 or left + side > width or top + side > height:
+            raise InpaintxError(
+                f"face {left},{top},{side} (left, top, side) does not lie in the photo of {width} x {height} pixels"
+            )
+    return [Face(Cut(left + side / 2 - 0.5, top + side / 2 - 0.5, side, 0.0)) for left, top, side in faces]
+
+
+def find_by(faces: str | Path) -> "tuple[FaceFinder | None, str]":
+    """Make the finder that a user names: ``"auto"`` (MTCNN, where installed), ``"none"``, or YuNet's model file.
+
+    Returns
+    -------
+    FaceFinder or None, str
+        And why there is none, in words; empty where none was wanted.
+
+    Raises
+    ------
+    InpaintxError
+        No such file, or OpenCV does not take it.
+    """
+    if faces == "none":
+        return None, ""
+    if faces != "auto":
+        net = YuNet(Path(faces))
+        return FaceFinder(lambda picture, smallest: net.all(picture)), ""
+    if installed() is None:
+        return None, "faces were not looked for: the extra [faces] is not installed (pip install 'inpaintx[faces]')"
+    return FaceFinder(MTCNN()), ""
+
+
+class FaceFinder:
+    """Finds faces although they are damaged: holes are filled roughly, then better where a face may be.
+
+    Parameters
+    ----------
+    detector
+        What finds faces in undamaged pictures.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+
+    def __call__(self, pixels: Array, hole: Bools, filled: Fill | None = None) -> list[Face]:
+        """Find the faces that have a hole.
+
+        Parameters
+        ----------
+        pixels
+            ``[H,W]`` or ``[H,W,C]``: uint8, uint16 or floating in [0,1], with or without alpha.
+        hole
+            ``[H,W]``, True = hole.
+        filled
+            What fills a face: each one is filled and looked for again, upright, until its square stays.
+
+        Returns
+        -------
+        list of Face
+            The surest first. Squares may reach beyond the photo.
+        """
+        if not hole.any() or hole.all():
+            return []
+        picture = _roughly_filled(pixels, hole)
+        faces = [self._settled(face, picture, hole, filled) for face in self._look(picture)]
+        if not any(face.score > SURE and abs(face.cut.angle) < UPRIGHT for face in faces):
+            turned = [face for turn in TURNS for face in self._look_turned(picture, turn)]
+            faces += [self._settled(face, picture, hole, filled) for face in turned]
+        return [face for face in _different(faces) if face.score > LEAST and face.damaged(hole)]
+
+    def _look(self, picture: Array) -> list[Face]:
+        cuts = [(cut_by_points(found.points), found.score) for found in self.detector(picture, SMALLEST)]
+        return [Face(cut, score) for cut, score in cuts if cut is not None]
+
+    def _look_turned(self, picture: Array, degrees: float) -> list[Face]:
+        """Look in the photo turned about its middle, at a reduced size."""
+        height, width = picture.shape[:2]
+        angle = np.radians(degrees)
+        side = float(np.hypot(height, width))
+        whole = Cut((width - 1) / 2, (height - 1) / 2, side, float(angle))
+        size = min(ROUGH * 2, int(np.ceil(side)))
+        return [_from_square(face, whole, size) for face in self._look(whole.image(picture, size))]
+
+    def _settled(self, face: Face, picture: Array, hole: Bools, filled: Fill | None) -> Face:
+        """Look again in the face's own square, upright and filled."""
+        for _ in range(ROUNDS):
+            if not face.damaged(hole):
+                return face
+            square = face.cut.image(picture, AGAIN)
+            if filled is not None:
+                square = filled(square, face.cut.image(hole.astype(np.uint8) * 255, AGAIN) > 127)
+            seen = [Found(f.points, f.score) for f in self.detector(square, AGAIN * 0.35)]
+            cuts = [(cut_by_points(found.points), found.score) for found in seen]
+            near = [
+                _from_square(Face(cut, score), face.cut, AGAIN)
+                for cut, score in cuts
+                if cut is not None and 0.6 < cut.side / AGAIN < 1.6
+                if np.hypot(cut.x + 0.5 - AGAIN / 2, cut.y + 0.5 - AGAIN / 2) < NEAR * AGAIN
+            ]
+            if not near:
+                return replace(face, score=face.score * UNSEEN)
+            moved = near[0].cut
+            still = max(np.hypot(moved.x - face.cut.x, moved.y - face.cut.y), abs(moved.side - face.cut.side))
+            turned = abs(moved.angle - face.cut.angle)
+            face = Face(moved, face.score)
+            if still < STILL * moved.side and turned < STILL:
+                return face
+        return face
+
+
+def _from_square(face: Face, square: Cut, size: int) -> Face:
+    """Bring a face that was found in a turned square, shown at ``size``, to the photo's pixels."""
+    scale = square.side / size
+    x, y = ((v + 0.5 - size / 2) * scale for v in (face.cut.x, face.cut.y))
+    cos, sin = np.cos(square.angle), np.sin(square.angle)
+    at = square.x + x * cos - y * sin, square.y + x * sin + y * cos
+    return Face(Cut(float(at[0]), float(at[1]), face.cut.side * scale, face.cut.angle + square.angle), face.score)
+
+
+def _different(faces: list[Face]) -> list[Face]:
+    """One of each, the surest: a square whose middle lies well inside another one is the same face, or none."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda f: -f.score):
+        near = (
+            np.hypot(face.cut.x - k.cut.x, face.cut.y - k.cut.y) < 0.3 * max(k.cut.side, face.cut.side) for k in kept
+        )
+        if not any(near):
+            kept.append(face)
+    return kept
+
+
+def _roughly_filled(pixels: Array, hole: Bools) -> Array:
+    """The photo as ``[H,W,3]`` uint8 whose holes are filled by Telea's method at a reduced size."""
+    cv2 = import_cv2()
+    height, width = hole.shape
+    scale = min(1.0, ROUGH / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
+    picture = np.empty((height, width, 3), np.uint8)
+    for c in range(3):
+        plane = np.where(hole, 0, visible.channel(pixels, c))
+        picture[..., c] = plane if plane.dtype == np.uint8 else (plane * (255 / top)).clip(0, 255)
+    gaps = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small = cv2.inpaint(small, gaps.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+    if small.shape == picture.shape:
+        return np.asarray(small)
+    rough = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    picture[hole] = rough[hole]
+    return picture
+
+
+def rounds_of(faces: Sequence[Face], hole: Bools, size: int) -> tuple[list[list[Crop]], Bools]:
+    """Make the crops of faces for a method of a fixed size.
+
+    Parameters
+    ----------
+    faces
+        Where two overlap, a pixel belongs to the one whose middle is nearer in sides of its square.
+    hole
+        ``[H,W]``, True = hole that the method is to fill.
+    size
+        Side of the square that the method wants.
+
+    Returns
+    -------
+    list of list of Crop, ndarray
+        Rounds, as of :func:`inpaintx.crops.plan`, and ``[H,W]`` bool: the holes that no face has.
+    """
+    height, width = hole.shape
+    nearest = np.full(hole.shape, np.inf, np.float32)
+    owner = np.full(hole.shape, -1, np.int16)
+    boxes = [face.box(height, width) for face in faces]
+    for number, (face, box) in enumerate(zip(faces, boxes, strict=True)):
+        distance = face.distance(box)
+        better = (distance <= 0.5) & (distance < nearest[box.at]) & hole[box.at]
+        nearest[box.at][better] = distance[better]
+        owner[box.at][better] = number
+    crops = []
+    for number, (face, box) in enumerate(zip(faces, boxes, strict=True)):
+        mine = owner[box.at] == number
+        if mine.any():
+            upright = face.cut.angle == 0 and box.height == box.width == face.cut.side
+            crops.append(Crop(box, box, (size, size), cut=None if upright else face.cut, only=mine))
+    return in_rounds(crops, height, width), hole & (owner < 0)
