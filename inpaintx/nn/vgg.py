@@ -1,7 +1,7 @@
 """VGG16 and VGG19 as feature extractors, with torchvision's names of weights."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen, he_init
 from inpaintx.ops import Conv2d
 
-__all__ = ["VGG", "Features", "load_vgg"]
+__all__ = ["VGG", "Features", "asked_anew", "load_vgg"]
 
 Depth = Literal[16, 19]
 Features = Literal["error", "random", "skip", "small"]
@@ -121,3 +121,12 @@ def load_vgg(
         return small.eval().requires_grad_(False), "random, a quarter of the width"
     on_missing: OnMissing = "error" if features == "small" else features
     return frozen(lambda: VGG(depth, taps, normalize=normalize), FILES[depth], on_missing, path=path, option=option)
+
+
+def asked_anew(config: Any) -> dict[str, Any]:
+    """Changes of options for a training that begins from weights, for :meth:`inpaintx.Method.tuned`.
+
+    Weights keep no more than the name of the file of features that they were trained with. Another training has to say
+    anew which it takes: without a word, it would run on random ones with the weights of real ones.
+    """
+    return {"vgg_path": "", "vgg": "error"} if config.vgg_path else {}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.method import Weights
 from inpaintx.nn.blocks import first_std
-from inpaintx.nn.vgg import Features
+from inpaintx.nn.vgg import Features, asked_anew
 
 from .network import ForegroundNet
 
@@ -91,8 +91,8 @@ class Foreground(Method):
         return (net(network_input(image, mask), (mask > 0.5).to(image.dtype)) + 1) / 2
 
     def tuned(self, config: Any) -> BaseModel:
-        """Weights keep no more than the name of VGG's file."""
-        return config.model_copy(update={"vgg_path": ""})
+        """VGG's file is named anew."""
+        return config.model_copy(update=asked_anew(config))
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """Weighted losses and a Wasserstein critic."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer, Weights
 from inpaintx.nn.blocks import first_std
-from inpaintx.nn.vgg import Features
+from inpaintx.nn.vgg import Features, asked_anew
 
 from .network import HOGGuidedNet
 
@@ -92,8 +92,8 @@ class HOGGuided(Method):
         return net(image, mask)
 
     def tuned(self, config: Any) -> BaseModel:
-        """Weights keep no more than the name of VGG's file."""
-        return config.model_copy(update={"vgg_path": ""})
+        """VGG's file is named anew."""
+        return config.model_copy(update=asked_anew(config))
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """Three stages in one run."""

@@ -10,7 +10,7 @@ from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.errors import InpaintxError
 from inpaintx.method import Weights
 from inpaintx.nn.blocks import first_std
-from inpaintx.nn.vgg import Features
+from inpaintx.nn.vgg import Features, asked_anew
 
 from .network import PConvUNet
 from .prior import PriorNet
@@ -136,8 +136,8 @@ class PConv(Method):
         return net.from_net(net(net.to_net(image), mask)).clamp(0, 1)
 
     def tuned(self, config: Any) -> BaseModel:
-        """Weights keep no more than the name of VGG's file."""
-        return config.model_copy(update={"vgg_path": ""})
+        """VGG's file is named anew."""
+        return config.model_copy(update=asked_anew(config))
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """Five losses, then fine-tuning with frozen encoder statistics."""

@@ -11,7 +11,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.method import Weights
 from inpaintx.nn.blocks import first_std
 from inpaintx.nn.pretrained import OnMissing
-from inpaintx.nn.vgg import Features
+from inpaintx.nn.vgg import Features, asked_anew
 
 from ..pconv.prior import PriorNet
 from .network import Generator, PDGANNet
@@ -183,8 +183,9 @@ class PDGAN(Method):
         return (net(z, 2 * image - 1, mask) + 1) / 2
 
     def tuned(self, config: Any) -> BaseModel:
-        """The weights hold the prior, too; the heatmaps want a FAN that is named anew."""
-        return config.model_copy(update={"prior": "", "prior_steps": 0, "vgg_path": "", "fan_path": "", "fan": "skip"})
+        """The weights hold the prior, too; the heatmaps want a FAN that is named anew, and features a VGG."""
+        own = {"prior": "", "prior_steps": 0, "fan_path": "", "fan": "skip"}
+        return config.model_copy(update=own | asked_anew(config))
 
     def trainer(self, net: nn.Module, config: Any) -> Trainer:
         """The prior first, unless it is given; then generator and discriminator in turn."""
