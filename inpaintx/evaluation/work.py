@@ -179,9 +179,10 @@ class _Bench:
                 fills.append(contestant.fill(image, mask, generator))
             except Exception as error:
                 names = [p.name for p in protocol.pictures[batch.first : batch.last]]
+                reason = error.__cause__ or error  # what the method itself raised
                 raise InpaintxError(
                     f"method {label!r} failed on {protocol.groups[batch.group].name!r}, images {names[0]} to "
-                    f"{names[-1]}: {str(error).strip() or type(error).__name__}. What is done is kept; run again "
+                    f"{names[-1]}: {str(reason).strip() or type(reason).__name__}. What is done is kept; run again "
                     "without it, or with a smaller batch"
                 ) from error
         if self.device.type == "cuda":
