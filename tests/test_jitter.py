@@ -65,6 +65,15 @@ def test_nothing_asked_for_is_nothing_done():
     assert np.allclose(one["landmarks"], still["landmarks"])
 
 
+def test_a_part_of_the_samples_stays_as_it_is():
+    moved = 0
+    for seed in range(200):
+        one = sample()
+        image = Jitter(0.1, 10, part=0.3)(one, np.random.default_rng(seed))["image"]
+        moved += not np.array_equal(image, one["image"])
+    assert 35 <= moved <= 85
+
+
 def test_pictures_stay_sharp():
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (SIZE, SIZE, 3)).astype(np.uint8)

@@ -29,11 +29,14 @@ class Jitter:
         In degrees.
     power
         Odd, of the even draw.
+    part
+        Share of the samples that are moved at all; the others stay as the set has them.
     """
 
     share: float = 0.0
     angle: float = 0.0
     power: int = 3
+    part: float = 1.0
 
     def __bool__(self) -> bool:
         return self.share > 0 or self.angle > 0
@@ -52,6 +55,8 @@ class Jitter:
 
         Pictures are interpolated by Lanczos windows, which keep them sharp; regions take the nearest pixel.
         """
+        if generator.random() >= self.part:
+            return sample
         cv2 = import_cv2()
         size = len(sample["image"])
         matrix = self.draw(generator, size)

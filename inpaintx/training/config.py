@@ -37,10 +37,10 @@ class TrainConfig(BaseModel):
         has; ``val_holes`` empty: as ``holes``.
     flip
         Whether images are mirrored at random.
-    jitter, jitter_angle
+    jitter, jitter_angle, jitter_part
         By how much crops are moved (a share of the side) and scaled, and turned (degrees), at most, at random
         (:class:`inpaintx.data.jitter.Jitter`), so that the network learns faces that are not cut as exactly as the
-        set's; 0: not.
+        set's; 0: not. ``jitter_part`` is the share of the crops that this is done to.
     extra, extra_share
         Folder of a second set, and the share of each batch that comes from it; empty: none. Validation is on the first
         alone.
@@ -78,6 +78,7 @@ class TrainConfig(BaseModel):
     flip: bool = True
     jitter: float = Field(0.0, ge=0, lt=0.5)
     jitter_angle: float = Field(0.0, ge=0, le=180)
+    jitter_part: float = Field(1.0, gt=0, le=1)
     extra: str = ""
     extra_share: float = Field(0.25, gt=0, lt=1)
     val_images: int = Field(64, ge=1)

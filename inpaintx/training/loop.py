@@ -229,7 +229,7 @@ class _Run:
                     world=self.fabric.world_size,
                     workers=self.options.workers,
                     flip=self.options.flip,
-                    jitter=Jitter(self.options.jitter, self.options.jitter_angle),
+                    jitter=Jitter(self.options.jitter, self.options.jitter_angle, part=self.options.jitter_part),
                     extra=self.extra,
                     extra_share=self.options.extra_share,
                 )
