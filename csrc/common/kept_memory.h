@@ -80,6 +80,7 @@ class KeptMemory {
   KeptMemory() {
 #if !defined(__SANITIZE_ADDRESS__)  // there, what is given back must not be touched: nothing is kept
     const char* megabytes = std::getenv("INPAINTX_CACHE_MB");
+    if (megabytes && *megabytes == 0) megabytes = nullptr;  // empty is unset
     char* end = nullptr;
     const long long most = megabytes ? std::strtoll(megabytes, &end, 10) : 256;
     TORCH_CHECK_VALUE(

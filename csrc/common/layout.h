@@ -10,4 +10,12 @@ inline at::MemoryFormat layout_of(const at::Tensor& x) {
   return last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
 }
 
+// That of a convolution of x by weight, as at::conv2d chooses it.
+inline at::MemoryFormat layout_of(const at::Tensor& x, const at::Tensor& weight) {
+  constexpr auto last = at::MemoryFormat::ChannelsLast;
+  if (x.numel() == 0 || (x.is_cuda() && x.scalar_type() == at::kDouble)) return at::MemoryFormat::Contiguous;
+  const bool any = x.suggest_memory_format() == last || weight.suggest_memory_format() == last;
+  return any ? last : at::MemoryFormat::Contiguous;
+}
+
 }  // namespace inpaintx

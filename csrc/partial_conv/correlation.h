@@ -23,7 +23,7 @@ struct Planes {
 struct Factors {
   const float* ratio = nullptr;
   const float* soft = nullptr;  // the mask, of one of the two kinds
-  const bool* hard = nullptr;
+  const uint8_t* hard = nullptr;
   int64_t batch, channels, height, width;
 
   int64_t at(int64_t b, int64_t c, int64_t y, int64_t x) const {

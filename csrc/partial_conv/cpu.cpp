@@ -40,7 +40,7 @@ INPAINTX_CLONES void hide(const float* x, const float* mask, float* out, int64_t
 template <typename mask_t>
 inline __attribute__((always_inline)) void take_holes_of(const mask_t* mask, int32_t* known, const float* x,
                                                          float* hidden, int64_t n) {
-  constexpr auto kHole = static_cast<mask_t>(0.5f);  // above it; a byte is 0 or 1, which of a bool none knows
+  constexpr auto kHole = static_cast<mask_t>(0.5f);  // above it; of a byte, above 0
   if (x) {
 #pragma omp simd
     for (int64_t p = 0; p < n; ++p) {
@@ -56,8 +56,8 @@ inline __attribute__((always_inline)) void take_holes_of(const mask_t* mask, int
 INPAINTX_CLONES void take_holes(const float* mask, int32_t* known, const float* x, float* hidden, int64_t n) {
   take_holes_of(mask, known, x, hidden, n);
 }
-INPAINTX_CLONES void take_holes(const bool* mask, int32_t* known, const float* x, float* hidden, int64_t n) {
-  take_holes_of(reinterpret_cast<const uint8_t*>(mask), known, x, hidden, n);
+INPAINTX_CLONES void take_holes(const uint8_t* mask, int32_t* known, const float* x, float* hidden, int64_t n) {
+  take_holes_of(mask, known, x, hidden, n);
 }
 
 }  // namespace
@@ -270,12 +270,12 @@ void run(const ScaleGrad<scalar_t, acc_t>& a, Queue) {
   }
 }
 
-template void run(const Ratio<float, bool>&, Queue);
+template void run(const Ratio<float, uint8_t>&, Queue);
 template void run(const Ratio<float, float>&, Queue);
-template void run(const Ratio<double, bool>&, Queue);
+template void run(const Ratio<double, uint8_t>&, Queue);
 template void run(const Ratio<double, float>&, Queue);
 #define INSTANTIATE(scalar_t, acc_t)                             \
-  template void run(const Hide<scalar_t, bool>&, Queue);         \
+  template void run(const Hide<scalar_t, uint8_t>&, Queue);      \
   template void run(const Hide<scalar_t, float>&, Queue);        \
   template void run(const Renormalise<scalar_t, acc_t>&, Queue); \
   template void run(const ScaleGrad<scalar_t, acc_t>&, Queue);

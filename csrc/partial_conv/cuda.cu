@@ -133,12 +133,12 @@ void run(const ScaleGrad<scalar_t, acc_t>& a, Queue queue) {
   }
 }
 
-template void run(const Ratio<float, bool>&, Queue);
+template void run(const Ratio<float, uint8_t>&, Queue);
 template void run(const Ratio<float, float>&, Queue);
-template void run(const Ratio<double, bool>&, Queue);
+template void run(const Ratio<double, uint8_t>&, Queue);
 template void run(const Ratio<double, float>&, Queue);
 #define INSTANTIATE(scalar_t, acc_t)                             \
-  template void run(const Hide<scalar_t, bool>&, Queue);         \
+  template void run(const Hide<scalar_t, uint8_t>&, Queue);      \
   template void run(const Hide<scalar_t, float>&, Queue);        \
   template void run(const Renormalise<scalar_t, acc_t>&, Queue); \
   template void run(const ScaleGrad<scalar_t, acc_t>&, Queue);

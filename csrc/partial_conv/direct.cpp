@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/level.h"
+#include "common/mask_tensor.h"
 #include "partial_conv/correlation.h"
 #include "partial_conv/math.h"
 
@@ -71,9 +72,9 @@ Factors ratio_factors(const at::Tensor& ratio) {
 Factors mask_factors(const at::Tensor& mask) {
   Factors f = factors_of(mask);
   if (mask.scalar_type() == at::kFloat) {
-    f.soft = mask.const_data_ptr<float>();
+    f.soft = mask_data<float>(mask);
   } else {
-    f.hard = mask.const_data_ptr<bool>();
+    f.hard = mask_data<uint8_t>(mask);
   }
   return f;
 }

@@ -23,7 +23,7 @@ struct Queue {
 };
 
 // out = hole ? 0 : x. mask is [mask_batch, mask_channels, pixels] with mask_channels 1 or image.channels, planar; here
-// and below mask_t is bool or float.
+// and below mask_t is uint8_t or float.
 template <typename scalar_t, typename mask_t>
 struct Hide {
   Image image;

@@ -7,14 +7,17 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <algorithm>
 
 #include "common/autograd.h"
+#include "common/image_mask.h"
 #include "common/layout.h"
+#include "common/mask_tensor.h"
 #include "common/result.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
@@ -52,17 +55,6 @@ void dispatch(at::ScalarType dtype, const F& kernel) {
                                   [&] { kernel(scalar_t{}, at::opmath_type<scalar_t>{}); });
 }
 
-// kernel(mask_t): float masks are read as they are, others as bool
-template <typename F>
-void dispatch_mask(const Tensor& mask, const F& kernel) {
-  mask.scalar_type() == at::kFloat ? kernel(float{}) : kernel(bool{});
-}
-
-Tensor readable(const Tensor& mask) {
-  const bool ready = mask.scalar_type() == at::kFloat || mask.scalar_type() == at::kBool;
-  return (ready ? mask : mask.gt(0.5)).contiguous();
-}
-
 // Room for what does not outlive the call. What PyTorch would have to fault in comes from kept memory; lesser tensors
 // lie in what was used a moment ago.
 Tensor room_like(const Tensor& x) {
@@ -75,9 +67,8 @@ Tensor hide(const Tensor& x, const Tensor& mask, const Tensor& out) {
     using mask_t = decltype(m);
     dispatch(x.scalar_type(), [&](auto scalar, auto) {
       using scalar_t = decltype(scalar);
-      launch(x, partial_conv::Hide<scalar_t, mask_t>{image_of(x), x.const_data_ptr<scalar_t>(),
-                                                     mask.const_data_ptr<mask_t>(), mask.size(0), mask.size(1),
-                                                     out.mutable_data_ptr<scalar_t>()});
+      launch(x, partial_conv::Hide<scalar_t, mask_t>{image_of(x), x.const_data_ptr<scalar_t>(), mask_data<mask_t>(mask),
+                                                     mask.size(0), mask.size(1), out.mutable_data_ptr<scalar_t>()});
     });
   });
   return out;
@@ -97,8 +88,9 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
                               bool scale_by_sum) {
   partial_conv::check(x_, mask_, weight, bias, stride, padding, dilation);
   const c10::DeviceGuard guard(x_.device());
-  const Tensor x = x_.contiguous(layout_of(x_));
-  const Tensor mask = readable(mask_);
+  const auto layout = layout_of(x_, weight);
+  const Tensor x = x_.contiguous(layout);
+  const Tensor mask = readable_mask(mask_);
   const auto window = partial_conv::window_of(x, mask, weight, stride, padding, dilation, scale_by_sum);
 
   const bool by_winograd = is_3x3(weight, stride, dilation) && winograd::pays(x, weight, padding);
@@ -115,8 +107,8 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
     using acc_t = decltype(accumulate);
     dispatch_mask(mask, [&](auto m) {
       using mask_t = decltype(m);
-      launch(x, partial_conv::Ratio<acc_t, mask_t>{window, mask.const_data_ptr<mask_t>(),
-                                                   ratio.mutable_data_ptr<acc_t>(), new_mask.mutable_data_ptr<mask_t>(),
+      launch(x, partial_conv::Ratio<acc_t, mask_t>{window, mask_data<mask_t>(mask), ratio.mutable_data_ptr<acc_t>(),
+                                                   mutable_mask_data<mask_t>(new_mask),
                                                    with_sums ? x.const_data_ptr<float>() : nullptr,
                                                    with_sums ? hidden.mutable_data_ptr<float>() : nullptr});
     });
@@ -126,8 +118,7 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
 
   const Tensor b = bias ? bias->contiguous() : Tensor();
   const auto room = [&] {
-    return fresh(
-        at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(), layout_of(x)));
+    return fresh(at::empty({window.batch, weight.size(0), window.out_height, window.out_width}, x.options(), layout));
   };
   Tensor y;
   if (by_winograd) {
@@ -135,13 +126,13 @@ Outputs partial_conv2d_native(const Tensor& x_, const Tensor& mask_, const Tenso
     winograd::forward(hidden, weight, b, padding, y, one ? known(mask) : Tensor(), ratio);
     return {y, new_mask, ratio};
   }
-  if (direct || tiles) {  // both in the layout of x
+  if (direct || tiles) {
     y = room();
     (direct ? partial_conv::direct_forward : partial_conv::convolve_tiles)(x, mask, weight, b, ratio, window, y);
     return {y, new_mask, ratio};
   }
   y = at::conv2d(hidden, weight, {}, stride, padding, dilation);
-  y = y.contiguous(layout_of(x));
+  y = y.contiguous(layout);
   dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
     using scalar_t = decltype(scalar);
     using acc_t = decltype(accumulate);
@@ -170,23 +161,22 @@ bool last_is_unsafe(const Tensor& x, const Tensor& weight, at::IntArrayRef strid
 
 // g' = g K/S;  dW from valid * x and g';  dx = valid * convT(g');  db = sum of g where S > 0
 std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& grad_, const Tensor& x_,
-                                                                  const Tensor& mask_, const Tensor& ratio,
+                                                                  const Tensor& mask_, const Tensor& ratio_,
                                                                   const Tensor& weight_, at::IntArrayRef stride,
                                                                   at::IntArrayRef padding, at::IntArrayRef dilation,
                                                                   std::array<bool, 3> wanted) {
+  partial_conv::check_backward(grad_, x_, mask_, ratio_, weight_, stride, padding, dilation);
   const c10::DeviceGuard guard(grad_.device());
   const bool planes = wanted[1] && last_is_unsafe(x_, weight_, stride);
   const Tensor weight = planes ? weight_.flatten().view(weight_.sizes()) : weight_;
-  const Tensor grad = grad_.contiguous(planes ? at::MemoryFormat::Contiguous : layout_of(grad_));
-  const Tensor x = x_.contiguous(planes ? at::MemoryFormat::Contiguous : layout_of(x_)), mask = readable(mask_);
+  const auto layout = planes ? at::MemoryFormat::Contiguous : layout_of(x_, weight_);
+  const Tensor grad = grad_.contiguous(layout), x = x_.contiguous(layout), mask = readable_mask(mask_);
+  const auto room_of_x = [&] { return fresh(at::empty(x.sizes(), x.options(), layout)); };
+  const Tensor ratio = ratio_.contiguous();
   const int64_t batch = x.size(0), size = batch > 1 && one_at_a_time(grad, x, weight) ? 1 : batch;
   const bool whole = size == batch;
   Tensor grad_x, grad_weight, grad_bias;
   const auto window = partial_conv::window_of(x, mask, weight, stride, padding, dilation, false);
-  const std::array<int64_t, 4> expected{batch, weight.size(0), window.out_height, window.out_width};
-  TORCH_CHECK_VALUE(grad.sizes() == at::IntArrayRef(expected) && grad.scalar_type() == x.scalar_type(),
-                    "partial_conv2d_backward: grad must have shape ", at::IntArrayRef(expected),
-                    " and dtype of x, got ", grad.sizes(), " ", grad.scalar_type());
   const bool may = is_3x3(weight, stride, dilation), by_weight = may && winograd::grad_weight_pays(grad, x, padding);
   const bool by_x = may && winograd::grad_x_pays(grad, weight, padding);
   if ((wanted[0] && by_x) || (wanted[1] && by_weight)) {
@@ -198,21 +188,21 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
       wanted[1] = false;
     }
     if (wanted[0] && by_x) {
-      grad_x = fresh(at::empty_like(x));
+      grad_x = room_of_x();
       winograd::grad_x(grad, weight, padding, grad_x, ratio, shown);
       if (!one) hide(grad_x, mask, grad_x);
       wanted[0] = false;
     }
   }
   if (wanted[0] && !on_cuda(x) && partial_conv::direct_pays(x, weight, window)) {
-    grad_x = fresh(at::empty_like(x));
+    grad_x = room_of_x();
     partial_conv::direct_backward(grad, mask, weight, ratio, window, grad_x);
     wanted[0] = false;
   }
   const bool rest = wanted[0] || wanted[1] || wanted[2];
   const Tensor scaled = rest ? room_like(grad.narrow(0, 0, size)) : Tensor();
   const Tensor shown = wanted[1] ? room_like(x.narrow(0, 0, size)) : x.narrow(0, 0, size);
-  if (wanted[0] && !whole) grad_x = fresh(at::empty_like(x));
+  if (wanted[0] && !whole) grad_x = room_of_x();
   for (int64_t first = 0; rest && (first < batch || whole); first += size) {
     const auto part = [&](const Tensor& t) { return t.size(0) == batch ? t.narrow(0, first, size) : t; };
     const Tensor grad_part = part(grad), mask_part = part(mask), ratio_part = part(ratio);
@@ -232,7 +222,7 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
                                    {wanted[0], wanted[1], false});
     }
     if (wanted[0]) {
-      x_part = x_part.contiguous(layout_of(x));
+      x_part = x_part.contiguous(layout);
       hide(x_part, mask_part, whole ? x_part : part(grad_x));
     }
     if (whole) {
@@ -249,7 +239,7 @@ std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_native(const Tensor& 
   }
   if (grad_weight.defined()) grad_weight = grad_weight.to(weight.scalar_type()).contiguous(layout_of(weight_));
   if (wanted[2]) grad_bias = grad_bias.to(weight.scalar_type());
-  if (planes && grad_x.defined()) grad_x = grad_x.contiguous(layout_of(x_));
+  if (planes && grad_x.defined()) grad_x = grad_x.contiguous(layout_of(x_, weight_));
   return {grad_x, grad_weight, grad_bias};
 }
 
@@ -314,6 +304,27 @@ Outputs partial_conv2d_autograd(const Tensor& x, const Tensor& mask, const Tenso
   return {out[0], out[1], out[2]};
 }
 
+// Gradients of gradients: what the backward pass computes, in ATen's ops, which differentiate themselves.
+std::tuple<Tensor, Tensor, Tensor> partial_conv2d_backward_autograd(const Tensor& grad, const Tensor& x,
+                                                                    const Tensor& mask, const Tensor& ratio,
+                                                                    const Tensor& weight, at::IntArrayRef stride,
+                                                                    at::IntArrayRef padding, at::IntArrayRef dilation,
+                                                                    std::array<bool, 3> wanted) {
+  if (without_gradient(grad, x, weight)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return backward_op(grad, x, mask, ratio, weight, stride, padding, dilation, wanted);
+  }
+  partial_conv::check_backward(grad, x, mask, ratio, weight, stride, padding, dilation);
+  const Tensor hole = binary(mask), seen = ratio.gt(0), zero = at::zeros({}, grad.options());
+  const Tensor shown = at::where(seen, grad, zero), scaled = (shown * ratio).to(grad.scalar_type());
+  auto [grad_x, grad_weight, grad_bias] =
+      at::convolution_backward(scaled, at::where(hole, zero, x), weight, c10::nullopt, stride, padding, dilation, false,
+                               {0, 0}, 1, {wanted[0], wanted[1], false});
+  if (wanted[0]) grad_x = at::where(hole, zero, grad_x);
+  if (wanted[2]) grad_bias = shown.sum({0, 2, 3});
+  return {grad_x, grad_weight, grad_bias};
+}
+
 template <c10::DeviceType device>
 Outputs partial_conv2d_autocast(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
                                 at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
@@ -354,7 +365,7 @@ TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
 #endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("partial_conv2d", partial_conv2d_autograd);
-  m.impl("partial_conv2d_backward", torch::autograd::autogradNotImplementedFallback());
+  m.impl("partial_conv2d_backward", partial_conv2d_backward_autograd);
 }
 TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) {
   m.impl("partial_conv2d", partial_conv2d_autocast<c10::DeviceType::CPU>);

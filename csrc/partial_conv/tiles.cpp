@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "common/mask_tensor.h"
 #include "partial_conv/math.h"
 
 namespace inpaintx::partial_conv {
@@ -197,20 +198,19 @@ void convolve_tiles(const at::Tensor& x, const at::Tensor& mask, const at::Tenso
                     const at::Tensor& ratio, const Window& w, const at::Tensor& y) {
   const at::Tensor fixed = weight.detach();
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, x.scalar_type(), "partial_conv2d", [&] {
-    const auto run = [&](auto m) {
+    dispatch_mask(mask, [&](auto m) {
       using mask_t = decltype(m);
       Tiler<scalar_t, mask_t>{w,
                               x.size(1),
                               y.size(1),
-                              !x.is_contiguous(),
+                              !x.is_contiguous() || !y.is_contiguous(),
                               x.const_data_ptr<scalar_t>(),
                               bias.defined() ? bias.const_data_ptr<scalar_t>() : nullptr,
-                              mask.const_data_ptr<mask_t>(),
+                              mask_data<mask_t>(mask),
                               ratio.const_data_ptr<at::opmath_type<scalar_t>>(),
                               y.mutable_data_ptr<scalar_t>()}
           .run(x, fixed, rows_of_a_tile(x, weight, w));
-    };
-    mask.scalar_type() == at::kFloat ? run(float{}) : run(bool{});
+    });
   });
 }
 

@@ -1,5 +1,7 @@
 #include "partial_conv/window.h"
 
+#include <array>
+
 namespace inpaintx::partial_conv {
 
 using at::Tensor;
@@ -38,11 +40,26 @@ void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const Opti
     TORCH_CHECK_VALUE(stride[axis] < kMost && padding[axis] < kMost && dilation[axis] < kMost,
                       "partial_conv2d: stride, padding and dilation must be below 2^30, got stride ", stride,
                       ", padding ", padding, ", dilation ", dilation);
+    TORCH_CHECK_VALUE(weight.size(2 + axis) > 0 && weight.size(2 + axis) < kMost,
+                      "partial_conv2d: weight must have windows of 1 to 2^30 pixels each way, got ", weight.sizes());
     const int64_t reach = dilation[axis] * (weight.size(2 + axis) - 1) + 1;
-    TORCH_CHECK_VALUE(weight.size(2 + axis) > 0 && x.size(2 + axis) + 2 * padding[axis] >= reach,
-                      "partial_conv2d: the kernel reaches over ", reach,
+    TORCH_CHECK_VALUE(x.size(2 + axis) + 2 * padding[axis] >= reach, "partial_conv2d: the kernel reaches over ", reach,
                       " pixels, more than the padded x has: ", x.sizes(), " with padding ", padding);
   }
+}
+
+void check_backward(const Tensor& grad, const Tensor& x, const Tensor& mask, const Tensor& ratio, const Tensor& weight,
+                    at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation) {
+  check(x, mask, weight, {}, stride, padding, dilation);
+  const auto w = window_of(x, mask, weight, stride, padding, dilation, false);
+  const auto must_be = [&](const char* name, const Tensor& t, int64_t channels, at::ScalarType dtype) {
+    const std::array<int64_t, 4> sizes{w.batch, channels, w.out_height, w.out_width};
+    TORCH_CHECK_VALUE(t.sizes() == at::IntArrayRef(sizes) && t.scalar_type() == dtype && t.device() == x.device(),
+                      "partial_conv2d_backward: ", name, " must have shape ", at::IntArrayRef(sizes), ", dtype ", dtype,
+                      " and the device of x, ", x.device(), ", got ", t.sizes(), " ", t.scalar_type(), " ", t.device());
+  };
+  must_be("grad", grad, weight.size(0), x.scalar_type());
+  must_be("ratio", ratio, 1, x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
 }
 
 Window window_of(const Tensor& x, const Tensor& mask, const Tensor& weight, at::IntArrayRef stride,

@@ -12,6 +12,11 @@ namespace inpaintx::partial_conv {
 void check(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
            at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation);
 
+// The same for partial_conv2d_backward, what the forward pass saved and the gradient of its result included.
+void check_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tensor& mask, const at::Tensor& ratio,
+                    const at::Tensor& weight, at::IntArrayRef stride, at::IntArrayRef padding,
+                    at::IntArrayRef dilation);
+
 Window window_of(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& weight, at::IntArrayRef stride,
                  at::IntArrayRef padding, at::IntArrayRef dilation, bool scale_by_sum);
 

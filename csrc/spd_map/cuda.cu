@@ -49,7 +49,6 @@ __global__ void start_kernel(Map<mask_t> m, float* map) {
 
 template <typename mask_t>
 __global__ void step_kernel(Map<mask_t> m, const float* now, float* next) {
-  const float per_area = 1.0f / static_cast<float>((2 * m.radius + 1) * (2 * m.radius + 1));
   INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) {
     const int64_t x = i % m.width, y = i / m.width % m.height;
     float sum = 0;
@@ -58,7 +57,7 @@ __global__ void step_kernel(Map<mask_t> m, const float* now, float* next) {
         for (int64_t u = max(-m.radius, -x); u <= min(m.radius, m.width - 1 - x); ++u) sum += now[i + v * m.width + u];
       }
     }
-    next[i] = improved_step(is_hole(m.mask[i]), now[i], sum, per_area, m.freeze);
+    next[i] = improved_step(is_hole(m.mask[i]), now[i], sum, m.per_area, m.freeze);
   }
 }
 
@@ -68,8 +67,7 @@ template <typename mask_t>
 void hard(const Map<mask_t>& m, int32_t* scratch) {
   const int64_t total = m.batch * m.height * m.width;
   if (total == 0) return;
-  const int64_t longest = m.height > m.width ? m.height : m.width;
-  const auto far = static_cast<int32_t>((m.n < longest ? m.n : longest) * m.radius + 1);
+  const auto far = static_cast<int32_t>(m.reach() + 1);
   column_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, scratch, far);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
   row_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, scratch, far);
@@ -92,9 +90,9 @@ void improved(const Map<mask_t>& m, float* scratch) {
   }
 }
 
-template void hard(const Map<bool>&, int32_t*);
+template void hard(const Map<uint8_t>&, int32_t*);
 template void hard(const Map<float>&, int32_t*);
-template void improved(const Map<bool>&, float*);
+template void improved(const Map<uint8_t>&, float*);
 template void improved(const Map<float>&, float*);
 
 }  // namespace inpaintx::spd_map::cuda

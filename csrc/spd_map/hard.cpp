@@ -51,15 +51,11 @@ struct Span {
   bool empty() const { return first >= last; }
 };
 
-ALWAYS_INLINE bool hidden(float mask) { return is_hole(mask); }
-ALWAYS_INLINE bool hidden(bool mask) { return mask; }
-ALWAYS_INLINE bool hidden(uint8_t mask) { return mask != 0; }  // a bool's byte, for vectors
-
 // row[x] = far where hidden, else 0.
 template <typename value_t, typename dist_t>
 ALWAYS_INLINE void hide(const value_t* mask, dist_t* row, int64_t width, dist_t far) {
 #pragma omp simd
-  for (int64_t x = 0; x < width; ++x) row[x] = hidden(mask[x]) ? far : dist_t(0);
+  for (int64_t x = 0; x < width; ++x) row[x] = is_hole(mask[x]) ? far : dist_t(0);
 }
 
 // Puts 0 into the blocks next to the span, which are as far as a step along the row reaches; beyond the image they stay
@@ -181,8 +177,8 @@ ALWAYS_INLINE void distances(const value_t* mask, Distances& d, int64_t count, i
   for (int64_t y = count - 2; y >= 0; --y) from_before(d.rows[y], d.row(y + 1), d.spans[y]);
 }
 
-INPAINTX_CLONES void distances8(const bool* m, Distances& d, int64_t n, int64_t w, uint8_t far) {
-  distances(reinterpret_cast<const uint8_t*>(m), d, n, w, far);
+INPAINTX_CLONES void distances8(const uint8_t* m, Distances& d, int64_t n, int64_t w, uint8_t far) {
+  distances(m, d, n, w, far);
 }
 INPAINTX_CLONES void distances8(const float* m, Distances& d, int64_t n, int64_t w, uint8_t far) {
   distances(m, d, n, w, far);
@@ -250,9 +246,7 @@ auto look_up_for([[maybe_unused]] int64_t far) {
 template <typename mask_t>
 void hard(const Map<mask_t>& m) {
   const int64_t pixels = m.height * m.width;
-  const int64_t longest = std::max(m.height, m.width);  // no distance exceeds it
-  const int64_t reach = std::min(std::min(m.n, longest) * std::min(m.radius, longest), longest);
-  const int64_t far = std::max<int64_t>(reach, 1) + 1;
+  const int64_t far = std::max<int64_t>(m.reach(), 1) + 1;
   std::vector<float> table(std::max(far + 1, kTable));
   for (int64_t d = 0; d < far; ++d) {
     table[d] = d == 0 ? 1.0f : static_cast<float>(std::pow(m.k, -static_cast<double>(ring(d, m.radius, m.n))));
@@ -294,7 +288,7 @@ void hard(const Map<mask_t>& m) {
   });
 }
 
-template void hard(const Map<bool>&);
+template void hard(const Map<uint8_t>&);
 template void hard(const Map<float>&);
 
 }  // namespace inpaintx::spd_map::cpu

@@ -58,9 +58,8 @@ ALWAYS_INLINE std::pair<int64_t, int64_t> known_row_of(const mask_t* mask, int64
 // all but the outermost, then along each row. `sums` holds two rows of stride + r floats, each from column -r on.
 template <int count, int fixed, bool freeze, typename mask_t>
 ALWAYS_INLINE void improved_rows(const mask_t* mask, int64_t width, const float* now, float* next, int64_t stride,
-                                 float* sums, int64_t first, int64_t last, int64_t radius) {
+                                 float* sums, int64_t first, int64_t last, float per_area, int64_t radius) {
   const int64_t r = fixed > 0 ? fixed : radius;
-  const float per_area = 1.0f / static_cast<float>((2 * r + 1) * (2 * r + 1));
   float* const below = sums + stride + r;
 #pragma omp simd
   for (int64_t x = first - r; x < last + r; ++x) {
@@ -99,21 +98,22 @@ ALWAYS_INLINE void improved_rows_of(int64_t count, int64_t r, bool freeze, const
   }
 }
 
-INPAINTX_CLONES std::pair<int64_t, int64_t> known_row(const bool* mask, int64_t width, float* row, float* other) {
+INPAINTX_CLONES std::pair<int64_t, int64_t> known_row(const uint8_t* mask, int64_t width, float* row, float* other) {
   return known_row_of(mask, width, row, other);
 }
 INPAINTX_CLONES std::pair<int64_t, int64_t> known_row(const float* mask, int64_t width, float* row, float* other) {
   return known_row_of(mask, width, row, other);
 }
 
-INPAINTX_CLONES void step_rows(int64_t count, int64_t r, bool freeze, const bool* mask, int64_t width, const float* now,
-                               float* next, int64_t stride, float* sums, int64_t first, int64_t last) {
-  improved_rows_of(count, r, freeze, mask, width, now, next, stride, sums, first, last);
+INPAINTX_CLONES void step_rows(int64_t count, int64_t r, bool freeze, const uint8_t* mask, int64_t width,
+                               const float* now, float* next, int64_t stride, float* sums, int64_t first, int64_t last,
+                               float per_area) {
+  improved_rows_of(count, r, freeze, mask, width, now, next, stride, sums, first, last, per_area);
 }
 INPAINTX_CLONES void step_rows(int64_t count, int64_t r, bool freeze, const float* mask, int64_t width,
-                               const float* now, float* next, int64_t stride, float* sums, int64_t first,
-                               int64_t last) {
-  improved_rows_of(count, r, freeze, mask, width, now, next, stride, sums, first, last);
+                               const float* now, float* next, int64_t stride, float* sums, int64_t first, int64_t last,
+                               float per_area) {
+  improved_rows_of(count, r, freeze, mask, width, now, next, stride, sums, first, last, per_area);
 }
 
 }  // namespace
@@ -143,7 +143,7 @@ void improved(const Map<mask_t>& m) {
         if (first >= last) continue;
         const int64_t y = 2 * pair;
         step_rows(std::min<int64_t>(2, m.height - y), m.radius, m.freeze, mask + y * m.width, m.width, now[y], next[y],
-                  now.stride, sums, first, last);
+                  now.stride, sums, first, last, m.per_area);
       }
     };
     if (shared) {
@@ -178,7 +178,7 @@ void improved(const Map<mask_t>& m) {
   }
 }
 
-template void improved(const Map<bool>&);
+template void improved(const Map<uint8_t>&);
 template void improved(const Map<float>&);
 
 }  // namespace inpaintx::spd_map::cpu

@@ -2,18 +2,28 @@
 
 #include <cstdint>
 
+#include "common/host_device.h"
+
 namespace inpaintx::spd_map {
 
-// mask_t is bool or float, 1 = hole (above 0.5)
+// mask_t is uint8_t (not 0 = hole) or float (above 0.5)
 template <typename mask_t>
 struct Map {
   const mask_t* mask;  // [batch, height, width]
   float* map;          // [batch, height, width]
   int64_t batch, height, width;
-  int64_t n, radius;
-  double k;      // hard: ring i has the value k^-i
-  bool freeze;   // improved: assign a pixel once, when it is first reached
-  void* stream;  // CUDA's; null on the CPU
+  int64_t n, radius;  // radius: of the part of the window that can lie in the image, at most the image's longer side
+  float per_area;     // 1 / (pixels of the whole window)
+  double k;           // hard: ring i has the value k^-i
+  bool freeze;        // improved: assign a pixel once, when it is first reached
+  void* stream;       // CUDA's; null on the CPU
+
+  INPAINTX_HD int64_t longest() const { return height > width ? height : width; }
+  // hard: how far n steps reach, at most the longest distance in the image
+  INPAINTX_HD int64_t reach() const {
+    const int64_t far = (n < longest() ? n : longest()) * radius;
+    return far < longest() ? far : longest();
+  }
 };
 
 namespace cpu {

@@ -4,6 +4,9 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include <algorithm>
+
+#include "common/mask_tensor.h"
 #include "common/result.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
@@ -21,20 +24,23 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
   TORCH_CHECK_VALUE(n >= 0, "spd_map: n must not be negative, got ", n);
   TORCH_CHECK_VALUE(kernel_size > 0 && kernel_size % 2 == 1, "spd_map: kernel_size must be odd and positive, got ",
                     kernel_size);
+  constexpr int64_t kMost = int64_t(1) << 30;  // far beyond any image, and no sum or product of two overflows
+  TORCH_CHECK_VALUE(n < kMost && kernel_size < kMost, "spd_map: n and kernel_size must be below 2^30, got n ", n,
+                    ", kernel_size ", kernel_size);
   TORCH_CHECK_VALUE(k > 0, "spd_map: k must be positive, got ", k);
   const c10::DeviceGuard guard(mask.device());
-  const bool ready = mask.scalar_type() == at::kBool || mask.scalar_type() == at::kFloat;
-  const Tensor readable = (ready ? mask : mask.gt(0.5)).contiguous();
+  const Tensor readable = readable_mask(mask);
   const Tensor out = empty_result(mask.sizes(), mask.options().dtype(at::kFloat));
-  const auto run = [&](auto m) {
+  dispatch_mask(readable, [&](auto m) {
     using mask_t = decltype(m);
-    spd_map::Map<mask_t> map{readable.const_data_ptr<mask_t>(),
+    spd_map::Map<mask_t> map{mask_data<mask_t>(readable),
                              out.mutable_data_ptr<float>(),
                              mask.size(0),
                              mask.size(2),
                              mask.size(3),
                              n,
-                             kernel_size / 2,
+                             std::min(kernel_size / 2, std::max(mask.size(2), mask.size(3))),
+                             1.0f / static_cast<float>(kernel_size * kernel_size),
                              k,
                              freeze,
                              nullptr};
@@ -48,8 +54,7 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
     }
 #endif
     improved ? spd_map::cpu::improved(map) : spd_map::cpu::hard(map);
-  };
-  readable.scalar_type() == at::kFloat ? run(float{}) : run(bool{});
+  });
   return out;
 }
 

@@ -4,9 +4,12 @@
 #include <ATen/autocast_mode.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
-#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/var_mean.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
+
+#include <utility>
 
 #include "common/autograd.h"
 #include "common/layout.h"
@@ -23,25 +26,43 @@ using OptionalTensor = std::optional<Tensor>;
 using Outputs = std::tuple<Tensor, Tensor, Tensor>;
 using Gradients = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 
-void check(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& probability, double eps) {
-  TORCH_CHECK_VALUE(x.dim() == 4 && x.size(1) > 1, "spd_norm: x must have shape [B,C,H,W] with C >= 2, got ",
-                    x.sizes());
-  TORCH_CHECK_VALUE(at::isFloatingType(x.scalar_type()), "spd_norm: x must be floating point, got ", x.scalar_type());
-  const auto like_x = [&](const char* name, const Tensor& t) {
-    TORCH_CHECK_VALUE(t.sizes() == x.sizes() && t.scalar_type() == x.scalar_type() && t.device() == x.device(),
-                      "spd_norm: ", name, " must have shape, dtype and device of x, ", x.sizes(), " ", x.scalar_type(),
-                      " ", x.device(), ", got ", t.sizes(), " ", t.scalar_type(), " ", t.device());
-  };
-  like_x("gamma", gamma);
-  like_x("beta", beta);
-  TORCH_CHECK_VALUE(probability.dim() == 4 && probability.size(0) == x.size(0) && probability.size(1) == 1 &&
-                        probability.size(2) == x.size(2) && probability.size(3) == x.size(3),
-                    "spd_norm: probability must have shape [", x.size(0), ",1,", x.size(2), ",", x.size(3), "], got ",
-                    probability.sizes());
-  TORCH_CHECK_VALUE(at::isFloatingType(probability.scalar_type()) && probability.device() == x.device(),
-                    "spd_norm: probability must be floating point on ", x.device(), ", got ", probability.scalar_type(),
-                    " on ", probability.device());
-  TORCH_CHECK_VALUE(eps > 0, "spd_norm: eps must be positive, got ", eps);
+void check_like_x(const char* op, const char* name, const Tensor& t, const Tensor& x) {
+  TORCH_CHECK_VALUE(t.sizes() == x.sizes() && t.scalar_type() == x.scalar_type() && t.device() == x.device(), op, ": ",
+                    name, " must have shape, dtype and device of x, ", x.sizes(), " ", x.scalar_type(), " ", x.device(),
+                    ", got ", t.sizes(), " ", t.scalar_type(), " ", t.device());
+}
+
+// One value a pixel.
+void check_plane(const char* op, const char* name, const Tensor& t, const Tensor& x) {
+  TORCH_CHECK_VALUE(
+      t.dim() == 4 && t.size(0) == x.size(0) && t.size(1) == 1 && t.size(2) == x.size(2) && t.size(3) == x.size(3), op,
+      ": ", name, " must have shape [", x.size(0), ",1,", x.size(2), ",", x.size(3), "], got ", t.sizes());
+  TORCH_CHECK_VALUE(at::isFloatingType(t.scalar_type()) && t.device() == x.device(), op, ": ", name,
+                    " must be floating point on ", x.device(), ", got ", t.scalar_type(), " on ", t.device());
+}
+
+void check(const char* op, const Tensor& x, const Tensor& gamma, const OptionalTensor& beta,
+           const Tensor& probability) {
+  TORCH_CHECK_VALUE(x.dim() == 4 && x.size(1) > 1, op, ": x must have shape [B,C,H,W] with C >= 2, got ", x.sizes());
+  TORCH_CHECK_VALUE(at::isFloatingType(x.scalar_type()), op, ": x must be floating point, got ", x.scalar_type());
+  check_like_x(op, "gamma", gamma, x);
+  if (beta) check_like_x(op, "beta", *beta, x);
+  check_plane(op, "probability", probability, x);
+}
+
+at::ScalarType wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+
+void check_backward(const Tensor& grad, const Tensor& x, const Tensor& gamma, const OptionalTensor& beta,
+                    const Tensor& probability, const Tensor& mean, const Tensor& rstd, bool by_probability) {
+  constexpr const char* op = "spd_norm_backward";
+  check(op, x, gamma, beta, probability);
+  check_like_x(op, "grad", grad, x);
+  for (const auto& [name, t] : {std::pair{"mean", &mean}, std::pair{"rstd", &rstd}}) {
+    check_plane(op, name, *t, x);
+    TORCH_CHECK_VALUE(t->scalar_type() == wide(x), op, ": ", name, " must have dtype ", wide(x), ", got ",
+                      t->scalar_type());
+  }
+  TORCH_CHECK_VALUE(beta || !by_probability, op, ": the gradient of probability needs beta");
 }
 
 at::MemoryFormat format_of(bool last) { return last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous; }
@@ -88,11 +109,10 @@ void dispatch(at::ScalarType dtype, const F& kernel) {
                                   [&] { kernel(scalar_t{}, at::opmath_type<scalar_t>{}); });
 }
 
-at::ScalarType wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
-
 Outputs spd_norm_native(const Tensor& x_, const Tensor& gamma_, const Tensor& beta_, const Tensor& probability,
                         double eps) {
-  check(x_, gamma_, beta_, probability, eps);
+  check("spd_norm", x_, gamma_, beta_, probability);
+  TORCH_CHECK_VALUE(eps > 0, "spd_norm: eps must be positive, got ", eps);
   const c10::DeviceGuard guard(x_.device());
   const bool last = layout_of(x_) == at::MemoryFormat::ChannelsLast;
   const Tensor x = laid_out(x_, last), gamma = laid_out(gamma_, last), beta = laid_out(beta_, last);
@@ -115,14 +135,14 @@ Outputs spd_norm_native(const Tensor& x_, const Tensor& gamma_, const Tensor& be
 }
 
 Gradients spd_norm_backward_native(const Tensor& grad_, const Tensor& x_, const Tensor& gamma_,
-                                   const OptionalTensor& beta_, const Tensor& probability, const Tensor& mean,
-                                   const Tensor& rstd, std::array<bool, 4> wanted) {
-  TORCH_CHECK_VALUE(beta_ || !wanted[3], "spd_norm_backward: the gradient of probability needs beta");
+                                   const OptionalTensor& beta_, const Tensor& probability, const Tensor& mean_,
+                                   const Tensor& rstd_, std::array<bool, 4> wanted) {
+  check_backward(grad_, x_, gamma_, beta_, probability, mean_, rstd_, wanted[3]);
   const c10::DeviceGuard guard(x_.device());
   const bool last = layout_of(x_) == at::MemoryFormat::ChannelsLast;
   const Tensor grad = laid_out(grad_, last), x = laid_out(x_, last), gamma = laid_out(gamma_, last);
   const Tensor beta = beta_ ? laid_out(*beta_, last) : x;
-  const Tensor p = probability.to(wide(x)).contiguous();
+  const Tensor p = probability.to(wide(x)).contiguous(), mean = mean_.contiguous(), rstd = rstd_.contiguous();
   const Tensor gx = wanted[0] ? like(x, last) : Tensor(), gg = wanted[1] ? like(x, last) : Tensor();
   const Tensor gb = wanted[2] ? like(x, last) : Tensor();
   const Tensor gp = wanted[3] ? at::empty(p.sizes(), p.options()) : Tensor();
@@ -197,6 +217,35 @@ Outputs spd_norm_autograd(const Tensor& x, const Tensor& gamma, const Tensor& be
   return {out[0], out[1], out[2]};
 }
 
+// Gradients of gradients: the formulas of the backward pass in ATen's ops, which differentiate themselves.
+Gradients spd_norm_backward_autograd(const Tensor& grad, const Tensor& x, const Tensor& gamma,
+                                     const OptionalTensor& beta, const Tensor& probability, const Tensor& mean,
+                                     const Tensor& rstd, std::array<bool, 4> wanted) {
+  if (without_gradient(grad, x, gamma, beta, probability)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return backward_op(grad, x, gamma, beta, probability, mean, rstd, wanted);
+  }
+  check_backward(grad, x, gamma, beta, probability, mean, rstd, wanted[3]);
+  const auto dtype = wide(x);
+  const Tensor g = grad.to(dtype), wide_x = x.to(dtype), scale = gamma.to(dtype), p = probability.to(dtype);
+  // mean and rstd were saved as constants, and here they are functions of x; their eps is what rstd tells
+  const auto [variance, centre] = at::var_mean(wide_x, at::OptionalIntArrayRef({1}), 1, true);
+  const Tensor r = at::rsqrt(variance + (rstd.detach().pow(-2) - variance.detach()));
+  const Tensor normal = (wide_x - centre) * r;
+  Gradients result;
+  if (wanted[0]) {
+    const Tensor gn = g * (p * scale + 1);
+    const Tensor along = (gn * normal).sum({1}, true) / static_cast<double>(x.size(1) - 1);
+    std::get<0>(result) = (r * (gn - gn.mean({1}, true) - normal * along)).to(x.scalar_type());
+  }
+  if (wanted[1]) std::get<1>(result) = (g * normal * p).to(x.scalar_type());
+  if (wanted[2]) std::get<2>(result) = (g * p).to(x.scalar_type());
+  if (wanted[3]) {
+    std::get<3>(result) = (g * (normal * scale + beta->to(dtype))).sum({1}, true).to(probability.scalar_type());
+  }
+  return result;
+}
+
 template <c10::DeviceType device>
 Outputs spd_norm_autocast(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& probability,
                           double eps) {
@@ -233,7 +282,7 @@ TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
 #endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("spd_norm", spd_norm_autograd);
-  m.impl("spd_norm_backward", torch::autograd::autogradNotImplementedFallback());
+  m.impl("spd_norm_backward", spd_norm_backward_autograd);
 }
 TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("spd_norm", spd_norm_autocast<c10::DeviceType::CPU>); }
 TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) { m.impl("spd_norm", spd_norm_autocast<c10::DeviceType::CUDA>); }

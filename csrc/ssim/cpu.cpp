@@ -13,9 +13,10 @@ namespace inpaintx::ssim::cpu {
 namespace {
 
 constexpr int64_t kBand = 64;  // rows of a task, whatever the number of threads, so that sums keep their order
-constexpr int kMeans = 5;      // x, y, x^2 + y^2, xy, and the weight
+constexpr int kMeans = 5;      // x, y, (x - y)^2, xy, and the weight
 
-// out[i] = sum over k of g[k] * row(k)[i], for a symmetric g of odd length; `row` is inlined.
+// out[i] = sum over k of g[k] * row(k)[i], for a symmetric g of odd length, of which the first half and the centre are
+// given; `row` is inlined.
 template <int kWindow, typename acc_t, typename Row>
 inline __attribute__((always_inline)) void filter_by(const Row& row, const acc_t* g, int64_t n, acc_t* __restrict out) {
   constexpr int half = kWindow / 2;
@@ -35,7 +36,7 @@ inline __attribute__((always_inline)) void filter(const Row& row, const acc_t* g
   std::fill_n(out, n, acc_t(0));
   for (int64_t k = 0; k < window; ++k) {
     const acc_t* in = row(k);
-    const acc_t share = g[k];
+    const acc_t share = g[std::min(k, window - 1 - k)];
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) out[i] += share * in[i];
   }
@@ -46,23 +47,23 @@ template <typename acc_t>
 struct Centres {
   const acc_t* weight;
   int64_t n;
-  acc_t c1, c2;
 
   INPAINTX_HD bool counts(const acc_t* seen, int64_t i) const { return seen[i] >= acc_t(kLeastWeight); }
 };
 
 template <typename acc_t>
-inline __attribute__((always_inline)) void products_of(const acc_t* x, const acc_t* y, const acc_t* w, int64_t n,
-                                                       acc_t* __restrict out) {
+inline __attribute__((always_inline)) void products_of(const acc_t* x, const acc_t* y, const acc_t* w, acc_t per_range,
+                                                       int64_t n, acc_t* __restrict out) {
   acc_t *ox = out, *oy = out + n, *squares = out + 2 * n, *product = out + 3 * n, *weight = out + 4 * n;
   if (w) {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) {
       const bool seen = w[i] > 0;
-      const acc_t a = seen ? x[i] : acc_t(0), b = seen ? y[i] : acc_t(0), share = seen ? w[i] : acc_t(0);
+      const acc_t a = seen ? normal(x[i], per_range) : acc_t(0), b = seen ? normal(y[i], per_range) : acc_t(0);
+      const acc_t share = seen ? w[i] : acc_t(0);
       ox[i] = share * a;
       oy[i] = share * b;
-      squares[i] = share * (a * a + b * b);
+      squares[i] = share * (a - b) * (a - b);
       product[i] = share * a * b;
       weight[i] = share;
     }
@@ -70,10 +71,11 @@ inline __attribute__((always_inline)) void products_of(const acc_t* x, const acc
   }
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
-    ox[i] = x[i];
-    oy[i] = y[i];
-    squares[i] = x[i] * x[i] + y[i] * y[i];
-    product[i] = x[i] * y[i];
+    const acc_t a = normal(x[i], per_range), b = normal(y[i], per_range);
+    ox[i] = a;
+    oy[i] = b;
+    squares[i] = (a - b) * (a - b);
+    product[i] = a * b;
   }
 }
 
@@ -88,14 +90,14 @@ inline __attribute__((always_inline)) void sum_of(const acc_t* m, const Centres<
     for (int64_t i = 0; i < n; ++i) {
       const bool counts = c.counts(m + 4 * n, i) && c.weight[i] > 0;
       const acc_t under = acc_t(1) / (counts ? m[4 * n + i] : acc_t(1)), w = counts ? c.weight[i] : acc_t(0);
-      const auto s = similarity(m[i] * under, m[n + i] * under, m[2 * n + i] * under, m[3 * n + i] * under, c.c1, c.c2);
+      const auto s = similarity(m[i] * under, m[n + i] * under, m[2 * n + i] * under, m[3 * n + i] * under);
       sum += counts ? w * s.value : acc_t(0);
       weights += w;
     }
   } else {
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < n; ++i) {
-      sum += similarity(m[i], m[n + i], m[2 * n + i], m[3 * n + i], c.c1, c.c2).value;
+      sum += similarity(m[i], m[n + i], m[2 * n + i], m[3 * n + i]).value;
     }
     weights = static_cast<acc_t>(n);
   }
@@ -118,7 +120,7 @@ inline __attribute__((always_inline)) void slopes_of(const acc_t* m, const Centr
       under = acc_t(1) / (counts ? m[4 * n + i] : acc_t(1));
       share = counts ? scale * c.weight[i] * under : acc_t(0);
     }
-    const auto s = similarity(m[i] * under, m[n + i] * under, m[2 * n + i] * under, m[3 * n + i] * under, c.c1, c.c2);
+    const auto s = similarity(m[i] * under, m[n + i] * under, m[2 * n + i] * under, m[3 * n + i] * under);
     out[i] = counts ? share * s.by_squares : acc_t(0);
     out[stride + i] = counts ? share * s.by_product : acc_t(0);
     out[2 * stride + i] = counts ? share * s.by_x : acc_t(0);
@@ -128,21 +130,22 @@ inline __attribute__((always_inline)) void slopes_of(const acc_t* m, const Centr
 
 // s holds four rows of n: slopes by squares, product, x and y, of which the last is needed for grad_y alone.
 template <typename acc_t>
-inline __attribute__((always_inline)) void gradients_of(const acc_t* x, const acc_t* y, const acc_t* w, const acc_t* s,
-                                                        int64_t n, acc_t* __restrict grad_x, acc_t* __restrict grad_y) {
+inline __attribute__((always_inline)) void gradients_of(const acc_t* x, const acc_t* y, const acc_t* w, acc_t per_range,
+                                                        const acc_t* s, int64_t n, acc_t* __restrict grad_x,
+                                                        acc_t* __restrict grad_y) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     const bool seen = !w || w[i] > 0;
-    const acc_t share = w ? w[i] : acc_t(1);
-    const acc_t gx = gradient(s[2 * n + i], s[i], s[n + i], x[i], y[i]);
+    const acc_t share = w ? w[i] * per_range : per_range;
+    const acc_t gx = gradient(s[2 * n + i], s[i], s[n + i], normal(x[i], per_range), normal(y[i], per_range));
     grad_x[i] = seen ? share * gx : acc_t(0);
   }
   if (!grad_y) return;
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     const bool seen = !w || w[i] > 0;
-    const acc_t share = w ? w[i] : acc_t(1);
-    const acc_t gy = gradient(s[3 * n + i], s[i], s[n + i], y[i], x[i]);
+    const acc_t share = w ? w[i] * per_range : per_range;
+    const acc_t gy = gradient(s[3 * n + i], s[i], s[n + i], normal(y[i], per_range), normal(x[i], per_range));
     grad_y[i] = seen ? share * gy : acc_t(0);
   }
 }
@@ -154,8 +157,9 @@ inline __attribute__((always_inline)) void gradients_of(const acc_t* x, const ac
   INPAINTX_CLONES void filter_column(const acc_t* const* in, const acc_t* g, int64_t window, int64_t n, acc_t* out) { \
     filter([=](int64_t k) { return in[k]; }, g, window, n, out);                                                      \
   }                                                                                                                   \
-  INPAINTX_CLONES void products(const acc_t* x, const acc_t* y, const acc_t* w, int64_t n, acc_t* out) {              \
-    products_of(x, y, w, n, out);                                                                                     \
+  INPAINTX_CLONES void products(const acc_t* x, const acc_t* y, const acc_t* w, acc_t per_range, int64_t n,           \
+                                acc_t* out) {                                                                         \
+    products_of(x, y, w, per_range, n, out);                                                                          \
   }                                                                                                                   \
   INPAINTX_CLONES void sums(const acc_t* m, const Centres<acc_t>& c, double* value, double* total) {                  \
     sum_of(m, c, value, total);                                                                                       \
@@ -163,9 +167,9 @@ inline __attribute__((always_inline)) void gradients_of(const acc_t* x, const ac
   INPAINTX_CLONES void slopes(const acc_t* m, const Centres<acc_t>& c, acc_t scale, int64_t stride, acc_t* out) {     \
     slopes_of(m, c, scale, stride, out);                                                                              \
   }                                                                                                                   \
-  INPAINTX_CLONES void gradients(const acc_t* x, const acc_t* y, const acc_t* w, const acc_t* s, int64_t n,           \
-                                 acc_t* grad_x, acc_t* grad_y) {                                                      \
-    gradients_of(x, y, w, s, n, grad_x, grad_y);                                                                      \
+  INPAINTX_CLONES void gradients(const acc_t* x, const acc_t* y, const acc_t* w, acc_t per_range, const acc_t* s,     \
+                                 int64_t n, acc_t* grad_x, acc_t* grad_y) {                                           \
+    gradients_of(x, y, w, per_range, s, n, grad_x, grad_y);                                                           \
   }
 ROW_FUNCTIONS(float)
 ROW_FUNCTIONS(double)
@@ -223,15 +227,15 @@ class Windows {
 
   Centres<acc_t> centres(int64_t row) const {
     const int64_t rim = a_.window / 2;
-    return {weight_ ? weight(row + rim) + rim : nullptr, a_.out_width(), a_.c1, a_.c2};
+    return {weight_ ? weight(row + rim) + rim : nullptr, a_.out_width()};
   }
 
   const acc_t* means(int64_t row) {
     for (; next_ < row + a_.window; ++next_) {
-      products(x(next_), y(next_), weight(next_), a_.width, products_.data());
-      ring_.push(next_, products_.data(), a_.width, a_.gaussian);
+      products(x(next_), y(next_), weight(next_), a_.per_range, a_.width, products_.data());
+      ring_.push(next_, products_.data(), a_.width, a_.half_gaussian);
     }
-    ring_.means(row, row, row + a_.window, nullptr, a_.gaussian, means_.data());
+    ring_.means(row, row, row + a_.window, nullptr, a_.half_gaussian, means_.data());
     return means_.data();
   }
 
@@ -289,12 +293,12 @@ void run(const Backward<acc_t>& f) {
       for (int64_t y = first; y < std::min(first + kBand, a.height); ++y) {
         for (; next < rows && next <= y; ++next) {
           slopes(windows.means(next), windows.centres(next), scale, padded, slope.data() + reach);
-          ring.push(next + reach, slope.data(), padded, a.gaussian);
+          ring.push(next + reach, slope.data(), padded, a.half_gaussian);
         }
         // rows are numbered from -reach on, so that none is negative
-        ring.means(y, reach, rows + reach, zeros.data(), a.gaussian, spread.data());
+        ring.means(y, reach, rows + reach, zeros.data(), a.half_gaussian, spread.data());
         const int64_t at = (plane * a.height + y) * a.width;
-        gradients(windows.x(y), windows.y(y), windows.weight(y), spread.data(), a.width, f.grad_x + at,
+        gradients(windows.x(y), windows.y(y), windows.weight(y), a.per_range, spread.data(), a.width, f.grad_x + at,
                   f.grad_y ? f.grad_y + at : nullptr);
       }
     }

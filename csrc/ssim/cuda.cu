@@ -15,7 +15,7 @@ __device__ __forceinline__ acc_t weight_at(const Images<acc_t>& a, int64_t b, in
   return w > acc_t(0) ? w : acc_t(0);
 }
 
-// rows: the products x, y, x^2 + y^2, xy and 1, weighted and filtered along the row.
+// rows: the products x, y, (x - y)^2, xy and 1, weighted and filtered along the row.
 template <typename acc_t>
 __global__ void rows_kernel(Images<acc_t> a, acc_t* rows, int64_t total) {
   INPAINTX_GRID_LOOP(i, total) {
@@ -26,10 +26,11 @@ __global__ void rows_kernel(Images<acc_t> a, acc_t* rows, int64_t total) {
     for (int64_t k = 0; k < a.window; ++k) {
       const acc_t w = weight_at(a, b, pixel + k);
       if (!(w > acc_t(0))) continue;
-      const acc_t share = a.gaussian[k] * w, x = a.x[first + k], y = a.y[first + k];
+      const acc_t share = a.gaussian(k) * w;
+      const acc_t x = normal(a.x[first + k], a.per_range), y = normal(a.y[first + k], a.per_range);
       sum[0] += share * x;
       sum[1] += share * y;
-      sum[2] += share * (x * x + y * y);
+      sum[2] += share * (x - y) * (x - y);
       sum[3] += share * x * y;
       sum[4] += share;
     }
@@ -51,13 +52,13 @@ __device__ __forceinline__ Window<acc_t> window_at(const Images<acc_t>& a, const
   const int64_t size = a.batch * a.channels * a.height * wide, first = (plane * a.height + row) * wide + column;
   acc_t m[5] = {};
   for (int64_t k = 0; k < a.window; ++k) {
-    for (int q = 0; q < 5; ++q) m[q] += a.gaussian[k] * rows[q * size + first + k * wide];
+    for (int q = 0; q < 5; ++q) m[q] += a.gaussian(k) * rows[q * size + first + k * wide];
   }
   const int64_t rim = a.window / 2;
   const acc_t centre = weight_at(a, plane / a.channels, (row + rim) * a.width + column + rim);
   const bool counts = m[4] >= acc_t(kLeastWeight) && centre > acc_t(0);
   const acc_t seen = counts ? m[4] : acc_t(1);
-  return {similarity(m[0] / seen, m[1] / seen, m[2] / seen, m[3] / seen, a.c1, a.c2), counts ? centre : acc_t(0), seen};
+  return {similarity(m[0] / seen, m[1] / seen, m[2] / seen, m[3] / seen), counts ? centre : acc_t(0), seen};
 }
 
 template <typename acc_t>
@@ -95,7 +96,7 @@ __global__ void spread_kernel(Images<acc_t> a, const acc_t* slopes, acc_t* sprea
     for (int64_t k = 0; k < a.window; ++k) {
       const int64_t at = column - k;
       if (at < 0 || at >= wide) continue;
-      for (int q = 0; q < 4; ++q) sum[q] += a.gaussian[k] * slopes[q * size + row * wide + at];
+      for (int q = 0; q < 4; ++q) sum[q] += a.gaussian(k) * slopes[q * size + row * wide + at];
     }
     for (int q = 0; q < 4; ++q) spread[q * total + i] = sum[q];
   }
@@ -112,12 +113,13 @@ __global__ void gradients_kernel(Backward<acc_t> f, const acc_t* spread, int64_t
       const int64_t at = row - k;
       if (at < 0 || at >= a.out_height()) continue;
       const int64_t from = (plane * a.out_height() + at) * a.width + column;
-      for (int q = 0; q < 4; ++q) s[q] += a.gaussian[k] * spread[q * size + from];
+      for (int q = 0; q < 4; ++q) s[q] += a.gaussian(k) * spread[q * size + from];
     }
     const acc_t w = weight_at(a, plane / a.channels, row * a.width + column);
     const bool seen = w > acc_t(0);
-    f.grad_x[i] = seen ? w * gradient(s[2], s[0], s[1], a.x[i], a.y[i]) : acc_t(0);
-    if (f.grad_y) f.grad_y[i] = seen ? w * gradient(s[3], s[0], s[1], a.y[i], a.x[i]) : acc_t(0);
+    const acc_t x = normal(a.x[i], a.per_range), y = normal(a.y[i], a.per_range), share = w * a.per_range;
+    f.grad_x[i] = seen ? share * gradient(s[2], s[0], s[1], x, y) : acc_t(0);
+    if (f.grad_y) f.grad_y[i] = seen ? share * gradient(s[3], s[0], s[1], y, x) : acc_t(0);
   }
 }
 

@@ -6,15 +6,18 @@
 
 namespace inpaintx::ssim {
 
+constexpr int64_t kMostWindow = 511;  // so that kernels take half a Gaussian of doubles by value
+
 template <typename acc_t>
 struct Images {
   const acc_t* x;  // [batch, channels, height, width]
   const acc_t* y;
-  const acc_t* weight;    // [weight_batch, height, width], or null: all pixels count alike
-  const acc_t* gaussian;  // [window], sums to 1, on the device
+  const acc_t* weight;  // [weight_batch, height, width], or null: all pixels count alike
   int64_t batch, channels, height, width, weight_batch, window;
-  acc_t c1, c2;
+  acc_t per_range;                           // 1 / data range
+  acc_t half_gaussian[kMostWindow / 2 + 1];  // from the edge to the centre; the whole window sums to 1
 
+  INPAINTX_HD acc_t gaussian(int64_t k) const { return half_gaussian[k <= window / 2 ? k : window - 1 - k]; }
   INPAINTX_HD int64_t out_height() const { return height - window + 1; }
   INPAINTX_HD int64_t out_width() const { return width - window + 1; }
 };

@@ -1,22 +1,31 @@
 // ssim: schema, checks, allocation, autograd, autocast. The weight never receives a gradient.
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/clamp_min.h>
+#include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
-#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <ATen/autocast_mode.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "common/autograd.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "ssim/kernels.h"
+#include "ssim/math.h"
 
 namespace inpaintx::ops {
 namespace {
@@ -40,16 +49,29 @@ void check(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64
                     ", got ", weight ? weight->sizes() : at::IntArrayRef{}, " ",
                     weight ? weight->scalar_type() : x.scalar_type());
   TORCH_CHECK_VALUE(window > 0 && window % 2 == 1, "ssim: window must be odd and positive, got ", window);
+  TORCH_CHECK_VALUE(window <= ssim::kMostWindow, "ssim: window must be at most ", ssim::kMostWindow, ", got ", window);
   TORCH_CHECK_VALUE(x.size(2) >= window && x.size(3) >= window, "ssim: x must be at least as large as the window, ",
                     window, " pixels, got ", x.sizes());
   TORCH_CHECK_VALUE(sigma > 0 && data_range > 0, "ssim: sigma and data_range must be positive, got ", sigma, " and ",
                     data_range);
 }
 
+// Taps of a window, which sum to 1.
+std::vector<double> gaussian(int64_t window, double sigma) {
+  std::vector<double> g(window);
+  double sum = 0;
+  for (int64_t k = 0; k < window; ++k) {
+    const auto at = static_cast<double>(k - window / 2);
+    sum += g[k] = std::exp(-at * at / (2 * sigma * sigma));
+  }
+  for (double& tap : g) tap /= sum;
+  return g;
+}
+
 // The inputs as the kernels want them, and the memory that they stand in.
 template <typename acc_t>
 struct Prepared {
-  Tensor x, y, weight, gaussian;
+  Tensor x, y, weight;
   ssim::Images<acc_t> images;
 
   Prepared(const Tensor& x_, const Tensor& y_, const OptionalTensor& weight_, int64_t window, double sigma,
@@ -58,28 +80,19 @@ struct Prepared {
     x = x_.to(dtype).contiguous();
     y = y_.to(dtype).contiguous();
     if (weight_) weight = weight_->to(dtype).contiguous();
-    std::vector<double> g(window);
-    double sum = 0;
-    for (int64_t k = 0; k < window; ++k) {
-      const auto at = static_cast<double>(k - window / 2);
-      sum += g[k] = std::exp(-at * at / (2 * sigma * sigma));
-    }
-    gaussian = at::empty({window}, at::TensorOptions(dtype));
-    for (int64_t k = 0; k < window; ++k) gaussian.mutable_data_ptr<acc_t>()[k] = static_cast<acc_t>(g[k] / sum);
-    gaussian = gaussian.to(x.device());
-    const double c1 = 0.01 * data_range, c2 = 0.03 * data_range;
     images = {x.const_data_ptr<acc_t>(),
               y.const_data_ptr<acc_t>(),
               weight_ ? weight.const_data_ptr<acc_t>() : nullptr,
-              gaussian.const_data_ptr<acc_t>(),
               x.size(0),
               x.size(1),
               x.size(2),
               x.size(3),
               weight_ ? weight.size(0) : 0,
               window,
-              static_cast<acc_t>(c1 * c1),
-              static_cast<acc_t>(c2 * c2)};
+              static_cast<acc_t>(std::min(1 / data_range, static_cast<double>(std::numeric_limits<acc_t>::max()))),
+              {}};
+    const auto g = gaussian(window, sigma);
+    for (int64_t k = 0; k <= window / 2; ++k) images.half_gaussian[k] = static_cast<acc_t>(g[k]);
   }
 };
 
@@ -154,10 +167,23 @@ Pair backward(const Tensor& scale, const Tensor& x, const Tensor& y, const Optio
   return {grad_x.to(x.scalar_type()), both ? grad_y.to(y.scalar_type()) : Tensor()};
 }
 
+at::ScalarType wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+
+void check_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const OptionalTensor& weight,
+                    const Tensor& total, int64_t window, double sigma, double data_range) {
+  check(x, y, weight, window, sigma, data_range);
+  for (const auto& [name, t] : {std::pair{"grad", &grad}, std::pair{"total", &total}}) {
+    TORCH_CHECK_VALUE(
+        t->dim() == 1 && t->size(0) == x.size(0) && t->scalar_type() == wide(x) && t->device() == x.device(),
+        "ssim_backward: ", name, " must have shape [", x.size(0), "], dtype ", wide(x), " and the device of x, ",
+        x.device(), ", got ", t->sizes(), " ", t->scalar_type(), " ", t->device());
+  }
+}
+
 Pair ssim_backward_native(const Tensor& grad, const Tensor& x, const Tensor& y, const OptionalTensor& weight,
                           const Tensor& total, int64_t window, double sigma, double data_range,
                           std::array<bool, 2> wanted) {
-  check(x, y, weight, window, sigma, data_range);
+  check_backward(grad, x, y, weight, total, window, sigma, data_range);
   const c10::DeviceGuard guard(x.device());
   const Tensor share = grad.div(total.mul(static_cast<double>(x.size(1))));
   const Tensor scale = at::where(total.gt(0), share, at::scalar_tensor(0, share.options())).contiguous();
@@ -223,6 +249,54 @@ Pair ssim_autograd(const Tensor& x, const Tensor& y, const OptionalTensor& weigh
   return {out[0], out[1]};
 }
 
+// The similarity in ATen's ops, which differentiate themselves as often as they are asked.
+Tensor composed(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+                double data_range) {
+  const auto options = x.options().dtype(wide(x));
+  const int64_t rim = window / 2;
+  const Tensor w =
+      weight ? weight->detach().to(options.dtype()).clamp_min(0) : at::ones({1, 1, x.size(2), x.size(3)}, options);
+  const Tensor zero = at::zeros({}, options), one = at::ones({}, options);
+  const Tensor taps = at::tensor(gaussian(window, sigma)).to(options);
+  const auto blur = [&](const Tensor& t) {  // each plane by itself
+    const Tensor rows = at::conv2d(t.reshape({-1, 1, t.size(2), t.size(3)}), taps.view({1, 1, 1, -1}));
+    const Tensor both = at::conv2d(rows, taps.view({1, 1, -1, 1}));
+    return both.view({t.size(0), t.size(1), both.size(2), both.size(3)});
+  };
+  const auto visible = [&](const Tensor& t) {
+    return at::where(w.gt(0), (t.to(options.dtype()) / data_range).clamp(-ssim::kMost, ssim::kMost), zero);
+  };
+  const Tensor seen = blur(w), counts = seen.ge(ssim::kLeastWeight), under = at::where(counts, seen, one);
+  const auto mean = [&](const Tensor& t) { return blur(w * t) / under; };
+  const Tensor a = visible(x), b = visible(y), mx = mean(a), my = mean(b), cross = mx * my, far = (mx - my).square();
+  const Tensor v = (mean((a - b).square()) - far).clamp_min(0),
+               twice = at::clamp_min(2 * (mean(a * b) - cross), v * -0.5);
+  const Tensor a1 = 2 * cross + ssim::kC1, a2 = twice + ssim::kC2, map = a1 * a2 / ((a1 + far) * (a2 + v));
+  const Tensor inner = w.slice(2, rim, x.size(2) - rim).slice(3, rim, x.size(3) - rim) * counts;
+  const Tensor total = inner.sum({1, 2, 3}), some = total.gt(0);
+  return at::where(some, (inner * map.mean({1}, true)).sum({1, 2, 3}) / at::where(some, total, one), one);
+}
+
+// Gradients of gradients: the backward pass as the gradient of `composed`, which is recorded.
+Pair ssim_backward_autograd(const Tensor& grad, const Tensor& x, const Tensor& y, const OptionalTensor& weight,
+                            const Tensor& total, int64_t window, double sigma, double data_range,
+                            std::array<bool, 2> wanted) {
+  if (without_gradient(grad, x, y)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return backward_op(grad, x, y, weight, total, window, sigma, data_range, wanted);
+  }
+  check_backward(grad, x, y, weight, total, window, sigma, data_range);
+  const auto input = [](const Tensor& t) { return t.requires_grad() ? t : t.detach().requires_grad_(); };
+  const Tensor a = input(x), b = input(y);
+  torch::autograd::variable_list inputs;
+  if (wanted[0]) inputs.push_back(a);
+  if (wanted[1]) inputs.push_back(b);
+  if (inputs.empty()) return {};
+  const auto grads = torch::autograd::grad({composed(a, b, weight, window, sigma, data_range)}, inputs, {grad},
+                                           /*retain_graph=*/true, /*create_graph=*/true);
+  return {wanted[0] ? grads.front() : Tensor(), wanted[1] ? grads.back() : Tensor()};
+}
+
 template <c10::DeviceType device>
 Pair ssim_autocast(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
                    double data_range) {
@@ -259,7 +333,7 @@ TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
 #endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("ssim", ssim_autograd);
-  m.impl("ssim_backward", torch::autograd::autogradNotImplementedFallback());
+  m.impl("ssim_backward", ssim_backward_autograd);
 }
 TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("ssim", ssim_autocast<c10::DeviceType::CPU>); }
 TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) { m.impl("ssim", ssim_autocast<c10::DeviceType::CUDA>); }

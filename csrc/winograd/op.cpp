@@ -51,9 +51,19 @@ void check(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, at
   }
 }
 
+void check_backward(const Tensor& grad, const Tensor& x, const Tensor& weight, at::IntArrayRef padding) {
+  check(x, weight, {}, padding);
+  const std::array<int64_t, 4> expected{x.size(0), weight.size(0), x.size(2) + 2 * padding[0] - 2,
+                                        x.size(3) + 2 * padding[1] - 2};
+  TORCH_CHECK_VALUE(
+      grad.sizes() == at::IntArrayRef(expected) && grad.scalar_type() == x.scalar_type() && grad.device() == x.device(),
+      "conv3x3_backward: grad must have shape ", at::IntArrayRef(expected), ", dtype and device of x, got ",
+      grad.sizes(), " ", grad.scalar_type(), " ", grad.device());
+}
+
 Tensor conv3x3_native(const Tensor& x_, const Tensor& weight, const OptionalTensor& bias, at::IntArrayRef padding) {
   check(x_, weight, bias, padding);
-  const auto layout = layout_of(x_);
+  const auto layout = layout_of(x_, weight);
   const Tensor x = x_.contiguous(layout);
   if (!winograd::pays(x, weight, padding)) return at::conv2d(x, weight, bias, 1, padding).contiguous(layout);
   const Tensor y =
@@ -65,17 +75,12 @@ Tensor conv3x3_native(const Tensor& x_, const Tensor& weight, const OptionalTens
 
 Gradients conv3x3_backward_native(const Tensor& grad_, const Tensor& x_, const Tensor& weight, at::IntArrayRef padding,
                                   std::array<bool, 3> wanted) {
-  check(x_, weight, {}, padding);
-  const std::array<int64_t, 4> expected{x_.size(0), weight.size(0), x_.size(2) + 2 * padding[0] - 2,
-                                        x_.size(3) + 2 * padding[1] - 2};
-  TORCH_CHECK_VALUE(grad_.sizes() == at::IntArrayRef(expected) && grad_.scalar_type() == x_.scalar_type(),
-                    "conv3x3_backward: grad must have shape ", at::IntArrayRef(expected), " and dtype of x, got ",
-                    grad_.sizes(), " ", grad_.scalar_type());
-  const auto layout = layout_of(x_);
+  check_backward(grad_, x_, weight, padding);
+  const auto layout = layout_of(x_, weight);
   const Tensor grad = grad_.contiguous(layout), x = x_.contiguous(layout);
   Tensor grad_x, grad_weight, grad_bias;
   if (wanted[0] && winograd::grad_x_pays(grad, weight, padding)) {
-    grad_x = fresh(at::empty_like(x));
+    grad_x = fresh(at::empty(x.sizes(), x.options(), layout));
     winograd::grad_x(grad, weight, padding, grad_x);
     wanted[0] = false;
   }
@@ -151,6 +156,7 @@ Gradients conv3x3_backward_autograd(const Tensor& grad, const Tensor& x, const T
     at::AutoDispatchBelowADInplaceOrView below;
     return backward_op(grad, x, weight, padding, wanted);
   }
+  check_backward(grad, x, weight, padding);
   return at::convolution_backward(grad, x, weight, at::IntArrayRef{weight.sym_size(0).expect_int()}, {1, 1}, padding,
                                   {1, 1}, false, {0, 0}, 1, wanted);
 }

@@ -1,17 +1,20 @@
-"""Which devices have kernels of their own; the others run the slow reference, and the library says so once."""
+"""Where ops run kernels of their own: not on every device, and not while a graph of plain ops is asked for."""
 
 import warnings
 
 import torch
 from torch import Tensor
 from torch._prims_common import suggest_memory_format
+from torch.autograd import forward_ad
 
-__all__ = ["ReferenceOpWarning", "layout_of", "one_device", "runs_natively"]
+__all__ = ["ReferenceOpWarning", "in_plain_ops", "layout_of", "one_device", "runs_natively", "under_transforms"]
 
 # Ops that have CUDA kernels; they are used when the extension was built with CUDA.
 CUDA_OPS = frozenset({"hog", "partial_conv2d", "patchmatch", "poisson_blend", "spd_map", "spd_norm", "ssim"})
 # Ops whose CPU kernel serves every device: the dispatcher carries tensors there and back.
 CARRIED_OPS = frozenset({"efros_leung", "tv_inpaint"})
+# Ops whose reference is as differentiable as PyTorch itself.
+DIFFERENTIABLE = frozenset({"conv3x3", "partial_conv2d", "spd_norm", "ssim"})
 _warned: set[tuple[str, str]] = set()
 
 
@@ -19,8 +22,23 @@ class ReferenceOpWarning(UserWarning):
     """An op has no kernel for the device and runs its slow PyTorch reference there."""
 
 
+def under_transforms() -> bool:
+    """Whether :mod:`torch.func` or forward-mode differentiation is at work: they know no autograd nodes of C++."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def in_plain_ops(op: str) -> bool:
+    """Whether ``op`` is to run its reference, whatever the device: under transforms, and in a graph for ONNX."""
+    if op in DIFFERENTIABLE and under_transforms():
+        return True
+    recording = torch._C._get_tracing_state() is not None or torch.compiler.is_exporting()
+    return recording and torch.onnx.is_in_onnx_export()
+
+
 def runs_natively(op: str, x: Tensor) -> bool:
-    """Whether ``op`` has a kernel for the device of ``x``; if not, warn once for the op and device."""
+    """Whether ``op`` is to run its kernel. If only the device of ``x`` has none, warn once for the op and device."""
+    if in_plain_ops(op):
+        return False
     if isinstance(x, Tensor) and x.is_cpu:
         return True
     if not hasattr(x, "device") or not hasattr(x.device, "type"):
@@ -45,8 +63,13 @@ def one_device(op: str, x: Tensor, **others: Tensor | None) -> None:
             raise ValueError(f"{op}: {name} must be on the device of the others, {x.device}, got {other.device}")
 
 
-def layout_of(x: Tensor) -> torch.memory_format:
-    """For fakes: as csrc/common/layout.h."""
+def layout_of(x: Tensor, weight: Tensor | None = None) -> torch.memory_format:
+    """For fakes: as csrc/common/layout.h; with ``weight`` that of a convolution, as PyTorch's."""
+    if weight is not None:
+        if x.numel() == 0 or (x.device.type == "cuda" and x.dtype == torch.float64):
+            return torch.contiguous_format
+        any_last = torch.channels_last in (suggest_memory_format(x), suggest_memory_format(weight))
+        return torch.channels_last if any_last else torch.contiguous_format
     last = not x.is_contiguous() and suggest_memory_format(x) == torch.channels_last
     return torch.channels_last if last else torch.contiguous_format
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import layout_of, one_device
+from inpaintx.ops._native import in_plain_ops, layout_of, one_device
 
 __all__ = ["Conv2d", "conv3x3", "conv3x3_ref"]
 
@@ -61,7 +61,7 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int 
             return conv3x3_ref(x, weight, bias, pair)
         compiled: Tensor = torch.ops.inpaintx.conv3x3(x, weight, bias, pair)
         return compiled
-    if x.device.type != "cpu" or torch._C._are_functorch_transforms_active():
+    if x.device.type != "cpu" or in_plain_ops("conv3x3"):
         return conv3x3_ref(x, weight, bias, pair)
     return _C.conv3x3(x, weight, bias, pair)
 
@@ -101,15 +101,17 @@ class Conv2d(nn.Conv2d):
 def _fake(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
     one_device("conv3x3", x, weight=weight, bias=bias)
     height, width = (x.shape[2 + i] + 2 * padding[i] - 2 for i in (0, 1))
-    return x.new_empty((x.shape[0], weight.shape[0], height, width)).contiguous(memory_format=layout_of(x))
+    shape = (x.shape[0], weight.shape[0], height, width)
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout_of(x, weight))
 
 
 @torch.library.register_fake("inpaintx::conv3x3_backward")
 def _fake_backward(
     grad: Tensor, x: Tensor, weight: Tensor, padding: list[int], wanted: list[bool]
 ) -> tuple[Tensor | None, ...]:
+    one_device("conv3x3_backward", x, grad=grad, weight=weight)
     return (
-        torch.empty_like(x, memory_format=layout_of(x)) if wanted[0] else None,
+        torch.empty_like(x, memory_format=layout_of(x, weight)) if wanted[0] else None,
         weight.new_empty(weight.shape) if wanted[1] else None,
         weight.new_empty(weight.shape[:1]) if wanted[2] else None,
     )

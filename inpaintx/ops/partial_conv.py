@@ -203,7 +203,7 @@ def _fake(
     y = F.conv2d(x, weight, None, stride, padding, dilation)
     acc = torch.float64 if x.dtype == torch.float64 else torch.float32
     ratio = y.new_empty((y.shape[0], 1, *y.shape[2:]), dtype=acc)
-    y = torch.empty(y.shape, dtype=y.dtype, device=y.device, memory_format=layout_of(x))
+    y = torch.empty(y.shape, dtype=y.dtype, device=y.device, memory_format=layout_of(x, weight))
     return y, torch.empty_like(ratio, dtype=mask.dtype), ratio
 
 
@@ -219,8 +219,9 @@ def _fake_backward(
     dilation: list[int],
     wanted: list[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    one_device("partial_conv2d_backward", x, grad=grad, mask=mask, ratio=ratio, weight=weight)
     return (
-        torch.empty_like(x, memory_format=layout_of(x)) if wanted[0] else None,
+        torch.empty_like(x, memory_format=layout_of(x, weight)) if wanted[0] else None,
         torch.empty_like(weight, memory_format=layout_of(weight)) if wanted[1] else None,
         weight.new_empty(weight.shape[0]) if wanted[2] else None,
     )

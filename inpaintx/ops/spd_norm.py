@@ -87,5 +87,7 @@ def _fake_backward(
     rstd: Tensor,
     wanted: list[bool],
 ) -> tuple[Tensor | None, ...]:
+    saved = {"probability": probability, "mean": mean, "rstd": rstd}
+    one_device("spd_norm_backward", x, grad=grad, gamma=gamma, beta=beta, **saved)
     by_probability = probability.new_empty(probability.shape) if wanted[3] else None
     return (*(torch.empty_like(x, memory_format=layout_of(x)) if want else None for want in wanted[:3]), by_probability)

@@ -15,6 +15,7 @@ __all__ = ["SSIM", "ssim", "ssim_ref"]
 Mode = Literal["window", "global"]
 # A window whose weights sum to less than this (of a Gaussian that sums to 1) tells nothing and is skipped.
 LEAST_WEIGHT = 1e-3
+MOST = 2.0**30  # data ranges: what is beyond counts as this, so that no product overflows
 
 
 def ssim(
@@ -43,7 +44,7 @@ def ssim(
         ``"window"``: a map under a Gaussian window, at pixels whose window lies inside the image (the metric).
         ``"global"``: one mean, variance and covariance of each image and channel, no window (Qiang et al., eq. 2).
     window, sigma
-        Side of the Gaussian window (odd) and its standard deviation, in pixels.
+        Side of the Gaussian window (odd, at most 511) and its standard deviation, in pixels.
     data_range
         L, the range of the values: 1 for images in [0,1], 255 for bytes.
 
@@ -60,7 +61,8 @@ def ssim(
 
     Notes
     -----
-    Variances are those of the population, divided by N.
+    Variances are those of the population, divided by N. Equal images have the value 1 at any scale; values beyond 2^30
+    times ``data_range`` count as that. There are gradients of any order.
 
     References
     ----------
@@ -100,16 +102,16 @@ def ssim_ref(
     if mode == "global":
         return _whole(x, y, weight, data_range)
     with torch.autocast(x.device.type, enabled=False):
-        x, y, w = _visible(x, y, weight)
+        x, y, w = _visible(x, y, weight, data_range)
         at = torch.arange(window, dtype=torch.float64) - window // 2
         g = torch.exp(-(at**2) / (2 * sigma**2))
         g = (g / g.sum()).to(x)
         if w is None:
-            return _similarity([_blur(m, g) for m in _moments(x, y)], data_range).mean((1, 2, 3))
+            return _similarity([_blur(m, g) for m in _moments(x, y)]).mean((1, 2, 3))
         seen = _blur(w, g)
         counts = seen >= LEAST_WEIGHT
         seen = torch.where(counts, seen, 1.0)
-        values = _similarity([_blur(w * m, g) / seen for m in _moments(x, y)], data_range).mean(1, keepdim=True)
+        values = _similarity([_blur(w * m, g) / seen for m in _moments(x, y)]).mean(1, keepdim=True)
         rim = window // 2
         inner = w[:, :, rim : w.shape[2] - rim, rim : w.shape[3] - rim] * counts
         total = inner.sum((1, 2, 3))
@@ -128,17 +130,17 @@ def _whole(x: Tensor, y: Tensor, weight: Tensor | None, data_range: float) -> Te
         raise ValueError(f"ssim: weight must have shape {[x.shape[0], 1, *x.shape[2:]]}, got {list(weight.shape)}")
     if not data_range > 0:
         raise ValueError(f"ssim: data_range must be positive, got {data_range}")
-    x, y, w = _visible(x, y, weight)
+    x, y, w = _visible(x, y, weight, data_range)
     w = torch.ones_like(x[:, :1]) if w is None else w.expand(x.shape[0], -1, -1, -1)
     total = w.sum((2, 3), keepdim=True)
     means = [(w * m).sum((2, 3), keepdim=True) / torch.where(total > 0, total, 1.0) for m in _moments(x, y)]
-    return torch.where(total.flatten() > 0, _similarity(means, data_range).mean((1, 2, 3)), 1.0)
+    return torch.where(total.flatten() > 0, _similarity(means).mean((1, 2, 3)), 1.0)
 
 
-def _visible(x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Everything in the dtype that is computed in; 0 where the weight is 0."""
+def _visible(x: Tensor, y: Tensor, weight: Tensor | None, data_range: float) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Everything in the dtype that is computed in, images in units of the data range; 0 where the weight is 0."""
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-    x, y = x.to(dtype), y.to(dtype)
+    x, y = ((image.to(dtype) / data_range).clamp(-MOST, MOST) for image in (x, y))
     if weight is None:
         return x, y, None
     weight = weight.detach().to(dtype)
@@ -146,15 +148,17 @@ def _visible(x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tenso
 
 
 def _moments(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return x, y, x * x + y * y, x * y
+    return x, y, (x - y).square(), x * y
 
 
-def _similarity(means: list[Tensor], data_range: float) -> Tensor:
-    """The formula from the means of x, y, x² + y² and xy."""
+def _similarity(means: list[Tensor]) -> Tensor:
+    """The formula from the means of x, y, (x - y)² and xy, as csrc/ssim/math.h has it."""
     mx, my, squares, product = means
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    both, cross = mx * mx + my * my, mx * my
-    return (2 * cross + c1) * (2 * (product - cross) + c2) / ((both + c1) * (squares - both + c2))
+    cross, far = mx * my, (mx - my).square()
+    spread = (squares - far).clamp(min=0)  # the variance of x - y
+    a1 = 2 * cross + 0.01**2
+    a2 = torch.clamp(2 * (product - cross), min=-0.5 * spread) + 0.03**2
+    return a1 * a2 / ((a1 + far) * (a2 + spread))
 
 
 def _blur(x: Tensor, g: Tensor) -> Tensor:
@@ -202,4 +206,5 @@ def _fake_backward(
     data_range: float,
     wanted: list[bool],
 ) -> tuple[Tensor | None, Tensor | None]:
+    one_device("ssim_backward", x, grad=grad, y=y, weight=weight, total=total)
     return x.new_empty(x.shape) if wanted[0] else None, y.new_empty(y.shape) if wanted[1] else None

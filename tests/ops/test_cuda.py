@@ -17,6 +17,8 @@ from inpaintx.ops import (
     poisson_blend,
     poisson_blend_ref,
     spd_map,
+    spd_norm,
+    ssim,
     tv_inpaint,
 )
 
@@ -140,6 +142,10 @@ CALLS = {
     "spd_map": lambda x, m: spd_map(m, 5, 3),
     "hog": lambda x, m: hog(x),
     "poisson_blend": lambda x, m: poisson_blend(x, x.flip(3), m),
+    "patchmatch": lambda x, m: patchmatch(x, x.flip(3), 1 - m, 5, 2, where=m > 0.5)[1].nan_to_num(posinf=-1),
+    "spd_norm": lambda x, m: spd_norm(x, x.flip(3), x.flip(2), 1 - m),
+    "ssim": lambda x, m: ssim(x, x.flip(3)),
+    "ssim weighted": lambda x, m: ssim(x, x.flip(3), 1 - m),
 }
 
 
@@ -171,6 +177,30 @@ def test_graph_capture(name, cuda):
     graph.replay()
     torch.cuda.synchronize()
     torch.testing.assert_close(out, call(x, mask))
+
+
+@on_gpu
+@pytest.mark.parametrize("name", ["partial_conv2d", "poisson_blend", "spd_norm", "ssim", "ssim weighted"])
+def test_graph_capture_of_gradients(name, cuda):
+    x = draw(2, 3, 48, 48, dtype=torch.float32).to(cuda).requires_grad_()
+    mask = holes("box", 48, 48).to(cuda).repeat(2, 1, 1, 1)
+
+    def gradient():
+        return torch.autograd.grad(CALLS[name](x, mask).square().sum(), x)[0]
+
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            gradient()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = gradient()
+    with torch.no_grad():
+        x.copy_(draw(2, 3, 48, 48, dtype=torch.float32, seed=5))
+    graph.replay()
+    torch.cuda.synchronize()
+    torch.testing.assert_close(out, gradient())
 
 
 @on_gpu

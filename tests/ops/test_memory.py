@@ -128,12 +128,12 @@ print(empty_cache() // (4 << 20))
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
 
 
-@pytest.mark.parametrize(("megabytes", "kept"), [("0", 0), ("5", 1), ("9", 2)])
+@pytest.mark.parametrize(("megabytes", "kept"), [("0", 0), ("5", 1), ("9", 2), ("", 3)])
 def test_the_limit_is_a_setting(megabytes, kept):
     assert int(with_limit(megabytes).stdout) == kept
 
 
-@pytest.mark.parametrize("megabytes", ["-3", "", "256MB", "1048576"])
+@pytest.mark.parametrize("megabytes", ["-3", " ", "256MB", "many", "1048576", "99999999999999999999"])
 def test_a_limit_that_is_none_is_an_error(megabytes):
     run = with_limit(megabytes)
     assert "ValueError: the environment variable INPAINTX_CACHE_MB must be a whole number of megabytes" in run.stderr

@@ -173,14 +173,6 @@ def test_only_wanted_gradients():
     assert weight.grad is not None
 
 
-def test_second_derivative_is_refused_in_words():
-    x, mask, weight, bias = case(dtype=torch.float64)
-    y, _ = partial_conv2d(x.requires_grad_(), mask, weight, bias)
-    (grad,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="not implemented"):
-        grad.sum().backward()
-
-
 def test_batch_equals_singles(device):
     x, mask, weight, bias = case(batch=4, device=device)
     y, new = partial_conv2d(x, mask, weight, bias)

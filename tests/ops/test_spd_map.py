@@ -153,3 +153,26 @@ def test_compile_equals_eager():
 def test_bad_input_is_named(args, options, words):
     with pytest.raises(ValueError, match=words):
         spd_map(*args, **options)
+
+
+@pytest.mark.parametrize("kernel_size", [99, 2**20 + 1, 2**29 + 1, 2**30 - 1])
+@pytest.mark.parametrize("n", [0, 1, 2, 16, 2**30 - 1])
+def test_windows_larger_than_the_image(n, kernel_size):
+    mask = torch.ones(3, 1, 9, 14)
+    mask[0, ..., 4:, 5] = 0
+    mask[1] = 0
+    wanted = torch.where(mask > 0, math.exp(-min(n, 1) if n < 2**29 else -1), 1.0)
+    wanted[2] = math.exp(-n)
+    torch.testing.assert_close(spd_map(mask, n, kernel_size), wanted)
+    if n < 20:
+        known = (mask == 0).float()
+        for _ in range(n):
+            known = torch.where(mask > 0, known.sum((2, 3), keepdim=True) / kernel_size**2, 1.0)
+        torch.testing.assert_close(spd_map(mask, n, kernel_size, kind="improved"), known, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["hard", "improved"])
+def test_sizes_that_cannot_be_meant(kind):
+    for n, kernel_size in ((1, 2**30 + 1), (1, 2**32 + 1), (1, 2**61 + 1), (2**30, 3)):
+        with pytest.raises(ValueError, match=rf"below 2\^30, got n {n}, kernel_size {kernel_size}"):
+            spd_map(torch.ones(1, 1, 4, 4), n, kernel_size, kind=kind)

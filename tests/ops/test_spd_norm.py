@@ -135,13 +135,6 @@ def test_beta_is_kept_for_the_probability_alone():
         assert (beta.data_ptr() in kept) == wanted
 
 
-def test_second_derivative_is_refused_in_words():
-    x, gamma, beta, p = case()
-    (grad,) = torch.autograd.grad(spd_norm(x, gamma, beta, p).square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="not implemented"):
-        grad.sum().backward()
-
-
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("soft", [True, False])
 def test_opcheck(layout, soft, device):

@@ -193,13 +193,6 @@ def test_thread_count_changes_nothing(threads):
         assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
 
 
-def test_second_derivative_is_refused_in_words():
-    x, y, _ = case()
-    (grad,) = torch.autograd.grad(ssim(x.requires_grad_(), y).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="not implemented"):
-        grad.sum().backward()
-
-
 @pytest.mark.parametrize("weighted", [False, True])
 def test_opcheck(weighted, device):
     x, y, weight = case(2, 2, (13, 12), device=device)
@@ -265,3 +258,43 @@ def test_a_huge_weight_where_nothing_counts_does_no_harm():
 def test_a_range_must_be_positive(mode):
     with pytest.raises(ValueError, match="data_range"):
         ssim(torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16), mode=mode, data_range=0)
+
+
+SCALES = [1e-38, 1e-30, 1e-20, 1e-12, 1e-3, 1.0, 255.0, 1e4, 1e9, 1e12, 1e20, 1e38]
+
+
+@pytest.mark.parametrize("function", [ssim, ssim_ref])
+@pytest.mark.parametrize("mode", ["window", "global"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scale", SCALES)
+def test_equal_images_are_one_at_any_scale(function, mode, weighted, scale):
+    x, _, weight = case()
+    w = weight if weighted else None
+    for image in (scale * x, scale * (x + 100).clamp(max=3), -scale * x, torch.full_like(x, scale)):
+        leaf = image.clone().requires_grad_()
+        for data_range in (1.0, scale):
+            value = function(leaf, image, w, mode, 11, 1.5, data_range)
+            assert value.detach().tolist() == pytest.approx([1, 1], abs=1e-6)
+            assert torch.isfinite(torch.autograd.grad(value.sum(), leaf)[0]).all()
+
+
+@pytest.mark.parametrize("function", [ssim, ssim_ref])
+@pytest.mark.parametrize("mode", ["window", "global"])
+def test_never_above_one_and_the_range_is_the_unit(function, mode):
+    x, y, weight = case()
+    wanted = function(x, y, weight, mode)
+    for scale in SCALES[1:]:
+        torch.testing.assert_close(function(scale * x, scale * y, weight, mode, 11, 1.5, scale), wanted)
+        near = scale * x * (1 + 1e-6 * y)
+        for image in (near, scale * x + 1e-3, scale * y, scale * x.flip(1)):
+            value = function(scale * x, image, weight, mode)
+            assert ((value <= 1 + 1e-6) & (value >= -1 - 1e-6)).all()
+
+
+def test_windows_up_to_a_limit():
+    x, y = torch.rand(2, 1, 1, 515, 512)
+    torch.testing.assert_close(
+        ssim(x, y, window=511, sigma=90), ssim_ref(x, y, window=511, sigma=90), rtol=1e-4, atol=1e-5
+    )
+    with pytest.raises(ValueError, match="window must be at most 511, got 513"):
+        ssim(x, y, window=513)
