@@ -1,7 +1,6 @@
 // poisson_blend: schema, checks, autograd, autocast.
 #include <ATen/autocast_mode.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -80,6 +79,38 @@ std::tuple<Tensor, Tensor> backward_op(const Tensor& grad, const Tensor& mask, d
   return op.call(grad, mask, tol, max_iter);
 }
 
+// The backward pass is linear, and blending is its adjoint: so gradients of gradients, of any order, are blends.
+class PoissonBackwardFunction : public torch::autograd::Function<PoissonBackwardFunction> {
+ public:
+  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& grad,
+                                                const Tensor& mask, double tol, MaxIter max_iter) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    ctx->save_for_backward({mask});
+    ctx->saved_data["tol"] = tol;
+    ctx->saved_data["max_iter"] = max_iter;
+    const auto [fill, image] = backward_op(grad, mask, tol, max_iter);
+    return {fill, image};
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    const Tensor mask = ctx->get_saved_variables()[0];
+    const Tensor grad = poisson_blend(grads[0], grads[1], mask, ctx->saved_data["tol"].toDouble(),
+                                      ctx->saved_data["max_iter"].toOptional<int64_t>());
+    return {grad, Tensor(), Tensor(), Tensor()};
+  }
+};
+
+std::tuple<Tensor, Tensor> poisson_blend_backward_autograd(const Tensor& grad, const Tensor& mask, double tol,
+                                                           MaxIter max_iter) {
+  if (without_gradient(grad)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return backward_op(grad, mask, tol, max_iter);
+  }
+  const auto out = PoissonBackwardFunction::apply(grad, mask, tol, max_iter);
+  return {out[0], out[1]};
+}
+
 class PoissonBlendFunction : public torch::autograd::Function<PoissonBlendFunction> {
  public:
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& fill, const Tensor& image,
@@ -143,7 +174,7 @@ TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
 #endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("poisson_blend", poisson_blend_autograd);
-  m.impl("poisson_blend_backward", torch::autograd::autogradNotImplementedFallback());
+  m.impl("poisson_blend_backward", poisson_blend_backward_autograd);
 }
 TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("poisson_blend", poisson_blend_autocast<c10::DeviceType::CPU>); }
 TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) {

@@ -1,12 +1,14 @@
 """Poisson blending: a fill takes the tone of the photo around it, and keeps its own detail."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import one_device, runs_natively
+from inpaintx.ops._native import one_device, runs_natively, under_transforms
 
 __all__ = ["PoissonBlend", "PoissonSolver", "poisson_blend", "poisson_blend_ref"]
 
@@ -90,8 +92,67 @@ def poisson_blend(
         return compiled
     if not runs_natively("poisson_blend", image):
         return poisson_blend_ref(fill, image, mask, tol=tol, max_iter=max_iter)
+    if under_transforms():
+        transformed: Tensor = _Blend.apply(fill, image, mask, tol, max_iter)
+        return transformed
     result: Tensor = _C.poisson_blend(fill, image, mask, tol, max_iter)
     return result
+
+
+class _Blend(torch.autograd.Function):
+    """The op as :mod:`torch.func` and tangents know it: linear in ``fill`` and ``image``."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(fill: Tensor, image: Tensor, mask: Tensor, tol: float, max_iter: int | None) -> Tensor:
+        result: Tensor = _C.poisson_blend(fill, image, mask, tol, max_iter)
+        return result
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        fill, image, mask, *ctx.options = inputs
+        ctx.save_for_backward(mask)
+        ctx.save_for_forward(fill, image, mask)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        fill, image = _Adjoint.apply(grad, *ctx.saved_tensors, *ctx.options)
+        return fill, image, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        *values, mask = ctx.saved_tensors
+        pair = (torch.zeros_like(v) if t is None else t for v, t in zip(values, tangents[:2], strict=True))
+        result: Tensor = _Blend.apply(*pair, mask, *ctx.options)
+        return result
+
+
+class _Adjoint(torch.autograd.Function):
+    """Gradients of ``fill`` and ``image``; its own adjoint is the blend."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(grad: Tensor, mask: Tensor, tol: float, max_iter: int | None) -> tuple[Tensor, Tensor]:
+        result: tuple[Tensor, Tensor] = torch.ops.inpaintx.poisson_blend_backward(grad, mask, tol, max_iter)
+        return result
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        _, mask, *ctx.options = inputs
+        ctx.save_for_backward(mask)
+        ctx.save_for_forward(mask)
+
+    @staticmethod
+    def backward(ctx: Any, fill: Tensor, image: Tensor) -> tuple[Tensor | None, ...]:
+        grad = _Blend.apply(fill, image, *ctx.saved_tensors, *ctx.options)
+        return grad, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+        result: tuple[Tensor, Tensor] = _Adjoint.apply(grad, *ctx.saved_tensors, *ctx.options)
+        return result
 
 
 def _neighbour_sum(x: Tensor) -> Tensor:

@@ -14,12 +14,14 @@ MASK[..., 3:8, 4:9] = 1
 WEIGHT = torch.linspace(-1, 1, 2 * 2 * 3 * 3).reshape(2, 2, 3, 3)
 OPS = {
     "partial_conv2d": lambda x: ops.partial_conv2d(x, MASK, WEIGHT.to(x))[0],
+    "poisson_blend": lambda x: ops.poisson_blend(x, IMAGE.flip(3).to(x), MASK, tol=1e-12),
     "spd_norm": lambda x: ops.spd_norm(x, IMAGE.to(x), IMAGE.flip(2).to(x), 1 - MASK),
     "ssim": lambda x: ops.ssim(x, IMAGE.flip(3).to(x)),
     "conv3x3": lambda x: ops.conv3x3(x, WEIGHT.to(x)),
 }
 REFERENCES = {
     "partial_conv2d": lambda x: ops.partial_conv2d_ref(x, MASK, WEIGHT.to(x))[0],
+    "poisson_blend": lambda x: ops.poisson_blend_ref(x, IMAGE.flip(3).to(x), MASK, tol=1e-12),
     "spd_norm": lambda x: ops.spd_norm_ref(x, IMAGE.to(x), IMAGE.flip(2).to(x), 1 - MASK),
     "ssim": lambda x: ops.ssim_ref(x, IMAGE.flip(3).to(x)),
     "conv3x3": lambda x: ops.conv3x3_ref(x, WEIGHT.to(x)),
@@ -71,6 +73,17 @@ def test_second_derivatives_of_ssim(weighted, mode):
         return ops.ssim(x, y, weight if weighted else None, mode, window=5, data_range=2.0)
 
     assert gradgradcheck(function, (x, y))
+
+
+def test_second_derivatives_of_poisson_blend():
+    fill, image = doubles((2, 1, 5, 6), (2, 1, 5, 6))
+    mask = torch.zeros(2, 1, 5, 6)
+    mask[0, :, 1:4, 1:5], mask[1] = 1, 1  # in one image, everything
+
+    def function(fill, image):  # linear by itself
+        return ops.poisson_blend(fill.square(), image.sin(), mask, tol=1e-13)
+
+    assert gradgradcheck(function, (fill, image))
 
 
 def test_second_derivatives_of_conv3x3():
