@@ -73,9 +73,9 @@ def hog_ref(
     down, right = torch.zeros_like(image), torch.zeros_like(image)
     down[:, :, 1:-1] = image[:, :, 2:] - image[:, :, :-2]
     right[..., 1:-1] = image[..., 2:] - image[..., :-2]
-    magnitude, channel = torch.hypot(down, right).max(1)
+    magnitude, channel = (down.square() + right.square()).sqrt().max(1)  # ONNX has no hypot, no rad2deg
     down, right = (g.gather(1, channel[:, None])[:, 0] for g in (down, right))
-    angle = torch.rad2deg(torch.atan2(down, right)) % 180
+    angle = torch.atan2(down, right) * (180 / math.pi) % 180
     index = (angle * bins / 180).floor().long().clamp(max=bins - 1)
     height, width = x.shape[2] // cell * cell, x.shape[3] // cell * cell
     votes = F.one_hot(index, bins) * magnitude[..., None]
@@ -130,7 +130,7 @@ def _lines(cell: int, bins: int) -> Tensor:
     y, x = offset[:, None], offset[None, :]
     half = max(cell / 2 - 1, 0)
     along = (x * along_x + y * along_y).clamp(-half, half)
-    distance = torch.hypot(x - along * along_x, y - along * along_y)
+    distance = ((x - along * along_x).square() + (y - along * along_y).square()).sqrt()
     return (1 - distance).clamp(min=0)
 
 

@@ -105,7 +105,7 @@ def spd_map_ref(
             total = total + k**-i * (reached - now)
         else:
             mean = near / kernel_size**2
-            reached = torch.where(hole & ((now == 0) | (update == "diffuse")), mean, now)
+            reached = torch.where(hole if update == "diffuse" else hole & (now == 0), mean, now)
         now = reached
     return total + k**-n * (1 - now) if kind == "hard" else now
 

@@ -46,6 +46,8 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 def test_export_equals_eager(name, dynamo, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
+    if name == "contextual_attention" and not dynamo:
+        pytest.skip("the exporter from traces mistakes its shapes")
     torch.manual_seed(0)
     net, x, path = Calls(CALLS[name]).eval(), torch.rand(1, 3, 32, 32), tmp_path / "net.onnx"
     with warnings.catch_warnings():
