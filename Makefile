@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: build-matrix demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against clean
+.PHONY: photos build-matrix demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -64,6 +64,11 @@ $(VENV)/.built: $(VENV)/.torch $(SOURCES)
 $(VENV)/.test: $(VENV)/.built
 	$(PIP) --no-build-isolation -e ".[faces,test,dev]"
 	@touch $@
+
+# The default method on photos made from the test faces (FACES=FOLDER, VGG=FILE of features for the distance); writes
+# the section "Whole photos" of docs/RESULTS.md.
+photos: $(VENV)/.built
+	$(PY) docs/photos.py $(if $(FACES),--faces $(FACES)) $(if $(VGG),--vgg $(VGG))
 
 # Every CUDA source and its glue, compiled and linked where there is no GPU.
 cuda-check: $(VENV)/.built

@@ -108,6 +108,7 @@ def main(folder: Path, *notes: str) -> None:
         *held(methods, groups, value, mean, interval),
         *elsewhere(),
         "",
+        (DOCS / "results" / "photos.md").read_text(),
         "## Learning curves",
         "",
         "Written by `python docs/curves.py record` from the runs that made the weights; with `compare` it holds a run",

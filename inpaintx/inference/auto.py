@@ -33,7 +33,9 @@ REST = ("harmonic", "telea")  # for what no face has: the first that is there
 class AutoPainter(Painter):
     """Several methods as one.
 
-    What lies in a found face is the face network's, the rest is filled smoothly from its rim.
+    What lies in a found face is the face network's, the rest is filled smoothly from its rim. The rest comes first: it
+    is filled better from the photo than from a network's fill of a face (14 photos of ``docs/photos.py``: 24.3 dB
+    against 23.6 beside faces, which themselves come out the same).
 
     Parameters
     ----------
@@ -58,17 +60,18 @@ class AutoPainter(Painter):
         """Share the hole ``[H,W]`` of a photo ``[H,W]`` or ``[H,W,C]`` among the methods."""
         faces: list[Face] = []
         said = f"faces were not looked for: the weights of method {BEST!r} were not found"
-        stages: dict[str, list[list[Crop]]] = {}
+        shown: dict[str, list[list[Crop]]] = {}
         rest = hole
         if self.network is not None:
             faces = self.network.faces(pixels, hole)
             said = self.network.said_of(faces, hole)
             side = self.network.method.side(self.network.loaded.config)
             assert side is not None
-            stages[BEST], rest = rounds_of(faces, hole, side)
-        stages[self.rest.method.name] = crops.plan(
-            rest, None, self.rest.method.max_pixels, visible.unseen(pixels, hole)
-        )
+            shown[BEST], rest = rounds_of(faces, hole, side)
+        rounds = crops.plan(rest, None, self.rest.method.max_pixels, visible.unseen(pixels, hole))
+        if faces:
+            rounds = [[replace(crop, only=rest[crop.core.at]) for crop in crops] for crops in rounds]
+        stages = {self.rest.method.name: rounds, **shown}
         plan = Plan(stages, faces)
         plan.notes = [f"{said}; " * bool(said) + _shares(plan, hole)] if hole.any() else []
         return plan
@@ -81,7 +84,7 @@ class AutoPainter(Painter):
         saw: Saw | None = None,
     ) -> None:
         """Fill the holes of canvases in place, a method after the other."""
-        painters = [painter for painter in (self.network, self.rest) if painter is not None]
+        painters = [painter for painter in (self.rest, self.network) if painter is not None]
         for number, painter in enumerate(painters):
             part = None if progress is None else partial(_share, progress, number, len(painters))
             painter.paint(work, seed, part, saw)
