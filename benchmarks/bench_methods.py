@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 import inpaintx
-from inpaintx.data.photo import read_photo
+from inpaintx.io.photo import read_photo
 
 NAMES = os.environ.get("INPAINTX_BENCH_METHODS", ",".join(inpaintx.methods())).split(",")
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from inpaintx.ops import conv3x3_ref, partial_conv2d_ref, spd_map_ref, spd_norm_ref
-from inpaintx.registry import registry
+from inpaintx.plugin.registry import registry
 
 GPU = torch.cuda.is_available()
 DEVICE = "cuda" if GPU else "cpu"

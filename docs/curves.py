@@ -15,7 +15,7 @@ from statistics import mean
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from inpaintx import InpaintxError
-from inpaintx.data.files import written_whole
+from inpaintx.io.atomic import written_whole
 
 RESULTS = Path(__file__).parent / "results"
 RECORD = RESULTS / "curves.json"

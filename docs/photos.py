@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from inpaintx.canvas import ArrayCanvas
 from inpaintx.data.align import Cut
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.photo import read_photo
 from inpaintx.demo import HERE, PORTRAITS
 from inpaintx.evaluation.summary import estimates
+from inpaintx.inference.canvas import ArrayCanvas
 from inpaintx.inference.faces import Face
-from inpaintx.metrics import sharpness
+from inpaintx.inference.pipeline import painter_for
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import read_photo
 from inpaintx.nn.distance import FeatureDistance
-from inpaintx.pipeline import painter_for
+from inpaintx.nn.metrics import sharpness
 
 DOCS = Path(__file__).parent
 TITLE = "## Whole photos"

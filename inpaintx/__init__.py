@@ -6,11 +6,11 @@ from inpaintx._build import build_info  # first: it refuses a torch that the ext
 from inpaintx import ops, testing
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.evaluation.job import evaluate
-from inpaintx.hookspecs import hookimpl
-from inpaintx.method import Config, LearnedConfig, Method, Trainer, Weights
+from inpaintx.inference.pipeline import inpaint
 from inpaintx.ops.poisson import PoissonSolver
-from inpaintx.pipeline import inpaint
-from inpaintx.registry import methods
+from inpaintx.plugin.hookspecs import hookimpl
+from inpaintx.plugin.method import Config, LearnedConfig, Method, Trainer, Weights
+from inpaintx.plugin.registry import methods
 from inpaintx.training.export import export
 from inpaintx.training.loop import train
 

@@ -1,6 +1,6 @@
 """What the library raises when the input, not the program, is at fault."""
 
-from inpaintx.names import printable
+from inpaintx.io.names import printable
 
 __all__ = ["InpaintxError", "UntrainedWarning"]
 
@@ -8,7 +8,7 @@ __all__ = ["InpaintxError", "UntrainedWarning"]
 class InpaintxError(ValueError):
     """Something a user can mend: the message says what came, what was expected and what to do.
 
-    It is one printable line, whatever names it quotes (:func:`inpaintx.names.printable`).
+    It is one printable line, whatever names it quotes (:func:`inpaintx.io.names.printable`).
     """
 
     def __init__(self, message: str = "") -> None:

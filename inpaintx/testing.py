@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inpaintx import weights as weight_files
 from inpaintx.errors import InpaintxError
-from inpaintx.method import Method, fill
-from inpaintx.registry import registry
-from inpaintx.trainer import check_losses, check_trainer
+from inpaintx.plugin import weights as weight_files
+from inpaintx.plugin.method import Method, fill
+from inpaintx.plugin.registry import registry
+from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
 
 __all__ = ["BrokenRuleError", "RuleResult", "check_method", "run_rules"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inpaintx.data.photo import write_photo
+from inpaintx.io.photo import write_photo
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

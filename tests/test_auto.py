@@ -9,11 +9,11 @@ import pytest
 
 import inpaintx
 from inpaintx.cli import run
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.masks import read_mask
 from inpaintx.data.mtcnn import MTCNN, installed
-from inpaintx.data.photo import read_photo, write_photo
-from inpaintx.pipeline import painter_for
+from inpaintx.inference.pipeline import painter_for
+from inpaintx.io.masks import read_mask
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import read_photo, write_photo
 
 DEMO = Path(inpaintx.__file__).parent / "demo"
 PORTRAITS = {"eileen_collins": ".png", "grace_hopper": ".jpg"}

@@ -9,11 +9,11 @@ import typer
 from toy_methods import FakeEntryPoint, Mean, folder, listing  # noqa: F401
 
 import inpaintx
-import inpaintx.registry
+import inpaintx.plugin.registry
 from inpaintx.cli import run
-from inpaintx.data.holes import open_holes
+from inpaintx.data.sampler import open_holes
 from inpaintx.errors import InpaintxError
-from inpaintx.registry import Registry
+from inpaintx.plugin.registry import Registry
 
 
 class Plugin:
@@ -34,7 +34,7 @@ class Plugin:
 def registered(monkeypatch):
     def put(**plugins):
         registry = Registry([FakeEntryPoint(name, plugin) for name, plugin in plugins.items()])
-        monkeypatch.setattr(inpaintx.registry, "_registry", registry)
+        monkeypatch.setattr(inpaintx.plugin.registry, "_registry", registry)
         return {plugin.name: plugin for plugin in registry.plugins}
 
     return put
@@ -78,7 +78,7 @@ def test_want_of_memory_is_not_the_plugins_fault(registered):
     method = type("Hungry", (Mean,), {"name": "hungry", "inpaint": hungry})()
     image, mask = torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
     with pytest.raises(torch.OutOfMemoryError):
-        inpaintx.method.fill(method, method.network(method.config()), image, mask)
+        inpaintx.plugin.method.fill(method, method.network(method.config()), image, mask)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from inpaintx.nn.losses import blended_loss
-from inpaintx.registry import registry
+from inpaintx.plugin.registry import registry
 
 
 def batch(size):

@@ -11,8 +11,8 @@ import torch
 from inpaintx_plugins.classical import TV, EfrosLeung, Harmonic, NavierStokes, PatchMatch, Telea
 
 import inpaintx
-from inpaintx.method import fill
-from inpaintx.registry import Registry
+from inpaintx.plugin.method import fill
+from inpaintx.plugin.registry import Registry
 from inpaintx.testing import run_rules
 
 METHODS = [NavierStokes, Telea, Harmonic, TV, EfrosLeung, PatchMatch]

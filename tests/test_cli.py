@@ -13,10 +13,10 @@ import pytest
 from toy_methods import HOLE, PHOTO, box, listing, noise
 
 import inpaintx
-import inpaintx.data.files
-from inpaintx import weights
+import inpaintx.io.atomic
 from inpaintx.cli import run
-from inpaintx.data.photo import read_photo, write_photo
+from inpaintx.io.photo import read_photo, write_photo
+from inpaintx.plugin import weights
 
 pytestmark = pytest.mark.usefixtures("toys")
 ROOT = Path(__file__).parent.parent
@@ -279,7 +279,7 @@ def test_an_unwritable_folder_is_said_in_words(folder, capfd, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(inpaintx.data.files.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(inpaintx.io.atomic.tempfile, "mkstemp", refuse)
     assert run(["inpaint", "p.png", "m.png", "-o", "out.png"]) == 2
     assert capfd.readouterr().err == "inpaintx: cannot write out.png: Permission denied\n"
 

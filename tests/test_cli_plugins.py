@@ -8,7 +8,7 @@ import toy_methods
 from toy_methods import FakeEntryPoint
 
 import inpaintx
-import inpaintx.data.files
+import inpaintx.io.atomic
 from inpaintx.cli import run
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -47,8 +47,8 @@ def test_commands_of_plugins_and_of_bad_ones(capfd, monkeypatch):
             app.command("inpaint")(lambda: print("stolen"))
 
     entries = [FakeEntryPoint("loud", Loud), FakeEntryPoint("thief", Thief), FakeEntryPoint("toys", toy_methods)]
-    registry = inpaintx.registry.Registry(entries)
-    monkeypatch.setattr(inpaintx.registry, "_registry", registry)
+    registry = inpaintx.plugin.registry.Registry(entries)
+    monkeypatch.setattr(inpaintx.plugin.registry, "_registry", registry)
     assert run(["hello"]) == 0
     assert capfd.readouterr().out == "hello from a plugin\n"
     errors = {p.name: p.error for p in registry.plugins}

@@ -5,8 +5,8 @@ import pytest
 import torch
 from face_sets import FACE_POINTS, drawn_face, landmarks_csv, plain, shared_faces, write  # noqa: F401
 
-from inpaintx.data.derive import derive_regions
-from inpaintx.data.sets import open_set
+from inpaintx.data.dataset import open_set
+from inpaintx.data.segment import derive_regions
 
 
 def overlap(one, other):

@@ -45,7 +45,7 @@ def test_every_public_op_has_an_example():
 def test_readme_names_every_method_and_op():
     readme = (ROOT / "README.md").read_text()
     listed = set(re.findall(r"^\| `(\w+)`", readme, re.M))
-    ours = {n for n in inpaintx.methods() if inpaintx.registry.registry().plugin_of(n).package == "inpaintx"}
+    ours = {n for n in inpaintx.methods() if inpaintx.plugin.registry.registry().plugin_of(n).package == "inpaintx"}
     assert ours <= listed
     functions = [n for n in inpaintx.ops.__all__ if n[0].islower() and not n.endswith("_ref")]
     assert not [n for n in functions if f"`{n}`" not in readme]

@@ -21,11 +21,11 @@ from toy_methods import Dice, FakeEntryPoint, listing
 
 import inpaintx
 from inpaintx import InpaintxError, evaluate
-from inpaintx.data.holes import open_holes
-from inpaintx.data.photo import read_photo
+from inpaintx.data.sampler import open_holes
 from inpaintx.evaluation.job import merge
 from inpaintx.evaluation.progress import bar
 from inpaintx.evaluation.protocol import digest
+from inpaintx.io.photo import read_photo
 
 
 @pytest.mark.usefixtures("toys")
@@ -95,7 +95,7 @@ def test_figures_are_those_of_the_fills(five_faces, tmp_path):
         assert listed["holes"][2][number] == {"ratio": hole.mean(), "sha256": digest(np.packbits(hole))}
         truth = read_photo(five_faces / name).pixels
         truth = (
-            inpaintx.data.sets.open_set(five_faces, size=32)[number]["image"].permute(1, 2, 0).double().numpy() * 255
+            inpaintx.data.dataset.open_set(five_faces, size=32)[number]["image"].permute(1, 2, 0).double().numpy() * 255
         )
         fill = np.where(hole[..., None], truth[~hole].mean(0), truth)
         psnr.append(10 * np.log10(255**2 / ((fill - truth)[hole] ** 2).mean()))
@@ -243,8 +243,8 @@ def test_pictures_that_change_meanwhile_are_noticed(five_faces, monkeypatch):
 
 @pytest.mark.usefixtures("toys")
 def test_weights_and_presets_by_label(five_faces, tmp_path):
-    method = inpaintx.registry.registry().method("learned")
-    inpaintx.weights.save(
+    method = inpaintx.plugin.registry.registry().method("learned")
+    inpaintx.plugin.weights.save(
         Path("w.safetensors"),
         method,
         method.config(gain=2.0),
@@ -256,7 +256,7 @@ def test_weights_and_presets_by_label(five_faces, tmp_path):
     records = {m["label"]: m for m in result.result["methods"]}
     assert records["mine"]["untrained"] is False
     assert records["mine"]["weights"] == "w.safetensors"
-    assert records["mine"]["sha256"] == inpaintx.weights.sha256(Path("w.safetensors"))
+    assert records["mine"]["sha256"] == inpaintx.plugin.weights.sha256(Path("w.safetensors"))
     # in one order, whatever the file's: the record's digest names the folder that a stopped evaluation goes on from
     assert list(records["mine"]["metadata"]) == ["data", "inpaintx.method", *"uvwxyz"]
     assert records["mine"]["options"] == {"gain": 2.0}
@@ -334,12 +334,12 @@ def test_metrics_of_plugins(five_faces, monkeypatch):
         FakeEntryPoint("two", plugin(worst=len)),
         FakeEntryPoint("three", plugin(psnr=len)),
     ]
-    registry = inpaintx.registry.Registry(entries)
+    registry = inpaintx.plugin.registry.Registry(entries)
     errors = {p.name: p.error for p in registry.plugins}
     assert errors["one"] is None
     assert "metric 'worst' is registered by both" in errors["two"]
     assert "metric 'psnr' is registered by both inpaintx itself" in errors["three"]
-    monkeypatch.setattr(inpaintx.registry, "_registry", registry)
+    monkeypatch.setattr(inpaintx.plugin.registry, "_registry", registry)
     result = evaluate(five_faces, ["dice"], "out", **SMALL)
     assert 0 < result.mean("dice", "centre", "worst", "full") <= 1
     assert "worst" in result.table
@@ -349,6 +349,6 @@ def test_metrics_of_plugins(five_faces, monkeypatch):
         (lambda *_: 1 / 0, "ZeroDivision"),
     ):
         entries = [toys, FakeEntryPoint("bad", plugin(bad=bad))]
-        monkeypatch.setattr(inpaintx.registry, "_registry", inpaintx.registry.Registry(entries))
+        monkeypatch.setattr(inpaintx.plugin.registry, "_registry", inpaintx.plugin.registry.Registry(entries))
         with pytest.raises(InpaintxError, match=words):
             evaluate(five_faces, ["dice"], "bad", **SMALL)

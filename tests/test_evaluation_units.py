@@ -9,9 +9,9 @@ from face_sets import write
 from small_evaluation import SMALL
 
 from inpaintx.cli import run
-from inpaintx.data.lock import locked
 from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.job import evaluate, merge
+from inpaintx.io.lock import locked
 
 pytestmark = pytest.mark.usefixtures("toys", "five_faces")
 OPTIONS = {**SMALL, "masks": ["centre"]}

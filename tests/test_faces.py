@@ -8,16 +8,16 @@ import torch
 from toy_methods import box
 
 import inpaintx
-from inpaintx.canvas import ArrayCanvas, TensorCanvas
 from inpaintx.cli import run
-from inpaintx.crops import Box, Crop
 from inpaintx.data.align import Cut, Found, cut_by_points
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.photo import read_photo, write_photo
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import faces as finding
+from inpaintx.inference.canvas import ArrayCanvas, TensorCanvas
 from inpaintx.inference.faces import Face, FaceFinder, find_by, rounds_of, squares
+from inpaintx.inference.tiling import Box, Crop
 from inpaintx.inference.warp import bring_back, show
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import read_photo, write_photo
 
 EYES_AND_MOUTH = np.array([[-80, -60], [80, -60], [0, 20], [-55, 95], [55, 95]], np.float32)
 LEVELS = (40, 80, 120, 160, 200)

@@ -9,12 +9,12 @@ import pytest
 from photo_files import file_of
 from toy_methods import noise
 
-from inpaintx.data.files import check_file, read_whole
+from inpaintx.data.center_crop import read_square
 from inpaintx.data.landmarks import read_landmarks, read_table
 from inpaintx.data.layouts import read_prepared
-from inpaintx.data.photo import check_input, read_photo
-from inpaintx.data.square import read_square
 from inpaintx.errors import InpaintxError
+from inpaintx.io.atomic import check_file, read_whole
+from inpaintx.io.photo import check_input, read_photo
 from inpaintx.nn.pretrained import read_state
 
 READERS = {

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from inpaintx.nn.blocks import first_std
-from inpaintx.registry import methods, registry
+from inpaintx.plugin.registry import methods, registry
 
 WITH = [name for name in methods() if "init_std" in type(registry().method(name).config()).model_fields]
 

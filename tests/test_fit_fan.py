@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from inpaintx import InpaintxError
 from inpaintx.cli import run
-from inpaintx.data.photo import write_photo
-from inpaintx.data.sets import open_set
+from inpaintx.data.dataset import open_set
+from inpaintx.io.photo import write_photo
 from inpaintx.nn.fan import FAN, landmarks_of, load_fan, save_fan
 
 

@@ -10,7 +10,7 @@ from toy_methods import Mean, box, noise
 
 import inpaintx
 from inpaintx import InpaintxError
-from inpaintx.data.photo import encode, write_photo
+from inpaintx.io.photo import encode, write_photo
 
 Image = pytest.importorskip("PIL.Image")
 HOLE = box(60, 80)

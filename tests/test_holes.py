@@ -11,10 +11,10 @@ from toy_methods import box
 
 import inpaintx
 from inpaintx.data import generators
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.holes import SkippedFileWarning, open_holes
+from inpaintx.data.sampler import SkippedFileWarning, open_holes
 from inpaintx.errors import InpaintxError
-from inpaintx.registry import Registry
+from inpaintx.io.opencv import import_cv2
+from inpaintx.plugin.registry import Registry
 
 NAMES = sorted(generators.GENERATORS)
 
@@ -216,7 +216,7 @@ def plugin(monkeypatch):
 
 def test_generators_of_plugins(plugin, monkeypatch):
     registry = Registry([plugin("corner")])
-    monkeypatch.setattr("inpaintx.registry._registry", registry)
+    monkeypatch.setattr("inpaintx.plugin.registry._registry", registry)
     assert open_holes("corner:share=0.25", size=16)((0,)).sum() == 16
     with pytest.raises(InpaintxError, match=r"'corner' must return bool of shape .* it returned float32"):
         open_holes("corner:loud=1", size=16)

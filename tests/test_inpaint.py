@@ -13,10 +13,10 @@ from toy_methods import Dice, Mean, Slow, Square, box, noise
 
 import inpaintx
 from inpaintx import InpaintxError, UntrainedWarning
-from inpaintx.crops import ArrayCanvas, plan
-from inpaintx.data.photo import write_photo
+from inpaintx.inference.pipeline import Painter, pick_device
 from inpaintx.inference.plan import Plan
-from inpaintx.pipeline import Painter, pick_device
+from inpaintx.inference.tiling import ArrayCanvas, plan
+from inpaintx.io.photo import write_photo
 
 pytestmark = pytest.mark.usefixtures("toys")
 ROOT = Path(__file__).parent.parent
@@ -314,8 +314,8 @@ def test_twelve_megapixels_with_three_holes_stay_within_a_few_copies(tmp_path):
     code = """
         import resource, numpy as np, torch
         import inpaintx, toy_methods
-        from inpaintx.data.masks import read_mask
-        from inpaintx.data.photo import read_photo, write_photo
+        from inpaintx.io.masks import read_mask
+        from inpaintx.io.photo import read_photo, write_photo
         photo = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), np.uint8)
         hole = np.zeros((3000, 4000), bool)
         for y, x, side in ((300, 300, 260), (1500, 2000, 500), (2900, 3900, 100)):

@@ -10,8 +10,8 @@ from toy_methods import HOLE, PHOTO, listing, noise
 
 import inpaintx
 from inpaintx.cli import run
-from inpaintx.data.photo import read_photo, write_photo
-from inpaintx.jobs import Job, find_jobs, is_done
+from inpaintx.inference.jobs import Job, find_jobs, is_done
+from inpaintx.io.photo import read_photo, write_photo
 
 pytestmark = pytest.mark.usefixtures("toys")
 WHITE = np.where(HOLE, 255, 0).astype(np.uint8)

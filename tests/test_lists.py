@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from face_sets import celeba, picture, plain, write
 
+from inpaintx.data.dataset import open_set
 from inpaintx.data.layouts import find_layout, hashed_splits
-from inpaintx.data.lock import locked
 from inpaintx.data.prepare import prepare
-from inpaintx.data.sets import open_set
 from inpaintx.errors import InpaintxError
+from inpaintx.io.lock import locked
 
 NAMES = ["a/1.png", "a/2.png", "b/2.png", "b/3.png"]
 

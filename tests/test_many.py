@@ -9,10 +9,10 @@ import toy_methods
 from toy_methods import HOLE, box, listing, noise
 
 from inpaintx.cli import run
-from inpaintx.data.photo import read_photo, write_photo
-from inpaintx.jobs import Failure, Job, find_jobs
-from inpaintx.many import Report, inpaint_many
-from inpaintx.pipeline import Painter
+from inpaintx.inference.files import Report, inpaint_many
+from inpaintx.inference.jobs import Failure, Job, find_jobs
+from inpaintx.inference.pipeline import Painter
+from inpaintx.io.photo import read_photo, write_photo
 
 pytestmark = pytest.mark.usefixtures("toys")
 ROOT = Path(__file__).parent.parent

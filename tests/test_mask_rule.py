@@ -8,9 +8,9 @@ from toy_methods import PHOTO, box, noise
 
 import inpaintx
 from inpaintx.cli import run
-from inpaintx.data.masks import hole_from_array, read_mask
-from inpaintx.data.photo import Photo, encode, write_photo
 from inpaintx.errors import InpaintxError
+from inpaintx.io.masks import hole_from_array, read_mask
+from inpaintx.io.photo import Photo, encode, write_photo
 
 HOLE = box(40, 50)
 WHITE = np.where(HOLE, 255, 0).astype(np.uint8)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from toy_methods import box, noise
 
-from inpaintx.data.masks import hole_from_alpha, read_mask
-from inpaintx.data.photo import Photo, write_photo
 from inpaintx.errors import InpaintxError
+from inpaintx.io.masks import hole_from_alpha, read_mask
+from inpaintx.io.photo import Photo, write_photo
 
 
 @pytest.fixture

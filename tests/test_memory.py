@@ -14,11 +14,11 @@ from toy_methods import Mean, Square, box, noise
 import inpaintx
 from inpaintx import Config, InpaintxError
 from inpaintx.cli import run
-from inpaintx.crops import ArrayCanvas, plan
-from inpaintx.data.photo import write_photo
+from inpaintx.inference.pipeline import Painter
 from inpaintx.inference.plan import Plan
-from inpaintx.memory import OutOfMemoryError, ran_out
-from inpaintx.pipeline import Painter
+from inpaintx.inference.tiling import ArrayCanvas, plan
+from inpaintx.io.memory import OutOfMemoryError, ran_out
+from inpaintx.io.photo import write_photo
 
 HUGE = 2**52
 
@@ -108,7 +108,7 @@ def test_a_limit_of_memory_ends_in_a_sentence(tmp_path):
         import numpy as np
         import inpaintx
         from inpaintx.cli import run
-        from inpaintx.data.photo import write_photo
+        from inpaintx.io.photo import write_photo
         photo, hole = np.zeros((2000, 3000, 3), np.uint8), np.zeros((2000, 3000), np.uint8)
         hole[500:1500:7, 500:1500] = 255
         write_photo("p.png", photo), write_photo("m.png", hole)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from inpaintx import InpaintxError, metrics
+from inpaintx import InpaintxError
+from inpaintx.nn import metrics
 
 
 def case(seed=0):

@@ -10,9 +10,9 @@ from face_sets import plain, write
 from toy_methods import box
 
 from inpaintx.cli import run
-from inpaintx.data.sets import open_set
+from inpaintx.data.dataset import open_set
 from inpaintx.errors import InpaintxError
-from inpaintx.names import printable
+from inpaintx.io.names import printable
 
 NAMES = [os.fsdecode(b"\xff\xe9.png"), "b\x1b[31m.png", "c\nd.png", "\u202egnp.png", "\u6f22.png"]
 PRINTED = sorted([r"\xff\xe9.png", r"b\x1b[31m.png", r"c\x0ad.png", r"\u202egnp.png", "\u6f22.png"])

@@ -10,12 +10,13 @@ from inpaintx_plugins.pconv.trainer import PConvTrainer, faded
 from safetensors import safe_open
 from torch import nn
 
-from inpaintx import InpaintxError, weights
+from inpaintx import InpaintxError
 from inpaintx.cli import run
 from inpaintx.errors import UntrainedWarning
-from inpaintx.method import fill
+from inpaintx.inference.pipeline import Painter
 from inpaintx.ops import partial_conv2d_ref, poisson_blend
-from inpaintx.pipeline import Painter
+from inpaintx.plugin import weights
+from inpaintx.plugin.method import fill
 from inpaintx.testing import run_rules
 
 

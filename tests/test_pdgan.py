@@ -12,10 +12,11 @@ from inpaintx_plugins.pdgan.trainer import discriminator, diversity_loss, skin_l
 from test_pconv import official_prior
 from torch import nn
 
-from inpaintx import InpaintxError, inpaint, weights
-from inpaintx.method import fill
+from inpaintx import InpaintxError, inpaint
 from inpaintx.nn.fan import FAN, save_fan
 from inpaintx.ops import poisson_blend, spd_map
+from inpaintx.plugin import weights
+from inpaintx.plugin.method import fill
 from inpaintx.testing import run_rules
 from inpaintx.training.config import settle
 

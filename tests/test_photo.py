@@ -7,10 +7,10 @@ import pytest
 from photo_files import Image, png, saved
 from toy_methods import noise
 
-from inpaintx.data import cv, photo
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.photo import MAX_PIXELS, check_output, read_photo, write_photo
 from inpaintx.errors import InpaintxError
+from inpaintx.io import opencv, photo
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import MAX_PIXELS, check_output, read_photo, write_photo
 
 cv2 = import_cv2()
 tifffile = pytest.importorskip("tifffile")
@@ -88,7 +88,7 @@ def test_further_pictures_of_a_file_are_said(tmp_path, fmt):
 
 
 def test_too_many_pixels_are_refused_before_decoding(tmp_path, monkeypatch):
-    monkeypatch.setattr(cv, "decode", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(opencv, "decode", lambda *_, **__: pytest.fail("decoded"))
     (tmp_path / "a.png").write_bytes(png(20_000, 20_000, 8, 2, b""))
     with pytest.raises(InpaintxError, match=r"20000 x 20000 = 400\.0 megapixels; at most 50"):
         read_photo(tmp_path / "a.png")

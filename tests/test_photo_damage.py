@@ -11,12 +11,12 @@ from toy_methods import noise
 
 import inpaintx
 from inpaintx.cli import run
-from inpaintx.data import cv
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.masks import read_mask
-from inpaintx.data.photo import decode, read_photo
-from inpaintx.data.square import UnreadableFileError, read_picture
+from inpaintx.data.center_crop import UnreadableFileError, read_picture
 from inpaintx.errors import InpaintxError
+from inpaintx.io import opencv
+from inpaintx.io.masks import read_mask
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import decode, read_photo
 
 cv2 = import_cv2()
 END = b"\xff\xd9"
@@ -258,7 +258,7 @@ def test_a_process_forked_meanwhile_has_its_own_stderr(monkeypatch):
     before = os.fstat(1).st_ino  # of pytest's own capture: any file but the one in memory
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if cv._lock.acquire(timeout=1) and "memfd" not in os.readlink("/proc/self/fd/2") else 1)
+        os._exit(0 if opencv._lock.acquire(timeout=1) and "memfd" not in os.readlink("/proc/self/fd/2") else 1)
     thread.join()
     assert before
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -8,10 +8,10 @@ import pytest
 from photo_files import Image, chunk, file_of, png, profile, smooth
 from toy_methods import noise
 
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.formats import READABLE, WRITABLE, format_of, result_name
-from inpaintx.data.photo import MAX_PIXELS, check_input, decode, encode
 from inpaintx.errors import InpaintxError
+from inpaintx.io.formats import READABLE, WRITABLE, format_of, result_name
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import MAX_PIXELS, check_input, decode, encode
 
 cv2 = import_cv2()
 
@@ -159,7 +159,7 @@ def test_a_transparent_entry_of_a_palette_is_alpha():
 
 @pytest.mark.parametrize("icc", [None, profile()])
 def test_an_opaque_alpha_survives_webp(icc):
-    from inpaintx.data.metadata import Metadata
+    from inpaintx.io.metadata import Metadata
 
     pixels = np.dstack([noise(20, 31), np.full((20, 31), 255, np.uint8)])
     file, _ = encode(pixels, "WebP", Metadata(icc))
@@ -205,8 +205,8 @@ def test_sizes_that_contradict_each_other_are_refused(make):
 
 @pytest.mark.parametrize("fmt", ["BMP", "GIF", "AVIF", "JPEG2000"])
 def test_the_limit_holds_before_decoding(fmt, monkeypatch):
-    monkeypatch.setattr("inpaintx.data.cv.decode", lambda *_, **__: pytest.fail("decoded"))
-    monkeypatch.setattr("inpaintx.data.photo.MAX_PIXELS", 20 * 31 - 1)
+    monkeypatch.setattr("inpaintx.io.opencv.decode", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr("inpaintx.io.photo.MAX_PIXELS", 20 * 31 - 1)
     assert MAX_PIXELS > 20 * 31
     with pytest.raises(InpaintxError, match="31 x 20"):
         decode(file_of(noise(20, 31), fmt), "photo")

@@ -7,10 +7,10 @@ import pytest
 from photo_files import SUFFIX, Image, chunk, file_of, profile, saved, srgb
 from toy_methods import noise
 
-from inpaintx.data import tiff
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.metadata import Exif, Metadata
-from inpaintx.data.photo import decode, encode, read_photo, write_photo
+from inpaintx.io import tiff
+from inpaintx.io.metadata import Exif, Metadata
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import decode, encode, read_photo, write_photo
 
 cv2 = import_cv2()
 tifffile = pytest.importorskip("tifffile")

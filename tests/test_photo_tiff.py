@@ -8,11 +8,11 @@ import pytest
 from photo_files import file_of, saved
 from toy_methods import noise
 
-from inpaintx.data import tiff, tiff_pixels
-from inpaintx.data.cv import Decoded, import_cv2
-from inpaintx.data.photo import decode, read_photo
-from inpaintx.data.square import read_grey, read_picture
+from inpaintx.data.center_crop import read_grey, read_picture
 from inpaintx.errors import InpaintxError
+from inpaintx.io import tiff, tiff_pixels
+from inpaintx.io.opencv import Decoded, import_cv2
+from inpaintx.io.photo import decode, read_photo
 
 cv2 = import_cv2()
 tifffile = pytest.importorskip("tifffile")
@@ -207,7 +207,7 @@ def test_a_preview_is_no_photo():
 
 
 def test_what_is_decoded_is_held_against_the_directory(monkeypatch):
-    monkeypatch.setattr("inpaintx.data.cv.decode", lambda *_, **__: Decoded(np.zeros((9, 8), np.uint8)))
+    monkeypatch.setattr("inpaintx.io.opencv.decode", lambda *_, **__: Decoded(np.zeros((9, 8), np.uint8)))
     with pytest.raises(InpaintxError, match=r"tells of \[8, 8\] uint8, and OpenCV decodes \[9, 8\] uint8"):
         decode(classic(SMALL, bytes(64)), "photo")
 

@@ -9,15 +9,15 @@ import torch
 from face_sets import landmarks_csv, picture, plain, write
 
 import inpaintx
-from inpaintx.crops import Box
+from inpaintx.data.dataset import open_set
 from inpaintx.data.generators import GENERATORS
-from inpaintx.data.holes import open_holes
 from inpaintx.data.layouts import find_layout
-from inpaintx.data.sets import open_set
-from inpaintx.data.stream import _Maker, _Source
+from inpaintx.data.loader import _Maker, _Source
+from inpaintx.data.sampler import open_holes
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.pipeline import Painter
-from inpaintx.registry import registry
+from inpaintx.inference.pipeline import Painter
+from inpaintx.inference.tiling import Box
+from inpaintx.plugin.registry import registry
 
 STARTS = [s for s in ("fork", "forkserver", "spawn") if s in multiprocessing.get_all_start_methods()]
 

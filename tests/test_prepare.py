@@ -8,12 +8,12 @@ from face_sets import FACE_POINTS, celeba, celebamask_hq, drawn_face, landmarks_
 
 from inpaintx.cli import run
 from inpaintx.data.align import Cut, cut_by_points
-from inpaintx.data.cv import import_cv2
+from inpaintx.data.dataset import open_set
 from inpaintx.data.layouts import hashed_splits
-from inpaintx.data.photo import read_photo
 from inpaintx.data.prepare import prepare
-from inpaintx.data.sets import open_set
 from inpaintx.errors import InpaintxError
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import read_photo
 
 
 def turned_face(angle, scale):

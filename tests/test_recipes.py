@@ -8,7 +8,7 @@ import pytest
 from face_sets import CHECKOUT
 
 from inpaintx.cli.inpaint import option
-from inpaintx.registry import registry
+from inpaintx.plugin.registry import registry
 from inpaintx.training.config import settle
 
 RECIPES = sorted((CHECKOUT / "plugins").glob("*/recipes/*.sh"))

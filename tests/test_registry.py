@@ -6,7 +6,7 @@ import pytest
 
 import inpaintx
 from inpaintx.errors import InpaintxError
-from inpaintx.registry import Registry
+from inpaintx.plugin.registry import Registry
 
 
 class Grey(inpaintx.Method):
@@ -149,5 +149,5 @@ def test_load_plugins_narrows(plugin, monkeypatch):
 
 def test_unknown_method_names_the_nearest():
     with pytest.raises(InpaintxError, match="unknown method 'tela'; did you mean 'telea'"):
-        inpaintx.registry.registry().method("tela")
+        inpaintx.plugin.registry.registry().method("tela")
     assert "telea" in inpaintx.methods()

@@ -5,12 +5,12 @@ import pytest
 import torch
 from face_sets import celeba, celebamask_hq, grey, landmarks_csv, picture, plain, shared_faces, write  # noqa: F401
 
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.holes import SkippedFileWarning
+from inpaintx.data.center_crop import UnreadableFileError
+from inpaintx.data.dataset import open_set
 from inpaintx.data.layouts import hashed_splits
-from inpaintx.data.sets import open_set
-from inpaintx.data.square import UnreadableFileError
+from inpaintx.data.sampler import SkippedFileWarning
 from inpaintx.errors import InpaintxError
+from inpaintx.io.opencv import import_cv2
 
 
 def test_a_flat_folder(tmp_path):

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 import inpaintx
-from inpaintx import Config, Method, weights
+from inpaintx import Config, Method
 from inpaintx.errors import InpaintxError
-from inpaintx.method import fill
+from inpaintx.plugin import weights
+from inpaintx.plugin.method import fill
 
 CPU = torch.device("cpu")
 

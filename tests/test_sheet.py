@@ -5,7 +5,7 @@ import pytest
 from toy_methods import box, noise
 
 from inpaintx import InpaintxError
-from inpaintx.sheet import Cell, contact_sheet, show_hole
+from inpaintx.viz.contact_sheet import Cell, contact_sheet, show_hole
 
 
 def test_contact_sheet():

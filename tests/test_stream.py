@@ -7,11 +7,11 @@ import pytest
 import torch
 from face_sets import grey, landmarks_csv, picture, plain, shared_faces, write  # noqa: F401
 
-from inpaintx.data.holes import SkippedFileWarning, open_holes
+from inpaintx.data.dataset import open_set
 from inpaintx.data.jitter import Jitter
 from inpaintx.data.landmarks import MIRRORED, mirrored
-from inpaintx.data.sets import open_set
-from inpaintx.data.stream import batches
+from inpaintx.data.loader import batches
+from inpaintx.data.sampler import SkippedFileWarning, open_holes
 from inpaintx.errors import InpaintxError
 
 NAMES = [f"{i}.png" for i in range(7)]

@@ -11,7 +11,7 @@ import pytest
 from toy_methods import HOLE, PHOTO
 
 from inpaintx.cli import run
-from inpaintx.data.photo import decode, read_photo, write_photo
+from inpaintx.io.photo import decode, read_photo, write_photo
 
 NOISY = """
 import atexit, ctypes, os

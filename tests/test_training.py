@@ -14,13 +14,13 @@ from toy_training import Toy, differing, weights
 
 import inpaintx
 from inpaintx import InpaintxError
-from inpaintx.data.photo import read_photo
-from inpaintx.registry import registry
-from inpaintx.training.average import Average
+from inpaintx.io.photo import read_photo
+from inpaintx.plugin.registry import registry
+from inpaintx.training.callbacks import Watcher
 from inpaintx.training.checkpoint import checkpoints
+from inpaintx.training.ema import Average
 from inpaintx.training.export import export
 from inpaintx.training.update import Updater
-from inpaintx.training.watch import Watcher
 
 QUICK = {"workers": 0, "val_images": 2, "validate_every": 0}
 

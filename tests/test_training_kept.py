@@ -11,8 +11,8 @@ from toy_training import differing
 
 import inpaintx
 from inpaintx.errors import InpaintxError
+from inpaintx.training.callbacks import Watcher
 from inpaintx.training.checkpoint import SUMS, checkpoints
-from inpaintx.training.watch import Watcher
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -189,7 +189,7 @@ def test_two_runs_do_not_share_a_folder(toy_faces, tmp_path):
 def test_a_process_that_was_killed_holds_nothing(toy_faces, tmp_path):
     run(toy_faces, tmp_path / "run", steps=2)
     code = (
-        "import os, pathlib, signal, sys; from inpaintx.data.lock import locked\n"
+        "import os, pathlib, signal, sys; from inpaintx.io.lock import locked\n"
         "with locked(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=False)

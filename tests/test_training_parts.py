@@ -12,13 +12,13 @@ from toy_training import Toy, ToyConfig
 from vgg_files import vgg_file
 
 from inpaintx import Config, InpaintxError, train
-from inpaintx.registry import registry
+from inpaintx.plugin.registry import registry
+from inpaintx.training.callbacks import Bar
 from inpaintx.training.config import settle
 from inpaintx.training.processes import keep_freed_memory
 from inpaintx.training.record import read_record
 from inpaintx.training.update import Updater
 from inpaintx.training.validate import Validation, better
-from inpaintx.training.watch import Bar
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from toy_methods import Mean, box, noise
 import inpaintx
 from inpaintx import InpaintxError, Method
 from inpaintx.cli import run
-from inpaintx.crops import plan
-from inpaintx.data.photo import read_photo, write_photo
+from inpaintx.inference.tiling import plan
+from inpaintx.io.photo import read_photo, write_photo
 
 DTYPES = [np.uint8, np.uint16, np.float32]
 HOLE = box(60, 80, top=20, left=30, side=20)

@@ -15,12 +15,13 @@ import torch
 from safetensors.torch import save_file
 from toy_methods import Learned, MeanConfig
 
-from inpaintx import Method, weights
+from inpaintx import Method
 from inpaintx.cli import run
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.fan import FAN, load_fan, save_fan
 from inpaintx.nn.pretrained import WeightFile, frozen, read_state
-from inpaintx.registry import registry
+from inpaintx.plugin import weights
+from inpaintx.plugin.registry import registry
 
 CPU = torch.device("cpu")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from inpaintx.data import files
-from inpaintx.data.files import PART, check_writable, folder_written_whole, written_whole
 from inpaintx.errors import InpaintxError
+from inpaintx.io import atomic
+from inpaintx.io.atomic import PART, check_writable, folder_written_whole, written_whole
 
 
 def put(path: Path, words: str = "new") -> None:
@@ -75,7 +75,7 @@ def test_a_file_that_is_read_only_is_noticed_before(tmp_path):
 WRITES = """
 import sys, time
 from pathlib import Path
-from inpaintx.data.files import written_whole
+from inpaintx.io.atomic import written_whole
 with written_whole(Path(sys.argv[1])) as part:
     part.write_text("half")
     print("writing", flush=True)
@@ -104,7 +104,7 @@ def test_what_a_killed_process_left_goes_at_the_next_write(tmp_path):
     finally:
         alive.kill()
         alive.wait()
-    files._next_look.clear()
+    atomic._next_look.clear()
     put(tmp_path / "c.png")
     assert sorted(os.listdir(tmp_path)) == sorted([f".folder{PART}", *strange, "c.png"])
 
@@ -118,7 +118,7 @@ def test_a_large_folder_is_not_looked_through_at_every_write(tmp_path, monkeypat
         time.sleep(0.05)
         return scan(path)
 
-    monkeypatch.setattr(files.os, "scandir", slow)
+    monkeypatch.setattr(atomic.os, "scandir", slow)
     for _ in range(5):
         put(tmp_path / "a")
     assert len(looked) == 1

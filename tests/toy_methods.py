@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import inpaintx.registry
+import inpaintx.plugin.registry
 from inpaintx import Config, Method, Weights, hookimpl
-from inpaintx.data.photo import write_photo
+from inpaintx.io.photo import write_photo
 
 
 class MeanConfig(Config):
@@ -131,8 +131,8 @@ def toys(monkeypatch):
     import sys
 
     entries = [FakeEntryPoint("toys", sys.modules[__name__]), FakeEntryPoint("broken", ImportError("no such thing"))]
-    registry = inpaintx.registry.Registry(entries)
-    monkeypatch.setattr(inpaintx.registry, "_registry", registry)
+    registry = inpaintx.plugin.registry.Registry(entries)
+    monkeypatch.setattr(inpaintx.plugin.registry, "_registry", registry)
     for method in (Mean, Square, Slow):
         method.seen.clear()
     return registry

@@ -11,7 +11,7 @@ from face_sets import plain
 from torch import nn
 from toy_methods import FakeEntryPoint
 
-import inpaintx.registry
+import inpaintx.plugin.registry
 from inpaintx import LearnedConfig, Method, Trainer, hookimpl
 from inpaintx.training.checkpoint import checkpoints, read
 
@@ -113,8 +113,8 @@ def inpaintx_register_methods(register):
 @pytest.fixture
 def toy(monkeypatch):
     """The toy GAN is the only method registered."""
-    registry = inpaintx.registry.Registry([FakeEntryPoint("toy", sys.modules[__name__])])
-    monkeypatch.setattr(inpaintx.registry, "_registry", registry)
+    registry = inpaintx.plugin.registry.Registry([FakeEntryPoint("toy", sys.modules[__name__])])
+    monkeypatch.setattr(inpaintx.plugin.registry, "_registry", registry)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import typer
 from inpaintx.cli import demo, doctor, evaluate, inpaint, plugins, prepare, train
 from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
 from inpaintx.errors import InpaintxError
-from inpaintx.memory import ran_out
-from inpaintx.registry import registry
+from inpaintx.io.memory import ran_out
+from inpaintx.plugin.registry import registry
 
 __all__ = ["main", "make_app", "run"]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any
 
 from inpaintx.errors import InpaintxError
-from inpaintx.names import printable
+from inpaintx.io.names import printable
 
 __all__ = ["Results", "any_text", "chatter_to_stderr", "close_stdout", "say", "stdout_for_results"]
 

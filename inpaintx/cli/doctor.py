@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx import weights
 from inpaintx.cli.console import say, stdout_for_results
-from inpaintx.data.cv import import_cv2
 from inpaintx.errors import InpaintxError
-from inpaintx.registry import registry
+from inpaintx.io.opencv import import_cv2
+from inpaintx.plugin import weights
+from inpaintx.plugin.registry import registry
 
 __all__ = ["doctor", "examine"]
 

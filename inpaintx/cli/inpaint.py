@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from inpaintx.cli.console import say, stdout_for_results
-from inpaintx.data.cv import quiet_cv2
-from inpaintx.data.files import make_folder, read_stream
-from inpaintx.data.masks import Resize
 from inpaintx.errors import InpaintxError
-from inpaintx.jobs import Failure, find_jobs, is_done, names_several
-from inpaintx.many import Reading, Report, inpaint_many
-from inpaintx.pipeline import Painter, painter_for
+from inpaintx.inference.files import Reading, Report, inpaint_many
+from inpaintx.inference.jobs import Failure, find_jobs, is_done, names_several
+from inpaintx.inference.pipeline import Painter, painter_for
+from inpaintx.io.atomic import make_folder, read_stream
+from inpaintx.io.masks import Resize
+from inpaintx.io.opencv import quiet_cv2
 
 __all__ = ["inpaint", "option", "warnings_as_words"]
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx import weights
 from inpaintx.cli.console import say, stdout_for_results
-from inpaintx.names import printable
-from inpaintx.registry import registry
+from inpaintx.io.names import printable
+from inpaintx.plugin import weights
+from inpaintx.plugin.registry import registry
 
 __all__ = ["check", "method_rows", "methods", "plugin_rows", "plugins", "print_table"]
 

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inpaintx.cli.console import say
-from inpaintx.data.cv import quiet_cv2
 from inpaintx.data.prepare import Prepared
 from inpaintx.data.prepare import prepare as make
+from inpaintx.io.opencv import quiet_cv2
 
 __all__ = ["prepare"]
 

@@ -38,8 +38,8 @@ def train(
     devices: Annotated[int, typer.Option(metavar="N", help="GPUs, or processes on the CPU.")] = 1,
 ) -> None:
     """Train a method on a set of faces."""
+    from inpaintx.training.callbacks import Bar
     from inpaintx.training.loop import train as job
-    from inpaintx.training.watch import Bar
 
     with warnings_as_words("stdout"):
         job(

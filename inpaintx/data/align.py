@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.files import check_file
 from inpaintx.data.landmarks import Points, anchors
 from inpaintx.errors import InpaintxError
+from inpaintx.io.atomic import check_file
+from inpaintx.io.opencv import import_cv2
 
 __all__ = ["Cut", "Found", "YuNet", "cut_by_points", "cut_middle"]
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.data.cv import import_cv2
 from inpaintx.errors import InpaintxError
+from inpaintx.io.opencv import import_cv2
 
 __all__ = [
     "ADDING",

@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from inpaintx.data.texts import read_csv
 from inpaintx.errors import InpaintxError
+from inpaintx.io.texts import read_csv
 
 __all__ = ["read_identities"]
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.data.texts import read_csv, read_text
 from inpaintx.errors import InpaintxError
+from inpaintx.io.texts import read_csv, read_text
 
 __all__ = ["MIRRORED", "Anchors", "Points", "anchors", "mirrored", "read_celeba_landmarks", "read_landmarks"]
 

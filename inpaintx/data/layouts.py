@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from inpaintx.data.formats import READABLE
 from inpaintx.data.identities import read_identities
 from inpaintx.data.landmarks import Points, read_celeba_landmarks, read_landmarks, read_table
-from inpaintx.data.texts import read_json, read_text
 from inpaintx.errors import InpaintxError
-from inpaintx.names import printable
+from inpaintx.io.formats import READABLE
+from inpaintx.io.names import printable
+from inpaintx.io.texts import read_json, read_text
 
 __all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_splits", "read_prepared", "split_of_folder"]
 
@@ -137,7 +137,7 @@ def _pictures(folder: Path, skip: frozenset[str] = frozenset()) -> dict[str, Pat
 
 
 def _folder(root: Path, wants: frozenset[str]) -> Layout:
-    """A plain folder; see :func:`inpaintx.data.sets.open_set` for its rules."""
+    """A plain folder; see :func:`inpaintx.data.dataset.open_set` for its rules."""
     images = root / "images" if (root / "images").is_dir() else root
     inner = [p for p in sorted(images.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     sets = [p for p in inner if any(q.is_dir() and split_of_folder(q.name) for q in p.iterdir())]

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inpaintx.data.align import Found
-from inpaintx.data.cv import import_cv2
 from inpaintx.errors import InpaintxError
+from inpaintx.io.opencv import import_cv2
 
 __all__ = ["MTCNN", "installed"]
 

@@ -14,17 +14,17 @@ from typing import Any, Literal
 import numpy as np
 
 from inpaintx.data.align import Cut, YuNet, cut_by_points, cut_middle
-from inpaintx.data.derive import derive_regions
-from inpaintx.data.files import make_folder, written_whole
+from inpaintx.data.center_crop import UnreadableFileError, read_grey, read_picture
 from inpaintx.data.landmarks import Points
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, read_prepared
-from inpaintx.data.lock import locked
-from inpaintx.data.photo import encode
-from inpaintx.data.square import UnreadableFileError, read_grey, read_picture
-from inpaintx.data.texts import parse_json, read_text
+from inpaintx.data.segment import derive_regions
 from inpaintx.errors import InpaintxError
-from inpaintx.memory import LARGEST_SQUARE
-from inpaintx.names import printable
+from inpaintx.io.atomic import make_folder, written_whole
+from inpaintx.io.lock import locked
+from inpaintx.io.memory import LARGEST_SQUARE
+from inpaintx.io.names import printable
+from inpaintx.io.photo import encode
+from inpaintx.io.texts import parse_json, read_text
 
 __all__ = ["Prepared", "prepare"]
 
@@ -42,7 +42,7 @@ class Prepared:
     Attributes
     ----------
     out
-        The folder; a plain one for :func:`inpaintx.data.sets.open_set`.
+        The folder; a plain one for :func:`inpaintx.data.dataset.open_set`.
     summary
         What ``prepared.json`` holds.
     done_before
@@ -73,7 +73,7 @@ def prepare(
     Parameters
     ----------
     source
-        A set that :func:`inpaintx.data.sets.open_set` opens.
+        A set that :func:`inpaintx.data.dataset.open_set` opens.
     out
         A folder: ``train/ val/ test/`` with JPEG files (quality 97, colours not subsampled), ``skin/`` and
         ``foreground/`` with PNG files, ``landmarks.csv``, ``faces.jsonl`` (a line a face: source, split, identity, how

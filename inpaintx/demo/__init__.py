@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from inpaintx.data.files import make_folder
-from inpaintx.data.masks import read_mask
-from inpaintx.data.photo import check_output, read_photo, write_photo
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.pipeline import AUTO, inpaint
-from inpaintx.registry import registry
-from inpaintx.sheet import Cell, contact_sheet, show_hole
+from inpaintx.inference.pipeline import AUTO, inpaint
+from inpaintx.io.atomic import make_folder
+from inpaintx.io.masks import read_mask
+from inpaintx.io.photo import check_output, read_photo, write_photo
+from inpaintx.plugin.registry import registry
+from inpaintx.viz.contact_sheet import Cell, contact_sheet, show_hole
 
 __all__ = ["Demo", "run", "score"]
 

@@ -19,20 +19,20 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from inpaintx.data.files import folder_written_whole, make_folder
-from inpaintx.data.lock import locked
-from inpaintx.data.texts import read_json
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.contestants import FLOOR, Contestant, Record, find_wanted
+from inpaintx.evaluation.entries import FLOOR, Contestant, Record, find_wanted
 from inpaintx.evaluation.features import Networks
 from inpaintx.evaluation.progress import Progress, bar, in_notebook
 from inpaintx.evaluation.protocol import DEFAULT_MASKS, Protocol, freeze
 from inpaintx.evaluation.report import as_json, markdown, write_all
 from inpaintx.evaluation.results import collect, make_rows
 from inpaintx.evaluation.work import Task, work
+from inpaintx.inference.pipeline import check_seed, pick_device
+from inpaintx.io.atomic import folder_written_whole, make_folder
+from inpaintx.io.lock import locked
+from inpaintx.io.texts import read_json
 from inpaintx.nn.pretrained import OnMissing
-from inpaintx.pipeline import check_seed, pick_device
-from inpaintx.registry import registry
+from inpaintx.plugin.registry import registry
 
 __all__ = ["DEFAULT_MASKS", "Evaluation", "Progress", "evaluate", "merge"]
 
@@ -105,7 +105,7 @@ def evaluate(
     Parameters
     ----------
     data
-        A set of faces (:func:`inpaintx.data.sets.open_set`).
+        A set of faces (:func:`inpaintx.data.dataset.open_set`).
     methods
         Names, or ``LABEL=NAME`` for further entries of one method. The mean colour of the known pixels is always
         compared as well: the floor.

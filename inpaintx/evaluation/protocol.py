@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, SkipValidation
 
-from inpaintx.data.holes import Holes, open_holes
-from inpaintx.data.sets import FaceSet, open_set
+from inpaintx.data.dataset import FaceSet, open_set
+from inpaintx.data.sampler import Holes, open_holes
 from inpaintx.errors import InpaintxError
-from inpaintx.memory import LARGEST_SQUARE
-from inpaintx.names import printable
+from inpaintx.io.memory import LARGEST_SQUARE
+from inpaintx.io.names import printable
 
 __all__ = [
     "BINS",
@@ -56,7 +56,7 @@ class Group(Frozen):
     family
         Groups of one family differ in hole ratio only, and share a curve.
     spec
-        As :func:`inpaintx.data.holes.open_holes` takes it, without the path of a folder; ``"own"``: the set's masks.
+        As :func:`inpaintx.data.sampler.open_holes` takes it, without the path of a folder; ``"own"``: the set's masks.
     """
 
     name: str
@@ -168,7 +168,7 @@ def expand_masks(specs: Sequence[str]) -> list[Group]:
     specs
         Each is ``"discard"`` (four groups: 20, 40, 60 and 80 % of the pixels), ``"bins:SPEC"`` or a folder of mask
         files (six groups by hole ratio: 1-10, 10-20, ... 50-60 %), ``"own"`` (the masks of the set itself), or
-        anything else that :func:`inpaintx.data.holes.open_holes` takes (one group).
+        anything else that :func:`inpaintx.data.sampler.open_holes` takes (one group).
 
     Raises
     ------

@@ -9,14 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from inpaintx.data.photo import write_photo
-from inpaintx.evaluation.contestants import Record
-from inpaintx.evaluation.plot import Curve, Panel, draw
+from inpaintx.evaluation.entries import Record
 from inpaintx.evaluation.protocol import Protocol
 from inpaintx.evaluation.results import Measured, Row
 from inpaintx.evaluation.summary import RESAMPLES, Estimate
-from inpaintx.metrics import MOST_PSNR
-from inpaintx.sheet import Cell, contact_sheet, show_hole
+from inpaintx.io.photo import write_photo
+from inpaintx.nn.metrics import MOST_PSNR
+from inpaintx.viz.contact_sheet import Cell, contact_sheet, show_hole
+from inpaintx.viz.plots import Curve, Panel, draw
 
 __all__ = ["FILES", "as_json", "markdown", "write_all"]
 

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.contestants import Record
+from inpaintx.evaluation.entries import Record
 from inpaintx.evaluation.frechet import frechet_distance
 from inpaintx.evaluation.protocol import Protocol
 from inpaintx.evaluation.summary import Estimate, estimates, per_image
 from inpaintx.evaluation.units import read_unit
 from inpaintx.evaluation.work import unit_file
-from inpaintx.metrics import check_consistent
+from inpaintx.nn.metrics import check_consistent
 
 __all__ = ["Measured", "Row", "collect", "make_rows"]
 
@@ -119,7 +119,7 @@ def make_rows(protocol: Protocol, measured: dict[str, Measured], truth: Measured
     Raises
     ------
     InpaintxError
-        A row is not consistent in itself (:func:`inpaintx.metrics.check_consistent`).
+        A row is not consistent in itself (:func:`inpaintx.nn.metrics.check_consistent`).
     """
     tables = [(group.name, [i]) for i, group in enumerate(protocol.groups)]
     for family in dict.fromkeys(group.family for group in protocol.groups):

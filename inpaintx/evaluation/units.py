@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.contestants import Record
+from inpaintx.evaluation.entries import Record
 from inpaintx.evaluation.protocol import Batch, Protocol
-from inpaintx.metrics import MOST_PSNR
+from inpaintx.nn.metrics import MOST_PSNR
 
 __all__ = ["read_unit"]
 

@@ -15,14 +15,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from inpaintx import metrics
-from inpaintx.data.files import make_folder, written_whole
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.contestants import Contestant, Record, Wanted
+from inpaintx.evaluation.entries import Contestant, Record, Wanted
 from inpaintx.evaluation.features import Networks
 from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest, picture_of
+from inpaintx.io.atomic import make_folder, written_whole
+from inpaintx.nn import metrics
 from inpaintx.nn.pretrained import OnMissing
-from inpaintx.registry import registry
+from inpaintx.plugin.registry import registry
 
 __all__ = ["TRUTH", "Task", "environment", "unit_file", "units", "work"]
 
@@ -245,7 +245,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Versions, and what it ran on; no name of a machine."""
     import torchmetrics
 
-    from inpaintx.data.cv import import_cv2
+    from inpaintx.io.opencv import import_cv2
 
     return {
         "python": ".".join(map(str, sys.version_info[:3])),

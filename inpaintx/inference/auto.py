@@ -11,16 +11,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from inpaintx import crops, visible
-from inpaintx.blend import Blend
-from inpaintx.crops import Canvas, Crop
+from inpaintx.inference import tiling, visible
 from inpaintx.inference.face_fill import BEST
 from inpaintx.inference.faces import Face, rounds_of
+from inpaintx.inference.pipeline import AUTO, Painter
 from inpaintx.inference.plan import Plan, Saw
-from inpaintx.method import Method
-from inpaintx.pipeline import AUTO, Painter
-from inpaintx.registry import registry
-from inpaintx.weights import find
+from inpaintx.inference.tiling import Canvas, Crop
+from inpaintx.nn.blend import Blend
+from inpaintx.plugin.method import Method
+from inpaintx.plugin.registry import registry
+from inpaintx.plugin.weights import find
 
 __all__ = ["AutoPainter"]
 
@@ -40,7 +40,7 @@ class AutoPainter(Painter):
     Parameters
     ----------
     weights, seed, device, blend, batch_size, faces
-        As for :class:`inpaintx.pipeline.Painter`; weights and blend are the face network's.
+        As for :class:`inpaintx.inference.pipeline.Painter`; weights and blend are the face network's.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class AutoPainter(Painter):
             side = self.network.method.side(self.network.loaded.config)
             assert side is not None
             shown[BEST], rest = rounds_of(faces, hole, side)
-        rounds = crops.plan(rest, None, self.rest.method.max_pixels, visible.unseen(pixels, hole))
+        rounds = tiling.plan(rest, None, self.rest.method.max_pixels, visible.unseen(pixels, hole))
         if faces:
             rounds = [[replace(crop, only=rest[crop.core.at]) for crop in crops] for crops in rounds]
         stages = {self.rest.method.name: rounds, **shown}

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from inpaintx import visible
-from inpaintx.crops import Canvas, Crop
-from inpaintx.data.cv import import_cv2
-from inpaintx.data.files import make_folder
-from inpaintx.data.photo import write_photo
+from inpaintx.inference import visible
 from inpaintx.inference.plan import Plan, Saw
+from inpaintx.inference.tiling import Canvas, Crop
+from inpaintx.io.atomic import make_folder
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import write_photo
 
 __all__ = ["Beside", "explained"]
 

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from inpaintx.inference.faces import Fill
-from inpaintx.method import Method, fill
-from inpaintx.registry import registry
-from inpaintx.weights import Loaded, find, load
+from inpaintx.plugin.method import Method, fill
+from inpaintx.plugin.registry import registry
+from inpaintx.plugin.weights import Loaded, find, load
 
 __all__ = ["BEST", "face_fill"]
 

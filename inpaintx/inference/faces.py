@@ -8,12 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx import visible
-from inpaintx.crops import Box, Crop, in_rounds
 from inpaintx.data.align import Cut, Found, YuNet, cut_by_points
-from inpaintx.data.cv import import_cv2
 from inpaintx.data.mtcnn import MTCNN, installed
 from inpaintx.errors import InpaintxError
+from inpaintx.inference import visible
+from inpaintx.inference.tiling import Box, Crop, in_rounds
+from inpaintx.io.opencv import import_cv2
 
 __all__ = ["Face", "FaceFinder", "Fill", "find_by", "rounds_of", "squares"]
 
@@ -245,7 +245,7 @@ def rounds_of(faces: Sequence[Face], hole: Bools, size: int) -> tuple[list[list[
     Returns
     -------
     list of list of Crop, ndarray
-        Rounds, as of :func:`inpaintx.crops.plan`, and ``[H,W]`` bool: the holes that no face has.
+        Rounds, as of :func:`inpaintx.inference.tiling.plan`, and ``[H,W]`` bool: the holes that no face has.
     """
     height, width = hole.shape
     nearest = np.full(hole.shape, np.inf, np.float32)

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inpaintx import crops
-from inpaintx.crops import Canvas, Crop
 from inpaintx.data.align import Cut
-from inpaintx.data.cv import import_cv2
+from inpaintx.inference import tiling
+from inpaintx.inference.tiling import Canvas, Crop
+from inpaintx.io.opencv import import_cv2
 
 __all__ = ["bring_back", "show"]
 
@@ -17,7 +17,7 @@ __all__ = ["bring_back", "show"]
 def show(canvas: Canvas, crop: Crop, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cut out what a crop shows to the method, at the method's size.
 
-    Known pixels are averaged among themselves, as :func:`inpaintx.crops.take` does; a turned square that reaches beyond
+    Known pixels are averaged among themselves, as :func:`inpaintx.inference.tiling.take` does; a turned square that reaches beyond
     the photo is filled by mirroring, known pixels and holes alike.
 
     Returns
@@ -26,7 +26,7 @@ def show(canvas: Canvas, crop: Crop, device: torch.device) -> tuple[Tensor, Tens
         ``[3,*work]`` float32 with 0 in the hole, and ``[1,*work]`` bool.
     """
     if crop.cut is None:
-        return crops.take(canvas, crop.box, device, crop.work)
+        return tiling.take(canvas, crop.box, device, crop.work)
     cut = _in_box(crop)
     size = crop.work[0]
     hole = canvas.holes(crop.box, torch.device("cpu")).numpy()
@@ -46,7 +46,7 @@ def bring_back(image: Tensor, crop: Crop) -> Iterator[Tensor]:
     """Bring a fill ``[3,*work]`` back to the size of ``crop.box`` by planes; a turned square goes on around it."""
     size = crop.box.height, crop.box.width
     if crop.cut is None:
-        yield from crops.stretch(image, size)
+        yield from tiling.stretch(image, size)
         return
     cv2 = import_cv2()
     matrix = _in_box(crop).matrix(crop.work[0])

@@ -8,11 +8,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from inpaintx.data.files import written_whole
 from inpaintx.errors import InpaintxError
+from inpaintx.io.atomic import written_whole
 from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
 from inpaintx.ops import Conv2d
-from inpaintx.weights import check_shapes
+from inpaintx.plugin.weights import check_shapes
 
 __all__ = ["FAN", "check_width", "heatmap_loss", "landmarks_of", "load_fan", "save_fan", "target_heatmaps"]
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inpaintx.blend import guides
+from inpaintx.nn.blend import guides
 from inpaintx.ops import poisson_blend
 
 __all__ = [

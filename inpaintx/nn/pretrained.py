@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from inpaintx.data.files import check_file
 from inpaintx.errors import InpaintxError
-from inpaintx.weights import sha256
+from inpaintx.io.atomic import check_file
+from inpaintx.plugin.weights import sha256
 
 __all__ = ["OnMissing", "WeightFile", "find", "frozen", "he_init", "load_file_into", "read_state"]
 

@@ -8,9 +8,9 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from inpaintx import weights
 from inpaintx.errors import InpaintxError
-from inpaintx.method import Method
+from inpaintx.plugin import weights
+from inpaintx.plugin.method import Method
 
 __all__ = ["Seen", "begin_from", "seen_before"]
 

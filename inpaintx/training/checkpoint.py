@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from inpaintx.data.files import PART, folder_written_whole
-from inpaintx.data.texts import parse_json
 from inpaintx.errors import InpaintxError
+from inpaintx.io.atomic import PART, folder_written_whole
+from inpaintx.io.texts import parse_json
+from inpaintx.plugin.weights import plain
 from inpaintx.training.record import RECORD, check_record
-from inpaintx.weights import plain
 
 __all__ = ["Checkpoint", "check_state", "checkpoints", "clean", "fitting", "keep", "read", "read_network", "write"]
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, cast
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from inpaintx import weights
 from inpaintx.errors import InpaintxError
-from inpaintx.method import LearnedConfig, Method, changed
+from inpaintx.plugin import weights
+from inpaintx.plugin.method import LearnedConfig, Method, changed
 
 __all__ = ["FREE", "Metric", "Settings", "TrainConfig", "check_same", "settle"]
 
@@ -33,7 +33,7 @@ class TrainConfig(BaseModel):
     split, val_split
         Parts of the data that are trained on and validated on.
     holes, val_holes
-        Where holes come from (see :func:`inpaintx.data.holes.open_holes`); ``"own"``: the masks that the set itself
+        Where holes come from (see :func:`inpaintx.data.sampler.open_holes`); ``"own"``: the masks that the set itself
         has; ``val_holes`` empty: as ``holes``.
     flip
         Whether images are mirrored at random.

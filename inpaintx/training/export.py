@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import torch
 
-from inpaintx import weights
 from inpaintx.errors import InpaintxError
-from inpaintx.method import Method
-from inpaintx.registry import registry
+from inpaintx.plugin import weights
+from inpaintx.plugin.method import Method
+from inpaintx.plugin.registry import registry
 from inpaintx.training import checkpoint
 from inpaintx.training.begin import Seen
 from inpaintx.training.record import RECORD, read_record

@@ -16,27 +16,27 @@ import torch
 from torch import Tensor, nn
 
 import inpaintx
-from inpaintx.data.files import make_folder, written_whole
-from inpaintx.data.holes import Holes, open_holes
+from inpaintx.data.dataset import FaceSet, open_set
 from inpaintx.data.jitter import Jitter
-from inpaintx.data.sets import FaceSet, open_set
-from inpaintx.data.stream import batches
+from inpaintx.data.loader import batches
+from inpaintx.data.sampler import Holes, open_holes
 from inpaintx.errors import InpaintxError
-from inpaintx.method import Method
-from inpaintx.names import is_unicode
+from inpaintx.io.atomic import make_folder, written_whole
+from inpaintx.io.names import is_unicode
 from inpaintx.nn.distance import FeatureDistance
-from inpaintx.registry import registry
-from inpaintx.trainer import check_losses, check_trainer
+from inpaintx.plugin.method import Method
+from inpaintx.plugin.registry import registry
+from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
-from inpaintx.training.average import Average
 from inpaintx.training.begin import begin_from, seen_before
+from inpaintx.training.callbacks import Bar, Journal, Meter, Watcher
 from inpaintx.training.config import Settings, check_same, settle
+from inpaintx.training.ema import Average
 from inpaintx.training.processes import hardware, same_threads, start
 from inpaintx.training.record import RECORD, describe, read_record
 from inpaintx.training.resume import check_continues, check_unedited, hold
 from inpaintx.training.update import Updater, broadcast, first_not_finite
 from inpaintx.training.validate import Validation, better
-from inpaintx.training.watch import Bar, Journal, Meter, Watcher
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -75,7 +75,7 @@ def train(
     method
         A registered name, or a :class:`Method`.
     data
-        Folder of a set (see :func:`inpaintx.data.sets.open_set`).
+        Folder of a set (see :func:`inpaintx.data.dataset.open_set`).
     out
         Folder of the run, made here: ``config.json``, ``checkpoints/``, ``pictures/``, ``tensorboard/``.
     preset

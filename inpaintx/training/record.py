@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inpaintx.data.sets import FaceSet
-from inpaintx.data.texts import read_json
+from inpaintx.data.dataset import FaceSet
 from inpaintx.errors import InpaintxError
-from inpaintx.names import printable
+from inpaintx.io.names import printable
+from inpaintx.io.texts import read_json
 
 __all__ = ["RECORD", "check_record", "describe", "read_record"]
 

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inpaintx.data.files import make_folder
-from inpaintx.data.lock import locked
 from inpaintx.errors import InpaintxError
+from inpaintx.io.atomic import make_folder
+from inpaintx.io.lock import locked
 from inpaintx.training.config import FREE, check_same
 from inpaintx.training.record import RECORD
 

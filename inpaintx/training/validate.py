@@ -8,10 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from inpaintx.method import Method, fill
-from inpaintx.metrics import measure, sharpness
 from inpaintx.nn.distance import FeatureDistance
-from inpaintx.sheet import Cell, contact_sheet
+from inpaintx.nn.metrics import measure, sharpness
+from inpaintx.plugin.method import Method, fill
+from inpaintx.viz.contact_sheet import Cell, contact_sheet
 
 __all__ = ["Validation", "better"]
 
@@ -78,7 +78,7 @@ class Validation:
         Returns
         -------
         dict
-            Means over the images of :func:`inpaintx.metrics.measure` on the composites, ``hole/sharpness``, and
+            Means over the images of :func:`inpaintx.nn.metrics.measure` on the composites, ``hole/sharpness``, and
             ``distance`` where it is measured.
         ndarray
             ``[H,W,3]`` uint8: hole, fill, composite and truth of the first few.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from inpaintx import Config, Method
-from inpaintx.data.cv import import_cv2
+from inpaintx.io.opencv import import_cv2
 
 __all__ = ["NavierStokes", "Telea"]
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, field_validator
 from torch import Tensor
 
 from inpaintx import Config, Method
-from inpaintx.data.cv import import_cv2
+from inpaintx.io.opencv import import_cv2
 from inpaintx.ops import patchmatch, tv_inpaint
 
 from .seed import draw_seed

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from inpaintx.errors import InpaintxError
-from inpaintx.method import LearnedConfig, Method, Trainer, Weights
 from inpaintx.nn.blocks import first_std
+from inpaintx.plugin.method import LearnedConfig, Method, Trainer, Weights
 
 from .network import Bottleneck, Network, Variant
 from .trainer import ContextEncoderTrainer

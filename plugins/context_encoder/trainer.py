@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from inpaintx.nn.blocks import init_weights
 from inpaintx.nn.discriminators import DCGANDiscriminator
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss
-from inpaintx.trainer import Trainer
+from inpaintx.plugin.trainer import Trainer
 
 from .network import Variant
 from .window import shown_to_network, square

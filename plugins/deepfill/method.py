@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer
-from inpaintx.method import Weights
+from inpaintx.plugin.method import Weights
 
 from .network import DeepFillNet, Version
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import GlobalLocalCritics, SNPatchGAN
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
-from inpaintx.trainer import Trainer
+from inpaintx.plugin.trainer import Trainer
 
 from .method import DeepFillConfig, network_input
 

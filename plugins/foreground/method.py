@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer
-from inpaintx.method import Weights
 from inpaintx.nn.blocks import first_std
 from inpaintx.nn.vgg import Features, asked_anew
+from inpaintx.plugin.method import Weights
 
 from .network import ForegroundNet
 

@@ -10,7 +10,7 @@ from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import Critic
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
 from inpaintx.nn.vgg import load_vgg
-from inpaintx.trainer import Trainer
+from inpaintx.plugin.trainer import Trainer
 
 from .method import ForegroundConfig, network_input
 

@@ -18,7 +18,7 @@ from inpaintx.nn.losses import (
     style_loss,
 )
 from inpaintx.nn.vgg import load_vgg
-from inpaintx.trainer import Trainer
+from inpaintx.plugin.trainer import Trainer
 
 from .method import HOGGuidedConfig
 

@@ -6,7 +6,7 @@ import torch
 from pydantic import BaseModel, Field, field_validator
 from torch import Tensor, nn
 
-from inpaintx.method import LearnedConfig, Method, Trainer, Weights
+from inpaintx.plugin.method import LearnedConfig, Method, Trainer, Weights
 
 from .network import DCGAN
 from .objectives import Limits, Prior, QiangLoss, YehLoss

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inpaintx.nn.losses import discriminator_loss, generator_loss
 from inpaintx.ops import ssim
-from inpaintx.trainer import Trainer
+from inpaintx.plugin.trainer import Trainer
 
 from .network import DCGAN
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from inpaintx import weights
 from inpaintx.nn.pretrained import read_state
+from inpaintx.plugin import weights
 
 from .method import PConv
 from .official import load_official

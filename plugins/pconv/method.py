@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.errors import InpaintxError
-from inpaintx.method import Weights
 from inpaintx.nn.blocks import first_std
 from inpaintx.nn.vgg import Features, asked_anew
+from inpaintx.plugin.method import Weights
 
 from .network import PConvUNet
 from .prior import PriorNet

@@ -18,7 +18,7 @@ from inpaintx.nn.losses import (
     tv_loss,
 )
 from inpaintx.nn.vgg import VGG, load_vgg
-from inpaintx.trainer import Trainer
+from inpaintx.plugin.trainer import Trainer
 
 from .method import PConvConfig
 from .network import PConvUNet

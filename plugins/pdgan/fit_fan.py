@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inpaintx.data.files import written_whole
-from inpaintx.data.holes import open_holes
+from inpaintx.data.dataset import FaceSet, open_set
 from inpaintx.data.jitter import Jitter
-from inpaintx.data.sets import FaceSet, open_set
-from inpaintx.data.stream import batches
+from inpaintx.data.loader import batches
+from inpaintx.data.sampler import open_holes
 from inpaintx.errors import InpaintxError
+from inpaintx.io.atomic import written_whole
 from inpaintx.nn.fan import FAN, check_width, heatmap_loss, landmarks_of, save_fan, target_heatmaps
-from inpaintx.weights import seeded
+from inpaintx.plugin.weights import seeded
 
 __all__ = ["CLEARLY", "Fit", "Fitted", "fit_fan", "landmark_error", "mean_shape"]
 
@@ -73,7 +73,7 @@ def fit_fan(
     Parameters
     ----------
     data
-        Folder of a set with landmarks (:func:`inpaintx.data.sets.open_set`).
+        Folder of a set with landmarks (:func:`inpaintx.data.dataset.open_set`).
     out
         ``.safetensors`` file to write.
     report

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.errors import InpaintxError
-from inpaintx.method import Weights
 from inpaintx.nn.blocks import first_std
 from inpaintx.nn.pretrained import OnMissing
 from inpaintx.nn.vgg import Features, asked_anew
+from inpaintx.plugin.method import Weights
 
 from ..pconv.prior import PriorNet
 from .network import Generator, PDGANNet

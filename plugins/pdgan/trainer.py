@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from inpaintx import weights
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import MultiScale, PatchGAN
@@ -24,7 +23,8 @@ from inpaintx.nn.losses import (
 )
 from inpaintx.nn.vgg import load_vgg
 from inpaintx.ops import spd_map
-from inpaintx.trainer import Trainer
+from inpaintx.plugin import weights
+from inpaintx.plugin.trainer import Trainer
 
 from ..pconv.method import PConv
 from ..pconv.trainer import PConvLoss, faded

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from inpaintx import LearnedConfig, Method, Trainer
 from inpaintx.errors import InpaintxError
-from inpaintx.method import Weights
 from inpaintx.nn.blocks import first_std
+from inpaintx.plugin.method import Weights
 
 from .network import AttentionUNet, weights_of
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import PatchGAN
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, l1_loss
-from inpaintx.trainer import Trainer
+from inpaintx.plugin.trainer import Trainer
 
 from .method import Pix2PixAttentionConfig, network_input
 

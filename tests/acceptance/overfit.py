@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from inpaintx.data.files import written_whole
-from inpaintx.data.holes import open_holes
-from inpaintx.data.sets import open_set
-from inpaintx.data.stream import batches
-from inpaintx.method import fill
+from inpaintx.data.dataset import open_set
+from inpaintx.data.loader import batches
+from inpaintx.data.sampler import open_holes
+from inpaintx.io.atomic import written_whole
+from inpaintx.plugin.method import fill
 
 RESULTS = Path(__file__).with_name("results")
 

@@ -5,8 +5,8 @@ import torch
 from inpaintx_plugins.foreground import Foreground
 from overfit import eight_faces, filled, mean_colour, overfit, psnr, record, tensors
 
-from inpaintx.data.holes import open_holes
-from inpaintx.data.sets import open_set
+from inpaintx.data.dataset import open_set
+from inpaintx.data.sampler import open_holes
 
 pytestmark = pytest.mark.acceptance
 HOLES = "strokes+box"

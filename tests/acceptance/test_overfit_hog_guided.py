@@ -5,7 +5,7 @@ import torch
 from inpaintx_plugins.hog_guided import HOGGuided
 from overfit import eight_faces, filled, mean_colour, overfit, psnr, record, tensors
 
-from inpaintx.data.holes import open_holes
+from inpaintx.data.sampler import open_holes
 
 pytestmark = pytest.mark.acceptance
 HOLES = "box"

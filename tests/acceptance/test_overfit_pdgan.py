@@ -11,10 +11,10 @@ from inpaintx_plugins.pdgan import PDGAN
 from overfit import RESULTS, eight_faces, filled, mean_colour, overfit, psnr, record, tensors
 from scipy.stats import spearmanr
 
-from inpaintx import weights
-from inpaintx.data.holes import open_holes
+from inpaintx.data.sampler import open_holes
 from inpaintx.nn.losses import l1_loss
 from inpaintx.nn.vgg import load_vgg
+from inpaintx.plugin import weights
 
 pytestmark = pytest.mark.acceptance
 HOLES = "strokes+box"

@@ -8,10 +8,10 @@ from inpaintx_plugins.latent_search.objectives import QiangLoss, YehLoss
 from inpaintx_plugins.latent_search.search import Frozen, draw, search
 from overfit import psnr, record
 
-from inpaintx import weights
-from inpaintx.data.sets import open_set
-from inpaintx.method import fill
+from inpaintx.data.dataset import open_set
 from inpaintx.ops import ssim
+from inpaintx.plugin import weights
+from inpaintx.plugin.method import fill
 
 pytestmark = pytest.mark.acceptance
 CPU = torch.device("cpu")

@@ -25,12 +25,12 @@ import torch
 from PIL import Image
 
 from inpaintx import cli
-from inpaintx.data import tiff
-from inpaintx.data.cv import import_cv2
 from inpaintx.errors import InpaintxError
+from inpaintx.io import tiff
+from inpaintx.io.opencv import import_cv2
 from inpaintx.nn.pretrained import read_state
-from inpaintx.registry import registry
-from inpaintx.weights import save
+from inpaintx.plugin.registry import registry
+from inpaintx.plugin.weights import save
 
 SECONDS = 60
 MEMORY = 6 << 30

@@ -6,8 +6,8 @@ import pytest
 import torch
 from vgg_files import vgg_file
 
-from inpaintx.metrics import sharpness
 from inpaintx.nn.distance import LAYERS, FeatureDistance
+from inpaintx.nn.metrics import sharpness
 
 
 @pytest.fixture(scope="module")

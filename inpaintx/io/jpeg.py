@@ -1,0 +1,207 @@
+"""JPEG files: their segments, what a damaged one leaves of the picture, and metadata added to what OpenCV writes."""
+
+import re
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inpaintx.io.header import JpegHeader, no_exif
+from inpaintx.io.metadata import Metadata, exif_block, read_exif
+from inpaintx.io.opencv import import_cv2
+
+__all__ = ["add_metadata", "grey_rest", "read_header", "without_tail", "without_zeros"]
+
+END = b"\xff\xd9"
+AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # a marker other than stuffed bytes, fill and restarts
+MOST_SEGMENTS = 10_000
+MOST_SCANS = 100  # cameras and programs write 1 to 12; each makes a decoder go over the whole picture
+PROFILE = b"ICC_PROFILE\0"
+ROOM = 65_533  # bytes in a segment
+ZEROS = 512
+TAIL = 64  # bytes; some cameras leave a few before the end
+
+
+def read_header(data: bytes) -> JpegHeader:
+    """Read the segments of a file, to its end marker.
+
+    Raises
+    ------
+    ValueError, struct.error, IndexError
+        Damaged, or cut off before its scan begins; two frames (readers differ in which one counts).
+    """
+    at, frame, scans, scan, cut = 2, b"", 0, 0, False
+    profile: dict[int, bytes] = {}
+    exif, resolution, restart, several, dropped = b"", None, 0, False, []
+    for _ in range(MOST_SEGMENTS):
+        marker, at = _next_marker(data, at)
+        if marker == 0xD9 or (marker is None and scans):
+            cut = marker is None
+            break
+        if marker is None:
+            raise IndexError
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            continue
+        try:
+            (length,) = struct.unpack_from(">H", data, at)
+        except struct.error:
+            cut = bool(scans)
+            if not cut:
+                raise
+            break
+        body = data[at + 2 : at + length]
+        at += length
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            if frame:
+                raise ValueError("the file is damaged (a JPEG with two frames)")
+            frame = body
+        elif marker == 0xDD:
+            restart = int.from_bytes(body[:2], "big")
+        elif marker == 0xE0 and body.startswith(b"JFIF\0") and resolution is None:
+            resolution = _density(body)
+        elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
+            exif = exif or body
+        elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/x"):
+            dropped.append("XMP data")
+        elif marker == 0xE2 and body.startswith(PROFILE) and len(body) > 14:
+            profile.setdefault(body[12], body)
+        elif marker == 0xE2 and body.startswith(b"MPF\0"):
+            several = True
+        elif marker == 0xED:
+            dropped.append("Photoshop data")
+        elif marker == 0xFE:
+            dropped.append("comments")
+        elif marker == 0xDA:
+            scans += 1
+            if not frame:
+                raise ValueError("the file is damaged (a JPEG without a frame)")
+            if scans > MOST_SCANS:
+                raise ValueError(f"it has more than {MOST_SCANS} scans")
+            scan = at
+            found = AFTER_SCAN.search(data, at)
+            at = found.start() if found else len(data)
+    else:
+        raise ValueError(f"it has more than {MOST_SEGMENTS} segments")
+    if not frame:
+        raise ValueError("the file is damaged (a JPEG without a frame)")
+    precision, height, width, count = struct.unpack_from(">BHHB", frame)
+    if precision != 8:
+        raise ValueError(f"it is a JPEG of {precision} bits a channel; convert it to a 16-bit PNG or TIFF")
+    factors = [frame[7 + 3 * i] for i in range(count)]
+    unit = (8, 8) if count == 1 else (8 * max(f >> 4 for f in factors), 8 * max(f & 15 for f in factors))
+    read, orientation, exif_resolution = read_exif(exif)
+    icc = _joined(profile)
+    dropped += ["an incomplete colour profile"] * (icc is None and bool(profile)) + no_exif(read, exif)
+    return JpegHeader(
+        "JPEG",
+        width,
+        height,
+        count,
+        several,
+        Metadata(icc, read, resolution or exif_resolution),
+        orientation,
+        list(dict.fromkeys(dropped)),
+        # a file without its end stops libjpeg in the middle; with an end marker it goes as far as the data do
+        data=data.rstrip(b"\0") + END if cut else data[:at],
+        cut=cut,
+        unit=unit,
+        restart=restart,
+        scan=scan,
+    )
+
+
+def _next_marker(data: bytes, at: int) -> tuple[int | None, int]:
+    """The next marker and where its segment begins; some cameras leave stray bytes between segments."""
+    at = data.find(b"\xff", at)
+    while at >= 0 and at < len(data) and data[at] == 0xFF:
+        at += 1
+    return (data[at], at + 1) if 0 <= at < len(data) else (None, at)
+
+
+def _density(body: bytes) -> tuple[float, float] | None:
+    unit, across, down = struct.unpack_from(">BHH", body, 7)
+    scale = {1: 1.0, 2: 2.54}.get(unit)
+    return (across * scale, down * scale) if scale and across and down else None
+
+
+def _joined(segments: dict[int, bytes]) -> bytes | None:
+    """The profile of all its segments, in the order of their numbers; None if one is missing."""
+    counts = {body[13] for body in segments.values()}
+    if len(counts) != 1 or sorted(segments) != list(range(1, counts.pop() + 1)):
+        return None
+    return b"".join(segments[number][14:] for number in sorted(segments))
+
+
+def without_zeros(data: bytes) -> bytes | None:
+    """A damaged file without the run of zeros that it ends in (a download that stopped in a file of full length)."""
+    body = data.removesuffix(END)
+    shorter = body.rstrip(b"\0")
+    return shorter + END if len(body) - len(shorter) >= ZEROS else None
+
+
+def without_tail(header: JpegHeader) -> bytes | None:
+    """A whole file without the last bytes of its last scan, which a decoder that has not lost its way must miss."""
+    file = header.data or b""
+    return file[: -TAIL - 2] + END if len(file) - header.scan > 4 * TAIL else None
+
+
+def grey_rest(pixels: npt.NDArray[Any], header: JpegHeader) -> npt.NDArray[np.bool_] | None:
+    """Find what a decoder had no data for: it leaves blocks mid-grey, to the next restart or to the end.
+
+    Parameters
+    ----------
+    pixels
+        ``[H,W]`` or ``[H,W,3]`` uint8 as decoded from a damaged file, not turned.
+    header
+        Of the file.
+
+    Returns
+    -------
+    ndarray or None
+        ``[H,W]`` bool, with the block before each such run, in which the data ended; None where there is no run.
+    """
+    height, width = pixels.shape[:2]
+    grey = pixels == 128 if pixels.ndim == 2 else (pixels == 128).all(-1)
+    across, down = header.unit
+    columns, rows = -(-width // across), -(-height // down)
+    padded = np.ones((rows * down, columns * across), bool)
+    padded[:height, :width] = grey
+    # halved colours are smoothed over the border of blocks, which the pixels on both sides of it show
+    inner = padded.reshape(rows, down, columns, across)[:, 2:-2, :, 2:-2].all((1, 3)).ravel()
+    interval = min(header.restart or inner.size, inner.size)
+    runs = np.ones(-(-inner.size // interval) * interval, bool)
+    runs[: inner.size] = inner
+    lost = np.logical_and.accumulate(runs.reshape(-1, interval)[:, ::-1], axis=1)[:, ::-1]
+    if not lost.any():
+        return None
+    lost[:, :-1] |= lost[:, 1:]
+    blocks = lost.ravel()[: inner.size].reshape(rows, columns)
+    found = np.repeat(np.repeat(blocks, down, 0), across, 1)[:height, :width]
+    cv2 = import_cv2()
+    return np.asarray(cv2.dilate(found.view(np.uint8), np.ones((3, 3), np.uint8))).view(bool)
+
+
+def add_metadata(file: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
+    """Put metadata into the JPEG that OpenCV wrote; the file, and what did not fit."""
+    notes = []
+    head = bytearray(file[:20])
+    if metadata.resolution and head[6:11] == b"JFIF\0":
+        across, down = (max(1, min(round(value), 65_535)) for value in metadata.resolution)
+        struct.pack_into(">BHH", head, 13, 1, across, down)
+    segments = b""
+    block = exif_block(metadata)
+    if block:
+        if len(block) + 6 > ROOM:
+            notes.append("EXIF data")
+        else:
+            segments += b"\xff\xe1" + (len(block) + 8).to_bytes(2, "big") + b"Exif\0\0" + block
+    icc = metadata.icc or b""
+    room = ROOM - 14
+    pieces = [icc[i : i + room] for i in range(0, len(icc), room)]
+    if len(pieces) > 255:
+        notes.append("the colour profile")
+        pieces = []
+    for number, piece in enumerate(pieces, 1):
+        segments += b"\xff\xe2" + (len(piece) + 16).to_bytes(2, "big") + PROFILE + bytes([number, len(pieces)]) + piece
+    return bytes(head) + segments + file[20:], notes

@@ -1,0 +1,161 @@
+"""The rule by which a picture is read as a mask: what is white, what is said, and what is refused."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from inpaintx.errors import InpaintxError
+from inpaintx.io.opencv import import_cv2
+from inpaintx.io.photo import Photo
+
+__all__ = ["Polarity", "threshold"]
+
+Array = npt.NDArray[Any]
+Bools = npt.NDArray[np.bool_]
+Polarity = Literal["auto", "white", "black"]
+MUCH = 0.6  # of the photo: a hole that covers more may be the wrong colour
+
+
+def threshold(picture: Photo, polarity: Polarity, name: str) -> tuple[Bools, list[str]]:
+    """Find the hole ``[H,W]`` (True = hole) in a picture; see :func:`inpaintx.io.masks.read_mask` for the rule.
+
+    Returns
+    -------
+    ndarray, list of str
+        The hole, and what a reader should know of how it was found.
+
+    Raises
+    ------
+    InpaintxError
+        The rule would split the picture by chance; ``name`` is what the message calls it.
+    """
+    notes: list[str] = []
+    top = int(np.iinfo(picture.pixels.dtype).max)
+    shown = _shown(picture, name, notes)
+    seen: Any = slice(None) if shown is None else shown
+    colours = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[..., :3]
+    grey, codes = _luminance(colours)
+    white = grey > top // 2
+    some = _some_of_each(codes[seen].ravel())
+    sides = set(white[seen].ravel()[some].tolist()) if some else {False, True}
+    if polarity == "auto" and shown is not None and len(np.unique(white[seen])) == 1:
+        notes.append("polarity auto: what is painted on the transparent mask was taken as the hole")
+        return shown, notes
+    if polarity == "auto" and some and len(some) == 2:
+        return _rarer(codes, colours, seen, some, top, notes) & (True if shown is None else shown), notes
+    if some and len(some) == 2 and len(sides) == 1:
+        values = " and ".join(_numbers(colours[seen].reshape(codes[seen].size, -1)[i]) for i in some)
+        raise InpaintxError(
+            f"{name} has two values, {values}, on one side of 50 %; --mask-polarity auto takes the rarer as the hole"
+        )
+    if not some:
+        _check_sides(colours[seen], grey[seen], polarity, name, top, painted=shown is not None)
+    if codes is not grey:
+        notes.append("the mask has colours: their luminance counts")
+    _note_greys(grey, top, notes)
+    chosen: str = polarity
+    if polarity == "auto":
+        share = np.count_nonzero(white[seen]) / white[seen].size
+        chosen = "white" if share < 0.5 else "black"
+        notes.append(f"polarity auto: {_percent(share)} of the mask is white, so {chosen} was taken as the hole")
+    hole = white if chosen == "white" else ~white
+    if shown is not None:
+        hole = hole & shown
+        if not hole.any():
+            notes.append("--mask-polarity auto takes what is painted on it")
+    elif polarity != "auto" and MUCH < hole.mean() < 1:
+        other = "black" if polarity == "white" else "white"
+        notes.append(
+            f"the hole covers {_percent(hole.mean())} of the photo: if {other} marks the hole, --mask-polarity {other}"
+        )
+    return hole, notes
+
+
+def _shown(picture: Photo, name: str, notes: list[str]) -> Bools | None:
+    """Which pixels are opaque; None: all."""
+    if picture.alpha is None:
+        return None
+    shown: Bools = picture.alpha > np.iinfo(picture.alpha.dtype).max // 2
+    if shown.all():
+        return None
+    if not shown.any():
+        raise InpaintxError(f"{name} is transparent everywhere, so it shows no hole")
+    notes.append(f"{1 - shown.mean():.1%} of the mask is transparent and counts as known")
+    return shown
+
+
+def _luminance(colours: Array) -> tuple[Array, Array]:
+    """Luminance ``[H,W]``, and a number ``[H,W]`` that is another one for every colour."""
+    if colours.ndim == 2:
+        return colours, colours
+    cv2 = import_cv2()
+    grey: Array = cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_RGB2GRAY)
+    red, green, blue = (colours[..., c] for c in range(3))
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return grey, grey
+    wide = np.uint32 if colours.dtype == np.uint8 else np.uint64
+    bits = wide(colours.dtype.itemsize * 8)
+    return grey, (red.astype(wide) << bits | green) << bits | blue
+
+
+def _some_of_each(codes: Array) -> list[int] | None:
+    """Where one pixel of each value is among ``[N]``, if there are no more than two values."""
+    others = codes != codes[0]
+    if not others.any():
+        return [0]
+    second = int(others.argmax())
+    return [0, second] if bool((codes[others] == codes[second]).all()) else None
+
+
+def _rarer(codes: Array, colours: Array, seen: Any, some: list[int], top: int, notes: list[str]) -> Bools:
+    """Of exactly two values the rarer; the brighter where both are as frequent."""
+    flat = colours[seen].reshape(codes[seen].size, -1)
+    dark, bright = sorted(some, key=lambda i: int(flat[i].astype(np.int64).sum()))
+    share = np.count_nonzero(codes[seen] == codes[seen].ravel()[bright]) / codes[seen].size
+    rarer = bright if share <= 0.5 else dark
+    notes.append(
+        f"polarity auto: {_percent(share)} of the mask is {_spelt(flat[bright], top)}, so {_spelt(flat[rarer], top)} "
+        "was taken as the hole"
+    )
+    return np.asarray(codes == codes[seen].ravel()[rarer])
+
+
+def _spelt(value: Array, top: int) -> str:
+    """A grey ``[1]`` or a colour ``[3]`` in words."""
+    return {"0": "black", str(top): "white"}.get(_numbers(value), _numbers(value))
+
+
+def _numbers(value: Array) -> str:
+    return str(value[0]) if (value == value[0]).all() else f"({', '.join(map(str, value))})"
+
+
+def _check_sides(colours: Array, grey: Array, polarity: Polarity, name: str, top: int, painted: bool) -> None:
+    """Refuse a picture of more than two values that has no black or no white, or colours that are neither."""
+    way = "--mask-polarity auto takes what is painted on it" if painted else "paint the hole white on black"
+    if colours.ndim > grey.ndim:
+        strong = colours.max(-1).astype(np.int32) - colours.min(-1) > top // 4
+        neither = np.count_nonzero(strong & (grey < 0.75 * top)) / grey.size
+        if neither > 0.01:
+            raise InpaintxError(
+                f"{name} has colours that are neither black nor white ({_percent(neither)} of its pixels): a photo, or "
+                f"labels? {way}, as a PNG"
+            )
+    low, high = int(grey.min()), int(grey.max())
+    lacks = "white" if polarity != "black" and high <= 0.6 * top else ""
+    lacks = lacks or ("black" if polarity != "white" and low >= 0.4 * top else "")
+    if lacks:
+        raise InpaintxError(f"{name} has nothing {lacks}: its values run from {low} to {high} of {top}; {way}")
+
+
+def _note_greys(grey: Array, top: int, notes: list[str]) -> None:
+    greys = np.count_nonzero((grey != 0) & (grey != top)) / grey.size
+    if greys:
+        notes.append(f"{_percent(greys)} of the mask's pixels are grey (between black and white): split at 50 %")
+        middle = np.count_nonzero((grey > top * 0.1) & (grey < top * 0.9)) / grey.size
+        if middle > 0.25:
+            notes.append(f"{middle:.0%} are far from both: is this a mask, and not a photo?")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2%}" if share < 0.1 else f"{share:.1%}"

@@ -1,0 +1,1 @@
+"""The door: the contract of a method, hooks, the registry, trainers and weights."""

@@ -1,0 +1,41 @@
+"""Every hook of inpaintx, on one page. A plugin implements those it needs with :data:`inpaintx.hookimpl`."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import typer
+
+    from inpaintx.plugin.method import Method
+
+__all__ = ["hookimpl"]
+
+GROUP = "inpaintx"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def inpaintx_register_methods(register: "Callable[[type[Method]], None]") -> None:
+    """Call ``register(MyMethod)`` for each method. Called once, when plugins are loaded."""
+
+
+@hookspec
+def inpaintx_register_masks(register: Callable[[str, Callable[..., Any]], None]) -> None:
+    """Call ``register(name, generator)`` for each mask generator. Called once, when plugins are loaded."""
+
+
+@hookspec
+def inpaintx_register_metrics(register: Callable[[str, Callable[..., Any]], None]) -> None:
+    """Call ``register(name, metric)`` for each metric. Called once, when plugins are loaded.
+
+    ``metric(result, truth, mask)`` compares composites ``[B,3,H,W]`` with the truth, both RGB in [0,1]; ``mask``
+    ``[B,1,H,W]``, 1 = hole; it gives ``[B]``, one value an image.
+    """
+
+
+@hookspec
+def inpaintx_register_commands(app: "typer.Typer") -> None:
+    """Add commands to the command line's ``app``. Called once, when the command line starts."""
