@@ -3,68 +3,19 @@
 from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel
 from torch import Tensor, nn
-from typing_extensions import Self
 
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.blocks import first_std
-from inpaintx.plugin.method import LearnedConfig, Method, Trainer, Weights
+from inpaintx.plugin.method import Method, Trainer, Weights
 
-from .network import Bottleneck, Network, Variant
+from .config import PRESETS, WEIGHTS, ContextEncoderConfig
+from .network import Network
 from .trainer import ContextEncoderTrainer
 from .window import shown_to_network, square
 
 __all__ = ["ContextEncoder"]
-
-
-class ContextEncoderConfig(LearnedConfig):
-    """Options of the context encoder.
-
-    Parameters
-    ----------
-    width, variant, bottleneck, code
-        Of :class:`Network`.
-    init_std
-        Deviation of the first weights; 0: 0.02·√(64 / width).
-    overlap, overlap_weight
-        ``"centre"``: how many pixels of the predicted square are shown to the network all around, and their weight
-        in the loss.
-    known_weight
-        ``"random"``: weight of the known pixels in the loss; 1 for those in the hole.
-    learning_rate, generator_rate
-        Of the discriminator, and how many times that the network's is.
-    adversarial
-        Share of the adversarial loss; the rest is the squared error's.
-    blended
-        Weight of the L1 of hidden pixels after Poisson blending; ``"random"`` only.
-    """
-
-    size: int = Field(128, ge=64, le=4096)
-    batch: int = Field(64, ge=1)
-    steps: int = Field(100_000, ge=1)
-    width: int = Field(56, ge=1)
-    init_std: float = Field(0.0, ge=0)
-    variant: Variant = "random"
-    bottleneck: Bottleneck = "cfc"
-    code: int = Field(4000, ge=1)
-    overlap: int = Field(4, ge=0)
-    overlap_weight: float = Field(10.0, ge=0)
-    known_weight: float = Field(0.0, ge=0)
-    learning_rate: float = Field(2e-4, gt=0)
-    generator_rate: float = Field(10.0, gt=0)
-    adversarial: float = Field(0.001, ge=0, le=1)
-    blended: float = Field(0.0, ge=0)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.size & (self.size - 1):
-            raise ValueError(f"size must be a power of two from 64, got {self.size}")
-        if 4 * self.overlap >= self.size:
-            raise ValueError(f"overlap {self.overlap} leaves nothing of the square of {self.size // 2} pixels")
-        if self.blended and self.variant == "centre":
-            raise ValueError("variant 'centre' predicts no pixels outside its square to blend with; set blended=0")
-        return self
 
 
 class ContextEncoder(Method):
@@ -73,20 +24,8 @@ class ContextEncoder(Method):
     name, paper, trained, fixed = "context_encoder", "https://arxiv.org/abs/1604.07379", True, True
     blend = "poisson"
     Config = ContextEncoderConfig
-    presets: ClassVar[dict[str, BaseModel]] = {
-        "default": ContextEncoderConfig(),
-        # 500 epochs of 27,000 images, CelebA-HQ's training part in paper 003
-        "paper": ContextEncoderConfig(width=64, variant="centre", bottleneck="conv", steps=210_938),
-        "tiny": ContextEncoderConfig(size=64, width=16, batch=8, steps=200),
-    }
-    weights: ClassVar[dict[str, Weights]] = {
-        "default": Weights(
-            "random128.safetensors",
-            sha256="688f2306a4e28d28ada7da851278db73062c12f0413ecde61187296b47b06ae3",
-            licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 3,000 steps of 8 on one CPU core",
-        )
-    }
+    presets: ClassVar[dict[str, BaseModel]] = PRESETS
+    weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
     def build(self, config: Any) -> nn.Module:
         """Make the network."""

@@ -6,17 +6,15 @@ left (``"conv"``). The paper's text has a channel-wise dense layer in its place 
 """
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from inpaintx.nn.blocks import init_weights
 
-__all__ = ["Bottleneck", "ChannelwiseDense", "Network", "Variant"]
+from .config import Bottleneck, Variant
 
-Variant = Literal["centre", "random"]
-Bottleneck = Literal["conv", "cfc"]
+__all__ = ["ChannelwiseDense", "Network"]
 
 
 class ChannelwiseDense(nn.Module):

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from inpaintx import Method, hookimpl
 
-from .method import DeepFill, DeepFillConfig
+from .config import DeepFillConfig
+from .method import DeepFill
 from .official import load_official
 
 __all__ = ["DeepFill", "DeepFillConfig", "inpaintx_register_methods", "load_official"]

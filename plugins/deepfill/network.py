@@ -1,7 +1,7 @@
 """Coarse network, then a refining one whose second branch copies from known patches."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from inpaintx.nn.blocks import GatedConv
 from inpaintx.ops import Conv2d, contextual_attention
 
-__all__ = ["DeepFillNet", "Version"]
+from .config import Version
 
-Version = Literal["v1", "v2"]
+__all__ = ["DeepFillNet", "network_input"]
+
 DILATIONS = (2, 4, 8, 16)
 
 
@@ -148,3 +149,8 @@ class DeepFillNet(nn.Module):
         copied = self.copied(contextual_attention(features, features, hole, compat=self.compat))
         merged = self.merge(torch.cat([self.hallucinate(given), copied], 1))
         return coarse, self.bounded(merged)
+
+
+def network_input(image: Tensor, mask: Tensor) -> Tensor:
+    """The image in [-1,1], 0 (grey) in its hole."""
+    return (2 * image - 1).masked_fill(mask > 0.5, 0.0)

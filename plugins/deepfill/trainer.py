@@ -13,7 +13,8 @@ from inpaintx.nn.discriminators import GlobalLocalCritics, SNPatchGAN
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
 from inpaintx.plugin.trainer import Trainer
 
-from .method import DeepFillConfig, network_input
+from .config import DeepFillConfig
+from .network import network_input
 
 __all__ = ["V1Trainer", "V2Trainer", "discounts", "hole_boxes"]
 

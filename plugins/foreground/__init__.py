@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from inpaintx import Method, hookimpl
 
-from .method import Foreground, ForegroundConfig
+from .config import ForegroundConfig
+from .method import Foreground
 
 __all__ = ["Foreground", "ForegroundConfig", "inpaintx_register_methods"]
 

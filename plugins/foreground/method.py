@@ -1,46 +1,20 @@
 """The method: options, presets, and how a hole is filled."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from torch import Tensor, nn
 
-from inpaintx import LearnedConfig, Method, Trainer
+from inpaintx import Method, Trainer
 from inpaintx.nn.blocks import first_std
-from inpaintx.nn.vgg import Features, asked_anew
+from inpaintx.nn.vgg import asked_anew
 from inpaintx.plugin.method import Weights
 
-from .network import ForegroundNet
+from .config import PRESETS, WEIGHTS, ForegroundConfig
+from .network import ForegroundNet, network_input
 
-__all__ = ["Foreground", "ForegroundConfig", "network_input"]
-
-
-class ForegroundConfig(LearnedConfig):
-    """Network, losses and training."""
-
-    width: int = Field(default=64, ge=4, description="channels of the first layer")
-    init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
-    guided: bool = Field(default=True, description="losses weighted by the foreground; false: every pixel counts")
-    losses: Literal["repaired", "literal"] = Field(default="repaired", description="see the plugin's README")
-    corrupted: float = Field(default=1.0, ge=0, description="weight of the L1 to the masked input (eq. 1)")
-    foreground: float = Field(default=10.0, ge=0, description="weight of the loss to the true foreground (eq. 2)")
-    perceptual: float = Field(default=0.1, ge=0, description="weight of the features' loss (eq. 3)")
-    adversarial: float = Field(default=1e-3, ge=0)
-    background: float = Field(default=0.1, ge=0, description="weight of the L1 of holes outside the foreground")
-    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
-    batch: int = Field(default=5, ge=1)
-    steps: int = Field(default=540_000, ge=1)
-    lr: float = Field(default=1e-4, gt=0)
-    critic_lr: float = Field(default=1e-4, gt=0)
-    critic_width: int = Field(default=64, ge=4)
-    penalty: float = Field(default=10.0, ge=0, description="weight of the critic's gradient penalty")
-    critic_norm: bool = Field(default=False, description="batch norm in the critic")
-    vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
-    vgg_path: str = Field(default="", description="a weight file of VGG16 to take in place of the official one")
-
-
-PAPER = ForegroundConfig(losses="literal", background=0.0, critic_lr=1e-12, penalty=0.0, critic_norm=True, vgg="error")
+__all__ = ["Foreground"]
 
 
 class Foreground(Method):
@@ -59,20 +33,8 @@ class Foreground(Method):
     paper = "https://arxiv.org/abs/2105.03342"
     trained, blend = True, "poisson_interior"
     Config = ForegroundConfig
-    presets: ClassVar[dict[str, BaseModel]] = {
-        "default": ForegroundConfig(),
-        "paper": PAPER,
-        "unguided": ForegroundConfig(guided=False),
-        "tiny": ForegroundConfig(size=64, width=16, batch=8, steps=800, lr=2e-3, critic_width=16, vgg="skip"),
-    }
-    weights: ClassVar[dict[str, Weights]] = {
-        "default": Weights(
-            "guided128.safetensors",
-            sha256="1e9e8fe60420986ab49ddaa25a453b82d190c1f333a7d30c62c3a8dc3467027d",
-            licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 5,000 steps of 8 on one CPU core",
-        )
-    }
+    presets: ClassVar[dict[str, BaseModel]] = PRESETS
+    weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
     def multiple_of(self, config: Any) -> int:
         """Four halvings."""
@@ -99,8 +61,3 @@ class Foreground(Method):
         from .trainer import ForegroundTrainer
 
         return ForegroundTrainer(net, config)
-
-
-def network_input(image: Tensor, mask: Tensor) -> Tensor:
-    """The image in [-1,1], 0 (grey) in its hole."""
-    return (2 * image - 1).masked_fill(mask > 0.5, 0.0)

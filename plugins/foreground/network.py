@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from inpaintx.nn.blocks import init_weights
 from inpaintx.ops import Conv2d
 
-__all__ = ["ForegroundNet"]
+__all__ = ["ForegroundNet", "network_input"]
 
 
 class ForegroundNet(nn.Module):
@@ -57,3 +57,8 @@ class ForegroundNet(nn.Module):
         for block in self.decoder:
             x = block(F.interpolate(x, scale_factor=2.0, mode="bilinear")) + skips.pop()
         return self.last(x).tanh()
+
+
+def network_input(image: Tensor, mask: Tensor) -> Tensor:
+    """The image in [-1,1], 0 (grey) in its hole."""
+    return (2 * image - 1).masked_fill(mask > 0.5, 0.0)

@@ -12,7 +12,8 @@ from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss,
 from inpaintx.nn.vgg import load_vgg
 from inpaintx.plugin.trainer import Trainer
 
-from .method import ForegroundConfig, network_input
+from .config import ForegroundConfig
+from .network import network_input
 
 __all__ = ["ForegroundTrainer", "foreground_losses"]
 

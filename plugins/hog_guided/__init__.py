@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from inpaintx import Method, hookimpl
 
-from .method import HOGGuided, HOGGuidedConfig
+from .config import HOGGuidedConfig
+from .method import HOGGuided
 
 __all__ = ["HOGGuided", "HOGGuidedConfig", "inpaintx_register_methods"]
 

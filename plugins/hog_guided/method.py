@@ -1,44 +1,20 @@
 """The method: options, presets, and how a hole is filled."""
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from torch import Tensor, nn
 
-from inpaintx import LearnedConfig, Method, Trainer, Weights
+from inpaintx import Method, Trainer, Weights
 from inpaintx.nn.blocks import first_std
-from inpaintx.nn.vgg import Features, asked_anew
+from inpaintx.nn.vgg import asked_anew
 
+from .config import PRESETS, WEIGHTS, HOGGuidedConfig
 from .network import HOGGuidedNet
 
-__all__ = ["HOGGuided", "HOGGuidedConfig"]
-
-
-class HOGGuidedConfig(LearnedConfig):
-    """Networks, losses and training; the last two stages take what ``shape_steps`` leaves of ``steps``."""
-
-    stages: ClassVar[frozenset[str]] = frozenset({"shape_steps", "true_guidance_steps"})
-
-    width: int = Field(default=64, ge=4, description="channels of the generators' first layer")
-    init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
-    blocks: int = Field(default=8, ge=1, description="residual blocks of a generator")
-    cell: int = Field(default=8, ge=2, description="side of a cell of the gradients' map, in pixels")
-    bins: int = Field(default=0, ge=0, le=32, description="0: the map as it is drawn; else the descriptor's bins")
-    discriminator_width: int = Field(default=64, ge=4)
-    losses: Literal["paper", "edgeconnect"] = Field(default="paper", description="see the plugin's README")
-    steps: int = Field(default=300_000, ge=3)
-    shape_steps: int = Field(default=100_000, ge=1, description="steps of the first stage, of the map alone")
-    true_guidance_steps: int = Field(default=100_000, ge=0, description="steps of painting with the true map, after it")
-    lr: float = Field(default=1e-4, gt=0)
-    discriminator_lr: float = Field(default=1e-5, gt=0)
-    adversarial: float = Field(default=0.1, ge=0, description="of the second stage")
-    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
-    perceptual: float = Field(default=0.1, ge=0)
-    style: float = Field(default=250.0, ge=0)
-    vgg: Features = Field(default="random", description="what to do without VGG's official weights")
-    vgg_path: str = Field(default="", description="a weight file of VGG to take in place of the official one")
+__all__ = ["HOGGuided"]
 
 
 class HOGGuided(Method):
@@ -59,23 +35,8 @@ class HOGGuided(Method):
     paper = "https://arxiv.org/abs/1901.00212"
     trained, blend = True, "poisson_interior"
     Config = HOGGuidedConfig
-    presets: ClassVar[dict[str, BaseModel]] = {
-        "default": HOGGuidedConfig(),
-        "paper": HOGGuidedConfig(vgg="error"),
-        "edgeconnect": HOGGuidedConfig(losses="edgeconnect"),
-        "tiny": HOGGuidedConfig(
-            size=64, width=16, blocks=3, cell=4, discriminator_width=16, batch=8, steps=1200, shape_steps=500,
-            true_guidance_steps=350, lr=1e-3, discriminator_lr=1e-4, vgg="skip",
-        ),
-    }  # fmt: skip
-    weights: ClassVar[dict[str, Weights]] = {
-        "default": Weights(
-            "gradients128.safetensors",
-            sha256="eaff87c5ad20a957b153ede933fe9dd7d8bd60bd2afd8e212d907a23ebbb4bcf",
-            licence="research use only, as its images",
-            trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 8,000 steps of 8 on one CPU core",
-        )
-    }
+    presets: ClassVar[dict[str, BaseModel]] = PRESETS
+    weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
     def multiple_of(self, config: Any) -> int:
         """Whole cells, two halvings, and at the bottom more pixels than the dilation reflects over."""

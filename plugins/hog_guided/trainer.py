@@ -20,7 +20,7 @@ from inpaintx.nn.losses import (
 from inpaintx.nn.vgg import load_vgg
 from inpaintx.plugin.trainer import Trainer
 
-from .method import HOGGuidedConfig
+from .config import HOGGuidedConfig
 
 __all__ = ["HOGGuidedTrainer"]
 

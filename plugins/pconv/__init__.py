@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from inpaintx import Method, hookimpl
 
-from .method import PConv, PConvConfig
+from .config import PConvConfig
+from .method import PConv
 from .official import load_official
 
 if TYPE_CHECKING:

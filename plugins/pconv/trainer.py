@@ -20,7 +20,7 @@ from inpaintx.nn.losses import (
 from inpaintx.nn.vgg import VGG, load_vgg
 from inpaintx.plugin.trainer import Trainer
 
-from .method import PConvConfig
+from .config import PConvConfig
 from .network import PConvUNet
 
 __all__ = ["PConvLoss", "PConvTrainer", "faded"]

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from inpaintx import Method, hookimpl
 
-from .method import PDGAN, PDGANConfig
+from .config import PDGANConfig
+from .method import PDGAN
 from .official import load_official
 
 if TYPE_CHECKING:

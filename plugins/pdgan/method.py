@@ -1,120 +1,22 @@
 """The method: options, presets, and how a hole is filled."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from torch import Tensor, nn
 
-from inpaintx import LearnedConfig, Method, Trainer
+from inpaintx import Method, Trainer
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.blocks import first_std
-from inpaintx.nn.pretrained import OnMissing
-from inpaintx.nn.vgg import Features, asked_anew
+from inpaintx.nn.vgg import asked_anew
 from inpaintx.plugin.method import Weights
 
 from ..pconv.prior import PriorNet
+from .config import PRESETS, WEIGHTS, PDGANConfig
 from .network import Generator, PDGANNet
 
-__all__ = ["PDGAN", "PDGANConfig"]
-
-
-class PDGANConfig(LearnedConfig):
-    """Networks, losses and training; the face paper's changes are ``map``, ``upsample``, ``alpha`` and ``beta``."""
-
-    stages: ClassVar[frozenset[str]] = frozenset({"prior_steps"})
-
-    width: int = Field(default=64, ge=4, multiple_of=4, description="channels of generator, prior and discriminator")
-    init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
-    prior_width: int = Field(default=0, ge=0, multiple_of=4, description="channels of the prior; 0: as width")
-    prior_levels: int = Field(default=0, ge=0, le=8, description="halvings of the prior; 0: down to 4x4 pixels")
-    z: int = Field(default=256, ge=1, description="length of the random vector")
-    map: Literal["hard", "improved"] = "hard"
-    upsample: Literal["deconv", "pixelshuffle"] = "deconv"
-    floor: bool = Field(default=False, description="keep the improved map above e^-n")
-    soft: Literal["learnt", "capped"] = Field(
-        default="learnt", description="the shortcut's map in the hole: the learnt one, or that times the hole's map"
-    )
-    mask_resize: Literal["nearest", "area"] = "nearest"
-    scale: Literal["window", "sum"] = Field(default="window", description="of the prior's partial convolutions")
-    prior: str = Field(
-        default="", description="a file or tag of pconv's weights with arch=prior; without, it is trained first"
-    )
-    prior_steps: int = Field(default=105_000, ge=0, description="first steps that train the prior if it is not given")
-    prior_lr: float = Field(default=1e-3, gt=0)
-    steps: int = Field(default=210_000, ge=1)
-    lr: float = Field(default=1e-3, gt=0, description="half of it for the generator, twice it for the discriminator")
-    perceptual: float = Field(default=10.0, ge=0)
-    feature_matching: float = Field(default=10.0, ge=0)
-    tv: float = Field(default=0.1, ge=0)
-    diversity: float = Field(default=1.0, ge=0)
-    diversity_eps: float = Field(default=1e-2, gt=0)
-    diversity_fall: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="what is left of diversity's weight at the last step, falling evenly in log",
-    )
-    free: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="how free of comparison with the truth the middle of holes is: it counts 1 - free·(1 - P)",
-    )
-    alpha: float = Field(default=0.0, ge=0, description="weight of the L1 inside the skin")
-    skin: Literal["mean", "sum", "hole"] = Field(
-        default="mean",
-        description="that L1's mean over all elements, sum over an image, or mean over the skin's pixels in the hole",
-    )
-    beta: float = Field(default=0.0, ge=0, description="weight of the landmark heatmaps' loss")
-    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
-    vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
-    vgg_path: str = Field(default="", description="a weight file of VGG16 to take in place of the official one")
-    vgg_normalize: bool = Field(default=True, description="whether VGG is given images as it was trained on")
-    fan: OnMissing = Field(default="skip", description="what to do without FAN's official weights")
-    fan_path: str = Field(default="", description="a FAN fitted by `inpaintx train-fan`")
-
-
-OFFICIAL = PDGANConfig(scale="sum", diversity_eps=1e-5, vgg="error", vgg_normalize=False, fan="error", skin="sum")
-IMPROVED = {"map": "improved", "upsample": "pixelshuffle", "z": 128}
-
-
-def _row(**changes: Any) -> PDGANConfig:
-    """A row of the face paper's table."""
-    return OFFICIAL.model_copy(update={**IMPROVED, **changes})
-
-
-FULL = PDGANConfig(
-    map="improved",
-    upsample="pixelshuffle",
-    z=128,
-    soft="capped",
-    free=0.9,
-    diversity_fall=0.1,
-    alpha=10.0,
-    skin="hole",
-    beta=10.0,
-)
-TINY = {
-    "size": 64,
-    "width": 8,
-    "z": 32,
-    "steps": 1300,
-    "prior_steps": 300,
-    "prior_lr": 2e-3,
-    "beta": 0.0,
-    "vgg": "small",
-}
-
-
-def _weights(row: str, sha256: str) -> Weights:
-    return Weights(
-        f"{row}128.safetensors",
-        sha256=sha256,
-        licence="research use only, as its images",
-        trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 2,500 steps of 4 and 350 more, after "
-        "10,000 of 8 of the prior, on one CPU core",
-    )
+__all__ = ["PDGAN"]
 
 
 class PDGAN(Method):
@@ -138,18 +40,8 @@ class PDGAN(Method):
     blend = "poisson_interior"
     draws = True
     Config = PDGANConfig
-    presets: ClassVar[dict[str, BaseModel]] = {
-        "default": FULL,
-        "paper": OFFICIAL,
-        "fan_only": _row(beta=10.0),
-        "mask_only": _row(alpha=0.5),
-        "full": _row(alpha=0.5, beta=10.0),
-        "tiny": FULL.model_copy(update=TINY),
-    }
-    weights: ClassVar[dict[str, Weights]] = {
-        "default": _weights("improved", "fe30f7aaa87e6c99374447aa646375b2d3e4ddfe05ad396605a991db1fc8a1f9"),
-        "printed": _weights("printed", "76c88bb327ae83baa4dd8148eb28edc58424b4fa6b5e40b660ffe88340968060"),
-    }
+    presets: ClassVar[dict[str, BaseModel]] = PRESETS
+    weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
     def needs(self, config: Any) -> frozenset[str]:
         """The skin, where its loss counts; heatmaps are FAN's own."""

@@ -28,7 +28,7 @@ from inpaintx.plugin.trainer import Trainer
 
 from ..pconv.method import PConv
 from ..pconv.trainer import PConvLoss, faded
-from .method import PDGANConfig
+from .config import PDGANConfig
 from .network import UNITS
 
 __all__ = ["PDGANTrainer", "discriminator", "diversity_loss", "skin_loss"]

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from inpaintx import Method, hookimpl
 
-from .method import Pix2PixAttention, Pix2PixAttentionConfig, attention_map
+from .config import Pix2PixAttentionConfig
+from .method import Pix2PixAttention, attention_map
 
 __all__ = ["Pix2PixAttention", "Pix2PixAttentionConfig", "attention_map", "inpaintx_register_methods"]
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from inpaintx.nn.blocks import Down, SelfAttention, Up, init_weights
 
-__all__ = ["AttentionUNet", "weights_of"]
+__all__ = ["AttentionUNet", "network_input", "weights_of"]
 
 ATTENDED = 3  # halvings at which attention stands: 32x32 pixels of an image of 256
 
@@ -84,3 +84,10 @@ def weights_of(attention: SelfAttention, x: Tensor, row: int, column: int) -> Te
     query = attention.query(x)[..., row, column]
     scores = torch.einsum("bc,bchw->bhw", query, attention.key(x))
     return F.softmax(scores.flatten(1), 1).reshape(scores.shape)
+
+
+def network_input(image: Tensor, mask: Tensor, with_mask: bool) -> Tensor:
+    """The image in [-1,1] with its hole white, and the mask where it is wanted: ``[B,3,H,W]`` or ``[B,4,H,W]``."""
+    hole = mask > 0.5
+    white = torch.where(hole, torch.ones((), dtype=image.dtype, device=image.device), 2 * image - 1)
+    return torch.cat([white, hole.to(image.dtype)], 1) if with_mask else white

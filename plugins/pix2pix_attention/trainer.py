@@ -10,7 +10,8 @@ from inpaintx.nn.discriminators import PatchGAN
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, l1_loss
 from inpaintx.plugin.trainer import Trainer
 
-from .method import Pix2PixAttentionConfig, network_input
+from .config import Pix2PixAttentionConfig
+from .network import network_input
 
 __all__ = ["Pix2PixTrainer"]
 

@@ -1,0 +1,54 @@
+"""Options, presets and trained weights."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from inpaintx import LearnedConfig
+from inpaintx.nn.vgg import Features
+from inpaintx.plugin.method import Weights
+
+__all__ = ["PRESETS", "WEIGHTS", "ForegroundConfig"]
+
+
+class ForegroundConfig(LearnedConfig):
+    """Network, losses and training."""
+
+    width: int = Field(default=64, ge=4, description="channels of the first layer")
+    init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / channels)")
+    guided: bool = Field(default=True, description="losses weighted by the foreground; false: every pixel counts")
+    losses: Literal["repaired", "literal"] = Field(default="repaired", description="see the plugin's README")
+    corrupted: float = Field(default=1.0, ge=0, description="weight of the L1 to the masked input (eq. 1)")
+    foreground: float = Field(default=10.0, ge=0, description="weight of the loss to the true foreground (eq. 2)")
+    perceptual: float = Field(default=0.1, ge=0, description="weight of the features' loss (eq. 3)")
+    adversarial: float = Field(default=1e-3, ge=0)
+    background: float = Field(default=0.1, ge=0, description="weight of the L1 of holes outside the foreground")
+    blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
+    batch: int = Field(default=5, ge=1)
+    steps: int = Field(default=540_000, ge=1)
+    lr: float = Field(default=1e-4, gt=0)
+    critic_lr: float = Field(default=1e-4, gt=0)
+    critic_width: int = Field(default=64, ge=4)
+    penalty: float = Field(default=10.0, ge=0, description="weight of the critic's gradient penalty")
+    critic_norm: bool = Field(default=False, description="batch norm in the critic")
+    vgg: Features = Field(default="random", description="what to do without VGG16's official weights")
+    vgg_path: str = Field(default="", description="a weight file of VGG16 to take in place of the official one")
+
+
+PAPER = ForegroundConfig(losses="literal", background=0.0, critic_lr=1e-12, penalty=0.0, critic_norm=True, vgg="error")
+
+PRESETS: dict[str, BaseModel] = {
+    "default": ForegroundConfig(),
+    "paper": PAPER,
+    "unguided": ForegroundConfig(guided=False),
+    "tiny": ForegroundConfig(size=64, width=16, batch=8, steps=800, lr=2e-3, critic_width=16, vgg="skip"),
+}
+
+WEIGHTS: dict[str, Weights] = {
+    "default": Weights(
+        "guided128.safetensors",
+        sha256="1e9e8fe60420986ab49ddaa25a453b82d190c1f333a7d30c62c3a8dc3467027d",
+        licence="research use only, as its images",
+        trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 5,000 steps of 8 on one CPU core",
+    )
+}
