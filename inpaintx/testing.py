@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
+from inpaintx.inference.run import fill
 from inpaintx.plugin import weights as weight_files
-from inpaintx.plugin.method import Method, fill
+from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint

@@ -13,7 +13,7 @@ import inpaintx.plugin.registry
 from inpaintx.cli import run
 from inpaintx.data.sampler import open_holes
 from inpaintx.errors import InpaintxError
-from inpaintx.plugin.registry import Registry
+from inpaintx.plugin.registry import Registry, mask_generators
 
 
 class Plugin:
@@ -78,7 +78,7 @@ def test_want_of_memory_is_not_the_plugins_fault(registered):
     method = type("Hungry", (Mean,), {"name": "hungry", "inpaint": hungry})()
     image, mask = torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
     with pytest.raises(torch.OutOfMemoryError):
-        inpaintx.plugin.method.fill(method, method.network(method.config()), image, mask)
+        inpaintx.inference.run.fill(method, method.network(method.config()), image, mask)
 
 
 @pytest.mark.parametrize(
@@ -163,4 +163,4 @@ def test_commands_that_are_taken_stay_whose_they_are(commands, registered, capfd
 def test_a_mask_generator_that_fails_is_named(registered):
     registered(mine=Plugin(masks={"odd": lambda rng, height, width: 1 // 0}))
     with pytest.raises(InpaintxError, match="mask generator 'odd' failed: ZeroDivisionError"):
-        open_holes("odd", size=8)
+        open_holes("odd", size=8, generators=mask_generators)

@@ -11,7 +11,7 @@ import torch
 from inpaintx_plugins.classical import TV, EfrosLeung, Harmonic, NavierStokes, PatchMatch, Telea
 
 import inpaintx
-from inpaintx.plugin.method import fill
+from inpaintx.inference.run import fill
 from inpaintx.plugin.registry import Registry
 from inpaintx.testing import run_rules
 

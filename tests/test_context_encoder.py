@@ -8,7 +8,7 @@ from inpaintx_plugins.context_encoder.trainer import loss_weights, squared_error
 from inpaintx_plugins.context_encoder.window import shown_to_network, square
 
 from inpaintx.errors import InpaintxError
-from inpaintx.plugin.method import fill
+from inpaintx.inference.run import fill
 from inpaintx.testing import run_rules
 
 

@@ -20,7 +20,7 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name):
     module = importlib.import_module(name)
-    if "inpaintx.ops" in name or name in ("inpaintx.pipeline", "inpaintx.testing"):
+    if "inpaintx.ops" in name or name in ("inpaintx.inference.pipeline", "inpaintx.testing"):
         torch.manual_seed(0)
     result = doctest.testmod(module, extraglobs={"torch": torch, "inpaintx": inpaintx})
     assert result.failed == 0

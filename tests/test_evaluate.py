@@ -256,7 +256,7 @@ def test_weights_and_presets_by_label(five_faces, tmp_path):
     records = {m["label"]: m for m in result.result["methods"]}
     assert records["mine"]["untrained"] is False
     assert records["mine"]["weights"] == "w.safetensors"
-    assert records["mine"]["sha256"] == inpaintx.plugin.weights.sha256(Path("w.safetensors"))
+    assert records["mine"]["sha256"] == inpaintx.io.digest.sha256(Path("w.safetensors"))
     # in one order, whatever the file's: the record's digest names the folder that a stopped evaluation goes on from
     assert list(records["mine"]["metadata"]) == ["data", "inpaintx.method", *"uvwxyz"]
     assert records["mine"]["options"] == {"gain": 2.0}

@@ -13,7 +13,8 @@ from toy_methods import Dice, Mean, Slow, Square, box, noise
 
 import inpaintx
 from inpaintx import InpaintxError, UntrainedWarning
-from inpaintx.inference.pipeline import Painter, pick_device
+from inpaintx.inference.device import pick_device
+from inpaintx.inference.inpainter import Painter
 from inpaintx.inference.plan import Plan
 from inpaintx.inference.tiling import ArrayCanvas, plan
 from inpaintx.io.photo import write_photo

@@ -8,10 +8,10 @@ from inpaintx_plugins.latent_search.objectives import Limits, QiangLoss, YehLoss
 from inpaintx_plugins.latent_search.search import Frozen, draw, search
 
 from inpaintx.errors import InpaintxError
+from inpaintx.inference.run import fill
 from inpaintx.nn.discriminators import DCGANDiscriminator
 from inpaintx.ops import ssim
 from inpaintx.plugin import weights
-from inpaintx.plugin.method import fill
 from inpaintx.testing import run_rules
 
 PAPER = {"window": 7, "alpha": 2.0, "context_weight": 0.2, "structure_weight": 0.797}

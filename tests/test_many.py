@@ -10,8 +10,8 @@ from toy_methods import HOLE, box, listing, noise
 
 from inpaintx.cli import run
 from inpaintx.inference.files import Report, inpaint_many
+from inpaintx.inference.inpainter import Painter
 from inpaintx.inference.jobs import Failure, Job, find_jobs
-from inpaintx.inference.pipeline import Painter
 from inpaintx.io.photo import read_photo, write_photo
 
 pytestmark = pytest.mark.usefixtures("toys")

@@ -14,7 +14,7 @@ from toy_methods import Mean, Square, box, noise
 import inpaintx
 from inpaintx import Config, InpaintxError
 from inpaintx.cli import run
-from inpaintx.inference.pipeline import Painter
+from inpaintx.inference.inpainter import Painter
 from inpaintx.inference.plan import Plan
 from inpaintx.inference.tiling import ArrayCanvas, plan
 from inpaintx.io.memory import OutOfMemoryError, ran_out

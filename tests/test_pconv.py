@@ -13,10 +13,10 @@ from torch import nn
 from inpaintx import InpaintxError
 from inpaintx.cli import run
 from inpaintx.errors import UntrainedWarning
-from inpaintx.inference.pipeline import Painter
+from inpaintx.inference.inpainter import Painter
+from inpaintx.inference.run import fill
 from inpaintx.ops import partial_conv2d_ref, poisson_blend
 from inpaintx.plugin import weights
-from inpaintx.plugin.method import fill
 from inpaintx.testing import run_rules
 
 

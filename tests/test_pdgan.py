@@ -13,10 +13,10 @@ from test_pconv import official_prior
 from torch import nn
 
 from inpaintx import InpaintxError, inpaint
+from inpaintx.inference.run import fill
 from inpaintx.nn.fan import FAN, save_fan
 from inpaintx.ops import poisson_blend, spd_map
 from inpaintx.plugin import weights
-from inpaintx.plugin.method import fill
 from inpaintx.testing import run_rules
 from inpaintx.training.config import settle
 

@@ -15,9 +15,9 @@ from inpaintx.data.layouts import find_layout
 from inpaintx.data.loader import _Maker, _Source
 from inpaintx.data.sampler import open_holes
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.inference.pipeline import Painter
+from inpaintx.inference.inpainter import Painter
 from inpaintx.inference.tiling import Box
-from inpaintx.plugin.registry import registry
+from inpaintx.plugin.registry import mask_generators, registry
 
 STARTS = [s for s in ("fork", "forkserver", "spawn") if s in multiprocessing.get_all_start_methods()]
 
@@ -57,7 +57,7 @@ class Drawn(torch.utils.data.Dataset):
 
 def test_holes_are_the_same_after_pickling(folder):
     for spec in [*specs(folder), *GENERATORS]:
-        holes = open_holes(spec, size=16)
+        holes = open_holes(spec, size=16, generators=mask_generators)
         again = pickle.loads(pickle.dumps(holes))
         for key in range(4):
             np.testing.assert_array_equal(again((0, key)), holes((0, key)))
@@ -69,7 +69,7 @@ def test_a_closure_of_a_plugin_is_looked_up_by_its_name(monkeypatch):
         return np.eye(height, width, dtype=bool)
 
     monkeypatch.setitem(registry().masks, "diagonal", closure)
-    again = pickle.loads(pickle.dumps(open_holes("diagonal", size=8)))
+    again = pickle.loads(pickle.dumps(open_holes("diagonal", size=8, generators=mask_generators)))
     np.testing.assert_array_equal(again((0,)), np.eye(8, dtype=bool))
 
 
@@ -100,7 +100,8 @@ def test_a_painter_is_sent(name):
     again = pickle.loads(pickle.dumps(painter))
     hole = np.zeros((40, 40), bool)
     hole[10:20, 10:20] = True
-    assert again.plan(hole) == painter.plan(hole)
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    assert again.plan(pixels, hole) == painter.plan(pixels, hole)
     assert again.loaded.config == painter.loaded.config
 
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 import inpaintx
 from inpaintx import Config, Method
 from inpaintx.errors import InpaintxError
+from inpaintx.inference.run import fill
 from inpaintx.plugin import weights
-from inpaintx.plugin.method import fill
 
 CPU = torch.device("cpu")
 

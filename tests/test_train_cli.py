@@ -11,8 +11,8 @@ from toy_methods import box
 from toy_training import weights
 
 from inpaintx.cli import run
+from inpaintx.io.digest import sha256
 from inpaintx.io.photo import read_photo, write_photo
-from inpaintx.plugin.weights import sha256
 
 pytestmark = pytest.mark.usefixtures("toy")
 COMMON = ["--device", "cpu", "--set", "val_images=2", "--set", "workers=0"]

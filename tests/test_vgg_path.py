@@ -4,8 +4,8 @@ import pytest
 from vgg_files import vgg_file as written
 
 from inpaintx import InpaintxError
+from inpaintx.io.digest import sha256
 from inpaintx.plugin.registry import methods, registry
-from inpaintx.plugin.weights import sha256
 
 TINY = {
     "pconv": {"preset": "tiny", "levels": 3, "size": 32},

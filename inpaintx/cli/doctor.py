@@ -11,6 +11,7 @@ import typer
 
 from inpaintx.cli.console import say, stdout_for_results
 from inpaintx.errors import InpaintxError
+from inpaintx.io.digest import sha256
 from inpaintx.io.opencv import import_cv2
 from inpaintx.plugin import weights
 from inpaintx.plugin.registry import registry
@@ -122,7 +123,7 @@ def _weights() -> dict[str, Any]:
             state = "not found"
             if path is not None:
                 state = "SHA-256 not published" if not entry.sha256 else "SHA-256 differs: damaged or another version"
-                if entry.sha256 and weights.sha256(path) == entry.sha256:
+                if entry.sha256 and sha256(path) == entry.sha256:
                     state = "SHA-256 matches"
             found[f"{name}/{tag}"] = {"file": str(path or entry.file), "state": state}
     return found

@@ -13,8 +13,9 @@ import typer
 from inpaintx.cli.console import say, stdout_for_results
 from inpaintx.errors import InpaintxError
 from inpaintx.inference.files import Reading, Report, inpaint_many
+from inpaintx.inference.inpainter import Painter
 from inpaintx.inference.jobs import Failure, find_jobs, is_done, names_several
-from inpaintx.inference.pipeline import Painter, painter_for
+from inpaintx.inference.pipeline import painter_for
 from inpaintx.io.atomic import make_folder, read_stream
 from inpaintx.io.masks import Resize
 from inpaintx.io.opencv import quiet_cv2

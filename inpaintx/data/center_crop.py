@@ -10,7 +10,8 @@ import torch.nn.functional as F
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import read_whole
-from inpaintx.io.header import JpegHeader, read_header
+from inpaintx.io.header import JpegHeader
+from inpaintx.io.headers import read_header
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import MAX_PIXELS, decode
 

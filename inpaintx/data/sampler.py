@@ -4,7 +4,7 @@ import difflib
 import inspect
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import content_of
 from inpaintx.io.formats import READABLE
 from inpaintx.io.opencv import import_cv2
-from inpaintx.plugin.registry import registry
 
-__all__ = ["Holes", "SkippedFileWarning", "open_holes"]
+__all__ = ["Holes", "SkippedFileWarning", "open_holes", "own_generators"]
 
 MOST_TRIES = 2000
 SAMPLED = 64  # mask files that are measured for polarity and mean hole
 SUSPICIOUS = 0.7
 Draw = Callable[[np.random.Generator], Bools]
+Generators = Callable[[], Mapping[str, Generator]]
 
 
 class SkippedFileWarning(UserWarning):
@@ -77,7 +77,12 @@ class Holes:
         return content_of(files) if files else ""
 
 
-def open_holes(spec: str, *, size: int) -> Holes:
+def own_generators() -> Mapping[str, Generator]:
+    """The project's own generators by name."""
+    return GENERATORS
+
+
+def open_holes(spec: str, *, size: int, generators: Generators = own_generators) -> Holes:
     """Open a source of holes.
 
     Parameters
@@ -89,6 +94,9 @@ def open_holes(spec: str, *, size: int) -> Holes:
         a share of the picture; others are drawn again, and drawn lines that cover less get more of their kind.
     size
         Side of the holes in pixels; files are resized to it (nearest).
+    generators
+        Gives all generators by name; :func:`inpaintx.plugin.registry.mask_generators` those of plugins as well. A
+        function of a module, so that another process can call it.
 
     Returns
     -------
@@ -105,25 +113,26 @@ def open_holes(spec: str, *, size: int) -> Holes:
     holes = Holes(spec, size)
     parts = [spec] if Path(spec).is_dir() else spec.split("+")
     for part in parts:
-        holes.sources.append(_source(part.strip(), holes))
+        holes.sources.append(_source(part.strip(), holes, generators))
     return holes
 
 
-def _source(part: str, holes: Holes) -> Draw:
+def _source(part: str, holes: Holes, generators: Generators) -> Draw:
+    known = generators()
     head, _, tail = part.partition(":")
     if Path(part).is_dir():
         head, tail = part, ""
-    elif head not in registry().masks and ":" in tail:  # a colon in the folder's name
+    elif head not in known and ":" in tail:  # a colon in the folder's name
         head, _, tail = part.rpartition(":")
     options = dict(_option(item, part) for item in tail.split(",") if item.strip())
     low, high = _ratio(options.pop("ratio", None), part)
-    generator = registry().masks.get(head)
+    generator = known.get(head)
     if generator is not None:
-        draw: Draw = _drawn(head, generator, options, holes.size)
+        draw: Draw = _drawn(head, generators, options, holes.size)
     elif Path(head).is_dir():
         draw = _files(Path(head), options, holes)
     else:
-        names = sorted(registry().masks)
+        names = sorted(known)
         near = difflib.get_close_matches(head, names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InpaintxError(f"{head!r} is neither a mask generator nor a folder; {hint}generators: {', '.join(names)}")
@@ -188,11 +197,12 @@ class _Drawn:
     """Draws by a generator, which is looked up by its name: a plugin's may be a closure, which no worker is sent."""
 
     name: str
+    generators: Generators
     size: int
     values: dict[str, Any]
 
     def __call__(self, rng: np.random.Generator) -> Bools:
-        generator = GENERATORS.get(self.name) or registry().masks[self.name]
+        generator = self.generators()[self.name]
         try:
             hole = np.asarray(generator(rng, self.size, self.size, **self.values))
         except InpaintxError:
@@ -208,8 +218,8 @@ class _Drawn:
         return hole
 
 
-def _drawn(name: str, generator: Generator, words: dict[str, str], size: int) -> _Drawn:
-    parameters = list(inspect.signature(generator).parameters.values())[3:]
+def _drawn(name: str, generators: Generators, words: dict[str, str], size: int) -> _Drawn:
+    parameters = list(inspect.signature(generators()[name]).parameters.values())[3:]
     known = {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD}
     free = len(known) < len(parameters)
     for key in words:
@@ -217,7 +227,7 @@ def _drawn(name: str, generator: Generator, words: dict[str, str], size: int) ->
             options = ", ".join([*known, "ratio"])
             raise InpaintxError(f"masks {name!r} take no option {key!r}; there are: {options}")
     values = {key: _value(word, known[key].default if key in known else None, name, key) for key, word in words.items()}
-    return _Drawn(name, size, values)
+    return _Drawn(name, generators, size, values)
 
 
 def _value(word: str, default: Any, name: str, key: str) -> Any:

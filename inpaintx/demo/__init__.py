@@ -18,7 +18,8 @@ import numpy.typing as npt
 import torch
 
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.inference.pipeline import AUTO, inpaint
+from inpaintx.inference.inpainter import AUTO
+from inpaintx.inference.pipeline import inpaint
 from inpaintx.io.atomic import make_folder
 from inpaintx.io.masks import read_mask
 from inpaintx.io.photo import check_output, read_photo, write_photo

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.evaluation.protocol import Frozen
+from inpaintx.inference.run import Filled, fill
+from inpaintx.io.digest import sha256
 from inpaintx.io.names import printable
 from inpaintx.nn.blend import Blend
-from inpaintx.plugin.method import Filled, Method, fill
+from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.weights import load, sha256
+from inpaintx.plugin.weights import load
 
 __all__ = ["FLOOR", "Contestant", "MeanColour", "Record", "Wanted", "find_wanted"]
 
@@ -125,7 +127,7 @@ class Contestant:
         )
 
     def fill(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> Filled:
-        """Fill ``[B,3,S,S]``; see :func:`inpaintx.plugin.method.fill`."""
+        """Fill ``[B,3,S,S]``; see :func:`inpaintx.inference.run.fill`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of slowness; how long it took is in the result
             return fill(self.method, self.net, image, mask, generator=generator, blend=self.blend)

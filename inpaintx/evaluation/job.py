@@ -27,7 +27,8 @@ from inpaintx.evaluation.protocol import DEFAULT_MASKS, Protocol, freeze
 from inpaintx.evaluation.report import as_json, markdown, write_all
 from inpaintx.evaluation.results import collect, make_rows
 from inpaintx.evaluation.work import Task, work
-from inpaintx.inference.pipeline import check_seed, pick_device
+from inpaintx.inference.device import pick_device
+from inpaintx.inference.inpainter import check_seed
 from inpaintx.io.atomic import folder_written_whole, make_folder
 from inpaintx.io.lock import locked
 from inpaintx.io.texts import read_json

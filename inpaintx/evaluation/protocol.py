@@ -18,6 +18,7 @@ from inpaintx.data.sampler import Holes, open_holes
 from inpaintx.errors import InpaintxError
 from inpaintx.io.memory import LARGEST_SQUARE
 from inpaintx.io.names import printable
+from inpaintx.plugin.registry import mask_generators
 
 __all__ = [
     "BINS",
@@ -148,7 +149,9 @@ class Sources:
         wants = frozenset({"foreground"} if foreground else ()) | frozenset("mask" for g in groups if g.spec == "own")
         self.faces: FaceSet = open_set(data, size=size, split=split, wants=wants)
         self.place = {name: i for i, name in enumerate(self.faces.names)}
-        self.holes: list[Holes | None] = [None if g.spec == "own" else open_holes(g.spec, size=size) for g in groups]
+        self.holes: list[Holes | None] = [
+            None if g.spec == "own" else open_holes(g.spec, size=size, generators=mask_generators) for g in groups
+        ]
 
     def sample(self, name: str) -> dict[str, Any]:
         """Read an image by its name."""
@@ -299,7 +302,7 @@ def _possible(groups: list[Group], size: int) -> tuple[list[Group], list[str]]:
     for group in groups:
         try:
             if group.spec != "own":
-                open_holes(group.spec, size=size)((0,))
+                open_holes(group.spec, size=size, generators=mask_generators)((0,))
         except InpaintxError as error:
             if group.family == group.name or "ratio" not in str(error):
                 raise

@@ -14,7 +14,7 @@ from torch import Tensor
 from inpaintx.inference import tiling, visible
 from inpaintx.inference.face_fill import BEST
 from inpaintx.inference.faces import Face, rounds_of
-from inpaintx.inference.pipeline import AUTO, Painter
+from inpaintx.inference.inpainter import AUTO, Painter
 from inpaintx.inference.plan import Plan, Saw
 from inpaintx.inference.tiling import Canvas, Crop
 from inpaintx.nn.blend import Blend
@@ -40,7 +40,7 @@ class AutoPainter(Painter):
     Parameters
     ----------
     weights, seed, device, blend, batch_size, faces
-        As for :class:`inpaintx.inference.pipeline.Painter`; weights and blend are the face network's.
+        As for :class:`inpaintx.inference.inpainter.Painter`; weights and blend are the face network's.
     """
 
     def __init__(

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from inpaintx.inference.faces import Fill
-from inpaintx.plugin.method import Method, fill
+from inpaintx.inference.run import fill
+from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.weights import Loaded, find, load
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import visible
 from inpaintx.inference.explain import Beside
+from inpaintx.inference.inpainter import Painter, check_seed
 from inpaintx.inference.jobs import Failure, Job, sample_paths, shown
-from inpaintx.inference.pipeline import Painter, check_seed
 from inpaintx.inference.plan import Plan
 from inpaintx.inference.tiling import ArrayCanvas
 from inpaintx.io.atomic import written_whole

@@ -17,8 +17,8 @@ __all__ = ["bring_back", "show"]
 def show(canvas: Canvas, crop: Crop, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cut out what a crop shows to the method, at the method's size.
 
-    Known pixels are averaged among themselves, as :func:`inpaintx.inference.tiling.take` does; a turned square that reaches beyond
-    the photo is filled by mirroring, known pixels and holes alike.
+    Known pixels are averaged among themselves, as :func:`inpaintx.inference.canvas.take` does; a turned square that
+    reaches beyond the photo is filled by mirroring, known pixels and holes alike.
 
     Returns
     -------

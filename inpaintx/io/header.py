@@ -1,14 +1,11 @@
-"""What a picture file says of itself before it is decoded: format, size, metadata, and whether it is all there."""
+"""What is known of a picture before it is decoded: format, size, metadata, and whether it is all there."""
 
-import struct
 from dataclasses import dataclass, field
 
-from inpaintx.io.formats import format_of
 from inpaintx.io.metadata import Exif, Metadata
 
-__all__ = ["CMYK_NOTE", "Header", "check_format", "read_header"]
+__all__ = ["CMYK_NOTE", "Header"]
 
-FORMATS = ("PNG", "JPEG", "WebP", "TIFF", "BMP", "GIF", "AVIF", "JPEG 2000")
 CMYK_NOTE = "the photo's CMYK colours were turned into RGB without a colour profile"
 
 
@@ -77,53 +74,6 @@ class BoxHeader(Header):
     bits: int = 8
     quarters: int = 0
     mirror: int | None = None
-
-
-def read_header(data: bytes) -> Header:
-    """Read a picture's header.
-
-    Raises
-    ------
-    ValueError
-        A format that is not read, or a file that is cut off or damaged; the message says which.
-    """
-    from inpaintx.io import boxes, jpeg, png, simple, tiff_pixels, webp
-
-    readers = {
-        "PNG": png.read_header,
-        "JPEG": jpeg.read_header,
-        "WebP": webp.read_header,
-        "TIFF": tiff_pixels.read_header,
-        "BMP": simple.read_bmp,
-        "GIF": simple.read_gif,
-        "AVIF": boxes.read_avif,
-        "JPEG 2000": boxes.read_jpeg2000,
-    }
-    try:
-        header = readers[check_format(data)](data)
-    except (struct.error, IndexError):
-        raise ValueError("the file is cut off") from None
-    if header.width < 1 or header.height < 1:
-        raise ValueError(f"the file is damaged (it says that it has {header.width} x {header.height} pixels)")
-    return header
-
-
-def check_format(data: bytes) -> str:
-    """Name the format of a picture by the first bytes of its file.
-
-    Raises
-    ------
-    ValueError
-        It is of a format that is not read.
-    """
-    if not data:
-        raise ValueError("the file is empty")
-    kind = format_of(data)
-    if kind is None:
-        raise ValueError("it is not a PNG, JPEG, WebP or TIFF picture, nor of another known format")
-    if kind not in FORMATS:
-        raise ValueError(f"it is {kind}, which is not read here; convert it to PNG, JPEG, WebP or TIFF")
-    return kind
 
 
 def no_exif(exif: Exif, block: bytes | None) -> list[str]:

@@ -12,7 +12,8 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io import jpeg, opencv, tiff_pixels
 from inpaintx.io.atomic import check_file, read_whole
 from inpaintx.io.encode import check_output, check_pixels, encode, output_format, write_photo
-from inpaintx.io.header import CMYK_NOTE, BoxHeader, Header, JpegHeader, PngHeader, check_format, read_header
+from inpaintx.io.header import CMYK_NOTE, BoxHeader, Header, JpegHeader, PngHeader
+from inpaintx.io.headers import check_format, read_header
 from inpaintx.io.metadata import Metadata, printable, read_exif, turned
 from inpaintx.io.opencv import import_cv2
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import written_whole
+from inpaintx.io.weight_files import check_shapes
 from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
 from inpaintx.ops import Conv2d
-from inpaintx.plugin.weights import check_shapes
 
 __all__ = ["FAN", "check_width", "heatmap_loss", "landmarks_of", "load_fan", "save_fan", "target_heatmaps"]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import check_file
-from inpaintx.plugin.weights import sha256
+from inpaintx.io.digest import sha256
 
 __all__ = ["OnMissing", "WeightFile", "find", "frozen", "he_init", "load_file_into", "read_state"]
 

@@ -1,22 +1,19 @@
 """The contract of a method, and the one place where a method is called."""
 
 import difflib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.io.memory import LARGEST_SQUARE, ran_out
-from inpaintx.nn.blend import Blend, guides
+from inpaintx.io.memory import LARGEST_SQUARE
+from inpaintx.nn.blend import Blend
 from inpaintx.plugin.trainer import Trainer
 
-__all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights", "blamed", "fill", "owner_of"]
+__all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights"]
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -233,163 +230,3 @@ def _in_words(error: dict[str, Any], config: BaseModel) -> str:
         return f"{name}: {error['msg']}"
     near = difflib.get_close_matches(name, type(config).model_fields, n=1, cutoff=0.5)
     return f"there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-
-
-@dataclass
-class Filled:
-    """What :func:`fill` returns: the composite, and the method's own output (``raw``) before compositing."""
-
-    image: Tensor
-    raw: Tensor = field(repr=False)
-
-
-def check_image_mask(image: Tensor, mask: Tensor) -> None:
-    """Hold image and mask against the one convention.
-
-    Raises
-    ------
-    InpaintxError
-        Names the argument, what was expected and what came.
-    """
-    if image.dim() != 4 or image.shape[1] != 3 or image.numel() == 0:
-        raise InpaintxError(f"image must have shape [B,3,H,W] and not be empty, got {list(image.shape)}")
-    if not image.is_floating_point():
-        raise InpaintxError(f"image must be floating point with values in [0,1], got {image.dtype}")
-    expected = [image.shape[0], 1, *image.shape[2:]]
-    if list(mask.shape) not in (expected, [1, *expected[1:]]):
-        raise InpaintxError(f"mask must have shape {expected} (1 = hole), got {list(mask.shape)}")
-    if mask.is_complex():
-        raise InpaintxError(f"mask must be bool, integer or floating point (1 = hole), got {mask.dtype}")
-    if mask.device != image.device:
-        raise InpaintxError(f"mask is on {mask.device} and image on {image.device}; put them on one device")
-
-
-def fill(
-    method: Method,
-    net: nn.Module,
-    image: Tensor,
-    mask: Tensor,
-    *,
-    generator: torch.Generator | None = None,
-    blend: Blend | None = None,
-) -> Filled:
-    """Run a method by the rules of the house: hidden pixels set to 0, sizes made to fit, known pixels kept.
-
-    Parameters
-    ----------
-    image
-        ``[B,3,H,W]``, any floating dtype, RGB in [0,1]; computed in float32, returned in its own dtype.
-    mask
-        ``[B,1,H,W]``, 1 = hole (above 0.5), any real dtype; ``[1,1,H,W]`` serves the whole batch.
-    blend
-        As :attr:`Method.blend`; None: what the method asks for.
-
-    Returns
-    -------
-    Filled
-        Composite whose known pixels equal the input's to the last bit, and the raw output, clamped to [0,1].
-    """
-    check_image_mask(image, mask)
-    hole = (mask > 0.5).expand(image.shape[0], 1, -1, -1)
-    shown = torch.where(hole, torch.zeros((), dtype=image.dtype, device=image.device), image).float()
-    low, high = torch.aminmax(shown)
-    if not (low >= -1e-3 and high <= 1 + 1e-3):  # also true of NaN
-        raise InpaintxError(
-            f"known pixels of image must lie in [0,1], got values from {low.item():g} to {high.item():g}"
-        )
-    raw = _run(method, net, shown, hole.float(), generator)
-    if not torch.isfinite(raw.masked_fill(~hole, 0)).all():
-        raise InpaintxError(
-            f"method {method.name!r} filled the hole with values that are not finite; if it is trained, its weights "
-            "are damaged, or it diverged"
-        )
-    filled = raw = raw.clamp(0, 1)
-    blend = blend or method.blend
-    if blend != "none":
-        from inpaintx.ops import poisson_blend
-
-        filled = poisson_blend(guides(raw, shown, hole, blend), shown, hole.float()).clamp_(0, 1)
-    return Filled(torch.where(hole, filled.to(image.dtype), image.detach()), raw.to(image.dtype))
-
-
-def _run(method: Method, net: nn.Module, shown: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Bring image and mask to a size that the network takes, fill, and come back."""
-    config: Any = getattr(net, "config", None)
-    height, width = shown.shape[2:]
-    side = method.side(config) if method.fixed else None
-    if side and (height, width) != (side, side):
-        small, hole = _to_square(shown, mask, side)
-        return F.interpolate(_run(method, net, small, hole, generator), (height, width), mode="bilinear")
-    multiple = method.multiple_of(config)
-    pad = (-width % multiple, -height % multiple)
-    x, m = _pad(shown, pad), F.pad(mask, (0, pad[0], 0, pad[1]))
-    with torch.no_grad():
-        raw = _called(method, net, x, m, generator)
-        if getattr(config, "mirrored", False):
-            if method.draws:
-                raise InpaintxError(
-                    f"method {method.name!r} draws its fills at random, and the mean of two draws is no fill; "
-                    "set mirrored=false"
-                )
-            other = _called(method, net, x.flip(3), m.flip(3), generator).flip(3)
-            raw = (raw + other) / 2
-    return raw[:, :, :height, :width]
-
-
-def _called(method: Method, net: nn.Module, image: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Call :meth:`Method.inpaint`; whatever goes wrong in it is one sentence, with its own trace as the cause."""
-    with blamed(method, "inpaint()"):
-        raw = method.inpaint(net, image, mask, generator=generator)
-    if not isinstance(raw, Tensor):
-        raise InpaintxError(f"{owner_of(method)} returned {type(raw).__name__} from inpaint(), not a tensor")
-    if raw.shape != image.shape:
-        raise InpaintxError(f"{owner_of(method)} returned {list(raw.shape)} for an image of {list(image.shape)}")
-    return raw
-
-
-@contextmanager
-def blamed(method: Method, call: str) -> Iterator[None]:
-    """Turn what a plugin's code raises, or its exit, into one sentence that names it; want of memory stays itself.
-
-    Raises
-    ------
-    InpaintxError
-        Names method, plugin, ``call`` and what was raised, which is its cause.
-    """
-    try:
-        yield
-    except InpaintxError:
-        raise
-    except (Exception, SystemExit) as error:
-        if ran_out(error):
-            raise
-        words = (str(error).strip().splitlines() or ["no message"])[0]
-        raise InpaintxError(
-            f"{owner_of(method)} failed in {call}: {type(error).__name__}: {words} (its trace: --debug)"
-        ) from error
-
-
-def owner_of(method: Method) -> str:
-    """A method and the plugin that it comes from, in words."""
-    from inpaintx.plugin.registry import registry
-
-    if type(registry().methods.get(method.name)) is type(method):
-        plugin = registry().plugin_of(method.name)
-        return f"method {method.name!r} of plugin {plugin.name!r} ({plugin.package} {plugin.version})"
-    return f"method {method.name!r} ({type(method).__module__})"
-
-
-def _to_square(shown: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Resize; known pixels are averaged among themselves, and a pixel is hole where less than half of it is known."""
-    size = (side, side)
-    known = F.interpolate(1 - mask, size, mode="bilinear", antialias=True)
-    small = F.interpolate(shown, size, mode="bilinear", antialias=True) / known.clamp_min(1e-6)
-    hole = known < 0.5
-    return small.clamp(0, 1).masked_fill(hole, 0), hole.float()
-
-
-def _pad(x: Tensor, pad: tuple[int, int]) -> Tensor:
-    """Pad right and bottom by reflection as far as the image reaches, the rest by its last row and column."""
-    right, bottom = min(pad[0], x.shape[3] - 1), min(pad[1], x.shape[2] - 1)
-    x = F.pad(x, (0, right, 0, bottom), mode="reflect")
-    return F.pad(x, (0, pad[0] - right, 0, pad[1] - bottom), mode="replicate")

@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from inpaintx.nn.metrics import OWN
 from inpaintx.plugin import hookspecs
 from inpaintx.plugin.method import Method
 
-__all__ = ["Plugin", "Registry", "methods", "registry"]
+__all__ = ["Plugin", "Registry", "mask_generators", "methods", "registry"]
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Registry:
             self._claim("mask", name, own)
             self.masks[name] = generator
         for name in OWN:
-            self._claim("metric", name, Plugin("inpaintx", "inpaintx.metrics", "inpaintx", "itself"))
+            self._claim("metric", name, Plugin("inpaintx", "inpaintx.nn.metrics", "inpaintx", "itself"))
         self.manager = pluggy.PluginManager(hookspecs.GROUP)
         self.manager.add_hookspecs(hookspecs)
         if entry_points is None:
@@ -192,6 +192,11 @@ def registry() -> Registry:
     if _registry is None:
         _registry = Registry()
     return _registry
+
+
+def mask_generators() -> Mapping[str, Callable[..., Any]]:
+    """All generators of masks by name, those of plugins among them."""
+    return registry().masks
 
 
 def methods() -> list[str]:

@@ -1,6 +1,5 @@
 """Where weights come from, and what happens when they are missing."""
 
-import hashlib
 import json
 import os
 import sys
@@ -19,13 +18,16 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.io.atomic import check_file, written_whole
+from inpaintx.io.atomic import written_whole
+from inpaintx.io.digest import sha256
 from inpaintx.io.texts import parse_json
-from inpaintx.plugin.method import Method, blamed
+from inpaintx.io.weight_files import check_shapes, open_weights
+from inpaintx.plugin.blame import blamed
+from inpaintx.plugin.method import Method
+from inpaintx.plugin.registry import registry
 
-__all__ = ["Loaded", "check_shapes", "find", "load", "plain", "save", "seeded", "sha256"]
+__all__ = ["Loaded", "find", "load", "plain", "save", "seeded"]
 
-FLOATS, INTEGERS = {"F16", "BF16", "F32", "F64"}, {"I64", "I32", "I16", "I8", "U8", "BOOL"}
 _DRAWING = threading.RLock()  # there is one global generator
 
 
@@ -36,15 +38,6 @@ class Loaded:
     net: nn.Module
     config: BaseModel
     source: str
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def find(method: Method, tag: str) -> Path | None:
@@ -165,72 +158,14 @@ def _given(options: dict[str, Any] | None) -> str:
     return f" with {', '.join(f'{k}={v}' for k, v in options.items())}" if options else ""
 
 
-def _opened(path: Path) -> tuple[dict[str, str], dict[str, tuple[list[int], str]]]:
-    """The metadata of a weight file, and the shape and kind of numbers of each tensor; none of them is read.
-
-    Raises
-    ------
-    InpaintxError
-        It is no safetensors file, or a damaged one; says what to do with one of another kind.
-    """
-    check_file(path, "weights", most=2**40)
-    try:
-        with safe_open(path, "pt") as file:
-            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-            return file.metadata() or {}, {k: (v.get_shape(), v.get_dtype()) for k, v in slices.items()}
-    except Exception as error:  # what safetensors, or the system, says of a header that is none
-        kind = _other_kind(path)
-        words = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InpaintxError(
-            f"weights {path} are {kind}"
-            if kind
-            else f"weights {path} cannot be read as safetensors ({words[:200]}); fetch or export them anew"
-        ) from None
-
-
-def _other_kind(path: Path) -> str:
-    """What a file is that other projects hand out as weights, and the way from there; empty: not known."""
-    with open(path, "rb") as file:
-        start = file.read(4)
-    pickled = (
-        start[:2] == b"\x80\x02" or start == b"PK\x03\x04" or path.suffix in (".pth", ".pt", ".ckpt", ".pkl", ".bin")
-    )
-    if pickled:
-        from inpaintx.plugin.registry import registry
-
-        ways = [f"'inpaintx {m.importer}' ({name})" for name, m in sorted(registry().methods.items()) if m.importer]
-        return (
-            "a file of torch.save (a pickle, which can run code), and inpaintx takes .safetensors; published weights "
-            f"are brought into its format by {' or '.join(ways) or 'an importer, of which no plugin has one'}"
-        )
-    return "an HDF5 file, and inpaintx takes .safetensors" if start == b"\x89HDF" else ""
-
-
-def check_shapes(path: Path, wanted: Mapping[str, Tensor], owner: str) -> None:
-    """Hold a weight file's header against a network's state, which may lie on the device ``"meta"``.
-
-    Raises
-    ------
-    InpaintxError
-        A tensor is missing, not known, of another shape, or not of floating point where the network's is.
-    """
-    _, found = _opened(path)
-    faults = [f"{key} is missing" for key in wanted if key not in found]
-    for key, (shape, dtype) in found.items():
-        if key not in wanted:
-            faults.append(f"{key} is not known")
-        elif list(wanted[key].shape) != shape:
-            faults.append(f"{key} has shape {shape}, not {list(wanted[key].shape)}")
-        elif dtype not in (FLOATS if wanted[key].is_floating_point() else INTEGERS):
-            faults.append(f"{key} is stored as {dtype}, which is no {wanted[key].dtype}")
-    if faults:
-        more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise InpaintxError(f"weights {path} do not fit {owner}: {'; '.join(faults[:3])}{more}")
+def _importers() -> list[str]:
+    methods = sorted(registry().methods.items())
+    return [f"'inpaintx {method.importer}' ({name})" for name, method in methods if method.importer]
 
 
 def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]) -> BaseModel:
     """The options that a weight file was saved with, and the user's, after a check that it is this method's."""
-    meta, _ = _opened(path)
+    meta, _ = open_weights(path, _importers)
     owner = meta.get("inpaintx.method")
     if owner is None:
         raise InpaintxError(

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from torch import nn
 
 from inpaintx.errors import InpaintxError
+from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
 from inpaintx.plugin.method import Method
 
@@ -40,7 +41,7 @@ def begin_from(method: Method, config: Any, net: nn.Module, init: str) -> str:
         raise InpaintxError(
             f"weights {loaded.source} do not fit the network of this run; they were made with {other}"
         ) from None
-    return f"{Path(loaded.source).name}, SHA-256 {weights.sha256(Path(loaded.source))}"
+    return f"{Path(loaded.source).name}, SHA-256 {sha256(Path(loaded.source))}"
 
 
 def seen_before(method: Method, init: str) -> Seen:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 
 from inpaintx.errors import InpaintxError
+from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
@@ -96,7 +97,7 @@ def export(
         net = net.half()
     metadata = _metadata(record, averaged, half, licence)
     weights.save(out, method, config, net, **metadata)
-    return Exported(out, weights.sha256(out), metadata)
+    return Exported(out, sha256(out), metadata)
 
 
 def _metadata(record: dict[str, Any], averaged: bool, half: bool, licence: str) -> dict[str, Any]:

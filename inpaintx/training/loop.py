@@ -25,7 +25,7 @@ from inpaintx.io.atomic import make_folder, written_whole
 from inpaintx.io.names import is_unicode
 from inpaintx.nn.distance import FeatureDistance
 from inpaintx.plugin.method import Method
-from inpaintx.plugin.registry import registry
+from inpaintx.plugin.registry import mask_generators, registry
 from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
 from inpaintx.training.begin import begin_from, seen_before
@@ -183,7 +183,7 @@ class _Run:
         """A part of the data, and its holes; None: those that the set itself has."""
         own = frozenset({"mask"}) if holes == "own" else frozenset()
         faces = open_set(data, size=self.config.size, split=split, wants=wants | own)
-        return faces, None if own else open_holes(holes, size=self.config.size)
+        return faces, None if own else open_holes(holes, size=self.config.size, generators=mask_generators)
 
     def _open_extra(self, data: Path) -> FaceSet:
         return self._open(data, self.options.split, self.options.holes, self.method.needs(self.config))[0]

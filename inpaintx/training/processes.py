@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.pipeline import pick_device
+from inpaintx.inference.device import pick_device
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

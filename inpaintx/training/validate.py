@@ -8,9 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from inpaintx.inference.run import fill
 from inpaintx.nn.distance import FeatureDistance
 from inpaintx.nn.metrics import measure, sharpness
-from inpaintx.plugin.method import Method, fill
+from inpaintx.plugin.method import Method
 from inpaintx.viz.contact_sheet import Cell, contact_sheet
 
 __all__ = ["Validation", "better"]

@@ -10,7 +10,7 @@ from inpaintx.nn.discriminators import DCGANDiscriminator
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss
 from inpaintx.plugin.trainer import Trainer
 
-from .network import Variant
+from .config import Variant
 from .window import shown_to_network, square
 
 __all__ = ["ContextEncoderTrainer", "loss_weights", "squared_error"]

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inpaintx.io.opencv import import_cv2
 from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import GlobalLocalCritics, SNPatchGAN
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
@@ -25,6 +25,7 @@ def discounts(mask: Tensor, factor: float) -> Tensor:
     Distances are the chessboard's: that is v1's rule for its boxes, for holes of any shape.
     """
     holes = (mask > 0.5).cpu().numpy().astype(np.uint8)[:, 0]
+    cv2 = import_cv2()
     far = np.stack([cv2.distanceTransform(np.pad(h, 1, constant_values=1), cv2.DIST_C, 3)[1:-1, 1:-1] for h in holes])
     return (factor ** (torch.from_numpy(far)[:, None] - 1)).to(mask) * (mask > 0.5)
 

@@ -43,7 +43,7 @@ def train_fan(
     device: Annotated[str, typer.Option()] = "auto",
 ) -> None:
     """Fit a small FAN on a set's own landmarks; when it was stopped, it goes on when it is run again."""
-    from inpaintx.inference.pipeline import pick_device
+    from inpaintx.inference.device import pick_device
 
     from .fit_fan import Fit, fit_fan
 

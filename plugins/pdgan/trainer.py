@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from inpaintx.errors import InpaintxError
+from inpaintx.io.digest import sha256
 from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import MultiScale, PatchGAN
 from inpaintx.nn.fan import heatmap_loss, load_fan
@@ -101,7 +102,7 @@ class PDGANTrainer(Trainer):
             self.prior_loss = PConvLoss(_prior_config(config)).to(self.device)
         self.vgg, vgg = load_vgg(16, TAPS, config.vgg, normalize=config.vgg_normalize, path=config.vgg_path)
         trained = "trained in this run" if self.prior_steps else "what the run began from"
-        prior = f"file {source.name}@{weights.sha256(source)[:8]}" if source else trained
+        prior = f"file {source.name}@{sha256(source)[:8]}" if source else trained
         frozen = {"vgg": vgg, "prior": prior}
         self.fan = None
         if config.beta:

@@ -10,8 +10,8 @@ import torch
 from inpaintx.data.dataset import open_set
 from inpaintx.data.loader import batches
 from inpaintx.data.sampler import open_holes
+from inpaintx.inference.run import fill
 from inpaintx.io.atomic import written_whole
-from inpaintx.plugin.method import fill
 
 RESULTS = Path(__file__).with_name("results")
 

@@ -9,9 +9,9 @@ from inpaintx_plugins.latent_search.search import Frozen, draw, search
 from overfit import psnr, record
 
 from inpaintx.data.dataset import open_set
+from inpaintx.inference.run import fill
 from inpaintx.ops import ssim
 from inpaintx.plugin import weights
-from inpaintx.plugin.method import fill
 
 pytestmark = pytest.mark.acceptance
 CPU = torch.device("cpu")

@@ -1,0 +1,220 @@
+"""A method that is ready to work on photos: its network built, its weights loaded, its device chosen."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from inpaintx.errors import InpaintxError
+from inpaintx.inference import tiling, visible
+from inpaintx.inference.device import pick_device
+from inpaintx.inference.face_fill import face_fill
+from inpaintx.inference.faces import Face, FaceFinder, Fill, find_by, rounds_of, squares
+from inpaintx.inference.plan import Plan, Saw
+from inpaintx.inference.run import fill
+from inpaintx.inference.tiling import Box, Canvas, Crop
+from inpaintx.inference.warp import bring_back, show
+from inpaintx.io.memory import LARGEST_SQUARE, OutOfMemoryError, memory_in_words
+from inpaintx.nn.blend import Blend, guides
+from inpaintx.plugin.method import Method
+from inpaintx.plugin.registry import registry
+from inpaintx.plugin.weights import load
+
+__all__ = ["Painter", "check_seed"]
+
+Array = npt.NDArray[Any]
+
+
+AUTO = "auto"  # the default: each hole pixel by what fills it best
+
+
+def check_seed(seed: int, samples: int = 1) -> None:
+    """Refuse a seed that torch cannot take, or fewer samples than one.
+
+    Raises
+    ------
+    InpaintxError
+        Says what came.
+    """
+    if samples < 1:
+        raise InpaintxError(f"samples must be 1 or more, got {samples}")
+    if not 0 <= seed <= 2**63 - samples:
+        raise InpaintxError(f"seed must be 0 or more and below 2**63, got {seed}")
+
+
+class Painter:
+    """A method that is ready to work on canvases: its network built, its weights loaded, its device chosen.
+
+    Parameters
+    ----------
+    method
+        A registered name, or a :class:`Method`.
+    preset, weights, device, blend, options
+        As for :func:`inpaint`.
+    seed
+        Of random weights, where there are no trained ones.
+    batch_size
+        Most crops that go through the method in one call.
+    faces
+        As for :func:`inpaint`.
+
+    Raises
+    ------
+    InpaintxError
+        Unknown method, preset, option, blend or device; weights that are missing, damaged or of another method.
+    """
+
+    def __init__(
+        self,
+        method: str | Method,
+        *,
+        preset: str = "default",
+        weights: str | Path | None = None,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        blend: Blend | None = None,
+        batch_size: int = 8,
+        faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.method = registry().method(method) if isinstance(method, str) else method
+        if blend not in (None, *get_args(Blend)):
+            raise InpaintxError(f"blend must be {', '.join(get_args(Blend))}, got {blend!r}")
+        if batch_size < 1:
+            raise InpaintxError(f"batch_size must be 1 or more, got {batch_size}")
+        check_seed(seed)
+        self.preset, self.blend, self.batch_size = preset, blend or self.method.blend, batch_size
+        config = self.method.config(preset, **(options or {}))
+        side = self.method.side(config)
+        if side is not None and side > LARGEST_SQUARE:
+            raise InpaintxError(
+                f"method {self.method.name!r} would work on squares of {side} x {side} pixels; at most "
+                f"{LARGEST_SQUARE} x {LARGEST_SQUARE} are taken"
+            )
+        self.device = pick_device(device) if isinstance(device, str) else device
+        self.squares = [] if isinstance(faces, (str, Path)) else list(faces)
+        self.finder: FaceFinder | None = None
+        self.unseen = ""  # why faces are not looked for
+        if side is None:
+            if self.squares or faces not in ("auto", "none", []):
+                warnings.warn(f"method {self.method.name!r} works on any size: faces have no part in it", stacklevel=2)
+                self.squares = []
+        elif isinstance(faces, (str, Path)):
+            self.finder, self.unseen = find_by(faces)
+        tag = None if weights is None else str(weights)
+        self.loaded = load(self.method, config, tag, self.device, seed=seed, preset=preset, options=options)
+        self._rough: Fill | None = None
+
+    def faces(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> list[Face]:
+        """Find the damaged faces of a photo ``[H,W]`` or ``[H,W,C]`` for a method that works on squares."""
+        if self.finder is None or not hole.any():
+            return squares(self.squares, *hole.shape)
+        if self._rough is None:
+            self._rough = face_fill(self.method, self.loaded, self.device)
+        hidden = visible.unseen(pixels, hole)
+        found = self.finder(pixels, hole if hidden is None else hole | hidden, self._rough)
+        return [face for face in found if face.damaged(hole)]
+
+    def plan(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> Plan:
+        """Lay crops over the hole ``[H,W]`` of a photo ``[H,W]`` or ``[H,W,C]`` as the method wants them."""
+        side = self.method.side(self.loaded.config)
+        faces = self.faces(pixels, hole) if side else []
+        rounds, left = rounds_of(faces, hole, side) if side else ([], hole)
+        rounds += tiling.plan(left, side, self.method.max_pixels, visible.unseen(pixels, hole))
+        said = self.said_of(faces, hole)
+        return Plan({self.method.name: rounds}, faces, [said] if said else [])
+
+    def said_of(self, faces: Sequence[Face], hole: npt.NDArray[np.bool_]) -> str:
+        """Say which faces were found, and how surely; empty where none were looked for."""
+        if self.unseen or self.finder is None or not hole.any():
+            return self.unseen
+        if not faces:
+            return "no damaged face was found"
+        scores = ", ".join(f"{face.score:.2f}" for face in faces)
+        return f"{len(faces)} damaged face{'s' * (len(faces) != 1)} found ({scores})"
+
+    def paint(
+        self,
+        work: "Sequence[tuple[Canvas, Plan]]",
+        seed: int = 0,
+        progress: Callable[[float], None] | None = None,
+        saw: Saw | None = None,
+    ) -> None:
+        """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches.
+
+        Parameters
+        ----------
+        work
+            Canvases, each with its plan.
+        seed
+            Of the method's random draws.
+        progress
+            Called after each batch with the share of the crops that are done.
+        saw
+            Called for each crop that a trained method is shown.
+        """
+        stages = [(canvas, plan.stages[self.method.name]) for canvas, plan in work]
+        done, total = 0, sum(len(crops_of_round) for _, rounds in stages for crops_of_round in rounds)
+        for number in range(max((len(rounds) for _, rounds in stages), default=0)):
+            same: dict[tuple[int, int], list[tuple[Canvas, Crop]]] = {}
+            for canvas, rounds in stages:
+                for crop in rounds[number] if number < len(rounds) else ():
+                    same.setdefault(crop.work, []).append((canvas, crop))
+            for (height, width), tasks in same.items():
+                most = max(1, min(self.batch_size, tiling.WORKING // (height * width)))
+                for first in range(0, len(tasks), most):
+                    self._fill(tasks[first : first + most], seed, saw)
+                    done += len(tasks[first : first + most])
+                    if progress is not None:
+                        progress(done / total)
+
+    def _fill(self, tasks: list[tuple[Canvas, Crop]], seed: int, saw: Saw | None) -> None:
+        """Fill crops together, or one by one where the memory does not suffice for all."""
+        height, width = tasks[0][1].work
+        try:
+            with memory_in_words(
+                f"run method {self.method.name!r} on {self.device} at {width} x {height} pixels",
+                "take a smaller photo" + ("" if self.device.type == "cpu" else ", or --device cpu"),
+            ):
+                self._fill_at_once(tasks, seed, saw)
+                return
+        except OutOfMemoryError:
+            if len(tasks) == 1:
+                raise
+        for task in tasks:  # here, where the exception and what it held are gone
+            self._fill([task], seed, saw)
+
+    def _fill_at_once(self, tasks: list[tuple[Canvas, Crop]], seed: int, saw: Saw | None) -> None:
+        small = [show(canvas, crop, self.device) for canvas, crop in tasks]
+        # a fresh generator a call: a photo's fill depends neither on its neighbours nor on the order of work
+        generator = torch.Generator(self.device).manual_seed(seed)
+        images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
+        del small
+        result = fill(self.method, self.loaded.net, images, holes, generator=generator, blend="none")
+        if saw is not None and self.method.trained:
+            for i, (canvas, crop) in enumerate(tasks):
+                saw(canvas, crop, images[i], holes[i], result.image[i])
+        guided = None if self.blend == "none" else guides(result.raw, images, holes, self.blend)
+        del images, holes
+        for i, (canvas, crop) in enumerate(tasks):
+            filled: Iterable[Tensor] = bring_back(result.image[i], crop)
+            if guided is not None:
+                filled = _blended(bring_back(guided[i], crop), canvas, crop.box, self.device)
+            canvas.put(crop, filled, bring_back(result.raw[i], crop))
+
+
+def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.device) -> Iterator[Tensor]:
+    """Solve plane by plane, ``[h,w]``, for the fill that has the gradients of ``guide`` and meets the photo."""
+    from inpaintx.ops import poisson_blend
+
+    hole = canvas.holes(box, device)
+    together = 3 if hole.numel() <= tiling.WORKING else 1  # a large crop colour by colour, to bound the memory
+    for first in range(0, 3, together):
+        planes = [canvas.plane(box, c, device).masked_fill_(hole, 0.0) for c in range(first, first + together)]
+        guides = torch.stack([next(guide) for _ in planes])
+        yield from poisson_blend(guides[None], torch.stack(planes)[None], hole[None, None].float())[0].clamp_(0, 1)
