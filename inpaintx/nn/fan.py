@@ -225,8 +225,12 @@ def landmarks_of(heatmaps: Tensor, size: int) -> Tensor:
     return (at + shift + 0.5) * (size / side) - 0.5
 
 
-def heatmap_loss(maps: Tensor, target: Tensor) -> Tensor:
-    """Squared difference, summed over a map, averaged over landmarks and batch; maps of NaN in the target left out."""
+def heatmap_loss(maps: Tensor, target: Tensor, emphasis: float = 0.0) -> Tensor:
+    """Squared difference, summed over a map, averaged over landmarks and batch; maps of NaN in the target left out.
+
+    ``emphasis``: pixels count 1 + emphasis·target.
+    """
     known = target.isfinite().all(-1).all(-1)
-    squares = (maps.float() - target.nan_to_num()).square().sum((2, 3)) * known
+    target = target.nan_to_num()
+    squares = ((maps.float() - target).square() * (1 + emphasis * target)).sum((2, 3)) * known
     return squares.sum() / known.sum().clamp_min(1)

@@ -48,6 +48,10 @@ def test_heatmap_loss_sums_over_a_map_and_skips_unknown():
     assert loss.item() == pytest.approx(4)
     loss.backward()
     assert (maps.grad[0, 1] == 0).all()
+    zeros = torch.zeros_like(maps)
+    spot = target[0, 0]
+    expected = float((spot**2 * (1 + 10 * spot)).sum())
+    assert float(fan.heatmap_loss(zeros, target, emphasis=10.0)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_maps_of_each_stack():
