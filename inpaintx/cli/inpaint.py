@@ -31,6 +31,13 @@ class Blend(str, Enum):
     poisson_interior = "poisson_interior"
 
 
+class Detail(str, Enum):
+    """Whether a network's fill is given the photo's detail."""
+
+    auto = "auto"
+    none = "none"
+
+
 class Polarity(str, Enum):
     """Which colour of a mask is the hole."""
 
@@ -99,6 +106,9 @@ def inpaint(
             help="A face's square by hand, in pixels: eyes at 0.43 of its height, mouth at 0.74. May be repeated.",
         ),
     ] = None,
+    detail: Annotated[
+        Detail, typer.Option(help="Add the photo's own grain and detail to what a network filled softly.")
+    ] = Detail.none,
     explain: Annotated[
         str | None, typer.Option(metavar="DIR", help="Draw there which method fills what, and the faces found.")
     ] = None,
@@ -143,6 +153,7 @@ def inpaint(
                 blend=blend.value if blend else None,
                 batch_size=batch_size,
                 faces=[_square(square, several) for square in face] if face else faces,
+                detail=detail.value,
                 options=dict(map(option, set_ or [])),
             )
             if several:

@@ -14,7 +14,7 @@ from torch import Tensor
 from inpaintx.inference import tiling, visible
 from inpaintx.inference.face_fill import BEST
 from inpaintx.inference.faces import Face, rounds_of
-from inpaintx.inference.inpainter import AUTO, Painter
+from inpaintx.inference.inpainter import AUTO, Detail, Painter
 from inpaintx.inference.plan import Plan, Saw
 from inpaintx.inference.tiling import Canvas, Crop
 from inpaintx.nn.blend import Blend
@@ -39,16 +39,24 @@ class AutoPainter(Painter):
 
     Parameters
     ----------
-    weights, seed, device, blend, batch_size, faces
-        As for :class:`inpaintx.inference.inpainter.Painter`; weights and blend are the face network's.
+    weights, seed, device, blend, batch_size, faces, detail
+        As for :class:`inpaintx.inference.inpainter.Painter`; weights, blend and detail are the face network's.
     """
 
     def __init__(
-        self, *, weights: str | Path | None = None, blend: Blend | None = None, faces: Any = "auto", **settings: Any
+        self,
+        *,
+        weights: str | Path | None = None,
+        blend: Blend | None = None,
+        faces: Any = "auto",
+        detail: Detail = "none",
+        **settings: Any,
     ) -> None:
         best = registry().methods.get(BEST)
         trained = weights is not None or (best and "default" in best.weights and find(best, "default") is not None)
-        self.network = Painter(BEST, weights=weights, blend=blend, faces=faces, **settings) if trained else None
+        self.network = (
+            Painter(BEST, weights=weights, blend=blend, faces=faces, detail=detail, **settings) if trained else None
+        )
         rest = next((name for name in REST if name in registry().methods), REST[0])
         self.rest = Painter(rest, blend=None if trained else blend, **settings)
         chief = self.network or self.rest

@@ -69,3 +69,8 @@ class Crop:
     work: tuple[int, int]
     cut: Cut | None = None
     only: npt.NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def scale(self) -> float:
+        """How many pixels of the photo one of the method's is wide."""
+        return (max(self.box.height, self.box.width) if self.cut is None else self.cut.side) / max(self.work)

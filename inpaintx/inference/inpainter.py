@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import tiling, visible
+from inpaintx.inference.detail import detailed, lost_band
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.face_fill import face_fill
 from inpaintx.inference.faces import Face, FaceFinder, Fill, find_by, rounds_of, squares
@@ -28,8 +29,7 @@ from inpaintx.plugin.weights import load
 __all__ = ["Painter", "check_seed"]
 
 Array = npt.NDArray[Any]
-
-
+Detail = Literal["auto", "none"]
 AUTO = "auto"  # the default: each hole pixel by what fills it best
 
 
@@ -60,7 +60,7 @@ class Painter:
         Of random weights, where there are no trained ones.
     batch_size
         Most crops that go through the method in one call.
-    faces
+    faces, detail
         As for :func:`inpaint`.
 
     Raises
@@ -80,6 +80,7 @@ class Painter:
         blend: Blend | None = None,
         batch_size: int = 8,
         faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
+        detail: Detail = "none",
         options: dict[str, Any] | None = None,
     ) -> None:
         self.method = registry().method(method) if isinstance(method, str) else method
@@ -87,7 +88,10 @@ class Painter:
             raise InpaintxError(f"blend must be {', '.join(get_args(Blend))}, got {blend!r}")
         if batch_size < 1:
             raise InpaintxError(f"batch_size must be 1 or more, got {batch_size}")
+        if detail not in get_args(Detail):
+            raise InpaintxError(f"detail must be {' or '.join(get_args(Detail))}, got {detail!r}")
         check_seed(seed)
+        self.detail = detail
         self.preset, self.blend, self.batch_size = preset, blend or self.method.blend, batch_size
         config = self.method.config(preset, **(options or {}))
         side = self.method.side(config)
@@ -205,6 +209,9 @@ class Painter:
             filled: Iterable[Tensor] = bring_back(result.image[i], crop)
             if guided is not None:
                 filled = _blended(bring_back(guided[i], crop), canvas, crop.box, self.device)
+            band = lost_band(crop.scale) if self.detail == "auto" and self.method.trained else 0.0
+            if band > 0 and crop.box.height * crop.box.width <= tiling.WORKING:
+                filled = detailed(filled, canvas, crop.box, band, seed)
             canvas.put(crop, filled, bring_back(result.raw[i], crop))
 
 

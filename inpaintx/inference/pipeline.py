@@ -11,7 +11,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.inference.auto import AutoPainter
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.given import check_pixels, check_range, read_hole, read_image
-from inpaintx.inference.inpainter import AUTO, Painter, check_seed
+from inpaintx.inference.inpainter import AUTO, Detail, Painter, check_seed
 from inpaintx.inference.run import check_image_mask
 from inpaintx.inference.tiling import ArrayCanvas, TensorCanvas
 from inpaintx.io.masks import cut_of
@@ -57,6 +57,7 @@ def inpaint(
     device: str = "auto",
     raw: bool = False,
     faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
+    detail: Detail = "none",
     **options: Any,
 ) -> Any:
     """Fill the holes of photos; known pixels come out as they went in, to the last bit.
@@ -96,6 +97,9 @@ def inpaint(
         MTCNN, where the extra ``[faces]`` is installed; ``"none"``: they are not looked for; the path of a model file
         of OpenCV's YuNet: by that; or squares given by hand, each (left, top, side) in pixels: eyes at 0.43 of its
         height, the mouth at 0.74.
+    detail
+        ``"auto"``: where a trained method worked on a reduced crop, detail of known pixels that look like its fill is
+        added (:func:`inpaintx.inference.detail.add_detail`); ``"none"``: not.
 
     Returns
     -------
@@ -141,6 +145,7 @@ def inpaint(
         device=chosen,
         blend=blend,
         faces=faces,
+        detail=detail,
         options=options,
     )
     if isinstance(image, Tensor):
