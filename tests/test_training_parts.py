@@ -15,6 +15,7 @@ from inpaintx import Config, InpaintxError, train
 from inpaintx.plugin.registry import registry
 from inpaintx.training.callbacks import Bar
 from inpaintx.training.config import settle
+from inpaintx.training.export import export
 from inpaintx.training.processes import keep_freed_memory
 from inpaintx.training.record import read_record
 from inpaintx.training.update import Updater
@@ -114,6 +115,9 @@ def test_a_run_is_validated_by_distance(toy_faces, tmp_path):
     assert done.last["hole/sharpness"] > 0
     record = read_record(tmp_path / "run")
     assert record["distance_in"].startswith("file:vgg.safetensors@")
+    metadata = export(tmp_path / "run", tmp_path / "w.safetensors", method=Toy()).metadata
+    assert metadata["validation"]["distance_in"] == record["distance_in"]
+    assert metadata["training"]["val_vgg"] == "vgg.safetensors"  # where it lay is nobody's business
     other = vgg_file(tmp_path / "vgg.safetensors", seed=1)
     with pytest.raises(InpaintxError, match="distance_in"):
         train(Toy(), toy_faces, tmp_path / "run", steps=9, resume=True, options={"val_vgg": str(other)}, device="cpu")

@@ -17,8 +17,10 @@ __all__ = ["Seen", "begin_from", "seen_before"]
 
 
 class Seen(NamedTuple):
-    """Images that weights have seen in training, and whether that is all: ``False`` where what they began from is left
-    out, because its file does not say."""
+    """Images that weights have seen in training, and whether that is all of them.
+
+    ``whole`` is False where a file that they began from does not say what it had seen.
+    """
 
     total: int
     whole: bool
