@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from inpaintx.evaluation.report import markdown
+from inpaintx.training.begin import seen_in
 
 DOCS = Path(__file__).parent
 TRAINED = DOCS.parent / "tests" / "acceptance" / "results"
@@ -38,6 +39,15 @@ None of them can be compared with the figures above: other faces, other holes, o
   37.38 / .96. CelebA-HQ at 256², QuickDraw holes of 1 to 60 %.
 - **Salem** (HOG-guided): pictures only.
 """
+
+
+def budget(weights: str) -> str:
+    """Images that published weights have seen, by the name of their file."""
+    path = next((DOCS.parent / "plugins").glob(f"*/{weights}"), None)
+    if path is None or path.suffix != ".safetensors":
+        return ""
+    seen = seen_in(path)
+    return f"{seen.total:,}" if seen.whole else f"≥ {seen.total:,}"
 
 
 def main(folder: Path, *notes: str) -> None:
@@ -95,10 +105,12 @@ def main(folder: Path, *notes: str) -> None:
         "",
         "## Weights and speed",
         "",
-        "| method | weights | trained at | blend | images/s |",
-        "|---|---|---|---|---|",
+        "Images seen: in training, with those that it began from; ≥: of the last run alone, where the file says no more.",
+        "",
+        "| method | weights | images seen | trained at | blend | images/s |",
+        "|---|---|---|---|---|---|",
         *(
-            f"| {m['label']} | {m['weights']} {(m['sha256'] or '')[:12]} | "
+            f"| {m['label']} | {m['weights']} {(m['sha256'] or '')[:12]} | {budget(m['weights'])} | "
             f"{m['side'] or m['options'].get('size', 'any size')} | {m['blend']} | {m['images_per_second']:.3g} |"
             for m in result["methods"]
         ),

@@ -13,7 +13,7 @@ from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
 from inpaintx.plugin.method import Method
 
-__all__ = ["Seen", "begin_from", "seen_before"]
+__all__ = ["Seen", "begin_from", "seen_before", "seen_in"]
 
 
 class Seen(NamedTuple):
@@ -47,15 +47,18 @@ def begin_from(method: Method, config: Any, net: nn.Module, init: str) -> str:
 
 
 def seen_before(method: Method, init: str) -> Seen:
-    """Images that the weights have seen which a run begins from, over all the runs behind them.
-
-    Files of earlier versions say their last run's steps alone.
-    """
+    """Images that the weights have seen which a run begins from (:func:`seen_in`)."""
     path = weights.find(method, init) if init in method.weights else Path(init)
     if not init:
         return Seen(0, whole=True)
-    if path is None or not path.is_file():
-        return Seen(0, whole=False)
+    return seen_in(path) if path is not None and path.is_file() else Seen(0, whole=False)
+
+
+def seen_in(path: Path) -> Seen:
+    """Images that the weights of a file have seen, over all the runs behind them.
+
+    Files of earlier versions say their last run's alone.
+    """
     with safe_open(path, "pt") as file:
         meta = file.metadata() or {}
     if "images_seen" in meta:
