@@ -105,7 +105,7 @@ def main(folder: Path, *notes: str) -> None:
         "",
         "## Weights and speed",
         "",
-        "Images seen: in training, with those that it began from; ≥: of the last run alone, where the file says no more.",
+        "Images seen: in training, with those of earlier runs; ≥: of the last run alone, where the file says no more.",
         "",
         "| method | weights | images seen | trained at | blend | images/s |",
         "|---|---|---|---|---|---|",
