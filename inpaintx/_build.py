@@ -1,10 +1,10 @@
 """The build stamp: written beside the extension when it is built, read before the extension is loaded."""
 
+import importlib.metadata
 import json
+import sys
 from pathlib import Path
 from typing import Any
-
-import torch
 
 HERE = Path(__file__).parent
 REBUILD = "pip install --no-build-isolation --force-reinstall --no-deps inpaintx"
@@ -48,4 +48,13 @@ def build_info() -> dict[str, Any]:
     return {**stamp(), **_C.build_info()}
 
 
-check_torch(stamp()["torch"], torch.__version__)
+def running_torch() -> str:
+    """The version of the torch that is loaded, or would be: loading it takes a second, and its metadata do not."""
+    loaded = sys.modules.get("torch")
+    try:
+        return str(loaded.__version__) if loaded else importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        raise ImportError("inpaintx needs torch, and this environment has none: pip install torch") from None
+
+
+check_torch(stamp()["torch"], running_torch())

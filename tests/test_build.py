@@ -136,3 +136,31 @@ def test_the_example_plugin_fills_a_hole(fresh, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (cv2.imread(str(tmp_path / "out.png")) == (10, 100, 200)).all()
+
+
+def in_a_new_process(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_importing_inpaintx_loads_no_torch_until_a_name_is_used():
+    code = """
+import sys, inpaintx
+print("torch" in sys.modules, "numpy" in sys.modules, inpaintx.__version__ > "", "inpaint" in dir(inpaintx))
+inpaintx.inpaint
+print("torch" in sys.modules, "lightning_fabric" in sys.modules)
+"""
+    assert in_a_new_process(code) == ["False", "False", "True", "True", "True", "False"]
+
+
+def test_every_public_name_is_there_and_no_other():
+    for name in inpaintx.__all__:
+        assert getattr(inpaintx, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'fill_in'"):
+        inpaintx.fill_in  # noqa: B018
+
+
+def test_ops_are_registered_where_torch_is_loaded_first():
+    assert in_a_new_process("import torch, inpaintx; print(torch.ops.inpaintx.hog)") == ["inpaintx.hog"]
+    assert in_a_new_process("import inpaintx.ops, torch; print(torch.ops.inpaintx.hog)") == ["inpaintx.hog"]
