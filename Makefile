@@ -62,7 +62,7 @@ $(VENV)/.built: $(VENV)/.torch $(SOURCES)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.built
-	$(PIP) --no-build-isolation -e ".[faces,test,dev]"
+	$(PIP) --no-build-isolation -e ".[faces,onnx,test,dev]"
 	@touch $@
 
 # The default method on photos made from the test faces (FACES=FOLDER, VGG=FILE of features for the distance); writes
