@@ -71,4 +71,5 @@ def test_a_method_that_wants_it_is_blended_unless_told_otherwise():
     with pytest.warns(inpaintx.errors.UntrainedWarning):
         assert np.ptp(inpaintx.inpaint(photo, hole, method)) <= 1
     with pytest.warns(inpaintx.errors.UntrainedWarning):
-        assert bool((inpaintx.inpaint(photo, hole, method, blend="none")[hole] == 230).all())
+        pasted = inpaintx.inpaint(photo, hole, method, blend="none")[hole]
+    assert np.abs(pasted - 0.9 * 255).max() <= 0.5

@@ -1,7 +1,9 @@
 """Updates, validation and what is shown, each by itself."""
 
 import io
-import resource
+import subprocess
+import sys
+import textwrap
 
 import pytest
 import torch
@@ -16,7 +18,6 @@ from inpaintx.plugin.registry import registry
 from inpaintx.training.callbacks import Bar
 from inpaintx.training.config import settle
 from inpaintx.training.export import export
-from inpaintx.training.processes import keep_freed_memory
 from inpaintx.training.record import read_record
 from inpaintx.training.update import Updater
 from inpaintx.training.validate import Validation, better
@@ -64,14 +65,21 @@ def test_nothing_is_updated_after_a_fault(fabric):
 
 
 def test_freed_memory_is_kept():
-    if not keep_freed_memory():
+    code = """
+        import resource, torch
+        from inpaintx.training.processes import keep_freed_memory
+        faults = []
+        for _ in range(6 if keep_freed_memory() else 0):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            torch.empty(2**24).fill_(1)  # 64 MB: 16,384 pages
+            faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        print(min(faults, default="none"))
+    """
+    # a process of its own: in one that has done much, what was freed may lie beside what is in use
+    found = subprocess.check_output([sys.executable, "-c", textwrap.dedent(code)], text=True).strip()
+    if found == "none":
         pytest.skip("no glibc, or its settings are in the environment")
-    faults = []
-    for _ in range(6):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        torch.empty(2**24).fill_(1)  # 64 MB: 16,384 pages
-        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-    assert min(faults) < 1000
+    assert int(found) < 1000
 
 
 def test_validation_knows_its_figures_and_leaves_the_network_as_it_was():

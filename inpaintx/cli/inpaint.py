@@ -315,6 +315,6 @@ def _progress(photos: int, *, shown: bool) -> Iterator[Callable[[float], None] |
         task = bar.add_task("inpaint", total=photos, visible=photos > 1)
 
         def advance(done: float) -> None:
-            bar.update(task, completed=done, visible=photos > 1 or done < photos)
+            bar.update(task, completed=done, visible=photos > 1 or done < photos, refresh=photos == 1)
 
         yield advance
