@@ -12,6 +12,7 @@ import numpy.typing as npt
 from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.entries import Record
 from inpaintx.evaluation.protocol import Batch, Protocol
+from inpaintx.io.atomic import check_file
 from inpaintx.nn.metrics import MOST_PSNR
 
 __all__ = ["read_unit"]
@@ -35,6 +36,7 @@ def read_unit(path: Path, protocol: Protocol, record: Record | None, batch: Batc
         The file is damaged, lacks something, or holds what no measurement gives.
     """
     try:
+        check_file(path, "measured batch", most=2**40)
         with np.load(path, allow_pickle=False) as file:
             unit = dict(file)
         for fault in _faults(unit, protocol, record, batch):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from inpaintx.io.metadata import Exif, Metadata
+from inpaintx.io.metadata import Metadata
 
 __all__ = ["CMYK_NOTE", "Header"]
 
@@ -74,8 +74,3 @@ class BoxHeader(Header):
     bits: int = 8
     quarters: int = 0
     mirror: int | None = None
-
-
-def no_exif(exif: Exif, block: bytes | None) -> list[str]:
-    """What to call EXIF data that nothing could be read of."""
-    return ["damaged EXIF data"] if block and not exif and len(block) > 40 else []

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.io.header import JpegHeader, no_exif
-from inpaintx.io.metadata import Metadata, exif_block, read_exif
+from inpaintx.io.header import JpegHeader
+from inpaintx.io.metadata import Metadata, exif_block, left_out, read_exif
 from inpaintx.io.opencv import import_cv2
 
 __all__ = ["add_metadata", "grey_rest", "read_header", "without_tail", "without_zeros"]
@@ -92,7 +92,7 @@ def read_header(data: bytes) -> JpegHeader:
     unit = (8, 8) if count == 1 else (8 * max(f >> 4 for f in factors), 8 * max(f & 15 for f in factors))
     read, orientation, exif_resolution = read_exif(exif)
     icc = _joined(profile)
-    dropped += ["an incomplete colour profile"] * (icc is None and bool(profile)) + no_exif(read, exif)
+    dropped += ["an incomplete colour profile"] * (icc is None and bool(profile)) + left_out(read, exif)
     return JpegHeader(
         "JPEG",
         width,

@@ -103,6 +103,20 @@ def exif_from_tags(data: bytes, tags: dict[int, Tag]) -> Exif:
     return Exif(main, shot, tiff.sub_directory(data, tags.get(tiff.GPS)))
 
 
+def left_out(exif: Exif, block: bytes | None) -> list[str]:
+    """Name what an EXIF block holds and :func:`read_exif` leaves out."""
+    if not block or not exif:
+        return ["damaged EXIF data"] if block and len(block) > 40 else []
+    block = block.removeprefix(b"Exif\0\0")
+    shot = tiff.sub_directory(block, tiff.read_tags(block).get(tiff.EXIF))
+    try:
+        thumbnail = tiff.has_more_pages(block)
+    except struct.error:  # cut off behind the directory that was read
+        thumbnail = False
+    parts = {"thumbnail": thumbnail, "maker note": MAKER_NOTE in shot}
+    return [f"the {name} in the EXIF data" for name, there in parts.items() if there]
+
+
 def turned(exif: Exif) -> Exif:
     """The same of a picture that was laid on its side: width and height change places."""
     shot = dict(exif.shot)

@@ -3,8 +3,8 @@
 import struct
 import zlib
 
-from inpaintx.io.header import PngHeader, no_exif
-from inpaintx.io.metadata import COLOR_CHUNKS, Metadata, exif_block, read_exif
+from inpaintx.io.header import PngHeader
+from inpaintx.io.metadata import COLOR_CHUNKS, Metadata, exif_block, left_out, read_exif
 
 __all__ = ["add_metadata", "read_header"]
 
@@ -62,7 +62,7 @@ def read_header(data: bytes) -> PngHeader:
         b"acTL" in found,
         Metadata(profile, exif, _resolution(found.get(b"pHYs", b"")), chunks),
         orientation,
-        dropped + ["text"] * text + no_exif(exif, found.get(b"eXIf")),
+        dropped + ["text"] * text + left_out(exif, found.get(b"eXIf")),
         data=b"".join(pixels),
         transparent=_transparent(found.get(b"tRNS", b""), depth) if color == 0 else None,
     )

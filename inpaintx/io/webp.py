@@ -3,8 +3,8 @@
 import struct
 from collections.abc import Iterator
 
-from inpaintx.io.header import Header, no_exif
-from inpaintx.io.metadata import Metadata, exif_block, read_exif
+from inpaintx.io.header import Header
+from inpaintx.io.metadata import Metadata, exif_block, left_out, read_exif
 
 __all__ = ["add_metadata", "read_header"]
 
@@ -52,7 +52,7 @@ def read_header(data: bytes) -> Header:
         several=several,
         metadata=Metadata(blocks.get(b"ICCP"), exif, resolution),
         orientation=orientation,
-        dropped=["XMP data"] * (b"XMP " in blocks) + no_exif(exif, blocks.get(b"EXIF")),
+        dropped=["XMP data"] * (b"XMP " in blocks) + left_out(exif, blocks.get(b"EXIF")),
     )
 
 

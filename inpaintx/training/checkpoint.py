@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from inpaintx.errors import InpaintxError
-from inpaintx.io.atomic import PART, folder_written_whole
+from inpaintx.io.atomic import PART, check_file, folder_written_whole
 from inpaintx.io.texts import parse_json
 from inpaintx.plugin.weights import plain
 from inpaintx.training.record import RECORD, check_record
@@ -168,6 +168,8 @@ def _content(checkpoint: Checkpoint, name: str) -> bytes:
     """A file's bytes, after a check that they are those that were written."""
     folder = checkpoint.folder
     try:
+        if (folder / name).exists():
+            check_file(folder / name, "checkpoint file", most=2**40)
         data = (folder / name).read_bytes()
         sums = (folder / SUMS).read_text() if (folder / SUMS).exists() else None
     except FileNotFoundError:
