@@ -52,7 +52,7 @@ double largest_residual(const Level& level, const HalfRows<T>& v, const HalfRows
     if (!level.mask_row(y)[x]) return;
     const T here = v.pixel(y, channel, x);
     T residual = rhs ? rhs->pixel(y, channel, x) : T(0);
-    for (const auto [ny, nx] : {std::pair(y - 1, x), {y + 1, x}, {y, x - 1}, {y, x + 1}}) {
+    for (const auto& [ny, nx] : {std::pair(y - 1, x), {y + 1, x}, {y, x - 1}, {y, x + 1}}) {
       if (ny >= 0 && nx >= 0 && ny < level.h && nx < level.w) residual += v.pixel(ny, channel, nx) - here;
     }
     most = std::max(most, std::abs(double(residual)));
