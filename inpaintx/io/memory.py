@@ -10,9 +10,8 @@ from inpaintx.errors import InpaintxError
 
 __all__ = ["LARGEST_SQUARE", "OutOfMemoryError", "memory_in_words", "ran_out"]
 
-LARGEST_SQUARE = (
-    4096  # pixels a side that networks, sets and evaluations are asked for; beyond it lie gigabytes a layer
-)
+# Pixels a side that networks, sets and evaluations are asked for at most; beyond it lie gigabytes a layer.
+LARGEST_SQUARE = 4096
 
 # torch has no exception of its own for the CPU; oneDNN and Python's threads name no cause either
 WORDS = (
