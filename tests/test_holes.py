@@ -162,6 +162,32 @@ def test_polarity_is_explicit_or_measured(mask_files):
     assert any("so black = hole" in note for note in auto.notes)
 
 
+@pytest.mark.parametrize(("dark", "bright"), [(0, 1), (0, 2), (0, 127), (200, 255)])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_folder_of_labels(mask_files, dark, bright, inverted):
+    for number, path in enumerate(sorted(mask_files.iterdir())):
+        hole = box(32, 32, top=number, left=3, side=10)
+        write(path, np.where(hole ^ inverted, bright, dark).astype(np.uint8))
+    with (
+        pytest.warns(SkippedFileWarning),
+        pytest.raises(InpaintxError, match=f"two values, {dark} and {bright}, on one side of 50 %; polarity=auto"),
+    ):
+        open_holes(str(mask_files), size=32)
+    holes = open_holes(f"{mask_files}:polarity=auto", size=32)
+    assert {holes((0, n)).tobytes() for n in range(60)} == {
+        box(32, 32, top=number, left=3, side=10).tobytes() for number in range(6)
+    }
+
+
+@pytest.mark.parametrize("paint", [0, 255])
+def test_a_folder_of_paint_on_transparent_layers(mask_files, paint):
+    for path in mask_files.iterdir():
+        hole = box(32, 32, top=4, left=3, side=10)
+        write(path, np.dstack([np.full((32, 32, 3), paint, np.uint8), grey(hole)]))
+    holes = open_holes(f"{mask_files}:polarity=auto", size=32)
+    np.testing.assert_array_equal(holes((0,)), box(32, 32, top=4, left=3, side=10))
+
+
 def test_folders_that_cannot_serve(mask_files, tmp_path):
     with pytest.raises(InpaintxError, match=r"takes polarity=white\|black\|auto"):
         open_holes(f"{mask_files}:polarity=grey", size=8)

@@ -8,7 +8,8 @@ import pytest
 from photo_files import file_of, saved
 from toy_methods import noise
 
-from inpaintx.data.center_crop import read_grey, read_picture
+from inpaintx.data.center_crop import read_picture
+from inpaintx.data.mask_files import read_side
 from inpaintx.errors import InpaintxError
 from inpaintx.io import tiff, tiff_pixels
 from inpaintx.io.opencv import Decoded, import_cv2
@@ -174,7 +175,7 @@ SMALL = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 277: 1, 278: 8}
 @pytest.mark.parametrize("tag", [256, 257, 258, 277])
 def test_a_tag_that_stands_twice_is_refused(tmp_path, tag):
     (tmp_path / "a.tif").write_bytes(classic(SMALL, bytes(64), (tag, 32_000)))
-    for reader in (read_photo, read_picture, lambda path: read_grey(path, "mask")):
+    for reader in (read_photo, read_picture, lambda path: read_side(path, "mask")):
         with pytest.raises(InpaintxError, match=f"TIFF tag {tag} stands twice"):
             reader(tmp_path / "a.tif")
 
@@ -242,7 +243,7 @@ def test_training_reads_the_layouts_as_photos_do(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", planarconfig="separate")
     np.testing.assert_array_equal(read_picture(tmp_path / "a.tif"), pixels)
     tifffile.imwrite(tmp_path / "b.tif", 65535 - stored[0], photometric="miniswhite")
-    np.testing.assert_array_equal(read_grey(tmp_path / "b.tif", "mask"), pixels[..., 0])
+    np.testing.assert_array_equal(read_side(tmp_path / "b.tif", "mask"), pixels[..., 0] > 127)
 
 
 def test_orientation_of_a_layout_that_is_decoded_as_grey(tmp_path):

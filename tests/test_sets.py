@@ -150,6 +150,34 @@ def test_a_corrupt_file_is_reported_once_and_a_vanished_one_stops(tmp_path):
     assert not isinstance(error.value, UnreadableFileError)
 
 
+def test_what_was_read_without_a_fault_is_read_again_alike(tmp_path):
+    inside = np.zeros((40, 40), np.uint8)
+    inside[5:20, 3:30] = 255
+    cv2 = import_cv2()
+    for name in ("a.jpg", "b.png"):
+        write(tmp_path / name, picture(3))
+    (tmp_path / "masks").mkdir()
+    for name in ("a", "b"):  # softened by its compression
+        cv2.imwrite(str(tmp_path / "masks" / f"{name}.jpg"), np.dstack([inside, inside, inside // 2 + inside // 3]))
+    faces = open_set(tmp_path, size=8, wants=frozenset({"mask"}), memory=0)
+    first = [faces[i] for i in range(2)]
+    assert len(faces._sound) == 4
+    for before, again in zip(first, [faces[i] for i in range(2)], strict=True):
+        assert torch.equal(before["image"], again["image"])
+        assert torch.equal(before["mask"], again["mask"])
+
+
+def test_masks_of_labels_are_refused_and_not_read_as_empty(tmp_path):
+    plain(tmp_path, ["a.png"])
+    write(tmp_path / "masks" / "a.png", np.eye(40, dtype=np.uint8))
+    faces = open_set(tmp_path, size=8, wants=frozenset({"mask"}))
+    with (
+        pytest.warns(SkippedFileWarning, match="0 and 1, on one side of 50 %; expected black and white"),
+        pytest.raises(UnreadableFileError),
+    ):
+        faces[0]
+
+
 def test_images_are_kept_in_memory_where_they_fit(tmp_path):
     plain(tmp_path, ["a.png"])
     kept, not_kept = open_set(tmp_path, size=8), open_set(tmp_path, size=8, memory=0)

@@ -9,16 +9,17 @@ import torch
 import torch.nn.functional as F
 
 from inpaintx.errors import InpaintxError
+from inpaintx.io import opencv
 from inpaintx.io.atomic import read_whole
-from inpaintx.io.header import JpegHeader
+from inpaintx.io.header import Header, JpegHeader
 from inpaintx.io.headers import read_header
 from inpaintx.io.opencv import import_cv2
-from inpaintx.io.photo import MAX_PIXELS, decode
+from inpaintx.io.photo import MAX_PIXELS, decode, jpeg_flaw
 
-__all__ = ["Frame", "UnreadableFileError", "read_grey", "read_picture", "read_region", "read_square"]
+__all__ = ["FAST", "Frame", "UnreadableFileError", "read_picture", "read_square"]
 
 Array = npt.NDArray[Any]
-FAST = ("JPEG", "PNG", "WebP")  # whose colours OpenCV reads right, by several threads at once
+FAST = ("JPEG", "PNG", "WebP")  # whose colours OpenCV reads right
 
 
 class UnreadableFileError(InpaintxError):
@@ -40,7 +41,9 @@ class Frame(NamedTuple):
         return np.asarray((points - corner + 0.5) * (size / self.side) - 0.5, np.float32)
 
 
-def read_square(path: Path, size: int, crop: int | None = None) -> tuple[Array, Frame]:
+def read_square(
+    path: Path, size: int, crop: int | None = None, *, sound: set[Path] | None = None
+) -> tuple[Array, Frame]:
     """Read a picture's middle square.
 
     Parameters
@@ -53,6 +56,9 @@ def read_square(path: Path, size: int, crop: int | None = None) -> tuple[Array, 
         a half, quarter or eighth of their size, where the square's corners allow that exactly.
     crop
         Side of the square in the file's pixels; None, or more than the picture has: its shorter side.
+    sound
+        Files that were read without a fault, which is added to. What decoders say is listened to by one thread at a
+        time; files in here are decoded by several threads at once.
 
     Returns
     -------
@@ -62,16 +68,16 @@ def read_square(path: Path, size: int, crop: int | None = None) -> tuple[Array, 
     Raises
     ------
     UnreadableFileError
-        It is no picture, or damaged.
+        It is no picture, damaged or cut off.
     InpaintxError
         It is missing or may not be read.
     """
     cv2 = import_cv2()
     file = _load(path, "image")
-    width, height = file.width, file.height
+    width, height = file.header.width, file.header.height
     frame = _middle(width, height, crop)
     shrink = 1
-    if file.format == "JPEG":
+    if file.header.format == "JPEG":
         fits = [f for f in (8, 4, 2) if frame.side >= 2 * f * size and all(n % f == 0 for n in frame)]
         shrink = fits[0] if fits else 1
     flag = {
@@ -80,7 +86,7 @@ def read_square(path: Path, size: int, crop: int | None = None) -> tuple[Array, 
         4: cv2.IMREAD_REDUCED_COLOR_4,
         8: cv2.IMREAD_REDUCED_COLOR_8,
     }
-    pixels = _decode(cv2, file, flag[shrink], path, "image")
+    pixels = _decode(file, flag[shrink], path, "image", sound)
     if (pixels.shape[1] < pixels.shape[0]) != (width < height):  # lying on its side until EXIF turned it
         width, height = height, width
         frame = _middle(width, height, crop)
@@ -97,42 +103,7 @@ def read_picture(path: Path) -> Array:
     """Read a whole picture, ``[H,W,3]`` uint8 RGB, upright; errors as of :func:`read_square`."""
     cv2 = import_cv2()
     file = _load(path, "image")
-    return np.asarray(cv2.cvtColor(_decode(cv2, file, cv2.IMREAD_COLOR, path, "image"), cv2.COLOR_BGR2RGB))
-
-
-def read_grey(path: Path, what: str) -> Array:
-    """Read a mask file's luminance, ``[H,W]`` uint8; errors as of :func:`read_square`."""
-    cv2 = import_cv2()
-    file = _load(path, what)
-    return _decode(cv2, file, cv2.IMREAD_GRAYSCALE, path, what)
-
-
-def read_region(paths: list[Path], frame: Frame, size: int) -> npt.NDArray[np.bool_]:
-    """Read the union of mask files (white = inside) within a picture's square; nearest, no file: nothing inside.
-
-    Parameters
-    ----------
-    paths
-        Files of the picture's own size, or of another with the same proportions.
-    frame
-        The square that was cut from the picture.
-    size
-        Side of the result.
-    """
-    cv2 = import_cv2()
-    inside = np.zeros((size, size), bool)
-    for path in paths:
-        grey = read_grey(path, "mask")
-        height, width = grey.shape
-        if abs(width * frame.height - height * frame.width) > max(frame.width, frame.height):
-            raise UnreadableFileError(
-                f"mask {path} has {width} x {height} pixels and its image {frame.width} x {frame.height}: the "
-                "proportions differ"
-            )
-        left, top, side = (round(n * width / frame.width) for n in frame[:3])
-        cut = grey[top : top + side, left : left + side]
-        inside |= cv2.resize(cut, (size, size), interpolation=cv2.INTER_NEAREST_EXACT) > 127
-    return inside
+    return np.asarray(cv2.cvtColor(_decode(file, cv2.IMREAD_COLOR, path, "image"), cv2.COLOR_BGR2RGB))
 
 
 def _middle(width: int, height: int, crop: int | None) -> Frame:
@@ -141,45 +112,48 @@ def _middle(width: int, height: int, crop: int | None) -> Frame:
 
 
 def _load(path: Path, what: str) -> "_File":
-    """The file's bytes, and the width and height that it was stored with."""
+    """The file's bytes, and what its header says."""
     data = read_whole(path, what)
     try:
         header = read_header(data)
-        if isinstance(header, JpegHeader) and header.cut:
-            raise ValueError("the file is cut off (its end marker is missing)")
     except ValueError as error:
         raise UnreadableFileError(f"{what} {path} cannot be read: {error}") from None
     if header.width * header.height > MAX_PIXELS:
         raise UnreadableFileError(
             f"{what} {path} has {header.width} x {header.height} pixels; at most {MAX_PIXELS} are taken"
         )
-    return _File(data, header.format, header.width, header.height)
+    return _File(data, header)
 
 
 class _File(NamedTuple):
     data: bytes
-    format: str
-    width: int
-    height: int
+    header: Header
 
 
-def _decode(cv2: Any, file: _File, flag: int, path: Path, what: str) -> Array:
+def _decode(file: _File, flag: int, path: Path, what: str, sound: set[Path] | None = None) -> Array:
     """Decode as BGR or grey, 8 bit."""
-    if file.format not in FAST:
-        return _decode_any(cv2, file, flag, f"{what} {path}")
-    try:
-        pixels = cv2.imdecode(np.frombuffer(file.data, np.uint8), flag)
-    except cv2.error as error:
-        raise UnreadableFileError(f"{what} {path} cannot be read: OpenCV says {error.err!r}") from None
-    if pixels is None or pixels.size == 0:
-        raise UnreadableFileError(
-            f"{what} {path} cannot be read: its data are damaged or of a kind OpenCV does not know"
-        )
-    return np.asarray(pixels)
+    header = file.header
+    if header.format not in FAST:
+        return _decode_any(file, flag, f"{what} {path}")
+    if sound is not None and path in sound:
+        pixels = import_cv2().imdecode(np.frombuffer(header.data or file.data, np.uint8), flag)
+        if pixels is not None:
+            return np.asarray(pixels)
+    decoded = opencv.decode(header.data or file.data, flag=flag)
+    if decoded.pixels is None:
+        words = decoded.complaints[-1] if decoded.complaints else "its data are damaged or of a kind it does not know"
+        raise UnreadableFileError(f"{what} {path} cannot be read: OpenCV says {words!r}")
+    flaw = jpeg_flaw(decoded, header)[0] if isinstance(header, JpegHeader) else ""
+    if flaw:
+        raise UnreadableFileError(f"{what} {path} cannot be read: {flaw}")
+    if sound is not None:
+        sound.add(path)
+    return np.asarray(decoded.pixels)
 
 
-def _decode_any(cv2: Any, file: _File, flag: int, name: str) -> Array:
+def _decode_any(file: _File, flag: int, name: str) -> Array:
     """The same of formats whose layouts OpenCV does not always read right, by the way that photos take."""
+    cv2 = import_cv2()
     try:
         pixels = decode(file.data, name).pixels
     except InpaintxError as error:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from inpaintx.data.center_crop import Frame, UnreadableFileError, read_region, read_square
+from inpaintx.data.center_crop import Frame, UnreadableFileError, read_square
 from inpaintx.data.landmarks import MIRRORED, anchors
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, split_of_folder
+from inpaintx.data.mask_files import read_region
 from inpaintx.data.sampler import SkippedFileWarning
 from inpaintx.data.segment import derive_regions
 from inpaintx.errors import InpaintxError
@@ -135,6 +136,7 @@ class FaceSet:
         self.skipped: dict[str, str] = {}
         self.fingerprint = hashlib.sha256("\n".join(self.names).encode()).hexdigest()
         self._layout = layout
+        self._sound: set[Path] = set()
         self._kept: dict[int, tuple[npt.NDArray[np.uint8], Frame]] = {}
         self._keep = len(faces) * size * size * 3 <= memory
         if self._keep:
@@ -153,7 +155,7 @@ class FaceSet:
 
     def __getstate__(self) -> dict[str, Any]:
         """What a worker is sent: without the decoded images, of which each keeps its own."""
-        return {**vars(self), "_kept": {}, "_derived": {}}
+        return {**vars(self), "_kept": {}, "_derived": {}, "_sound": set()}
 
     def content(self) -> str:
         """SHA-256 over all that samples are made from: the files of images and regions, and the landmarks.
@@ -218,7 +220,7 @@ class FaceSet:
         if face.name in self.skipped:
             raise UnreadableFileError(self.skipped[face.name])
         try:
-            read = read_square(face.image, self.size, self._layout.crop)
+            read = read_square(face.image, self.size, self._layout.crop, sound=self._sound)
         except UnreadableFileError as error:
             self.skip(face.name, str(error))
             raise
@@ -267,7 +269,7 @@ class FaceSet:
         paths = self._layout.regions.get(region, {}).get(name)
         try:
             if paths is not None:
-                return read_region(paths, frame, self.size)
+                return read_region(paths, frame, self.size, sound=self._sound)
         except UnreadableFileError as error:
             self.skip(name, str(error))
             raise

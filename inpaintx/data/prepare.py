@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 
 from inpaintx.data.align import Cut, YuNet, cut_by_points, cut_middle
-from inpaintx.data.center_crop import UnreadableFileError, read_grey, read_picture
+from inpaintx.data.center_crop import UnreadableFileError, read_picture
 from inpaintx.data.landmarks import Points
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, read_prepared
+from inpaintx.data.mask_files import read_side
 from inpaintx.data.segment import derive_regions
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import make_folder, written_whole
@@ -287,7 +288,7 @@ class _Maker:
         paths = self.layout.regions.get(region, {}).get(face.name)
         if paths is None:
             return None
-        parts = [read_grey(path, region) > 127 for path in paths]
+        parts = [read_side(path, region) for path in paths]
         if not parts:
             return np.zeros(picture.shape[:2], bool)  # the set says that nothing belongs
         height, width = parts[0].shape

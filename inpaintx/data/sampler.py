@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import math
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from inpaintx.data.center_crop import UnreadableFileError, read_grey
+from inpaintx.data.center_crop import UnreadableFileError
 from inpaintx.data.generators import ADDING, GENERATORS, Bools, Generator
+from inpaintx.data.mask_files import Side, read_side, resized
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import content_of
 from inpaintx.io.formats import READABLE
-from inpaintx.io.opencv import import_cv2
 
 __all__ = ["Holes", "SkippedFileWarning", "open_holes", "own_generators"]
 
@@ -257,28 +258,34 @@ def _files(folder: Path, options: dict[str, str], holes: Holes) -> "_Files":
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE and not p.name.startswith("."))
     if not files:
         raise InpaintxError(f"no mask files in {folder}; looked for {', '.join(READABLE)} in it and below it")
-    read = _Reader(files, holes.size, holes.skipped)
-    white = read.mean_white()
-    share = f"{white:.1%} of {min(len(files), SAMPLED)} files measured is white"
+    count = f"{min(len(files), SAMPLED)} files measured"
     if polarity == "auto":
-        polarity = "white" if white < 0.5 else "black"
-        holes.notes.append(f"masks {folder}: {len(files)} files, polarity auto: {share}, so {polarity} = hole")
+        sides: tuple[Side, Side] = ("brighter", "darker")
+        readers = [_Reader(files, holes.size, holes.skipped, side) for side in sides]
+        shares = [reader.mean_share() for reader in readers]
+        # a side that is nowhere is not the hole: paint of one colour on transparent files
+        chosen = min((0, 1), key=lambda i: shares[i] or math.inf)
+        read, mean = readers[chosen], shares[chosen]
+        colour, other = (("white", "black"), ("black", "white"))[chosen]
+        share = f"{shares[0]:.1%} of {count} is white or the brighter of two values"
+        holes.notes.append(f"masks {folder}: {len(files)} files, polarity auto: {share}, so {colour} = hole")
     else:
+        colour, other = ("white", "black") if polarity == "white" else ("black", "white")
+        read = _Reader(files, holes.size, holes.skipped, "white" if polarity == "white" else "black")
+        mean = read.mean_share()
+        share = f"{mean:.1%} of {count} is {colour}"
         holes.notes.append(f"masks {folder}: {len(files)} files, {polarity} = hole; {share}")
-    mean = white if polarity == "white" else 1 - white
     if mean in (0.0, 1.0) and len(files) <= SAMPLED:
-        colour = "black" if (mean == 0) == (polarity == "white") else "white"
         what = "no hole" if mean == 0 else "nothing but hole"
         raise InpaintxError(
-            f"masks {folder}: every file is all {colour}, which with {polarity} = hole is {what}; give other files"
+            f"masks {folder}: every file is all {other if mean == 0 else colour}, which with {colour} = hole is "
+            f"{what}; give other files"
         )
     if mean > SUSPICIOUS:
-        other = "black" if polarity == "white" else "white"
         holes.notes.append(
             f"masks {folder}: the mean hole covers {mean:.0%}: are they inverted? (then: {folder}:polarity={other})"
         )
-
-    return _Files(folder, read, white=polarity == "white")
+    return _Files(folder, read)
 
 
 @dataclass(frozen=True)
@@ -287,26 +294,25 @@ class _Files:
 
     folder: Path
     read: "_Reader"
-    white: bool
 
     def __call__(self, rng: np.random.Generator) -> Bools:
         for _ in self.read.files:
-            grey = self.read(int(rng.integers(len(self.read.files))))
-            if grey is not None:
-                return grey if self.white else ~grey
+            hole = self.read(int(rng.integers(len(self.read.files))))
+            if hole is not None:
+                return hole
         raise InpaintxError(f"the mask files of {self.folder} cannot be read: {next(iter(self.read.skipped.values()))}")
 
 
 class _Reader:
-    """White pixels of mask files at the holes' size, kept packed in memory once read; a copy keeps its own."""
+    """One side of mask files at the holes' size, kept packed in memory once read; a copy keeps its own."""
 
-    def __init__(self, files: list[Path], size: int, skipped: dict[str, str]) -> None:
-        self.files, self.size, self.skipped = files, size, skipped
+    def __init__(self, files: list[Path], size: int, skipped: dict[str, str], side: Side) -> None:
+        self.files, self.size, self.skipped, self.side = files, size, skipped, side
         self.packed: dict[int, Any] = {}
         self.lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"files": self.files, "size": self.size, "skipped": self.skipped}
+        return {"files": self.files, "size": self.size, "skipped": self.skipped, "side": self.side}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]  # makes a lock and a memory of its own
@@ -319,20 +325,18 @@ class _Reader:
         if str(path) in self.skipped:
             return None
         try:
-            grey = read_grey(path, "mask")
+            inside = resized(read_side(path, "mask", self.side, option="polarity="), size)
         except UnreadableFileError as error:
             with self.lock:
                 if str(path) not in self.skipped:
                     self.skipped[str(path)] = str(error)
                     warnings.warn(f"skipped: {error}", SkippedFileWarning, stacklevel=2)
             return None
-        cv2 = import_cv2()
-        white = cv2.resize(grey, (size, size), interpolation=cv2.INTER_NEAREST_EXACT) > 127
-        self.packed[index] = np.packbits(white)
-        return np.asarray(white)
+        self.packed[index] = np.packbits(inside)
+        return inside
 
-    def mean_white(self) -> float:
-        """The mean share of white over files spread through the list.
+    def mean_share(self) -> float:
+        """The mean share of the side over files spread through the list.
 
         Raises
         ------
@@ -340,7 +344,7 @@ class _Reader:
             None of them can be read.
         """
         chosen = np.linspace(0, len(self.files) - 1, min(len(self.files), SAMPLED)).astype(int)
-        shares = [float(white.mean()) for index in chosen if (white := self(int(index))) is not None]
+        shares = [float(inside.mean()) for index in chosen if (inside := self(int(index))) is not None]
         if not shares:
             raise InpaintxError(f"none of {len(chosen)} mask files can be read; {next(iter(self.skipped.values()))}")
         return float(np.mean(shares))

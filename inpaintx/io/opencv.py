@@ -80,8 +80,8 @@ def _log_level(cv2: Any, level: int) -> int:
     return before
 
 
-def decode(data: bytes, *, metadata: bool = False, coarse: bool = False) -> Decoded:
-    """Decode a picture unchanged: own depth and channels, not turned.
+def decode(data: bytes, *, metadata: bool = False, flag: int | None = None) -> Decoded:
+    """Decode a picture.
 
     One thread decodes at a time: libraries under OpenCV tell damage on descriptor 2 alone, which is read here instead
     of reaching the terminal. Whatever other threads write there meanwhile is passed on.
@@ -92,8 +92,8 @@ def decode(data: bytes, *, metadata: bool = False, coarse: bool = False) -> Deco
         The file.
     metadata
         Whether OpenCV is asked for EXIF as well.
-    coarse
-        Decode an eighth of the size and grey, for what the decoder says of the data.
+    flag
+        One of ``cv2.IMREAD_*``; None: unchanged, which is the file's own depth and channels, not turned.
     """
     cv2 = import_cv2()
     buffer = np.frombuffer(data, np.uint8)
@@ -107,8 +107,7 @@ def decode(data: bytes, *, metadata: bool = False, coarse: bool = False) -> Deco
                     found = {int(kind): block.tobytes() for kind, block in zip(kinds, blocks, strict=True)}
                     result.exif = found.get(cv2.IMAGE_METADATA_EXIF, b"")
                 else:
-                    flag = cv2.IMREAD_REDUCED_GRAYSCALE_8 if coarse else cv2.IMREAD_UNCHANGED
-                    result.pixels = cv2.imdecode(buffer, flag)
+                    result.pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED if flag is None else flag)
         except cv2.error as error:
             result.complaints.append(printable(error.err))
         finally:

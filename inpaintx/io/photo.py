@@ -25,6 +25,7 @@ __all__ = [
     "check_pixels",
     "decode",
     "encode",
+    "jpeg_flaw",
     "output_format",
     "read_photo",
     "write_photo",
@@ -51,12 +52,15 @@ class Photo:
         What a reader should know: an orientation that was applied, damage, metadata that were dropped.
     damage
         ``[H,W]`` bool: for which pixels a damaged JPEG holds no data, so that the decoder left them grey; or None.
+    format
+        What the file was: ``"PNG"``, ``"JPEG"``, ...
     """
 
     pixels: Array
     metadata: Metadata = field(default_factory=Metadata)
     notes: list[str] = field(default_factory=list)
     damage: npt.NDArray[np.bool_] | None = None
+    format: str = ""
 
     @property
     def icc(self) -> bytes | None:
@@ -173,7 +177,7 @@ def _decode(data: bytes, header: Header, whole: bool) -> Photo:
     _turn_upright(photo, header, notes)
     if header.dropped:
         notes.append(f"not carried into the result: {', '.join(header.dropped)}")
-    photo.notes = notes
+    photo.notes, photo.format = notes, header.format
     return photo
 
 
@@ -196,28 +200,34 @@ def _whole(header: Header, decoded: opencv.Decoded) -> Array:
 def _jpeg(decoded: opencv.Decoded, header: JpegHeader, notes: list[str], whole: bool) -> Photo:
     """The part of a JPEG that there is: libjpeg goes on after damage and leaves grey what it has no data for."""
     pixels = _pixels(header, decoded)
-    words = [f"{FLAW}cut off (its end marker is missing): it was read as far as it goes"] if header.cut else []
-    if decoded.complaints and not header.cut:
+    flaw, note = jpeg_flaw(decoded, header)
+    if flaw and decoded.complaints and not header.cut:
         shorter = jpeg.without_zeros(header.data or b"")
         pixels = _pixels(header, opencv.decode(shorter)) if shorter else pixels
-        words = [f"{FLAW}damaged (libjpeg: {decoded.complaints[0]}): what follows the damage may be grey or wrong"]
-    elif not header.cut:
-        tail = jpeg.without_tail(header)
-        if tail and not opencv.decode(tail, coarse=True).complaints:
-            words = [f"{FLAW}damaged (the picture is full before its data end): some of it may be wrong"]
     if header.channels == 4:
         notes.append(CMYK_NOTE)
-    stray = STRAY.match(decoded.complaints[0]) if decoded.complaints else None
-    if stray and int(stray[1]) <= MOST_STRAY and not header.cut:
-        notes.append(f"the JPEG has {stray[0]}, which were passed over")
-        words = []
-    if words and whole:
-        raise ValueError(words[0])
-    damage = jpeg.grey_rest(pixels, header) if words else None
+    if flaw and whole:
+        raise ValueError(flaw)
+    damage = jpeg.grey_rest(pixels, header) if flaw else None
+    notes += [words for words in (flaw, note) if words]
     if damage is not None:
-        words.append(f"{damage.mean():.1%} of the photo are grey for want of data (--mask-from-damage fills them)")
-    notes += words
+        notes.append(f"{damage.mean():.1%} of the photo are grey for want of data (--mask-from-damage fills them)")
     return Photo(pixels, damage=damage)
+
+
+def jpeg_flaw(decoded: opencv.Decoded, header: JpegHeader) -> tuple[str, str]:
+    """Say what is wrong with a JPEG, and what is odd but does no harm; both empty where there is nothing to say."""
+    if header.cut:
+        return f"{FLAW}cut off (its end marker is missing): it was read as far as it goes", ""
+    if decoded.complaints:
+        stray = STRAY.match(decoded.complaints[0])
+        if stray and int(stray[1]) <= MOST_STRAY:
+            return "", f"the JPEG has {stray[0]}, which were passed over"
+        return f"{FLAW}damaged (libjpeg: {decoded.complaints[0]}): what follows the damage may be grey or wrong", ""
+    tail = jpeg.without_tail(header)
+    if tail and not opencv.decode(tail, flag=import_cv2().IMREAD_REDUCED_GRAYSCALE_8).complaints:
+        return f"{FLAW}damaged (the picture is full before its data end): some of it may be wrong", ""
+    return "", ""
 
 
 def _rgb(pixels: Array) -> Array:

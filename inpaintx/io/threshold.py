@@ -9,7 +9,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import Photo
 
-__all__ = ["Polarity", "threshold"]
+__all__ = ["Polarity", "brighter", "threshold"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -17,8 +17,12 @@ Polarity = Literal["auto", "white", "black"]
 MUCH = 0.6  # of the photo: a hole that covers more may be the wrong colour
 
 
-def threshold(picture: Photo, polarity: Polarity, name: str) -> tuple[Bools, list[str]]:
+def threshold(
+    picture: Photo, polarity: Polarity, name: str, *, option: str | None = "--mask-polarity "
+) -> tuple[Bools, list[str]]:
     """Find the hole ``[H,W]`` (True = hole) in a picture; see :func:`inpaintx.io.masks.read_mask` for the rule.
+
+    ``option`` is how messages begin the words that choose a polarity; None: there is no choice.
 
     Returns
     -------
@@ -45,12 +49,14 @@ def threshold(picture: Photo, polarity: Polarity, name: str) -> tuple[Bools, lis
     if polarity == "auto" and some and len(some) == 2:
         return _rarer(codes, colours, seen, some, top, notes) & (True if shown is None else shown), notes
     if some and len(some) == 2 and len(sides) == 1:
-        values = " and ".join(_numbers(colours[seen].reshape(codes[seen].size, -1)[i]) for i in some)
-        raise InpaintxError(
-            f"{name} has two values, {values}, on one side of 50 %; --mask-polarity auto takes the rarer as the hole"
-        )
+        flat = colours[seen].reshape(codes[seen].size, -1)
+        values = " and ".join(_numbers(flat[i]) for i in _by_brightness(flat, some))
+        way = f"{option}auto takes the rarer as the hole" if option else f"expected black and white, 0 and {top}"
+        raise InpaintxError(f"{name} has two values, {values}, on one side of 50 %; {way}")
     if not some:
-        _check_sides(colours[seen], grey[seen], polarity, name, top, painted=shown is not None)
+        painted = shown is not None and option is not None
+        way = f"{option}auto takes what is painted on it" if painted else "paint the hole white on black"
+        _check_sides(colours[seen], grey[seen], polarity, name, top, way)
     if codes is not grey:
         notes.append("the mask has colours: their luminance counts")
     _note_greys(grey, top, notes)
@@ -63,13 +69,41 @@ def threshold(picture: Photo, polarity: Polarity, name: str) -> tuple[Bools, lis
     if shown is not None:
         hole = hole & shown
         if not hole.any():
-            notes.append("--mask-polarity auto takes what is painted on it")
+            notes.append(f"{option}auto takes what is painted on it")
     elif polarity != "auto" and MUCH < hole.mean() < 1:
         other = "black" if polarity == "white" else "white"
         notes.append(
-            f"the hole covers {_percent(hole.mean())} of the photo: if {other} marks the hole, --mask-polarity {other}"
+            f"the hole covers {_percent(hole.mean())} of the photo: if {other} marks the hole, {option}{other}"
         )
     return hole, notes
+
+
+def brighter(picture: Photo, name: str) -> tuple[Bools, Bools]:
+    """Split a picture into a brighter and a darker side: by its values where it has exactly two, else at 50 %.
+
+    Returns
+    -------
+    ndarray, ndarray
+        ``[H,W]`` the brighter side, and all that is opaque; the rest of that is the darker side.
+
+    Raises
+    ------
+    InpaintxError
+        It has more than two values, and no black or no white, or colours that are neither.
+    """
+    top = int(np.iinfo(picture.pixels.dtype).max)
+    shown = _shown(picture, name, [])
+    if shown is None:
+        shown = np.ones(picture.pixels.shape[:2], bool)
+    colours = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[..., :3]
+    grey, codes = _luminance(colours)
+    some = _some_of_each(codes[shown])
+    if some and len(some) == 2:
+        flat, values = colours[shown].reshape(np.count_nonzero(shown), -1), codes[shown]
+        return shown & (codes == values[_by_brightness(flat, some)[1]]), shown
+    if not some:
+        _check_sides(colours[shown], grey[shown], "auto", name, top, "paint the hole white on black")
+    return shown & (grey > top // 2), shown
 
 
 def _shown(picture: Photo, name: str, notes: list[str]) -> Bools | None:
@@ -108,10 +142,15 @@ def _some_of_each(codes: Array) -> list[int] | None:
     return [0, second] if bool((codes[others] == codes[second]).all()) else None
 
 
+def _by_brightness(flat: Array, some: list[int]) -> list[int]:
+    """Sort pixels by the sum of their channels."""
+    return sorted(some, key=lambda i: int(flat[i].astype(np.int64).sum()))
+
+
 def _rarer(codes: Array, colours: Array, seen: Any, some: list[int], top: int, notes: list[str]) -> Bools:
     """Of exactly two values the rarer; the brighter where both are as frequent."""
     flat = colours[seen].reshape(codes[seen].size, -1)
-    dark, bright = sorted(some, key=lambda i: int(flat[i].astype(np.int64).sum()))
+    dark, bright = _by_brightness(flat, some)
     share = np.count_nonzero(codes[seen] == codes[seen].ravel()[bright]) / codes[seen].size
     rarer = bright if share <= 0.5 else dark
     notes.append(
@@ -130,9 +169,8 @@ def _numbers(value: Array) -> str:
     return str(value[0]) if (value == value[0]).all() else f"({', '.join(map(str, value))})"
 
 
-def _check_sides(colours: Array, grey: Array, polarity: Polarity, name: str, top: int, painted: bool) -> None:
+def _check_sides(colours: Array, grey: Array, polarity: Polarity, name: str, top: int, way: str) -> None:
     """Refuse a picture of more than two values that has no black or no white, or colours that are neither."""
-    way = "--mask-polarity auto takes what is painted on it" if painted else "paint the hole white on black"
     if colours.ndim > grey.ndim:
         strong = colours.max(-1).astype(np.int32) - colours.min(-1) > top // 4
         neither = np.count_nonzero(strong & (grey < 0.75 * top)) / grey.size
