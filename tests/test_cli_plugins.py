@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import toy_methods
+import typer
 from toy_methods import FakeEntryPoint
 
 import inpaintx
@@ -61,6 +63,50 @@ def test_commands_of_plugins_and_of_bad_ones(capfd, monkeypatch):
     capfd.readouterr()
     assert run(["inpaint"]) == 2
     assert "stolen" not in capfd.readouterr().out
+
+
+def test_a_command_of_a_plugin_that_fails_is_a_sentence(capfd, monkeypatch):
+    def fail(how: str = "wrong"):
+        if how == "exit":
+            raise SystemExit(7)
+        if how == "said":
+            raise inpaintx.InpaintxError("give another one")
+        open(how if how != "wrong" else Path("/none") / how)  # noqa: SIM115
+
+    def parsed(value: str) -> str:
+        raise ZeroDivisionError(value)
+
+    def with_option(how: Annotated[str, typer.Option(callback=parsed)] = "x"):
+        pass
+
+    class Failing:
+        @staticmethod
+        @inpaintx.hookimpl
+        def inpaintx_register_commands(app):
+            app.command("fail")(fail)
+            group = typer.Typer()
+            group.command("inner")(fail)
+            group.command("option")(with_option)
+            app.add_typer(group, name="group")
+
+    registry = inpaintx.plugin.registry.Registry([FakeEntryPoint("failing", Failing)])
+    monkeypatch.setattr(inpaintx.plugin.registry, "_registry", registry)
+    start = "inpaintx: command {!r} of plugin 'failing' (unknown unknown) failed in its function: "
+    for words, command in ((["fail"], "fail"), (["group", "inner"], "group"), (["group", "option"], "group")):
+        kind = "ZeroDivisionError: x" if words[-1] == "option" else "FileNotFoundError: [Errno 2]"
+        assert run(words) == 2
+        err = capfd.readouterr().err
+        assert err.startswith(start.format(command) + kind)
+        assert err.endswith(" (its trace: --debug)\n")
+        assert err.count("\n") == 1
+        assert run([*words, "--debug"]) == 2
+        assert "Traceback" in capfd.readouterr().err
+    assert run(["fail", "--how", "exit"]) == 7
+    assert run(["fail", "--how", "said"]) == 2
+    assert capfd.readouterr().err == "inpaintx: give another one\n"
+    assert run(["fail", "--unknown"]) == 2
+    assert "No such option" in capfd.readouterr().err
+    assert registry.plugins[0].commands == ["fail", "group"]
 
 
 def test_check(capfd, monkeypatch):

@@ -3,7 +3,8 @@
 import functools
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from inpaintx.cli import demo, doctor, evaluate, inpaint, plugins, prepare, trai
 from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
 from inpaintx.errors import InpaintxError
 from inpaintx.io.memory import ran_out
+from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.registry import registry
 
 __all__ = ["main", "make_app", "run"]
@@ -35,10 +37,12 @@ def run(arguments: list[str]) -> int:
         it was stopped.
     """
     debug = "--debug" in arguments  # wherever it stands
+    # an option with an optional value; typer has none
+    spelt = ["--resize-mask=fit" if word == "--resize-mask" else word for word in arguments if word != "--debug"]
     try:
-        # an option with an optional value; typer has none
-        spelt = ["--resize-mask=fit" if word == "--resize-mask" else word for word in arguments if word != "--debug"]
-        make_app()(spelt, prog_name="inpaintx")
+        app = make_app()
+        with _command_blamed(spelt):
+            app(spelt, prog_name="inpaintx")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1 if end.code else 0
     except InpaintxError as error:
@@ -58,6 +62,20 @@ def run(arguments: list[str]) -> int:
         say("inpaintx: there is not enough memory; close other programs, or give it less to do at once", "stderr")
         return 2
     return 0
+
+
+@contextmanager
+def _command_blamed(words: list[str]) -> Iterator[None]:
+    """Name the plugin whose command fails; the exit code that it chooses stays."""
+    command = next((word for word in words if not word.startswith("-")), None)
+    plugin = next((p for p in registry().plugins if command in p.commands), None)
+    try:
+        yield
+    except Exception as error:
+        if plugin is None or isinstance(error, BrokenPipeError):
+            raise
+        with blamed(f"command {command!r} of {plugin.words}", "its function"):
+            raise error
 
 
 def make_app() -> typer.Typer:
@@ -113,6 +131,7 @@ def _add_commands_of_plugins(app: typer.Typer) -> None:
     """Call each plugin's hook by itself: one that fails, or takes a name that is taken, loses its commands."""
     manager = registry().manager
     for name, module in manager.list_name_plugin():
+        plugin = next(p for p in registry().plugins if p.name == name)
         before = list(app.registered_commands), list(app.registered_groups), app.registered_callback
         taken = _names(*before[:2])
         others = [p for p in manager.get_plugins() if p is not module]
@@ -122,16 +141,16 @@ def _add_commands_of_plugins(app: typer.Typer) -> None:
             kept = (app.registered_commands[:commands], app.registered_groups[:groups], app.registered_callback)
             if kept != before:
                 raise ValueError("it changes commands that are not its own")
-            twice = sorted(_names(app.registered_commands[commands:], app.registered_groups[groups:]) & taken)
-            if twice:
-                raise ValueError(f"command {twice[0]!r} is taken")
+            own = _names(app.registered_commands[commands:], app.registered_groups[groups:])
+            if own & taken:
+                raise ValueError(f"command {min(own & taken)!r} is taken")
+            plugin.commands = sorted(own)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may fail in any way, SystemExit among them
             app.registered_commands[:], app.registered_groups[:], app.registered_callback = before
-            for plugin in registry().plugins:
-                if plugin.name == name and plugin.error is None:
-                    plugin.error = f"its commands: {type(error).__name__}: {error}"
+            if plugin.error is None:
+                plugin.error = f"its commands: {type(error).__name__}: {error}"
 
 
 def _names(commands: list[Any], groups: list[Any]) -> set[str]:

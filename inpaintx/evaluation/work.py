@@ -22,6 +22,7 @@ from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest
 from inpaintx.io.atomic import make_folder, written_whole
 from inpaintx.nn import metrics
 from inpaintx.nn.pretrained import OnMissing
+from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.registry import registry
 
 __all__ = ["TRUTH", "Task", "environment", "unit_file", "units", "work"]
@@ -196,10 +197,8 @@ class _Bench:
             with torch.no_grad():
                 values["full/lpips"] = self.networks.lpips(result, truth).double()
         for name in self.protocol.metrics:
-            try:
+            with blamed(f"metric {name!r} of {registry().plugin_of(name, 'metric').words}", "its function"):
                 found = torch.as_tensor(registry().metrics[name](result, truth, mask)).double()
-            except Exception as error:
-                raise InpaintxError(f"metric {name!r} of a plugin failed: {type(error).__name__}: {error}") from error
             if found.shape != (len(result),):
                 raise InpaintxError(
                     f"metric {name!r} must give one value an image, [{len(result)}], got {list(found.shape)}"

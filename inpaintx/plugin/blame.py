@@ -12,13 +12,20 @@ __all__ = ["blamed", "owner_of"]
 
 
 @contextmanager
-def blamed(method: Method, call: str) -> Iterator[None]:
+def blamed(owner: Method | str, call: str) -> Iterator[None]:
     """Turn what a plugin's code raises, or its exit, into one sentence that names it; want of memory stays itself.
+
+    Parameters
+    ----------
+    owner
+        A method, or words that name what failed and its plugin.
+    call
+        The function of the plugin.
 
     Raises
     ------
     InpaintxError
-        Names method, plugin, ``call`` and what was raised, which is its cause.
+        Names the owner, ``call`` and what was raised, which is its cause.
     """
     try:
         yield
@@ -28,14 +35,14 @@ def blamed(method: Method, call: str) -> Iterator[None]:
         if ran_out(error):
             raise
         words = (str(error).strip().splitlines() or ["no message"])[0]
+        whose = owner if isinstance(owner, str) else owner_of(owner)
         raise InpaintxError(
-            f"{owner_of(method)} failed in {call}: {type(error).__name__}: {words} (its trace: --debug)"
+            f"{whose} failed in {call}: {type(error).__name__}: {words} (its trace: --debug)"
         ) from error
 
 
 def owner_of(method: Method) -> str:
     """A method and the plugin that it comes from, in words."""
     if type(registry().methods.get(method.name)) is type(method):
-        plugin = registry().plugin_of(method.name)
-        return f"method {method.name!r} of plugin {plugin.name!r} ({plugin.package} {plugin.version})"
+        return f"method {method.name!r} of {registry().plugin_of(method.name).words}"
     return f"method {method.name!r} ({type(method).__module__})"

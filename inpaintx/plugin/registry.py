@@ -22,7 +22,10 @@ __all__ = ["Plugin", "Registry", "mask_generators", "methods", "registry"]
 
 @dataclass
 class Plugin:
-    """One entry point of the group ``inpaintx``: where it came from, what it gave, what went wrong."""
+    """One entry point of the group ``inpaintx``: where it came from, what it gave, what went wrong.
+
+    ``commands`` are known once the command line has started.
+    """
 
     name: str
     module: str
@@ -30,6 +33,12 @@ class Plugin:
     version: str
     methods: list[str] = field(default_factory=list)
     error: str | None = None
+    commands: list[str] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        """What errors call it."""
+        return f"plugin {self.name!r} ({self.package} {self.version})"
 
 
 class Registry:
@@ -134,9 +143,9 @@ class Registry:
             )
         self._owner[kind, name] = plugin
 
-    def plugin_of(self, method: str) -> Plugin:
-        """The plugin that registered a method."""
-        return self._owner["method", method]
+    def plugin_of(self, name: str, kind: str = "method") -> Plugin:
+        """The plugin that registered a method, a ``"mask"`` or a ``"metric"``."""
+        return self._owner[kind, name]
 
     def method(self, name: str) -> Method:
         """Find a method by name.

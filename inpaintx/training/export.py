@@ -9,6 +9,7 @@ import torch
 from inpaintx.errors import InpaintxError
 from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
+from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.training import checkpoint
@@ -86,7 +87,8 @@ def export(
             f"{chosen.folder / RECORD} cannot be read as the record of a run: train lacks {min(lacks)!r}"
         )
     averaged = average and record["train"]["ema"] > 0
-    net = method.network(config)
+    with blamed(method, "build()"):
+        net = method.network(config)
     state = checkpoint.read_network(chosen, "ema" if averaged else "net")
     with checkpoint.fitting(chosen, method.name):
         net.load_state_dict(state)

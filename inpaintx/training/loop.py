@@ -24,6 +24,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import make_folder, written_whole
 from inpaintx.io.names import is_unicode
 from inpaintx.nn.distance import FeatureDistance
+from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import mask_generators, registry
 from inpaintx.plugin.trainer import check_losses, check_trainer
@@ -138,19 +139,23 @@ class _Run:
         self.method, self.config, self.options = settings.method, settings.config, settings.train
         options = self.options
         self.threads_note = same_threads(fabric, (earlier or {}).get("threads"))
-        self.faces, self.holes = self._open(data, options.split, options.holes, self.method.needs(self.config))
+        with blamed(self.method, "needs()"):
+            self.needs = self.method.needs(self.config)
+        self.faces, self.holes = self._open(data, options.split, options.holes, self.needs)
         self.extra = self._open_extra(Path(options.extra)) if options.extra else None
         self.validation = self._open_validation(data) if options.validate_every else None
         self._seed(0, 0, rank=0)
-        net = self.method.network(self.config).to(fabric.device).train()
+        with blamed(self.method, "build()"):
+            net = self.method.network(self.config).to(fabric.device).train()
         begun_from = (earlier or {}).get("begun_from", "")
         if options.init and not checkpoint.checkpoints(out):
             begun_from = begin_from(self.method, self.config, net, options.init)
         elif options.init.endswith(".safetensors"):  # it may be gone, but not another
             check_same("init", begun_from.split(",")[0], Path(options.init).name)
-        self.trainer = self.method.trainer(net, self.config)
+        with blamed(self.method, "trainer()"):
+            self.trainer = self.method.trainer(net, self.config)
         check_trainer(self.trainer, net)
-        checkpoint.check_state(self.trainer.state_dict())
+        checkpoint.check_state(self._state())
         for part in [*self.trainer.networks.values(), *vars(self.trainer).values()]:
             if isinstance(part, nn.Module):  # discriminators, and feature extractors that it holds
                 part.to(fabric.device)
@@ -186,7 +191,7 @@ class _Run:
         return faces, None if own else open_holes(holes, size=self.config.size, generators=mask_generators)
 
     def _open_extra(self, data: Path) -> FaceSet:
-        return self._open(data, self.options.split, self.options.holes, self.method.needs(self.config))[0]
+        return self._open(data, self.options.split, self.options.holes, self.needs)[0]
 
     def _open_validation(self, data: Path) -> Validation:
         options = self.options
@@ -249,7 +254,7 @@ class _Run:
         record = last.record()
         check_unedited(self.out, earlier, record)
         networks, state = checkpoint.read(last, list(self._networks()))
-        with checkpoint.fitting(last, self.method.name):
+        with blamed(self.method, "load_state_dict()"), checkpoint.fitting(last, self.method.name):
             for name, network in self._networks().items():
                 network.load_state_dict(networks[name])
             self.trainer.load_state_dict(state["trainer"])
@@ -266,6 +271,10 @@ class _Run:
     def _networks(self) -> dict[str, nn.Module]:
         """What a checkpoint keeps."""
         return {**self.trainer.networks, **({"ema": self.average.net} if self.average else {})}
+
+    def _state(self) -> dict[str, Any]:
+        with blamed(self.method, "state_dict()"):
+            return self.trainer.state_dict()
 
     def _train(self, first: int, stream: Iterator[dict[str, Any]]) -> None:
         """Train from step ``first`` on."""
@@ -301,7 +310,7 @@ class _Run:
             part = {key: value[number * size : (number + 1) * size] for key, value in batch.items()}
             self._seed(step, number, self.fabric.global_rank)
             self.updater.begin(number)
-            with self.fabric.autocast():
+            with blamed(self.method, f"step(), at step {step}"), self.fabric.autocast():
                 found = self.trainer.step({key: self._placed(value) for key, value in part.items()})
             check_losses(found, type(self.trainer).__name__)
             terms.append({name: value.detach() for name, value in found.items()})
@@ -310,7 +319,8 @@ class _Run:
             kept = f"the checkpoint of step {saved[-1].step} is kept" if saved else "there is no checkpoint yet"
             what = self.updater.fault.words(terms, batch["name"])
             raise InpaintxError(f"step {step}: {what}; the run has stopped, {kept}")
-        self.trainer.advance()
+        with blamed(self.method, "advance()"):
+            self.trainer.advance()
         if self.average:
             self.average.update(self.trainer.networks["net"], step)
         return terms
@@ -344,7 +354,7 @@ class _Run:
             bad = first_not_finite(networks)
             if bad:
                 raise InpaintxError(f"step {step}: {bad} is not finite; the run has stopped, no checkpoint is written")
-            state = {"trainer": self.trainer.state_dict(), "precision": self.fabric.strategy.precision.state_dict()}
+            state = {"trainer": self._state(), "precision": self.fabric.strategy.precision.state_dict()}
             record = {**self.record, "step": step, "metrics": self.metrics, "best": self.best}
             checkpoint.write(self.out, step, {n: x.state_dict() for n, x in networks.items()}, state, record)
             checkpoint.keep(self.out, self.best["step"] if self.best else None)
