@@ -58,11 +58,11 @@ $(VENV)/.torch:
 $(VENV)/.built: $(VENV)/.torch $(SOURCES)
 	$(PIP) "setuptools>=77" wheel ninja numpy
 	@echo "building the extension (one to three minutes from clean)"
-	$(PIP) --no-build-isolation -e ".[faces]"
+	$(PIP) --no-build-isolation -e ".[faces]" -e ./weights
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.built
-	$(PIP) --no-build-isolation -e ".[faces,onnx,test,dev]"
+	$(PIP) --no-build-isolation -e ".[faces,hub,onnx,test,dev]" -e ./weights
 	@touch $@
 
 # The default method on photos made from the test faces (FACES=FOLDER, VGG=FILE of features for the distance); writes

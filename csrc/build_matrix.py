@@ -100,7 +100,7 @@ def row(pair, libraries):
             return objects(python, log)
         if not run(wheel, log) or not run(imports, log):
             raise StepError("torch cannot be imported")
-    build = [*pip, "--no-build-isolation", f"{ROOT}[test]"]
+    build = [*pip, "--no-build-isolation", f"{ROOT}[test]", ROOT / "weights"]
     if not run(build, log, env={**os.environ, "FORCE_CUDA": "0", "INPAINTX_OPENCV": "opencv-python-headless"}):
         raise StepError("does not build")
     if not run([python, "-c", "import inpaintx; print(inpaintx.build_info())"], log):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli import demo, doctor, evaluate, inpaint, plugins, prepare, train
+from inpaintx.cli import demo, doctor, evaluate, inpaint, plugins, prepare, train, weights
 from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
 from inpaintx.errors import InpaintxError
 from inpaintx.io.memory import ran_out
@@ -102,6 +102,7 @@ def make_app() -> typer.Typer:
         doctor.doctor,
     ):
         app.command()(command)
+    app.add_typer(weights.app)
     with chatter_to_stderr():  # what plugins print while they are loaded is no command's output
         _add_commands_of_plugins(app)
     for info in app.registered_commands:

@@ -13,8 +13,8 @@ from inpaintx.cli.console import say, stdout_for_results
 from inpaintx.errors import InpaintxError
 from inpaintx.io.digest import sha256
 from inpaintx.io.opencv import import_cv2
-from inpaintx.plugin import weights
 from inpaintx.plugin.registry import registry
+from inpaintx.plugin.store import find
 
 __all__ = ["doctor", "examine"]
 
@@ -119,7 +119,7 @@ def _weights() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, method in sorted(registry().methods.items()):
         for tag, entry in method.weights.items():
-            path = weights.find(method, tag)
+            path = find(method, tag)
             state = "not found"
             if path is not None:
                 state = "SHA-256 not published" if not entry.sha256 else "SHA-256 differs: damaged or another version"

@@ -8,8 +8,8 @@ import typer
 
 from inpaintx.cli.console import say, stdout_for_results
 from inpaintx.io.names import printable
-from inpaintx.plugin import weights
 from inpaintx.plugin.registry import registry
+from inpaintx.plugin.store import find
 
 __all__ = ["check", "method_rows", "methods", "plugin_rows", "plugins", "print_table"]
 
@@ -80,7 +80,7 @@ def method_rows() -> list[dict[str, Any]]:
     rows = []
     for name, method in sorted(registry().methods.items()):
         plugin = registry().plugin_of(name)
-        found = {tag: weights.find(method, tag) for tag in method.weights}
+        found = {tag: find(method, tag) for tag in method.weights}
         rows.append(
             {
                 "name": name,

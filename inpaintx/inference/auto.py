@@ -32,7 +32,7 @@ from inpaintx.inference.tiling import Canvas, Crop
 from inpaintx.nn.blend import Blend
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.weights import find
+from inpaintx.plugin.store import HOW_TO_GET, find
 
 __all__ = ["AutoPainter"]
 
@@ -77,7 +77,7 @@ class AutoPainter(Painter):
     def plan(self, pixels: Array, hole: Bools) -> Plan:
         """Share the hole ``[H,W]`` of a photo ``[H,W]`` or ``[H,W,C]`` among the methods."""
         faces: list[Face] = []
-        said = f"faces were not looked for: the weights of method {BEST!r} were not found"
+        said = f"faces were not looked for: the weights of method {BEST!r} were not found; {HOW_TO_GET}"
         shown: dict[str, list[list[Crop]]] = {}
         rest = hole
         if self.network is not None:

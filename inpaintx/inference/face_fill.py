@@ -11,7 +11,8 @@ from inpaintx.inference.faces import Fill
 from inpaintx.inference.run import fill
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.weights import Loaded, find, load
+from inpaintx.plugin.store import find
+from inpaintx.plugin.weights import Loaded, load
 
 __all__ = ["BEST", "face_fill"]
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -25,8 +24,9 @@ from inpaintx.io.weight_files import check_shapes, open_weights
 from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
+from inpaintx.plugin.store import HOW_TO_GET, find
 
-__all__ = ["Loaded", "find", "load", "plain", "save", "seeded"]
+__all__ = ["Loaded", "load", "plain", "save", "seeded"]
 
 _DRAWING = threading.RLock()  # there is one global generator
 
@@ -38,16 +38,6 @@ class Loaded:
     net: nn.Module
     config: BaseModel
     source: str
-
-
-def find(method: Method, tag: str) -> Path | None:
-    """Look for a tag's file beside the plugin, in ``$INPAINTX_WEIGHTS`` and in torch's hub cache."""
-    module = getattr(sys.modules[type(method).__module__], "__file__", None)
-    folders = [Path(module).parent] if module else []
-    if os.environ.get("INPAINTX_WEIGHTS"):
-        folders.append(Path(os.environ["INPAINTX_WEIGHTS"]))
-    folders.append(Path(torch.hub.get_dir()) / "checkpoints")
-    return next((f / method.weights[tag].file for f in folders if (f / method.weights[tag].file).is_file()), None)
 
 
 def load(
@@ -89,7 +79,8 @@ def load(
             entry = method.weights[weights]
             raise InpaintxError(
                 f"weights {weights!r} of method {method.name!r} ({entry.file}) were found neither beside the plugin "
-                f"nor in INPAINTX_WEIGHTS nor in torch's hub cache" + (f"; get them from {entry.url}" * bool(entry.url))
+                f"nor in a package of weights nor in INPAINTX_WEIGHTS nor in torch's hub cache; {HOW_TO_GET}"
+                + (f"; their makers keep them at {entry.url}" * bool(entry.url))
             )
     elif weights is not None:
         path = Path(weights)

@@ -12,6 +12,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
 from inpaintx.plugin.method import Method
+from inpaintx.plugin.store import find
 
 __all__ = ["Seen", "begin_from", "seen_before", "seen_in"]
 
@@ -48,7 +49,7 @@ def begin_from(method: Method, config: Any, net: nn.Module, init: str) -> str:
 
 def seen_before(method: Method, init: str) -> Seen:
     """Images that the weights have seen which a run begins from (:func:`seen_in`)."""
-    path = weights.find(method, init) if init in method.weights else Path(init)
+    path = find(method, init) if init in method.weights else Path(init)
     if not init:
         return Seen(0, whole=True)
     return seen_in(path) if path is not None and path.is_file() else Seen(0, whole=False)

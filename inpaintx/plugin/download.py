@@ -1,0 +1,97 @@
+"""Weight files that are fetched on request, checked before they are taken."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from inpaintx.errors import InpaintxError
+from inpaintx.io.atomic import check_writable, make_folder, written_whole
+from inpaintx.io.digest import sha256
+from inpaintx.io.names import printable
+from inpaintx.io.weight_files import open_weights
+from inpaintx.plugin.store import download_folder
+
+__all__ = ["fetch"]
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w.-]+))?/(?P<file>[^?#]+)")
+
+
+def fetch(source: str, digest: str = "", out: Path | None = None, *, overwrite: bool = False) -> Path:
+    """Fetch a weight file; it is written whole, and only if it is what was asked for.
+
+    Parameters
+    ----------
+    source
+        ``https://…``, with ``digest``; or ``hf://owner/repo/file`` or ``hf://owner/repo@revision/file`` of the Hugging
+        Face hub (or of the server that ``$HF_ENDPOINT`` names). ``http://`` is taken from this machine alone.
+    digest
+        SHA-256 of the file in hexadecimal.
+    out
+        Where to write it; default: :func:`inpaintx.plugin.store.download_folder`, under the file's own name.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InpaintxError
+        Another kind of source; no digest for a web address; no connection; another file than ``digest`` is of; not a
+        weight file; a file in the way.
+    """
+    digest = digest.lower()
+    if digest and not re.fullmatch("[0-9a-f]{64}", digest):
+        raise InpaintxError(f"a SHA-256 has 64 hexadecimal digits, got {digest!r}")
+    hub, url = HUB.fullmatch(source), urlsplit(source)
+    plain = url.scheme == "http" and url.hostname in LOOPBACK
+    if not hub and url.scheme != "https" and not plain:
+        raise InpaintxError(
+            f"weights are fetched from hf://owner/repo/file or https://…, got {printable(source)}; a file on this "
+            "machine is given to --weights as it is"
+        )
+    if not hub and not digest:
+        raise InpaintxError(f"{printable(source)} may change at any time: say which file is meant with --sha256")
+    name = Path(unquote(hub["file"] if hub else url.path)).name
+    if not name.endswith(".safetensors"):
+        raise InpaintxError(f"{printable(source)} does not name a .safetensors file")
+    path = out or download_folder() / name
+    if path.is_file() and digest and sha256(path) == digest:
+        return path
+    if path.exists() and not overwrite:
+        raise InpaintxError(f"{path} exists; give another name, or overwrite it (--overwrite)")
+    make_folder(path.parent)
+    check_writable(path)
+    with written_whole(path) as part:
+        if hub:
+            _from_hub(hub["repo"], hub["revision"], hub["file"], part)
+        else:
+            _from_web(source, part)
+        found = sha256(part)
+        if digest and found != digest:
+            raise InpaintxError(f"{printable(source)} is another file than was asked for: its SHA-256 is {found}")
+        open_weights(part)
+    return path
+
+
+def _from_web(url: str, out: Path) -> None:
+    import torch.hub
+
+    try:
+        torch.hub.download_url_to_file(url, str(out), progress=True)
+    except (OSError, ValueError) as error:  # ValueError: a malformed address
+        raise InpaintxError(f"{printable(url)} could not be fetched: {printable(str(error))}") from None
+
+
+def _from_hub(repo: str, revision: str | None, file: str, out: Path) -> None:
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise InpaintxError("hf:// needs the package huggingface_hub: pip install 'inpaintx[hub]'") from None
+    try:
+        kept = hf_hub_download(repo, file, revision=revision)
+    except Exception as error:  # its own kinds of many layers: no such file, no rights, no connection
+        words = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InpaintxError(f"hf://{repo}/{file} could not be fetched: {printable(words)}") from None
+    out.write_bytes(Path(kept).read_bytes())
