@@ -18,7 +18,7 @@ from inpaintx.demo import HERE, PORTRAITS
 from inpaintx.evaluation.summary import estimates
 from inpaintx.inference.canvas import ArrayCanvas
 from inpaintx.inference.faces import Face
-from inpaintx.inference.pipeline import painter_for
+from inpaintx.inference.pipeline import inpainter_for
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import read_photo
 from inpaintx.nn.distance import FeatureDistance
@@ -100,16 +100,16 @@ def psnr(result, truth, where):
     return 10 * np.log10(255**2 / max(np.square(result[where].astype(float) - truth[where]).mean(), 1e-3))
 
 
-def fill(painter, photo, hole, faces=None):
+def fill(inpainter, photo, hole, faces=None):
     """The fill and the faces found; with true ones given, by them."""
-    network = getattr(painter, "network", painter)
+    network = getattr(inpainter, "network", inpainter)
     if faces is not None:
         network.faces = lambda pixels, hole: faces
-    plan = painter.plan(photo, hole)
+    plan = inpainter.plan(photo, hole)
     if faces is not None:
         del network.faces
     canvas = ArrayCanvas(photo, hole)
-    painter.paint([(canvas, plan)])
+    inpainter.run([(canvas, plan)])
     return canvas.pixels, plan.faces
 
 
@@ -122,13 +122,13 @@ def eyes(cut):
 def measure(folder, count, vgg):
     """Values of each face: method to rows of :data:`COLUMNS`; and rows of (bin, found, eye error, false faces)."""
     distance = FeatureDistance(vgg) if vgg else None
-    painters = {
-        "before: `pconv`, no faces": painter_for("pconv", faces="none"),
-        "`harmonic`": painter_for("harmonic"),
-        "**`auto`**": painter_for("auto"),
+    inpainters = {
+        "before: `pconv`, no faces": inpainter_for("pconv", faces="none"),
+        "`harmonic`": inpainter_for("harmonic"),
+        "**`auto`**": inpainter_for("auto"),
     }
-    painters["`auto`, true squares"] = painters["**`auto`**"]
-    values, found = {name: [] for name in painters}, []
+    inpainters["`auto`, true squares"] = inpainters["**`auto`**"]
+    values, found = {name: [] for name in inpainters}, []
     for photo, hole, cuts in photos(folder, count):
         damaged = np.where(hole[..., None], np.uint8(0), photo)
         truth = [Face(cut) for cut, _ in cuts]
@@ -137,8 +137,8 @@ def measure(folder, count, vgg):
             box = face.box(HEIGHT, WIDTH)
             region[box.at] = (face.distance(box) <= 0.5) & hole[box.at]
         outside = hole & ~np.logical_or.reduce(inside)
-        for name, painter in painters.items():
-            result, faces = fill(painter, damaged, hole, truth if "true" in name else None)
+        for name, inpainter in inpainters.items():
+            result, faces = fill(inpainter, damaged, hole, truth if "true" in name else None)
             for (cut, _), region in zip(cuts, inside, strict=True):
                 ours, theirs = (
                     torch.from_numpy(cut.image(p, SIDE)).permute(2, 0, 1)[None] / 255 for p in (result, photo)

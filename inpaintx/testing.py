@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.plugin import weights as weight_files
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
@@ -72,7 +72,7 @@ class Case:
 
     def fill(self, image: Tensor, mask: Tensor, seed: int | None = None) -> Tensor:
         """The composite, as users get it."""
-        return fill(self.method, self.net, image, mask, generator=self.generator(seed)).image
+        return run_method(self.method, self.net, image, mask, generator=self.generator(seed)).image
 
     def raw(self, image: Tensor, mask: Tensor) -> Tensor:
         """What the method itself returns, before compositing."""

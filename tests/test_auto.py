@@ -10,7 +10,7 @@ import pytest
 import inpaintx
 from inpaintx.cli import run
 from inpaintx.data.mtcnn import MTCNN, installed
-from inpaintx.inference.pipeline import painter_for
+from inpaintx.inference.pipeline import inpainter_for
 from inpaintx.io.masks import read_mask
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import read_photo, write_photo
@@ -31,7 +31,7 @@ def psnr(result, truth, hole):
 
 
 def faces_of(photo, hole):
-    return painter_for(None).plan(photo, hole).faces
+    return inpainter_for(None).plan(photo, hole).faces
 
 
 @needs_mtcnn
@@ -159,7 +159,7 @@ def test_without_the_extra_and_without_weights(monkeypatch, tmp_path):
     truth, hole = truth[::4, ::4], hole[::4, ::4]
     smooth = inpaintx.inpaint(truth, hole, "harmonic")
     monkeypatch.setattr("inpaintx.inference.faces.installed", lambda: None)
-    plan = painter_for(None).plan(truth, hole)
+    plan = inpainter_for(None).plan(truth, hole)
     assert "the extra [faces] is not installed" in plan.notes[0]
     assert "harmonic fills 100.0%" in plan.notes[0]
     assert (inpaintx.inpaint(truth, hole) == smooth).all()
@@ -167,4 +167,4 @@ def test_without_the_extra_and_without_weights(monkeypatch, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert (inpaintx.inpaint(truth, hole) == smooth).all()
-    assert "weights of method 'pconv' were not found" in painter_for("auto").plan(truth, hole).notes[0]
+    assert "weights of method 'pconv' were not found" in inpainter_for("auto").plan(truth, hole).notes[0]

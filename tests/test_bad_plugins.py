@@ -78,7 +78,7 @@ def test_want_of_memory_is_not_the_plugins_fault(registered):
     method = type("Hungry", (Mean,), {"name": "hungry", "inpaint": hungry})()
     image, mask = torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
     with pytest.raises(torch.OutOfMemoryError):
-        inpaintx.inference.run.fill(method, method.network(method.config()), image, mask)
+        inpaintx.inference.run.run_method(method, method.network(method.config()), image, mask)
 
 
 @pytest.mark.parametrize(

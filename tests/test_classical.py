@@ -11,7 +11,7 @@ import torch
 from inpaintx_plugins.classical import TV, EfrosLeung, Harmonic, NavierStokes, PatchMatch, Telea
 
 import inpaintx
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.plugin.registry import Registry
 from inpaintx.testing import run_rules
 
@@ -21,7 +21,7 @@ METHODS = [NavierStokes, Telea, Harmonic, TV, EfrosLeung, PatchMatch]
 def complete(method, image, mask, seed=0, **options):
     method = method()
     net = method.build(method.config(**options))
-    return fill(method, net, image, mask, generator=torch.Generator().manual_seed(seed)).image
+    return run_method(method, net, image, mask, generator=torch.Generator().manual_seed(seed)).image
 
 
 def psnr(filled, image, mask):

@@ -8,7 +8,7 @@ from inpaintx_plugins.context_encoder.trainer import loss_weights, squared_error
 from inpaintx_plugins.context_encoder.window import shown_to_network, square
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.testing import run_rules
 
 
@@ -105,13 +105,13 @@ def test_the_centre_variant_fills_its_square_alone():
     image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     inner = square(64, config.overlap)[-1]
     assert (inner.start, inner.stop) == (20, 44)
-    out = fill(method, net, image, box(64, 20, 44, 2)).image
+    out = run_method(method, net, image, box(64, 20, 44, 2)).image
     known = (box(64, 20, 44, 2) == 0).expand_as(image)
     assert torch.equal(out[known], image[known])
     assert not torch.equal(out, image)
-    fill(method, net, image, box(64, 30, 40, 2))  # any hole inside it
+    run_method(method, net, image, box(64, 30, 40, 2))  # any hole inside it
     with pytest.raises(InpaintxError, match=r"square of 24 pixels in the middle of 64x64, from 20 to 43, .* 'random'"):
-        fill(method, net, image, box(64, 19, 44, 2))
+        run_method(method, net, image, box(64, 19, 44, 2))
 
 
 def test_the_centre_variant_trains_on_its_square_and_does_not_look_into_it():

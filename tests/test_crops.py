@@ -35,14 +35,14 @@ def test_crops_cover_each_hole_pixel_once(height, width, boxes, size, max_pixels
     for crops_of_round in plan(hole, size, max_pixels):
         shown = np.zeros((height, width), int)
         for crop in crops_of_round:
-            assert 0 <= crop.box.top <= crop.core.top < crop.core.bottom <= crop.box.bottom <= height
-            assert 0 <= crop.box.left <= crop.core.left < crop.core.right <= crop.box.right <= width
-            covered[crop.core.at] += 1
-            shown[crop.core.at] += 1
+            assert 0 <= crop.box.top <= crop.write_box.top < crop.write_box.bottom <= crop.box.bottom <= height
+            assert 0 <= crop.box.left <= crop.write_box.left < crop.write_box.right <= crop.box.right <= width
+            covered[crop.write_box.at] += 1
+            shown[crop.write_box.at] += 1
             if size:
-                assert crop.work == (size, size)
+                assert crop.input_size == (size, size)
             elif max_pixels:
-                assert crop.work[0] * crop.work[1] <= max_pixels
+                assert crop.input_size[0] * crop.input_size[1] <= max_pixels
         assert shown.max(initial=0) <= 1
     assert (covered[hole] == 1).all()
     assert covered.max(initial=0) <= 1
@@ -71,7 +71,7 @@ def test_a_thin_scratch_is_worked_on_at_full_scale_and_a_thick_hole_at_a_reduced
     ((crop,),) = plan(box(3000, 3000, top=500, left=500, side=1500), 256)
     assert crop.box.height > 1500
     ((crop,),) = plan(box(3000, 3000, top=500, left=500, side=1500), None, 512 * 512)
-    assert crop.work[0] * crop.work[1] <= 512 * 512
+    assert crop.input_size[0] * crop.input_size[1] <= 512 * 512
 
 
 def test_specks_all_over_fifty_megapixels_neither_explode_in_time_nor_in_number():
@@ -90,10 +90,10 @@ def test_reducing_averages_known_pixels_only():
     hole[:, 13:30] = True
     photo[hole] = 255
     cpu, frame = torch.device("cpu"), tiling.Box(0, 0, 40, 40)
-    small, small_hole = tiling.take(ArrayCanvas(photo, hole), frame, cpu, (10, 10))
+    small, small_hole = tiling.extract(ArrayCanvas(photo, hole), frame, cpu, (10, 10))
     assert torch.allclose(small[:, ~small_hole[0]], torch.tensor(64 / 255), atol=1e-6)
     assert small_hole[0, 0].tolist() == [False] * 3 + [True] * 4 + [False] * 3
-    all_hidden = tiling.take(ArrayCanvas(photo, np.ones_like(hole)), frame, cpu, (4, 4))
+    all_hidden = tiling.extract(ArrayCanvas(photo, np.ones_like(hole)), frame, cpu, (4, 4))
     assert all_hidden[0].isfinite().all()
     assert all_hidden[1].all()
 

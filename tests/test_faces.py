@@ -132,7 +132,7 @@ def test_faces_share_no_pixel_and_the_rest_follows():
     taken = left.astype(int)
     for crops in rounds:
         for crop in crops:
-            taken[crop.core.at] += crop.only
+            taken[crop.write_box.at] += crop.only
     assert (taken == hole).all()
     assert (left == hole)[:, 315:].all()
     far = [Face(Cut(100, 125, 90, 0.2)), Face(Cut(400, 125, 90, 0.0))]
@@ -261,5 +261,5 @@ def test_canvases_take_some_of_the_hole():
         canvas.put(Crop(frame, frame, (6, 6), only=only), iter(fill), iter(fill))
     assert ((array.pixels[..., 0] == 0.5) == only).all()
     assert ((tensor.pixels[0].numpy() == 0.5) == only).all()
-    assert (array.left == ~only).all()
-    assert (tensor.left.numpy() == ~only).all()
+    assert (array.remaining_mask == ~only).all()
+    assert (tensor.remaining_mask.numpy() == ~only).all()

@@ -14,7 +14,7 @@ from toy_methods import Dice, Mean, Slow, Square, box, noise
 import inpaintx
 from inpaintx import InpaintxError, UntrainedWarning
 from inpaintx.inference.device import pick_device
-from inpaintx.inference.inpainter import Painter
+from inpaintx.inference.inpainter import Inpainter
 from inpaintx.inference.plan import Plan
 from inpaintx.inference.tiling import ArrayCanvas, plan
 from inpaintx.io.photo import write_photo
@@ -101,8 +101,8 @@ def test_windows_continue_what_their_neighbours_filled():
     rounds = plan(hole, 64)
     assert 1 < len(rounds) < 7
     assert sum(map(len, rounds)) > 15
-    Painter("square").paint([(canvas, Plan({"square": rounds}))])
-    assert not canvas.left.any()
+    Inpainter("square").run([(canvas, Plan({"square": rounds}))])
+    assert not canvas.remaining_mask.any()
     np.testing.assert_array_equal(canvas.pixels, photo)
 
 
@@ -152,8 +152,8 @@ def test_crops_of_one_size_go_through_in_one_batch():
 
 def test_batch_size_and_working_memory_bound_a_batch():
     canvases = [ArrayCanvas(noise(100, 100, seed=i), box(100, 100)) for i in range(7)]
-    painter = Painter("square", batch_size=3)
-    painter.paint([(c, painter.plan(c.pixels, c.left)) for c in canvases])
+    inpainter = Inpainter("square", batch_size=3)
+    inpainter.run([(c, inpainter.plan(c.pixels, c.remaining_mask)) for c in canvases])
     assert [shape[0] for shape in Square.seen] == [3, 3, 1]
 
 

@@ -8,7 +8,7 @@ from inpaintx_plugins.latent_search.objectives import Limits, QiangLoss, YehLoss
 from inpaintx_plugins.latent_search.search import Frozen, draw, search
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.nn.discriminators import DCGANDiscriminator
 from inpaintx.ops import ssim
 from inpaintx.plugin import weights
@@ -115,7 +115,7 @@ def test_four_together_equal_four_alone(net, centre):
     mask = torch.cat([centre.roll(4 * i, 3) for i in range(4)])
 
     def filled(i):
-        return fill(method, net, image[i], mask[i], generator=torch.Generator().manual_seed(2)).image
+        return run_method(method, net, image[i], mask[i], generator=torch.Generator().manual_seed(2)).image
 
     together = filled(slice(0, 4))
     for i in range(4):
@@ -127,7 +127,7 @@ def test_blending_lessens_the_jump_at_the_rim(net, centre):
     net.config = method.config("tiny", z=16, width=4, critic=4)
     image = torch.linspace(0.2, 0.9, 64).expand(1, 3, 64, 64)
     blended, pasted = (
-        fill(method, net, image, centre, generator=torch.Generator().manual_seed(0), blend=blend)
+        run_method(method, net, image, centre, generator=torch.Generator().manual_seed(0), blend=blend)
         for blend in (None, "none")
     )
 

@@ -10,7 +10,7 @@ from toy_methods import HOLE, box, listing, noise
 
 from inpaintx.cli import run
 from inpaintx.inference.files import Report, inpaint_many
-from inpaintx.inference.inpainter import Painter
+from inpaintx.inference.inpainter import Inpainter
 from inpaintx.inference.jobs import Failure, Job, find_jobs
 from inpaintx.io.photo import read_photo, write_photo
 
@@ -84,9 +84,9 @@ def test_inpaint_many_yields_as_results_are_written(many):
     jobs = find_jobs("photos/[a-c].*", "m.png", ".").jobs
     jobs = [Job(j.photo, j.mask, many / f"r-{j.photo.name}") for j in jobs]
     seen = []
-    for result in inpaint_many(jobs, Painter("telea", batch_size=1)):
+    for result in inpaint_many(jobs, Inpainter("telea", batch_size=1)):
         assert isinstance(result, Report)
         assert Path(result.out[0]).exists()
         seen.append(len(list(many.glob("r-*"))))
     assert seen == [1, 2, 3]
-    assert isinstance(next(iter(inpaint_many(jobs, Painter("telea")))), Failure)  # they exist now
+    assert isinstance(next(iter(inpaint_many(jobs, Inpainter("telea")))), Failure)  # they exist now

@@ -14,7 +14,7 @@ from toy_methods import Mean, Square, box, noise
 import inpaintx
 from inpaintx import Config, InpaintxError
 from inpaintx.cli import run
-from inpaintx.inference.inpainter import Painter
+from inpaintx.inference.inpainter import Inpainter
 from inpaintx.inference.plan import Plan
 from inpaintx.inference.tiling import ArrayCanvas, plan
 from inpaintx.io.memory import OutOfMemoryError, ran_out
@@ -78,11 +78,11 @@ def test_other_errors_stay(error):
 
 
 def test_a_batch_that_does_not_fit_goes_one_by_one():
-    painter = Painter(HungryTogether())
+    inpainter = Inpainter(HungryTogether())
     HungryTogether.seen.clear()
     canvases = [ArrayCanvas(noise(64, 64, seed=i), box(64, 64)) for i in range(3)]
-    painter.paint([(c, painter.plan(c.pixels, c.left)) for c in canvases])
-    assert not any(c.left.any() for c in canvases)
+    inpainter.run([(c, inpainter.plan(c.pixels, c.remaining_mask)) for c in canvases])
+    assert not any(c.remaining_mask.any() for c in canvases)
     assert [shape[0] for shape in HungryTogether.seen] == [1, 1, 1]
 
 
@@ -172,8 +172,8 @@ def test_specks_go_in_batches_and_say_how_far_they_are():
     canvas = ArrayCanvas(noise(1500, 2000), hole)
     shares: list[float] = []
     Square.seen.clear()
-    Painter(Square(), batch_size=50).paint([(canvas, Plan({"square": rounds}))], progress=shares.append)
-    assert not canvas.left.any()
+    Inpainter(Square(), batch_size=50).run([(canvas, Plan({"square": rounds}))], progress=shares.append)
+    assert not canvas.remaining_mask.any()
     assert len(Square.seen) <= number // 50 + len(rounds)
     assert shares == sorted(set(shares))
     assert len(shares) == len(Square.seen)
@@ -191,7 +191,7 @@ def test_no_crop_of_a_round_shows_what_another_one_fills():
                 for other in crops:
                     apart = np.zeros_like(hole)
                     apart[one.box.at] = True
-                    assert one is other or not apart[other.core.at].any()
+                    assert one is other or not apart[other.write_box.at].any()
 
 
 @pytest.mark.usefixtures("toys")

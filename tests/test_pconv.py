@@ -13,8 +13,8 @@ from torch import nn
 from inpaintx import InpaintxError
 from inpaintx.cli import run
 from inpaintx.errors import UntrainedWarning
-from inpaintx.inference.inpainter import Painter
-from inpaintx.inference.run import fill
+from inpaintx.inference.inpainter import Inpainter
+from inpaintx.inference.run import run_method
 from inpaintx.ops import partial_conv2d_ref, poisson_blend
 from inpaintx.plugin import weights
 from inpaintx.testing import run_rules
@@ -260,8 +260,8 @@ def test_with_both_sides_the_mirror_images_fill_is_the_fill_mirrored(mirrored):
     torch.manual_seed(0)
     net = method.network(method.config("tiny", levels=3, size=32, mirrored=mirrored)).eval()
     image, mask = (batch()[key] for key in ("image", "mask"))
-    one = fill(method, net, image, mask).image
-    other = fill(method, net, image.flip(3), mask.flip(3)).image.flip(3)
+    one = run_method(method, net, image, mask).image
+    other = run_method(method, net, image.flip(3), mask.flip(3)).image.flip(3)
     assert torch.allclose(one, other, atol=1e-4) == mirrored
 
 
@@ -308,6 +308,6 @@ def test_sizes_that_do_not_halve():
 
 
 def test_the_plugins_weights_are_for_the_default_preset():
-    assert Painter("pconv").loaded.source.endswith("prior128.safetensors")
+    assert Inpainter("pconv").loaded.source.endswith("prior128.safetensors")
     with pytest.warns(UntrainedWarning):
-        assert Painter("pconv", preset="tiny").loaded.source == "random"
+        assert Inpainter("pconv", preset="tiny").loaded.source == "random"

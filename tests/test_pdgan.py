@@ -11,7 +11,7 @@ from inpaintx_plugins.pdgan.trainer import discriminator, diversity_loss, skin_l
 from torch import nn
 
 from inpaintx import InpaintxError, inpaint
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.nn.fan import FAN, save_fan
 from inpaintx.ops import poisson_blend, spd_map
 from inpaintx.plugin import weights
@@ -64,7 +64,7 @@ def test_a_training_from_the_shipped_weights_keeps_their_prior_and_wants_no_file
 def test_the_mean_of_two_draws_is_refused():
     net, _ = make(mirrored=True)
     with pytest.raises(InpaintxError, match="draws its fills at random"):
-        fill(PDGAN(), net.eval(), batch()["image"], batch()["mask"])
+        run_method(PDGAN(), net.eval(), batch()["image"], batch()["mask"])
 
 
 def test_rows_of_the_table_are_presets():

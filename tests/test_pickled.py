@@ -15,7 +15,7 @@ from inpaintx.data.layouts import find_layout
 from inpaintx.data.loader import _Maker, _Source
 from inpaintx.data.sampler import open_holes
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.inference.inpainter import Painter
+from inpaintx.inference.inpainter import Inpainter
 from inpaintx.inference.tiling import Box
 from inpaintx.plugin.registry import mask_generators, registry
 
@@ -99,13 +99,13 @@ def test_a_stream_maker_is_sent(faces, folder):
 @pytest.mark.parametrize("name", ["telea", "pconv"])
 def test_a_painter_is_sent(name):
     options = {"preset": "tiny"} if name == "pconv" else {}
-    painter = Painter(name, device="cpu", **options)
-    again = pickle.loads(pickle.dumps(painter))
+    inpainter = Inpainter(name, device="cpu", **options)
+    again = pickle.loads(pickle.dumps(inpainter))
     hole = np.zeros((40, 40), bool)
     hole[10:20, 10:20] = True
     pixels = np.zeros((40, 40, 3), np.uint8)
-    assert again.plan(pixels, hole) == painter.plan(pixels, hole)
-    assert again.loaded.config == painter.loaded.config
+    assert again.plan(pixels, hole) == inpainter.plan(pixels, hole)
+    assert again.loaded.config == inpainter.loaded.config
 
 
 def test_small_public_objects_are_sent(faces):

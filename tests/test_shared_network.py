@@ -8,7 +8,7 @@ from torch import Tensor, nn
 import inpaintx
 from inpaintx import Config, Method
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.plugin import weights
 
 CPU = torch.device("cpu")
@@ -63,10 +63,10 @@ def test_a_method_that_wants_it_is_blended_unless_told_otherwise():
     mask[..., 4:12, 4:12] = 1
     method = Second()
     net = method.network(method.config())
-    result = fill(method, net, image, mask)
+    result = run_method(method, net, image, mask)
     assert torch.allclose(result.image, image, atol=1e-5)  # a flat fill has no gradients of its own
     assert bool((result.raw == 0.9).all())
-    assert bool((fill(method, net, image, mask, blend="none").image[mask.expand(1, 3, -1, -1) > 0] == 0.9).all())
+    assert bool((run_method(method, net, image, mask, blend="none").image[mask.expand(1, 3, -1, -1) > 0] == 0.9).all())
     photo, hole = np.full((16, 16, 3), 64, np.uint8), mask[0, 0].numpy() > 0
     with pytest.warns(inpaintx.errors.UntrainedWarning):
         assert np.ptp(inpaintx.inpaint(photo, hole, method)) <= 1

@@ -233,5 +233,5 @@ def test_crops_reach_for_what_can_be_seen(size):
     unseen &= ~hole
     ((crop,),) = plan(hole, size, unseen=unseen)
     assert not (hole | unseen)[crop.box.at].all()
-    assert hole[crop.core.at].sum() == hole.sum()
+    assert hole[crop.write_box.at].sum() == hole.sum()
     assert plan(hole, size, unseen=np.zeros_like(hole)) == plan(hole, size)

@@ -13,9 +13,9 @@ import typer
 from inpaintx.cli.console import say, stdout_for_results
 from inpaintx.errors import InpaintxError
 from inpaintx.inference.files import Reading, Report, inpaint_many
-from inpaintx.inference.inpainter import Painter
-from inpaintx.inference.jobs import Failure, find_jobs, is_done, names_several
-from inpaintx.inference.pipeline import painter_for
+from inpaintx.inference.inpainter import Inpainter
+from inpaintx.inference.jobs import Failure, find_jobs, is_batch_path, is_done
+from inpaintx.inference.pipeline import inpainter_for
 from inpaintx.io.atomic import make_folder, read_stream
 from inpaintx.io.masks import Resize
 from inpaintx.io.opencv import quiet_cv2
@@ -128,7 +128,7 @@ def inpaint(
 ) -> None:
     """Fill the holes of a photo, or of a folder of photos."""
     _check_arguments(photo, mask, out, mask_from_alpha, mask_from_damage, overwrite and skip_existing)
-    several = names_several(photo)
+    several = is_batch_path(photo)
     words = None if as_json else "stderr" if out == "-" else "stdout"
     given = _given(photo), None if mask is None else _given(mask)
     found = find_jobs(*given, out, recursive=recursive, beside=not (mask_from_alpha or mask_from_damage))
@@ -144,7 +144,7 @@ def inpaint(
         if skipped:
             _say(words, f"{skipped} skipped: {'their results exist' if several else f'{out} exists'}")
         if jobs:
-            painter = painter_for(
+            inpainter = inpainter_for(
                 method,
                 preset=preset,
                 weights=weights,
@@ -159,11 +159,11 @@ def inpaint(
             if several:
                 for folder in {out: None, **{str(job.out.parent): None for job in jobs if job.out}}:
                     make_folder(folder)
-                _say(words, f"{len(jobs)} photos; {_work_line(painter, seed)}")
+                _say(words, f"{len(jobs)} photos; {_work_line(inpainter, seed)}")
             reading = Reading(mask_polarity.value, _resize(resize_mask), dilate_mask, mask_from_damage)
             fills = inpaint_many(
                 jobs,
-                painter,
+                inpainter,
                 reading,
                 samples=samples,
                 seed=seed,
@@ -181,7 +181,7 @@ def inpaint(
                     failures.append(result)
                     continue
                 reports.append(result)
-                for line in _lines(result, painter, several):
+                for line in _lines(result, inpainter, several):
                     _say(words, line)
         if as_json and results:
             done = [report.as_dict() for report in reports]
@@ -256,16 +256,17 @@ def option(text: str) -> tuple[str, Any]:
     return key.strip(), value
 
 
-def _work_line(painter: Painter, seed: int) -> str:
+def _work_line(inpainter: Inpainter, seed: int) -> str:
     """The method, where it comes from, and on what it runs."""
-    method, source = painter.method, painter.loaded.source
-    blend = "" if painter.blend == "none" else f", blend {painter.blend}"
+    method, source = inpainter.method, inpainter.loaded.source
+    blend = "" if inpainter.blend == "none" else f", blend {inpainter.blend}"
     return (
-        f"method {method.name}, preset {painter.preset}, weights: {source}, device {painter.device}, seed {seed}{blend}"
+        f"method {method.name}, preset {inpainter.preset}, weights: {source}, device {inpainter.device}, "
+        f"seed {seed}{blend}"
     )
 
 
-def _lines(report: Report, painter: Painter, several: bool) -> Iterator[str]:
+def _lines(report: Report, inpainter: Inpainter, several: bool) -> Iterator[str]:
     colours = {1: "grey", 3: "RGB", 4: "RGBA"}[report.channels]
     crops = f"{report.crops} crop{'s' * (report.crops != 1)}"
     yield (
@@ -273,7 +274,7 @@ def _lines(report: Report, painter: Painter, several: bool) -> Iterator[str]:
         f"({report.hole_pixels} pixels, {crops}){f', mask {report.mask}' if report.mask else ''}"
     )
     if not several:
-        yield _work_line(painter, report.seed)
+        yield _work_line(inpainter, report.seed)
     for note in report.notes:
         yield f"{'  ' * several}note: {note}"
     out = "stdout" if report.out == ["-"] else ", ".join(report.out)

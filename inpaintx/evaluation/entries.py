@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.evaluation.protocol import Frozen
-from inpaintx.inference.run import Filled, fill
+from inpaintx.inference.run import InpaintOutput, run_method
 from inpaintx.io.digest import sha256
 from inpaintx.io.names import printable
 from inpaintx.nn.blend import Blend
@@ -126,11 +126,11 @@ class Contestant:
             side=side if side != size else None,
         )
 
-    def fill(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> Filled:
-        """Fill ``[B,3,S,S]``; see :func:`inpaintx.inference.run.fill`."""
+    def fill(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> InpaintOutput:
+        """Fill ``[B,3,S,S]``; see :func:`inpaintx.inference.run.run_method`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of slowness; how long it took is in the result
-            return fill(self.method, self.net, image, mask, generator=generator, blend=self.blend)
+            return run_method(self.method, self.net, image, mask, generator=generator, blend=self.blend)
 
 
 def _metadata(file: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ from torch import Tensor
 from inpaintx.inference import tiling, visible
 from inpaintx.inference.face_fill import BEST
 from inpaintx.inference.faces import Face, rounds_of
-from inpaintx.inference.inpainter import AUTO, Detail, Painter
+from inpaintx.inference.inpainter import AUTO, Detail, Inpainter
 from inpaintx.inference.plan import Plan, Saw
 from inpaintx.inference.tiling import Canvas, Crop
 from inpaintx.nn.blend import Blend
@@ -34,7 +34,7 @@ from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.store import HOW_TO_GET, find
 
-__all__ = ["AutoPainter"]
+__all__ = ["AutoInpainter"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -42,7 +42,7 @@ Bools = npt.NDArray[np.bool_]
 REST = ("harmonic", "telea")  # for what no face has: the first that is there
 
 
-class AutoPainter(Painter):
+class AutoInpainter(Inpainter):
     """Several methods as one.
 
     What lies in a found face is the face network's, the rest is filled smoothly from its rim.
@@ -50,7 +50,7 @@ class AutoPainter(Painter):
     Parameters
     ----------
     weights, seed, device, blend, batch_size, faces, detail
-        As for :class:`inpaintx.inference.inpainter.Painter`; weights, blend and detail are the face network's.
+        As for :class:`inpaintx.inference.inpainter.Inpainter`; weights, blend and detail are the face network's.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class AutoPainter(Painter):
         best = registry().methods.get(BEST)
         trained = weights is not None or (best and "default" in best.weights and find(best, "default") is not None)
         self.network = (
-            Painter(BEST, weights=weights, blend=blend, faces=faces, detail=detail, **settings) if trained else None
+            Inpainter(BEST, weights=weights, blend=blend, faces=faces, detail=detail, **settings) if trained else None
         )
         rest = next((name for name in REST if name in registry().methods), REST[0])
-        self.rest = Painter(rest, blend=None if trained else blend, **settings)
+        self.rest = Inpainter(rest, blend=None if trained else blend, **settings)
         chief = self.network or self.rest
         self.method, self.preset, self.blend = Auto(), "default", chief.blend
         self.device, self.batch_size = chief.device, chief.batch_size
@@ -88,13 +88,13 @@ class AutoPainter(Painter):
             shown[BEST], rest = rounds_of(faces, hole, side)
         rounds = tiling.plan(rest, None, self.rest.method.max_pixels, visible.unseen(pixels, hole))
         if faces:
-            rounds = [[replace(crop, only=rest[crop.core.at]) for crop in crops] for crops in rounds]
+            rounds = [[replace(crop, only=rest[crop.write_box.at]) for crop in crops] for crops in rounds]
         stages = {self.rest.method.name: rounds, **shown}
         plan = Plan(stages, faces)
         plan.notes = [f"{said}; " * bool(said) + _shares(plan, hole)] if hole.any() else []
         return plan
 
-    def paint(
+    def run(
         self,
         work: Sequence[tuple[Canvas, Plan]],
         seed: int = 0,
@@ -102,14 +102,14 @@ class AutoPainter(Painter):
         saw: Saw | None = None,
     ) -> None:
         """Fill the holes of canvases in place, a method after the other."""
-        painters = [painter for painter in (self.rest, self.network) if painter is not None]
-        for number, painter in enumerate(painters):
-            part = None if progress is None else partial(_share, progress, number, len(painters))
-            painter.paint(work, seed, part, saw)
+        inpainters = [inpainter for inpainter in (self.rest, self.network) if inpainter is not None]
+        for number, inpainter in enumerate(inpainters):
+            part = None if progress is None else partial(_share, progress, number, len(inpainters))
+            inpainter.run(work, seed, part, saw)
 
 
 def _share(progress: Callable[[float], None], number: int, of: int, done: float) -> None:
-    """Pass on what is done of one of several painters' work."""
+    """Pass on what is done of one of several inpainters' work."""
     progress((number + done) / of)
 
 
@@ -127,5 +127,5 @@ class Auto(Method):
     weights: ClassVar = {}
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Not called: :class:`AutoPainter` calls those of the methods."""
+        """Not called: :class:`AutoInpainter` calls those of the methods."""
         raise NotImplementedError

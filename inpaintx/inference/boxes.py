@@ -60,17 +60,17 @@ class Box:
 class Crop:
     """One piece of work: what is shown to the method (``box``), at which size, and whose hole pixels are taken.
 
-    With ``cut``, that turned square is shown; ``box`` is what it covers of the photo. Of the hole pixels in ``core``,
-    ``only`` (``[h,w]`` bool over ``core``) are taken, if given.
+    With ``cut``, that turned square is shown; ``box`` is what it covers of the photo. Of the hole pixels in
+    ``write_box``, ``only`` (``[h,w]`` bool over ``write_box``) are taken, if given.
     """
 
     box: Box
-    core: Box
-    work: tuple[int, int]
+    write_box: Box
+    input_size: tuple[int, int]
     cut: Cut | None = None
     only: npt.NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
     @property
     def scale(self) -> float:
         """How many pixels of the photo one of the method's is wide."""
-        return (max(self.box.height, self.box.width) if self.cut is None else self.cut.side) / max(self.work)
+        return (max(self.box.height, self.box.width) if self.cut is None else self.cut.side) / max(self.input_size)

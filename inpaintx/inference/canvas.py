@@ -12,7 +12,7 @@ from torch import Tensor
 from inpaintx.inference import visible
 from inpaintx.inference.boxes import Box, Crop
 
-__all__ = ["ArrayCanvas", "Canvas", "TensorCanvas", "stretch", "take"]
+__all__ = ["ArrayCanvas", "Canvas", "TensorCanvas", "extract", "resize_planes"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -35,7 +35,7 @@ class Canvas(Protocol):
         """Cut out one colour, ``[h,w]`` float32 in [0,1]; what lies under the hole is not to be used."""
 
     def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
-        """Write a fill, three planes ``[h,w]`` of the size of ``crop.box``, into the hole pixels of ``crop.core``."""
+        """Write a fill, three planes ``[h,w]`` as large as ``crop.box``, into the hole pixels of ``crop.write_box``."""
 
 
 class ArrayCanvas:
@@ -49,8 +49,8 @@ class ArrayCanvas:
         self.pixels = pixels.copy()
         visible.show_hole(self.pixels, hole)
         self.raw = self.pixels.copy() if raw else None
-        self.left = hole.copy()
-        self.top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else 1.0
+        self.remaining_mask = hole.copy()
+        self.max_value = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else 1.0
         self.unseen = visible.unseen(pixels, hole)
         known = ~hole if self.unseen is None else ~(hole | self.unseen)
         self.coloured = pixels.ndim == 3 and pixels.shape[2] > 2
@@ -58,7 +58,7 @@ class ArrayCanvas:
 
     def holes(self, box: Box, device: torch.device) -> Tensor:
         """See :meth:`Canvas.holes`."""
-        cut = self.left[box.at].copy()
+        cut = self.remaining_mask[box.at].copy()
         if self.unseen is not None:
             cut |= self.unseen[box.at]
         return torch.from_numpy(cut).to(device)
@@ -66,11 +66,11 @@ class ArrayCanvas:
     def plane(self, box: Box, channel: int, device: torch.device) -> Tensor:
         """See :meth:`Canvas.plane`."""
         cut = self._channel(self.pixels, channel if self.coloured else 0)[box.at]
-        return torch.from_numpy(cut.astype(np.float32)).to(device).div_(self.top)
+        return torch.from_numpy(cut.astype(np.float32)).to(device).div_(self.max_value)
 
     def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
         """See :meth:`Canvas.put`."""
-        hole = self.left[crop.core.at]
+        hole = self.remaining_mask[crop.write_box.at]
         mine = hole if crop.only is None else hole & crop.only
         self._write(self.pixels, crop, fill, mine, grey=self.grey)
         if self.raw is not None:
@@ -79,18 +79,18 @@ class ArrayCanvas:
         hole[mine] = False
 
     def _write(self, target: Array, crop: Crop, planes: Iterable[Tensor], where: Bools, *, grey: bool) -> None:
-        rows, columns = crop.core.within(crop.box)
+        rows, columns = crop.write_box.within(crop.box)
         values: Iterable[Array] = (plane[rows, columns].cpu().numpy()[where] for plane in planes)
         if grey:
             values = [np.mean(list(values), 0)] * (3 if self.coloured else 1)
         for channel, written in enumerate(values):
-            self._channel(target, channel)[crop.core.at][where] = self._levels(written)
+            self._channel(target, channel)[crop.write_box.at][where] = self._levels(written)
 
     def _channel(self, target: Array, channel: int) -> Array:
         return target if target.ndim == 2 else target[..., channel]
 
     def _levels(self, values: Array) -> Array:
-        return np.rint(values * self.top) if self.pixels.dtype.kind in "ui" else values
+        return np.rint(values * self.max_value) if self.pixels.dtype.kind in "ui" else values
 
 
 class TensorCanvas:
@@ -99,12 +99,12 @@ class TensorCanvas:
     def __init__(self, image: Tensor, hole: Tensor, *, raw: bool = False) -> None:
         self.pixels = image.detach().clone()
         self.raw = self.pixels.clone() if raw else None
-        self.left = hole[0].clone()
-        self.grey = visible.is_grey_tensor(self.pixels, self.left)
+        self.remaining_mask = hole[0].clone()
+        self.grey = visible.is_grey_tensor(self.pixels, self.remaining_mask)
 
     def holes(self, box: Box, device: torch.device) -> Tensor:
         """See :meth:`Canvas.holes`."""
-        return self.left[box.at].to(device, copy=True)
+        return self.remaining_mask[box.at].to(device, copy=True)
 
     def plane(self, box: Box, channel: int, device: torch.device) -> Tensor:
         """See :meth:`Canvas.plane`."""
@@ -112,23 +112,23 @@ class TensorCanvas:
 
     def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
         """See :meth:`Canvas.put`."""
-        rows, columns = crop.core.within(crop.box)
-        hole = self.left[crop.core.at]
+        rows, columns = crop.write_box.within(crop.box)
+        hole = self.remaining_mask[crop.write_box.at]
         mine = hole.clone() if crop.only is None else hole & torch.from_numpy(crop.only).to(hole.device)
         if self.grey:
             fill = torch.stack(list(fill)).mean(0).expand(3, -1, -1)
         for channel, plane in enumerate(fill):
-            target = self.pixels[channel][crop.core.at]
+            target = self.pixels[channel][crop.write_box.at]
             target.copy_(torch.where(mine, plane[rows, columns].to(target), target))
         if self.raw is not None:
             shown = torch.ones_like(mine) if crop.only is None else mine
             for channel, plane in enumerate(raw):
-                target = self.raw[channel][crop.core.at]
+                target = self.raw[channel][crop.write_box.at]
                 target.copy_(torch.where(shown, plane[rows, columns].to(target), target))
         hole[mine] = False
 
 
-def take(canvas: Canvas, box: Box, device: torch.device, work: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def extract(canvas: Canvas, box: Box, device: torch.device, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Cut a box out of a canvas and bring it to the method's size.
 
     Known pixels are averaged among themselves; what lies under the hole has no part in it. A large box is brought
@@ -137,22 +137,22 @@ def take(canvas: Canvas, box: Box, device: torch.device, work: tuple[int, int]) 
     Returns
     -------
     Tensor, Tensor
-        ``[3,*work]`` float32 with 0 in the hole, and ``[1,*work]`` bool; a pixel is hole where less than half of it
+        ``[3,*size]`` float32 with 0 in the hole, and ``[1,*size]`` bool; a pixel is hole where less than half of it
         is known.
     """
     hole = canvas.holes(box, device)
     planes = (canvas.plane(box, channel, device).masked_fill_(hole, 0.0) for channel in range(3))
-    if hole.shape == work:
+    if hole.shape == size:
         return torch.stack(list(planes)), hole[None]
-    known = _resize((~hole).float(), work, "bilinear")
-    mean = torch.stack([_resize(plane, work, "bilinear") for plane in planes]) / known.clamp_min(1e-6)
+    known = _resize((~hole).float(), size, "bilinear")
+    mean = torch.stack([_resize(plane, size, "bilinear") for plane in planes]) / known.clamp_min(1e-6)
     small = known < 0.5
     if small.all() and known.max() > 0:  # dense specks: the least hidden pixels are what there is to go by
         small = known < known.max()
     return mean.clamp_(0, 1).masked_fill_(small, 0.0), small[None]
 
 
-def stretch(image: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
+def resize_planes(image: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
     """Bring a fill ``[3,h,w]`` back to the crop's size, plane by plane."""
     for plane in image:
         yield plane if plane.shape == size else _resize(plane, size, "bicubic").clamp_(0, 1)

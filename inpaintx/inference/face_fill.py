@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from inpaintx.inference.faces import Fill
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.store import find
@@ -43,7 +43,7 @@ def face_fill(method: Method, loaded: Loaded, device: torch.device) -> Fill | No
         known = F.interpolate(1 - mask, size, mode="area")
         small = F.interpolate(image * (1 - mask), size, mode="area") / known.clamp_min(1e-6)
         gap = known < 0.5
-        done = fill(best, loaded.net, small.clamp(0, 1), gap.float(), blend=best.blend).image
+        done = run_method(best, loaded.net, small.clamp(0, 1), gap.float(), blend=best.blend).image
         large = F.interpolate(done, square.shape[:2], mode="bilinear")
         return torch.where(mask > 0.5, large, image)[0].permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import visible
 from inpaintx.inference.explain import Beside
-from inpaintx.inference.inpainter import Painter, check_seed
+from inpaintx.inference.inpainter import Inpainter, check_seed
 from inpaintx.inference.jobs import Failure, Job, sample_paths, shown
 from inpaintx.inference.plan import Plan
 from inpaintx.inference.tiling import ArrayCanvas
@@ -101,7 +101,7 @@ class _Opened:
 
 def inpaint_many(
     jobs: Iterable[Job],
-    painter: Painter,
+    inpainter: Inpainter,
     reading: Reading | None = None,
     *,
     samples: int = 1,
@@ -116,13 +116,13 @@ def inpaint_many(
     """Fill the holes of many photo files.
 
     While a batch is in the works, the next photos are read. Crops of one size go through the method together, from
-    whichever photo they come, at most ``painter.batch_size`` at a time.
+    whichever photo they come, at most ``inpainter.batch_size`` at a time.
 
     Parameters
     ----------
     jobs
         What to do; see :func:`inpaintx.inference.jobs.find_jobs`.
-    painter
+    inpainter
         The method, ready to work.
     reading
         How masks are read.
@@ -154,7 +154,7 @@ def inpaint_many(
 
     def start(job: Job) -> "_Opened | Failure":
         try:
-            return _open(job, painter, reading, samples, overwrite or keep)
+            return _open(job, inpainter, reading, samples, overwrite or keep)
         except Exception as error:
             return _failure(job, error)
 
@@ -167,7 +167,7 @@ def inpaint_many(
         results: list[Report | Failure] = []
         try:
             share = partial(watch, photos=len(batch))
-            results = _work(batch, painter, samples, seed, overwrite, keep, stream, share, beside)
+            results = _work(batch, inpainter, samples, seed, overwrite, keep, stream, share, beside)
         except Exception as error:
             if len(batch) == 1:
                 results = [_failure(batch[0].job, error)]
@@ -192,7 +192,7 @@ def inpaint_many(
             yield from finish_batch(batch)
             batch = []
         batch.append(opened)
-        if len(batch) == painter.batch_size:
+        if len(batch) == inpainter.batch_size:
             yield from finish_batch(batch)
             batch = []
     yield from finish_batch(batch) if batch else ()
@@ -225,7 +225,7 @@ def _read_ahead(jobs: Iterable[Job], start: Any) -> "Iterator[_Opened | Failure]
                 future.cancel()
 
 
-def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite: bool) -> _Opened:
+def _open(job: Job, inpainter: Inpainter, reading: Reading, samples: int, overwrite: bool) -> _Opened:
     if isinstance(job.photo, Path):
         check_input(job.photo)
     if job.out is not None:
@@ -250,12 +250,12 @@ def _open(job: Job, painter: Painter, reading: Reading, samples: int, overwrite:
         raise InpaintxError(f"{job.name} is fully transparent outside the hole: there is nothing to fill it from")
     if job.out is not None:
         check_pixels(output_format(job.out), pixels)
-    return _Opened(job, photo, pixels, mask, painter.plan(pixels, mask.hole))
+    return _Opened(job, photo, pixels, mask, inpainter.plan(pixels, mask.hole))
 
 
 def _work(
     batch: list[_Opened],
-    painter: Painter,
+    inpainter: Inpainter,
     samples: int,
     seed: int,
     overwrite: bool,
@@ -267,12 +267,12 @@ def _work(
     """Fill, encode, then write: an error of the method comes before any file of the batch is written."""
     begun = time.perf_counter()
     files: list[list[bytes]] = [[] for _ in batch]
-    reports = [_report(opened, painter, samples, seed) for opened in batch]
+    reports = [_report(opened, inpainter, samples, seed) for opened in batch]
     for k in range(samples):
         canvases = [ArrayCanvas(o.pixels, o.mask.hole) for o in batch]
         work = [(c, o.plan) for c, o in zip(canvases, batch, strict=True)]
         saw = beside.crops([(c, o.job.name) for c, o in zip(canvases, batch, strict=True)])
-        painter.paint(work, seed + k, partial(_pass_on, progress, k, samples), saw)
+        inpainter.run(work, seed + k, partial(_pass_on, progress, k, samples), saw)
         for canvas, opened, report, encoded in zip(canvases, batch, reports, files, strict=True):
             out = opened.job.out
             data, notes = encode(canvas.pixels, output_format(out) if out else "PNG", opened.photo.metadata)
@@ -328,7 +328,7 @@ def _write(
     return [printable(path) for path in paths]
 
 
-def _report(opened: _Opened, painter: Painter, samples: int, seed: int) -> Report:
+def _report(opened: _Opened, inpainter: Inpainter, samples: int, seed: int) -> Report:
     height, width = opened.mask.hole.shape
     return Report(
         photo=opened.job.name,
@@ -343,12 +343,12 @@ def _report(opened: _Opened, painter: Painter, samples: int, seed: int) -> Repor
         crops=opened.plan.crops,
         faces=opened.plan.places(),
         filled_by={name: int(np.count_nonzero(mine)) for name, mine in opened.plan.owners(opened.mask.hole)},
-        method=painter.method.name,
-        preset=painter.preset,
-        options=painter.loaded.config.model_dump(mode="json"),
-        weights=printable(painter.loaded.source),
-        device=str(painter.device),
-        blend=painter.blend,
+        method=inpainter.method.name,
+        preset=inpainter.preset,
+        options=inpainter.loaded.config.model_dump(mode="json"),
+        weights=printable(inpainter.loaded.source),
+        device=str(inpainter.device),
+        blend=inpainter.blend,
         seed=seed,
         samples=samples,
         notes=[*opened.photo.notes, *opened.mask.notes, *opened.plan.notes],

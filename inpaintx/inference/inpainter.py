@@ -17,16 +17,16 @@ from inpaintx.inference.device import pick_device
 from inpaintx.inference.face_fill import face_fill
 from inpaintx.inference.faces import Face, FaceFinder, Fill, find_by, rounds_of, squares
 from inpaintx.inference.plan import Plan, Saw
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.inference.tiling import Box, Canvas, Crop
 from inpaintx.inference.warp import bring_back, show
 from inpaintx.io.memory import LARGEST_SQUARE, OutOfMemoryError, memory_in_words
-from inpaintx.nn.blend import Blend, guides
+from inpaintx.nn.blend import Blend, guidance_image
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.weights import load
 
-__all__ = ["Painter", "check_seed"]
+__all__ = ["Inpainter", "check_seed"]
 
 Array = npt.NDArray[Any]
 Detail = Literal["auto", "none"]
@@ -47,7 +47,7 @@ def check_seed(seed: int, samples: int = 1) -> None:
         raise InpaintxError(f"seed must be 0 or more and below 2**63, got {seed}")
 
 
-class Painter:
+class Inpainter:
     """A method that is ready to work on canvases: its network built, its weights loaded, its device chosen.
 
     Parameters
@@ -142,7 +142,7 @@ class Painter:
         scores = ", ".join(f"{face.score:.2f}" for face in faces)
         return f"{len(faces)} damaged face{'s' * (len(faces) != 1)} found ({scores})"
 
-    def paint(
+    def run(
         self,
         work: "Sequence[tuple[Canvas, Plan]]",
         seed: int = 0,
@@ -168,7 +168,7 @@ class Painter:
             same: dict[tuple[int, int], list[tuple[Canvas, Crop]]] = {}
             for canvas, rounds in stages:
                 for crop in rounds[number] if number < len(rounds) else ():
-                    same.setdefault(crop.work, []).append((canvas, crop))
+                    same.setdefault(crop.input_size, []).append((canvas, crop))
             for (height, width), tasks in same.items():
                 most = max(1, min(self.batch_size, tiling.WORKING // (height * width)))
                 for first in range(0, len(tasks), most):
@@ -179,7 +179,7 @@ class Painter:
 
     def _fill(self, tasks: list[tuple[Canvas, Crop]], seed: int, saw: Saw | None) -> None:
         """Fill crops together, or one by one where the memory does not suffice for all."""
-        height, width = tasks[0][1].work
+        height, width = tasks[0][1].input_size
         try:
             with memory_in_words(
                 f"run method {self.method.name!r} on {self.device} at {width} x {height} pixels",
@@ -199,11 +199,11 @@ class Painter:
         generator = torch.Generator(self.device).manual_seed(seed)
         images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
         del small
-        result = fill(self.method, self.loaded.net, images, holes, generator=generator, blend="none")
+        result = run_method(self.method, self.loaded.net, images, holes, generator=generator, blend="none")
         if saw is not None and self.method.trained:
             for i, (canvas, crop) in enumerate(tasks):
                 saw(canvas, crop, images[i], holes[i], result.image[i])
-        guided = None if self.blend == "none" else guides(result.raw, images, holes, self.blend)
+        guided = None if self.blend == "none" else guidance_image(result.raw, images, holes, self.blend)
         del images, holes
         for i, (canvas, crop) in enumerate(tasks):
             filled: Iterable[Tensor] = bring_back(result.image[i], crop)
@@ -223,5 +223,5 @@ def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.de
     together = 3 if hole.numel() <= tiling.WORKING else 1  # a large crop colour by colour, to bound the memory
     for first in range(0, 3, together):
         planes = [canvas.plane(box, c, device).masked_fill_(hole, 0.0) for c in range(first, first + together)]
-        guides = torch.stack([next(guide) for _ in planes])
-        yield from poisson_blend(guides[None], torch.stack(planes)[None], hole[None, None].float())[0].clamp_(0, 1)
+        guidance = torch.stack([next(guide) for _ in planes])
+        yield from poisson_blend(guidance[None], torch.stack(planes)[None], hole[None, None].float())[0].clamp_(0, 1)

@@ -13,7 +13,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.formats import READABLE, WRITABLE, result_name
 from inpaintx.io.names import printable
 
-__all__ = ["Failure", "Found", "Job", "find_jobs", "is_done", "names_several", "sample_paths"]
+__all__ = ["Failure", "Found", "Job", "find_jobs", "is_batch_path", "is_done", "sample_paths"]
 
 HIDDEN = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})  # beside names that begin with a dot
 # what is passed over, besides files of other kinds, which are counted by their suffix
@@ -84,7 +84,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
-def names_several(photos: str | bytes) -> bool:
+def is_batch_path(photos: str | bytes) -> bool:
     """Whether a user means several photos: a folder, or a glob that is not itself a file's name."""
     if isinstance(photos, bytes):
         return False
@@ -116,7 +116,7 @@ def find_jobs(
     InpaintxError
         Nothing found, or a file where a folder is needed; the same folder for photos and for masks.
     """
-    if isinstance(photos, bytes) or not names_several(photos):
+    if isinstance(photos, bytes) or not is_batch_path(photos):
         return Found([_single(photos, mask, out, beside)])
     if out == "-":
         raise InpaintxError("only one photo can go to stdout; give a folder for the results of several")

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.auto import AutoPainter
+from inpaintx.inference.auto import AutoInpainter
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.given import check_pixels, check_range, read_hole, read_image
-from inpaintx.inference.inpainter import AUTO, Detail, Painter, check_seed
+from inpaintx.inference.inpainter import AUTO, Detail, Inpainter, check_seed
 from inpaintx.inference.run import check_image_mask
 from inpaintx.inference.tiling import ArrayCanvas, TensorCanvas
 from inpaintx.io.masks import cut_of
@@ -19,28 +19,28 @@ from inpaintx.io.memory import memory_in_words
 from inpaintx.nn.blend import Blend
 from inpaintx.plugin.method import Method
 
-__all__ = ["inpaint", "painter_for", "pick_device"]
+__all__ = ["inpaint", "inpainter_for", "pick_device"]
 
 
-def painter_for(
+def inpainter_for(
     method: str | Method | None,
     *,
     preset: str = "default",
     options: dict[str, Any] | None = None,
     **settings: Any,
-) -> "Painter":
-    """Make the :class:`Painter` of a method; None and ``"auto"``: :class:`inpaintx.inference.auto.AutoPainter`.
+) -> "Inpainter":
+    """Make the :class:`Inpainter` of a method; None and ``"auto"``: :class:`inpaintx.inference.auto.AutoInpainter`.
 
     Raises
     ------
     InpaintxError
-        As :class:`Painter`; a preset or options without a method.
+        As :class:`Inpainter`; a preset or options without a method.
     """
     if method not in (None, AUTO):
-        return Painter(method, preset=preset, options=options, **settings)
+        return Inpainter(method, preset=preset, options=options, **settings)
     if preset != "default" or options:
         raise InpaintxError("a preset and options are a method's own: name it (-m, method=)")
-    return AutoPainter(**settings)
+    return AutoInpainter(**settings)
 
 
 @memory_in_words("fill the photo")
@@ -137,7 +137,7 @@ def inpaint(
         given = read_image(image)
         image, hole = given.pixels, read_hole(mask, given.pixels)
         check_pixels(image, hole)
-    painter = painter_for(
+    inpainter = inpainter_for(
         method,
         preset=preset,
         weights=weights,
@@ -149,12 +149,12 @@ def inpaint(
         options=options,
     )
     if isinstance(image, Tensor):
-        results = _paint_tensors(painter, image, mask, [seed + k for k in range(samples)], raw)
+        results = _inpaint_tensors(inpainter, image, mask, [seed + k for k in range(samples)], raw)
         return results[0] if samples == 1 else results
-    plan, results = painter.plan(image, hole), []
+    plan, results = inpainter.plan(image, hole), []
     for k in range(samples):
         canvas = ArrayCanvas(image, hole, raw=raw)
-        painter.paint([(canvas, plan)], seed + k)
+        inpainter.run([(canvas, plan)], seed + k)
         result = given.back(canvas.pixels)
         results.append(result if canvas.raw is None else (result, given.back(canvas.raw)))
     return results[0] if samples == 1 else results
@@ -175,15 +175,15 @@ def _tensor_holes(image: Tensor, mask: Any) -> Tensor:
     return holes
 
 
-def _paint_tensors(painter: Painter, image: Tensor, holes: Tensor, seeds: Sequence[int], raw: bool) -> list[Any]:
+def _inpaint_tensors(inpainter: Inpainter, image: Tensor, holes: Tensor, seeds: Sequence[int], raw: bool) -> list[Any]:
     plans = [
-        painter.plan(one.detach().permute(1, 2, 0).float().cpu().numpy(), hole[0].cpu().numpy())
+        inpainter.plan(one.detach().permute(1, 2, 0).float().cpu().numpy(), hole[0].cpu().numpy())
         for one, hole in zip(image, holes, strict=True)
     ]
     results: list[Any] = []
     for seed in seeds:
         canvases = [TensorCanvas(one, hole, raw=raw) for one, hole in zip(image, holes, strict=True)]
-        painter.paint(list(zip(canvases, plans, strict=True)), seed)
+        inpainter.run(list(zip(canvases, plans, strict=True)), seed)
         result = torch.stack([c.pixels for c in canvases])
         results.append((result, torch.stack([c.raw for c in canvases if c.raw is not None])) if raw else result)
     return results

@@ -20,7 +20,7 @@ Saw = Callable[[Canvas, Crop, Tensor, Tensor, Tensor], None]
 
 @dataclass
 class Plan:
-    """Crops in rounds, for each of a painter's methods in turn; and what is to be said of them.
+    """Crops in rounds, for each of an inpainter's methods in turn; and what is to be said of them.
 
     Attributes
     ----------
@@ -47,8 +47,8 @@ class Plan:
         for name, rounds in self.stages.items():
             mine = np.zeros_like(hole)
             for crop in (crop for crops in rounds for crop in crops):
-                taken = left[crop.core.at] if crop.only is None else left[crop.core.at] & crop.only
-                mine[crop.core.at] |= taken
+                taken = left[crop.write_box.at] if crop.only is None else left[crop.write_box.at] & crop.only
+                mine[crop.write_box.at] |= taken
             left &= ~mine
             yield name, mine
 

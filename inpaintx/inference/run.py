@@ -8,16 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.blend import Blend, guides
+from inpaintx.nn.blend import Blend, guidance_image
 from inpaintx.plugin.blame import blamed, owner_of
 from inpaintx.plugin.method import Method
 
-__all__ = ["fill"]
+__all__ = ["run_method"]
 
 
 @dataclass
-class Filled:
-    """What :func:`fill` returns: the composite, and the method's own output (``raw``) before compositing."""
+class InpaintOutput:
+    """What :func:`run_method` returns: the composite, and the method's own output (``raw``) before compositing."""
 
     image: Tensor
     raw: Tensor = field(repr=False)
@@ -44,7 +44,7 @@ def check_image_mask(image: Tensor, mask: Tensor) -> None:
         raise InpaintxError(f"mask is on {mask.device} and image on {image.device}; put them on one device")
 
 
-def fill(
+def run_method(
     method: Method,
     net: nn.Module,
     image: Tensor,
@@ -52,7 +52,7 @@ def fill(
     *,
     generator: torch.Generator | None = None,
     blend: Blend | None = None,
-) -> Filled:
+) -> InpaintOutput:
     """Run a method by the rules of the house: hidden pixels set to 0, sizes made to fit, known pixels kept.
 
     Parameters
@@ -66,7 +66,7 @@ def fill(
 
     Returns
     -------
-    Filled
+    InpaintOutput
         Composite whose known pixels equal the input's to the last bit, and the raw output, clamped to [0,1].
     """
     check_image_mask(image, mask)
@@ -88,8 +88,8 @@ def fill(
     if blend != "none":
         from inpaintx.ops import poisson_blend
 
-        filled = poisson_blend(guides(raw, shown, hole, blend), shown, hole.float()).clamp_(0, 1)
-    return Filled(torch.where(hole, filled.to(image.dtype), image.detach()), raw.to(image.dtype))
+        filled = poisson_blend(guidance_image(raw, shown, hole, blend), shown, hole.float()).clamp_(0, 1)
+    return InpaintOutput(torch.where(hole, filled.to(image.dtype), image.detach()), raw.to(image.dtype))
 
 
 def _run(method: Method, net: nn.Module, shown: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.inference.boxes import Box, Crop
-from inpaintx.inference.canvas import ArrayCanvas, Canvas, TensorCanvas, stretch, take
+from inpaintx.inference.canvas import ArrayCanvas, Canvas, TensorCanvas, extract, resize_planes
 from inpaintx.io.opencv import import_cv2
 
-__all__ = ["ArrayCanvas", "Box", "Canvas", "Crop", "TensorCanvas", "in_rounds", "plan", "stretch", "take"]
+__all__ = ["ArrayCanvas", "Box", "Canvas", "Crop", "TensorCanvas", "extract", "in_rounds", "plan", "resize_planes"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -53,14 +53,14 @@ def plan(
     list of list of Crop
         Rounds, as few as the overlaps allow. No crop of a round shows pixels that another one of it fills, so they
         can be worked on together; those of a later round see what earlier ones filled. Every hole pixel lies in the
-        core of exactly one crop.
+        write box of exactly one crop.
     """
     height, width = hole.shape
     limit = size * size if size else max_pixels or WORKING
     frame = Box(0, 0, height, width)
     small = max(height, width) <= size if size else height * width <= min(WHOLE, limit)
     if small:
-        return [[Crop(frame, frame, _work(frame, size, limit))]] if hole.any() else []
+        return [[Crop(frame, frame, _input_size(frame, size, limit))]] if hole.any() else []
     crops = [crop for box in _groups(hole, size) for crop in _cut(hole, box, size, limit)]
     if unseen is not None:
         hidden = hole | unseen
@@ -74,12 +74,12 @@ def in_rounds(crops: Sequence[Crop], height: int, width: int) -> list[list[Crop]
     written = np.zeros((-(-height // CELL), -(-width // CELL)), np.int32)  # the first round after a cell's last filling
     shown = np.zeros_like(written)  # and after its last showing
     for crop in crops:
-        box, core = _cells(crop.box), _cells(crop.core)
-        number = int(max(written[box].max(), shown[core].max()))
+        box, write_box = _cells(crop.box), _cells(crop.write_box)
+        number = int(max(written[box].max(), shown[write_box].max()))
         if number == len(rounds):
             rounds.append([])
         rounds[number].append(crop)
-        written[core] = number + 1
+        written[write_box] = number + 1
         np.maximum(shown[box], number + 1, out=shown[box])
     return rounds
 
@@ -96,7 +96,7 @@ def _reaching(crop: Crop, hidden: Bools, size: int | None, limit: int) -> Crop:
     while hidden[box.at].all() and (box.height, box.width) != (height, width):
         box, by = crop.box.grown(by, height, width), 2 * by
         box = box.squared(size, height, width) if size else box
-    return crop if box == crop.box else Crop(box, crop.core, _work(box, size, limit))
+    return crop if box == crop.box else Crop(box, crop.write_box, _input_size(box, size, limit))
 
 
 def _groups(hole: Bools, size: int | None) -> list[Box]:
@@ -141,7 +141,7 @@ def _with_context(box: Box, size: int | None, height: int, width: int) -> Box:
     return box.squared(size, height, width) if size else box
 
 
-def _work(box: Box, size: int | None, limit: int) -> tuple[int, int]:
+def _input_size(box: Box, size: int | None, limit: int) -> tuple[int, int]:
     """The size at which a crop is worked on."""
     if size:
         return size, size
@@ -153,7 +153,7 @@ def _work(box: Box, size: int | None, limit: int) -> tuple[int, int]:
 
 def _cut(hole: Bools, box: Box, size: int | None, limit: int) -> list[Crop]:
     """One crop, or windows where the holes are thin against it."""
-    whole = [Crop(box, box, _work(box, size, limit))]
+    whole = [Crop(box, box, _input_size(box, size, limit))]
     side = size or math.isqrt(limit)
     if max(box.height, box.width) <= side or (size is None and box.height * box.width <= limit):
         return whole
@@ -169,11 +169,11 @@ def _cut(hole: Bools, box: Box, size: int | None, limit: int) -> list[Crop]:
     for row, column in itertools.product((0, 1), repeat=2):
         for top in range(box.top + row * step, box.bottom, 2 * step):
             for left in range(box.left + column * step, box.right, 2 * step):
-                core = Box(top, left, min(top + step, box.bottom), min(left + step, box.right))
-                if hole[core.at].any():
-                    shown = core.grown(context, height, width)
+                write_box = Box(top, left, min(top + step, box.bottom), min(left + step, box.right))
+                if hole[write_box.at].any():
+                    shown = write_box.grown(context, height, width)
                     shown = shown.squared(window, height, width) if size else shown
-                    crops.append(Crop(shown, core, _work(shown, size, limit)))
+                    crops.append(Crop(shown, write_box, _input_size(shown, size, limit)))
     return crops
 
 

@@ -17,18 +17,18 @@ __all__ = ["bring_back", "show"]
 def show(canvas: Canvas, crop: Crop, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cut out what a crop shows to the method, at the method's size.
 
-    Known pixels are averaged among themselves, as :func:`inpaintx.inference.canvas.take` does; a turned square that
+    Known pixels are averaged among themselves, as :func:`inpaintx.inference.canvas.extract` does; a turned square that
     reaches beyond the photo is filled by mirroring, known pixels and holes alike.
 
     Returns
     -------
     Tensor, Tensor
-        ``[3,*work]`` float32 with 0 in the hole, and ``[1,*work]`` bool.
+        ``[3,*input_size]`` float32 with 0 in the hole, and ``[1,*input_size]`` bool.
     """
     if crop.cut is None:
-        return tiling.take(canvas, crop.box, device, crop.work)
+        return tiling.extract(canvas, crop.box, device, crop.input_size)
     cut = _in_box(crop)
-    size = crop.work[0]
+    size = crop.input_size[0]
     hole = canvas.holes(crop.box, torch.device("cpu")).numpy()
     known = cut.image((~hole).astype(np.float32), size)
     planes = []
@@ -43,13 +43,13 @@ def show(canvas: Canvas, crop: Crop, device: torch.device) -> tuple[Tensor, Tens
 
 
 def bring_back(image: Tensor, crop: Crop) -> Iterator[Tensor]:
-    """Bring a fill ``[3,*work]`` back to the size of ``crop.box`` by planes; a turned square goes on around it."""
+    """Bring a fill ``[3,*input_size]`` back to ``crop.box``, plane by plane; it goes on around a turned square."""
     size = crop.box.height, crop.box.width
     if crop.cut is None:
-        yield from tiling.stretch(image, size)
+        yield from tiling.resize_planes(image, size)
         return
     cv2 = import_cv2()
-    matrix = _in_box(crop).matrix(crop.work[0])
+    matrix = _in_box(crop).matrix(crop.input_size[0])
     for plane in image:
         wide = cv2.warpAffine(
             plane.float().cpu().numpy(),

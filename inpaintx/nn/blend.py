@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Blend", "guides"]
+__all__ = ["Blend", "guidance_image"]
 
 Blend = Literal["none", "poisson", "poisson_interior"]
 
 
-def guides(raw: Tensor, images: Tensor, holes: Tensor, blend: Blend) -> Tensor:
+def guidance_image(raw: Tensor, images: Tensor, holes: Tensor, blend: Blend) -> Tensor:
     """The pictures ``[B,3,h,w]`` whose gradients a blend takes, those across the rim among them.
 
     By ``"poisson"`` that is the method's own output; but a method that hands back the known pixels as they are says

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inpaintx.nn.blend import guides
+from inpaintx.nn.blend import guidance_image
 from inpaintx.ops import poisson_blend
 
 __all__ = [
@@ -51,7 +51,7 @@ def blended_fill(output: Tensor, image: Tensor, mask: Tensor, *, interior: bool 
     """
     output, image = output.float(), image.float()
     if interior:
-        output = guides(output, image, mask > 0.5, "poisson_interior")
+        output = guidance_image(output, image, mask > 0.5, "poisson_interior")
     return poisson_blend(output, image, mask, tol=BLEND_TOLERANCE)
 
 

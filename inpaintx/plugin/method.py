@@ -92,13 +92,13 @@ class Method:
     Config, presets, weights
         Options (a frozen pydantic model), named sets of them, trained weights by tag.
     multiple
-        Height and width must be multiples of it: :func:`fill` pads by reflection (marked known) and crops. Where it
+        Height and width must be multiples of it; others are padded by reflection (marked known) and cropped. Where it
         follows from the options, override :meth:`multiple_of`.
     size
         Side in pixels of the square that the method wants, for which the main job resizes the crop around a
         hole; None: any size. A :class:`LearnedConfig` brings its own.
     fixed
-        Whether the network takes squares of its size only: :func:`fill` brings other images to it and back.
+        Whether the network takes squares of its size only; other images are resized to it and back.
     max_pixels
         Most pixels of one call, for a method of any size that is slow or hungry on large ones: the main job reduces
         larger crops. None: the main job's own limit (4 megapixels).

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.nn.distance import FeatureDistance
 from inpaintx.nn.metrics import measure, sharpness
 from inpaintx.plugin.method import Method
@@ -91,7 +91,7 @@ class Validation:
         for first in range(0, len(self.image), AT_ONCE):
             image, mask = (x[first : first + AT_ONCE].to(device) for x in (self.image, self.mask))
             generator = torch.Generator(device).manual_seed(first)
-            filled = fill(method, net, image, mask, generator=generator)
+            filled = run_method(method, net, image, mask, generator=generator)
             each = measure(filled.image, image, mask)
             each["hole/sharpness"] = sharpness(filled.image, image, mask)
             if self.distance:

@@ -10,7 +10,7 @@ import torch
 from inpaintx.data.dataset import open_set
 from inpaintx.data.loader import batches
 from inpaintx.data.sampler import open_holes
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.io.atomic import written_whole
 
 RESULTS = Path(__file__).with_name("results")
@@ -47,7 +47,7 @@ def overfit(trainer, faces, holes, steps, *, batch, seed=0):
 def filled(method, net, batch, seed=0):
     """The composites as they are pasted, from the network in eval mode."""
     was = net.training
-    result = fill(
+    result = run_method(
         method, net.eval(), batch["image"], batch["mask"], generator=torch.Generator().manual_seed(seed), blend="none"
     )
     net.train(was)

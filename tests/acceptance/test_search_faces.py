@@ -9,7 +9,7 @@ from inpaintx_plugins.latent_search.search import Frozen, draw, search
 from overfit import psnr, record
 
 from inpaintx.data.dataset import open_set
-from inpaintx.inference.run import fill
+from inpaintx.inference.run import run_method
 from inpaintx.ops import ssim
 from inpaintx.plugin import weights
 
@@ -44,7 +44,7 @@ def filler(method, trained, **options):
 
     def run(image, mask, blend=None):
         net.config = config
-        return fill(method, net, image, mask, generator=torch.Generator().manual_seed(0), blend=blend)
+        return run_method(method, net, image, mask, generator=torch.Generator().manual_seed(0), blend=blend)
 
     return run
 
