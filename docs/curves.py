@@ -15,7 +15,7 @@ from statistics import mean
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from inpaintx import InpaintxError
-from inpaintx.io.atomic import written_whole
+from inpaintx.io.atomic import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
 RECORD = RESULTS / "curves.json"
@@ -98,7 +98,7 @@ def main() -> None:
         print("\n".join(compare(record[given.name], read(given.runs))))
         return
     record[given.name] = {tag: thinned(curve) for tag, curve in read(given.runs).items()}
-    with written_whole(RECORD) as part:
+    with atomic_write(RECORD) as part:
         part.write_text(json.dumps(record, sort_keys=True) + "\n")
     draw(record)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from inpaintx.data.align import Cut
+from inpaintx.data.align import AlignedCrop
 from inpaintx.demo import HERE, PORTRAITS
 from inpaintx.evaluation.summary import estimates
 from inpaintx.inference.canvas import ArrayCanvas
@@ -54,7 +54,7 @@ def paste(photo, hole, face, mask, rng, taken):
             break
     else:
         return None
-    cut = Cut(float(x) - 0.5, float(y) - 0.5, side, angle)
+    cut = AlignedCrop(float(x) - 0.5, float(y) - 0.5, side, angle)
     matrix = cut.matrix(SIDE)
     soft = np.zeros((SIDE, SIDE), np.float32)
     soft[8:-8, 8:-8] = 1

@@ -11,7 +11,7 @@ from toy_methods import FakeEntryPoint, Mean, folder, listing  # noqa: F401
 import inpaintx
 import inpaintx.plugin.registry
 from inpaintx.cli import run
-from inpaintx.data.sampler import open_holes
+from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.errors import InpaintxError
 from inpaintx.plugin.registry import Registry, mask_generators
 
@@ -163,4 +163,4 @@ def test_commands_that_are_taken_stay_whose_they_are(commands, registered, capfd
 def test_a_mask_generator_that_fails_is_named(registered):
     registered(mine=Plugin(masks={"odd": lambda rng, height, width: 1 // 0}))
     with pytest.raises(InpaintxError, match="mask generator 'odd' failed: ZeroDivisionError"):
-        open_holes("odd", size=8, generators=mask_generators)
+        parse_mask_spec("odd", size=8, generators=mask_generators)

@@ -21,7 +21,8 @@ from toy_methods import Dice, FakeEntryPoint, listing
 
 import inpaintx
 from inpaintx import InpaintxError, evaluate
-from inpaintx.data.sampler import open_holes
+from inpaintx.data.dataset import open_dataset
+from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.evaluation.job import merge
 from inpaintx.evaluation.progress import bar
 from inpaintx.evaluation.protocol import digest
@@ -91,12 +92,9 @@ def test_figures_are_those_of_the_fills(five_faces, tmp_path):
     assert len(rows) == 2 * 5 * 5
     psnr = []
     for number, name in enumerate(NAMES):
-        hole = open_holes("discard:p=0.4", size=32)((0, number))
+        hole = parse_mask_spec("discard:p=0.4", size=32)((0, number))
         assert listed["holes"][2][number] == {"ratio": hole.mean(), "sha256": digest(np.packbits(hole))}
-        truth = read_photo(five_faces / name).pixels
-        truth = (
-            inpaintx.data.dataset.open_set(five_faces, size=32)[number]["image"].permute(1, 2, 0).double().numpy() * 255
-        )
+        truth = open_dataset(five_faces, size=32)[number]["image"].permute(1, 2, 0).double().numpy() * 255
         fill = np.where(hole[..., None], truth[~hole].mean(0), truth)
         psnr.append(10 * np.log10(255**2 / ((fill - truth)[hole] ** 2).mean()))
         assert float(rows["telea", "discard 40%", name]["composite/hole/psnr"]) == pytest.approx(psnr[-1], abs=1e-3)
@@ -234,9 +232,9 @@ def test_pictures_that_change_meanwhile_are_noticed(five_faces, monkeypatch):
         return fill(self, net, image, mask, generator=generator)
 
     monkeypatch.setattr(Dice, "inpaint", stopping)
-    opened = inpaintx.evaluation.protocol.open_set
+    opened = inpaintx.evaluation.protocol.open_dataset
     forgetful = {"memory": 0}
-    monkeypatch.setattr(inpaintx.evaluation.protocol, "open_set", lambda *a, **k: opened(*a, **k, **forgetful))
+    monkeypatch.setattr(inpaintx.evaluation.protocol, "open_dataset", lambda *a, **k: opened(*a, **k, **forgetful))
     with pytest.raises(InpaintxError, match=r"foreground of e\.png has changed"):
         evaluate(five_faces, ["dice"], "out", **SMALL)
 

@@ -9,7 +9,7 @@ from toy_methods import box
 
 import inpaintx
 from inpaintx.cli import run
-from inpaintx.data.align import Cut, Found, cut_by_points
+from inpaintx.data.align import AlignedCrop, Found, cut_by_points
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import faces as finding
 from inpaintx.inference.canvas import ArrayCanvas, TensorCanvas
@@ -126,8 +126,8 @@ def test_a_face_is_looked_for_again_when_it_is_filled():
 def test_faces_share_no_pixel_and_the_rest_follows():
     hole = np.zeros((300, 500), bool)
     hole[100:150] = True
-    pair = [Face(Cut(150, 125, 140, 0.0)), Face(Cut(250, 125, 100, 0.3))]  # they overlap
-    rounds, left = rounds_of([*pair, Face(Cut(150, 20, 40, 0.0))], hole, 64)
+    pair = [Face(AlignedCrop(150, 125, 140, 0.0)), Face(AlignedCrop(250, 125, 100, 0.3))]  # they overlap
+    rounds, left = rounds_of([*pair, Face(AlignedCrop(150, 20, 40, 0.0))], hole, 64)
     assert [len(r) for r in rounds] == [1, 1]
     taken = left.astype(int)
     for crops in rounds:
@@ -135,7 +135,7 @@ def test_faces_share_no_pixel_and_the_rest_follows():
             taken[crop.write_box.at] += crop.only
     assert (taken == hole).all()
     assert (left == hole)[:, 315:].all()
-    far = [Face(Cut(100, 125, 90, 0.2)), Face(Cut(400, 125, 90, 0.0))]
+    far = [Face(AlignedCrop(100, 125, 90, 0.2)), Face(AlignedCrop(400, 125, 90, 0.0))]
     assert [len(r) for r in rounds_of(far, hole, 64)[0]] == [2]  # together: a batch
 
 
@@ -143,7 +143,7 @@ def test_faces_share_no_pixel_and_the_rest_follows():
 def test_a_turned_square_comes_back_to_its_place(angle, work):
     y, x = np.mgrid[:200, :260] / 200
     photo = np.stack([0.3 + 0.3 * x, 0.2 + 0.5 * y, 0.5 + 0.2 * np.sin(3 * (x + y))], -1).astype(np.float32)
-    face = Face(Cut(131.5, 96.2, 90.0, angle))
+    face = Face(AlignedCrop(131.5, 96.2, 90.0, angle))
     frame = face.box(200, 260)
     crop = Crop(frame, frame, (work, work), cut=face.cut)
     image, hole = show(ArrayCanvas(photo, np.zeros((200, 260), bool)), crop, torch.device("cpu"))
@@ -178,7 +178,11 @@ def test_photo_in_photo_out(drawn_faces, tmp_path, capfd, turn):
     report = json.loads(capfd.readouterr().out)
     assert "1 damaged face found (0.99)" in report["notes"]
     assert near(
-        Face(Cut(*(report["faces"][0][key] for key in ("x", "y", "side")), np.radians(report["faces"][0]["turn"]))),
+        Face(
+            AlignedCrop(
+                *(report["faces"][0][key] for key in ("x", "y", "side")), np.radians(report["faces"][0]["turn"])
+            )
+        ),
         points,
     )
     assert report["filled_by"] == {"pconv": int(hole.sum())}

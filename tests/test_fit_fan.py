@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from inpaintx import InpaintxError
 from inpaintx.cli import run
-from inpaintx.data.dataset import open_set
+from inpaintx.data.dataset import open_dataset
 from inpaintx.io.photo import write_photo
 from inpaintx.nn.fan import FAN, landmarks_of, load_fan, save_fan
 
@@ -56,7 +56,7 @@ def test_fit_and_load(spots, tmp_path, capsys):
     assert (fan.size, fan.width, fan.stacks) == (64, 16, 1)
     assert not any(p.requires_grad for p in fan.parameters())
     held_out, faces = (
-        open_set(spots, size=64, split=split, wants=frozenset({"landmarks"})) for split in ("val", "train")
+        open_dataset(spots, size=64, split=split, wants=frozenset({"landmarks"})) for split in ("val", "train")
     )
     error = landmark_error(lambda image: landmarks_of(fan(image)[-1], 64)[0], held_out)
     assert error == pytest.approx(float(meta["error"]), abs=1e-4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from face_sets import celeba, picture, plain, write
 
-from inpaintx.data.dataset import open_set
+from inpaintx.data.dataset import open_dataset
 from inpaintx.data.layouts import find_layout, hashed_splits
 from inpaintx.data.prepare import prepare
 from inpaintx.errors import InpaintxError
@@ -60,7 +60,7 @@ def test_identities_by_path_and_by_name(tmp_path):
 )
 def test_identities_that_do_not_fit_are_refused(content, words, tmp_path):
     root = listed(tmp_path, content)
-    for job in (lambda: open_set(root, size=8), lambda: prepare(root, tmp_path / ".out", size=8)):
+    for job in (lambda: open_dataset(root, size=8), lambda: prepare(root, tmp_path / ".out", size=8)):
         with pytest.raises(InpaintxError) as error:
             job()
         assert words in str(error.value)
@@ -79,11 +79,11 @@ def test_other_lists_in_another_encoding(encoding, tmp_path):
     plain(tmp_path / "plain", ["é.png"], 8)
     (tmp_path / "plain" / "landmarks.csv").write_bytes("name,x0,y0\né.png,1,2\n".encode(encoding))
     with pytest.raises(InpaintxError, match=r"landmarks\.csv is not UTF-8"):
-        open_set(tmp_path / "plain", size=8, wants=frozenset({"landmarks"}))
+        open_dataset(tmp_path / "plain", size=8, wants=frozenset({"landmarks"}))
     root = celeba(tmp_path / "celeba")
     (root / "list_eval_partition.txt").write_bytes("é000001.jpg 0\n".encode(encoding))
     with pytest.raises(InpaintxError, match=r"list_eval_partition\.txt is not UTF-8"):
-        open_set(root, size=8)
+        open_dataset(root, size=8)
 
 
 @pytest.mark.parametrize("value", ["3", "", "01", "x"])
@@ -91,7 +91,7 @@ def test_a_split_that_is_none_is_refused(value, tmp_path):
     root = celeba(tmp_path)
     (root / "list_eval_partition.txt").write_text(f"000001.jpg,{value}\n")
     with pytest.raises(InpaintxError, match=r"the split of 000001\.jpg must be 0, 1 or 2"):
-        open_set(root, size=8)
+        open_dataset(root, size=8)
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "[" * 99_999, "é".encode("latin-1")])
@@ -99,7 +99,7 @@ def test_a_damaged_record_of_a_prepared_set(text, tmp_path):
     write(tmp_path / "a.png", picture(0, 8, 8))
     (tmp_path / "prepared.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InpaintxError, match=r"prepared\.json"):
-        open_set(tmp_path, size=8)
+        open_dataset(tmp_path, size=8)
 
 
 @pytest.mark.parametrize("line", ["7", "{}", "[" * 99_999, '{"name": "train/a.jpg", "split": "train"}'])
@@ -142,4 +142,4 @@ def test_two_preparations_do_not_share_a_folder(tmp_path):
         prepare(tmp_path / "set", tmp_path / "out", size=8, overwrite=True)
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
     prepare(tmp_path / "set", tmp_path / "out", size=8)
-    assert len(open_set(tmp_path / "out", size=8)) == 2
+    assert len(open_dataset(tmp_path / "out", size=8)) == 2

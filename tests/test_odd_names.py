@@ -10,7 +10,7 @@ from face_sets import plain, write
 from toy_methods import box
 
 from inpaintx.cli import run
-from inpaintx.data.dataset import open_set
+from inpaintx.data.dataset import open_dataset
 from inpaintx.errors import InpaintxError
 from inpaintx.io.names import printable
 
@@ -93,7 +93,7 @@ def test_prepare(odd, tmp_path, capfd):
     assert run(["prepare", str(odd), "-o", "out", "--size", "16"]) == 0
     assert "5 faces" in capfd.readouterr().out
     check_text(tmp_path / "out")
-    faces = open_set(tmp_path / "out", size=16, split=None)
+    faces = open_dataset(tmp_path / "out", size=16, split=None)
     assert sorted(name.split("/")[1] for name in faces.names) == sorted(n.replace(".png", ".jpg") for n in PRINTED)
     assert run(["prepare", str(odd), "-o", "out", "--size", "16"]) == 0
 
@@ -101,4 +101,4 @@ def test_prepare(odd, tmp_path, capfd):
 def test_a_set_says_which_two_files_are_spelt_alike(tmp_path):
     plain(tmp_path / "set", [os.fsdecode(b"\xff.png"), r"\xff.png"])
     with pytest.raises(InpaintxError, match="are both spelt"):
-        open_set(tmp_path / "set", size=8, split=None)
+        open_dataset(tmp_path / "set", size=8, split=None)

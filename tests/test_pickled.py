@@ -9,11 +9,11 @@ import torch
 from face_sets import landmarks_csv, plain, write
 
 import inpaintx
-from inpaintx.data.dataset import open_set
+from inpaintx.data.dataset import open_dataset
 from inpaintx.data.generators import GENERATORS
 from inpaintx.data.layouts import find_layout
 from inpaintx.data.loader import _Maker, _Source
-from inpaintx.data.sampler import open_holes
+from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.inference.inpainter import Inpainter
 from inpaintx.inference.tiling import Box
@@ -41,7 +41,7 @@ def faces(tmp_path):
     root = plain(tmp_path / "faces", [f"{i}.png" for i in range(5)], 32)
     points = np.array([(10, 12), (20, 12), (15, 17), (11, 22), (19, 22)], float)
     landmarks_csv(root / "landmarks.csv", {f"{i}.png": points for i in range(5)})
-    return open_set(root, size=16, wants=frozenset({"landmarks", "skin"}))
+    return open_dataset(root, size=16, wants=frozenset({"landmarks", "skin"}))
 
 
 class Drawn(torch.utils.data.Dataset):
@@ -60,7 +60,7 @@ class Drawn(torch.utils.data.Dataset):
 
 def test_holes_are_the_same_after_pickling(folder):
     for spec in [*specs(folder), *GENERATORS]:
-        holes = open_holes(spec, size=16, generators=mask_generators)
+        holes = parse_mask_spec(spec, size=16, generators=mask_generators)
         again = pickle.loads(pickle.dumps(holes))
         for key in range(4):
             np.testing.assert_array_equal(again((0, key)), holes((0, key)))
@@ -72,7 +72,7 @@ def test_a_closure_of_a_plugin_is_looked_up_by_its_name(monkeypatch):
         return np.eye(height, width, dtype=bool)
 
     monkeypatch.setitem(registry().masks, "diagonal", closure)
-    again = pickle.loads(pickle.dumps(open_holes("diagonal", size=8, generators=mask_generators)))
+    again = pickle.loads(pickle.dumps(parse_mask_spec("diagonal", size=8, generators=mask_generators)))
     np.testing.assert_array_equal(again((0,)), np.eye(8, dtype=bool))
 
 
@@ -87,7 +87,7 @@ def test_a_set_leaves_its_decoded_images_behind(faces):
 
 
 def test_a_stream_maker_is_sent(faces, folder):
-    maker = _Maker([_Source(faces, 3, 0)], 0.0, open_holes(str(folder), size=16), 3, True, None)
+    maker = _Maker([_Source(faces, 3, 0)], 0.0, parse_mask_spec(str(folder), size=16), 3, True, None)
     first = [maker(n) for n in range(7)]
     again = pickle.loads(pickle.dumps(maker))
     for n, sample in enumerate(first):
@@ -127,7 +127,7 @@ def test_small_public_objects_are_sent(faces):
 
 @pytest.mark.parametrize("start", STARTS)
 def test_a_data_loader(start, faces, folder):
-    data = Drawn(faces, open_holes(f"strokes+{folder}", size=16))
+    data = Drawn(faces, parse_mask_spec(f"strokes+{folder}", size=16))
     loader = torch.utils.data.DataLoader(data, batch_size=2, num_workers=1, multiprocessing_context=start, timeout=200)
     found, expected = list(loader), [data[i] for i in range(5)]
     for key in ("image", "hole"):

@@ -7,8 +7,8 @@ import pytest
 from face_sets import FACE_POINTS, celeba, celebamask_hq, drawn_face, landmarks_csv, picture, plain, shared_faces, write  # noqa: F401
 
 from inpaintx.cli import run
-from inpaintx.data.align import Cut, cut_by_points
-from inpaintx.data.dataset import open_set
+from inpaintx.data.align import AlignedCrop, cut_by_points
+from inpaintx.data.dataset import open_dataset
 from inpaintx.data.layouts import hashed_splits
 from inpaintx.data.prepare import prepare
 from inpaintx.errors import InpaintxError
@@ -44,7 +44,7 @@ def test_faces_come_out_upright_at_one_scale(source, tmp_path):
     assert done.summary["splits"] == {"train": 3, "val": 0, "test": 1}
     assert done.summary["crops"] == {"landmarks": 4}
     assert done.summary["derived"] == {"foreground": 4, "skin": 4}
-    faces = open_set(tmp_path / "out", size=64, wants=frozenset({"landmarks", "skin", "foreground"}))
+    faces = open_dataset(tmp_path / "out", size=64, wants=frozenset({"landmarks", "skin", "foreground"}))
     assert faces.names == ["test/3.jpg", "train/0.jpg", "train/1.jpg", "train/2.jpg"]
     assert faces.sources == {"foreground": "derived", "landmarks": "files", "skin": "derived"}
     points = np.stack([faces[i]["landmarks"].numpy() for i in range(4)])
@@ -72,7 +72,7 @@ def test_the_square_and_its_points_agree():
 
 def test_a_plain_square_is_the_plain_resize():
     pixels = picture(0, 64, 64)
-    cut = Cut(31.5, 31.5, 64, 0.0)
+    cut = AlignedCrop(31.5, 31.5, 64, 0.0)
     np.testing.assert_array_equal(cut.image(pixels, 64), pixels)
     np.testing.assert_allclose(cut.image(pixels, 16), pixels.reshape(16, 4, 16, 4, 3).mean((1, 3)), atol=1)
     assert cut.outside(64, 64) == 0
@@ -84,7 +84,7 @@ def test_parsing_masks_are_cut_with_their_image(tmp_path):
     assert done.summary["derived"] == {}
     assert done.summary["settings"]["split_by"] == "hash of the name"
     names = {name: f"{split}/{name}" for name, split in hashed_splits(["0.jpg", "1.jpg", "2001.jpg"]).items()}
-    faces = open_set(tmp_path / "out", size=32, wants=frozenset({"skin", "foreground"}))
+    faces = open_dataset(tmp_path / "out", size=32, wants=frozenset({"skin", "foreground"}))
     assert sorted(faces.names) == sorted(names.values())
     sample = faces[faces.names.index(names["0.jpg"])]
     assert np.flatnonzero(sample["skin"][0].numpy().all(1)).tolist() == list(range(8, 20))
@@ -204,8 +204,8 @@ def test_shared_faces(shared_faces, tmp_path):  # noqa: F811
     done = prepare(shared_faces / "tiny", tmp_path / "out", size=64)
     assert done.summary["faces"] == 24
     assert done.summary["crops"] == {"centre": 12, "landmarks": 12}
-    old = open_set(shared_faces / "tiny", size=64, wants=frozenset({"landmarks"}))
-    new = open_set(tmp_path / "out", size=64, wants=frozenset({"landmarks"}))
+    old = open_dataset(shared_faces / "tiny", size=64, wants=frozenset({"landmarks"}))
+    new = open_dataset(tmp_path / "out", size=64, wants=frozenset({"landmarks"}))
     places = {name.split("/")[-1]: i for i, name in enumerate(old.names)}
     moved = [
         np.abs(new[i]["landmarks"].numpy() - old[places[name.split("/")[-1]]]["landmarks"].numpy()).max()
@@ -245,7 +245,7 @@ def test_a_detectors_landmarks_serve_where_the_set_has_none(tmp_path, monkeypatc
     write(tmp_path / "source" / "b.png", picture * 0)
     done = prepare(tmp_path / "source", tmp_path / "out", size=64, yunet=tmp_path / "model.onnx", regions=False)
     assert done.summary["crops"] == {"centre": 1, "yunet": 1}
-    faces = open_set(tmp_path / "out", size=64, wants=frozenset({"landmarks"}))
+    faces = open_dataset(tmp_path / "out", size=64, wants=frozenset({"landmarks"}))
     index = next(i for i, name in enumerate(faces.names) if name.endswith("a.jpg"))
     expected = cut_by_points(points.astype(np.float32)).place(points.astype(np.float32), 64)
     np.testing.assert_allclose(faces[index]["landmarks"].numpy(), expected, atol=0.2)

@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.data.landmarks import Points, anchors
+from inpaintx.data.landmarks import Points, eye_mouth_points
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import check_file
 from inpaintx.io.opencv import import_cv2
 
-__all__ = ["Cut", "Found", "YuNet", "cut_by_points", "cut_middle"]
+__all__ = ["AlignedCrop", "Found", "YuNet", "cut_by_points", "cut_middle"]
 
 Array = npt.NDArray[Any]
 MOST_OVERSAMPLING = 16
 
 
-class Cut(NamedTuple):
+class AlignedCrop(NamedTuple):
     """A turned square of a picture: centre and side in its pixels, angle in radians (clockwise on the screen)."""
 
     x: float
@@ -48,7 +48,7 @@ class Cut(NamedTuple):
         """Cut a region ``[H,W]`` of a picture (of that width and height; its own size may differ); outside: none."""
         cv2 = import_cv2()
         scale = inside.shape[1] / picture[0]
-        moved = Cut((self.x + 0.5) * scale - 0.5, (self.y + 0.5) * scale - 0.5, self.side * scale, self.angle)
+        moved = AlignedCrop((self.x + 0.5) * scale - 0.5, (self.y + 0.5) * scale - 0.5, self.side * scale, self.angle)
         return np.asarray(
             cv2.warpAffine(inside.view(np.uint8), moved.matrix(size), (size, size), flags=cv2.INTER_NEAREST) > 0
         )
@@ -67,20 +67,20 @@ class Cut(NamedTuple):
         return float(np.mean((x < -0.5) | (y < -0.5) | (x > width - 0.5) | (y > height - 0.5)))
 
 
-def cut_middle(width: int, height: int, crop: int | None = None) -> Cut:
+def cut_middle(width: int, height: int, crop: int | None = None) -> AlignedCrop:
     """The middle square of a picture, of side ``crop`` or the shorter side."""
     side = min(width, height, crop or width)
     left, top = (width - side) // 2, (height - side) // 2
-    return Cut(left + side / 2 - 0.5, top + side / 2 - 0.5, side, 0.0)
+    return AlignedCrop(left + side / 2 - 0.5, top + side / 2 - 0.5, side, 0.0)
 
 
-def cut_by_points(points: Points) -> Cut | None:
+def cut_by_points(points: Points) -> AlignedCrop | None:
     """Place a face as ``FFHQ`` does, a little closer; None where the landmarks do not tell.
 
     The eyes lie level; the side is 0.85 x 2 x max(2.0 x distance of the eyes, 1.8 x eyes to mouth), the centre a fifth
     of the way from the eyes to the mouth (FFHQ: factor 1 and a tenth; Karras et al., CVPR 2019, appendix C).
     """
-    where = anchors(points)
+    where = eye_mouth_points(points)
     if where is None:
         return None
     across = where.right_eye - where.left_eye
@@ -90,7 +90,7 @@ def cut_by_points(points: Points) -> Cut | None:
     if side < 8:
         return None
     x, y = middle + 0.2 * down
-    return Cut(float(x), float(y), side, float(np.arctan2(across[1], across[0])))
+    return AlignedCrop(float(x), float(y), side, float(np.arctan2(across[1], across[0])))
 
 
 class Found(NamedTuple):

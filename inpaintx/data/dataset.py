@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from inpaintx.data.center_crop import Frame, UnreadableFileError, read_square
-from inpaintx.data.landmarks import MIRRORED, anchors
+from inpaintx.data.landmarks import MIRRORED, eye_mouth_points
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, split_of_folder
 from inpaintx.data.mask_files import read_region
 from inpaintx.data.sampler import SkippedFileWarning
@@ -21,12 +21,12 @@ from inpaintx.io.atomic import content_of
 from inpaintx.io.memory import LARGEST_SQUARE
 from inpaintx.io.names import printable
 
-__all__ = ["FaceSet", "as_batch", "open_set"]
+__all__ = ["FaceDataset", "as_batch", "open_dataset"]
 
 WANTS = frozenset({"skin", "foreground", "landmarks", "mask"})
 
 
-def open_set(
+def open_dataset(
     path: str | Path,
     *,
     size: int,
@@ -34,7 +34,7 @@ def open_set(
     wants: frozenset[str] = frozenset(),
     crop: int | None = None,
     memory: float = 2e9,
-) -> "FaceSet":
+) -> "FaceDataset":
     """Open a set of faces; how it lies on disk is found out and said in ``notes``.
 
     Parameters
@@ -78,7 +78,7 @@ def open_set(
     faces = _chosen(layout, split)
     if crop is not None:
         layout.crop = crop
-    return FaceSet(layout, faces, size=size, split=split, wants=wants, memory=memory)
+    return FaceDataset(layout, faces, size=size, split=split, wants=wants, memory=memory)
 
 
 def _chosen(layout: Layout, split: str | None) -> list[Face]:
@@ -100,7 +100,7 @@ def _chosen(layout: Layout, split: str | None) -> list[Face]:
     return chosen
 
 
-class FaceSet:
+class FaceDataset:
     """Faces of one size; ``faces[i]`` is a sample.
 
     Attributes
@@ -192,7 +192,7 @@ class FaceSet:
             return "parsing" if self._layout.kind == "celebamask-hq" else "files"
         if want == "mask":
             raise InpaintxError(f"data {self._layout.root} has no masks of its own; expected masks/ beside the images")
-        able = sum(anchors(points) is not None for points in self.points.values())
+        able = sum(eye_mouth_points(points) is not None for points in self.points.values())
         if able:
             rest = "" if able == len(self) else f"; ones for the {len(self) - able} images without"
             self.notes.append(
@@ -290,7 +290,7 @@ class FaceSet:
 
 
 def as_batch(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """Join samples of :meth:`FaceSet.read` to float32 tensors; names stay a list.
+    """Join samples of :meth:`FaceDataset.read` to float32 tensors; names stay a list.
 
     NumPy does the work: torch would share it among threads of its own, which starve when several readers and a
     training step want the same cores.

@@ -14,7 +14,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.opencv import import_cv2
 
 __all__ = [
-    "ADDING",
+    "ACCUMULATIVE",
     "GENERATORS",
     "Bools",
     "Generator",
@@ -216,5 +216,5 @@ def _check_share(name: str, value: float) -> None:
 
 
 GENERATORS: dict[str, Generator] = {f.__name__: f for f in (centre, box, half, strokes, walk, quickdraw, discard)}
-ADDING = frozenset({strokes, walk, quickdraw})
+ACCUMULATIVE = frozenset({strokes, walk, quickdraw})
 """Generators whose holes may be laid over each other and remain of their kind, to reach a large ratio."""

@@ -51,7 +51,7 @@ class Jitter:
         return np.column_stack([linear, shift])
 
     def __call__(self, sample: dict[str, Any], generator: np.random.Generator) -> dict[str, Any]:
-        """Warp a sample as :meth:`inpaintx.data.dataset.FaceSet.read` gives it; what comes in from beyond is mirrored.
+        """Warp a sample of :meth:`inpaintx.data.dataset.FaceDataset.read`; what comes in from beyond is mirrored.
 
         Pictures are interpolated by Lanczos windows, which keep them sharp; regions take the nearest pixel.
         """

@@ -10,7 +10,15 @@ import numpy.typing as npt
 from inpaintx.errors import InpaintxError
 from inpaintx.io.texts import read_csv, read_text
 
-__all__ = ["MIRRORED", "Anchors", "Points", "anchors", "mirrored", "read_celeba_landmarks", "read_landmarks"]
+__all__ = [
+    "MIRRORED",
+    "EyeMouthPoints",
+    "Points",
+    "eye_mouth_points",
+    "mirrored",
+    "read_celeba_landmarks",
+    "read_landmarks",
+]
 
 Points = npt.NDArray[np.float32]
 
@@ -101,7 +109,7 @@ def read_table(path: Path) -> list[list[str]]:
     return [row for row in rows if len(row) > 1 and "." in row[0]]
 
 
-class Anchors(NamedTuple):
+class EyeMouthPoints(NamedTuple):
     """Four points that every known layout gives, each (x, y): what a face's place, size and turn follow from."""
 
     left_eye: Points
@@ -110,18 +118,18 @@ class Anchors(NamedTuple):
     mouth: Points
 
 
-def anchors(points: Points) -> Anchors | None:
+def eye_mouth_points(points: Points) -> EyeMouthPoints | None:
     """Centres of the eyes (image left, right), tip of the nose, centre of the mouth, of points ``[N,2]``.
 
     None where N is no known layout or a point that counts is NaN.
     """
     count = len(points)
     if count == 5:
-        found = Anchors(points[0], points[1], points[2], points[3:5].mean(0))
+        found = EyeMouthPoints(points[0], points[1], points[2], points[3:5].mean(0))
     elif count in (49, 51, 68):
         brow = 17 if count == 68 else 0  # index of the first brow point
         inner = points[brow:]
-        found = Anchors(inner[19:25].mean(0), inner[25:31].mean(0), inner[13], inner[31:43].mean(0))
+        found = EyeMouthPoints(inner[19:25].mean(0), inner[25:31].mean(0), inner[13], inner[31:43].mean(0))
     else:
         return None
     return found if bool(np.isfinite(np.stack(found)).all()) else None

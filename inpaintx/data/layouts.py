@@ -137,7 +137,7 @@ def _pictures(folder: Path, skip: frozenset[str] = frozenset()) -> dict[str, Pat
 
 
 def _folder(root: Path, wants: frozenset[str]) -> Layout:
-    """A plain folder; see :func:`inpaintx.data.dataset.open_set` for its rules."""
+    """A plain folder; see :func:`inpaintx.data.dataset.open_dataset` for its rules."""
     images = root / "images" if (root / "images").is_dir() else root
     inner = [p for p in sorted(images.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     sets = [p for p in inner if any(q.is_dir() and split_of_folder(q.name) for q in p.iterdir())]

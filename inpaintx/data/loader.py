@@ -12,20 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.data.center_crop import UnreadableFileError
-from inpaintx.data.dataset import FaceSet, as_batch
+from inpaintx.data.dataset import FaceDataset, as_batch
 from inpaintx.data.jitter import Jitter
 from inpaintx.data.landmarks import mirrored
-from inpaintx.data.sampler import Holes
+from inpaintx.data.sampler import MaskSampler
 from inpaintx.errors import InpaintxError
 
-__all__ = ["batches"]
+__all__ = ["make_loader"]
 
 AHEAD = 2  # batches that are made in advance, beyond one a worker
 
 
-def batches(
-    faces: FaceSet,
-    holes: Holes | None,
+def make_loader(
+    faces: FaceDataset,
+    holes: MaskSampler | None,
     *,
     batch: int,
     seed: int,
@@ -35,7 +35,7 @@ def batches(
     workers: int = 0,
     flip: bool = True,
     jitter: Jitter | None = None,
-    extra: FaceSet | None = None,
+    extra: FaceDataset | None = None,
     extra_share: float = 0.0,
 ) -> Iterator[dict[str, Any]]:
     """Give one batch a step, without end.
@@ -99,7 +99,7 @@ def batches(
     return _stream(_Maker(sources, extra_share, holes, seed, flip, jitter), batch, start, rank, world, workers)
 
 
-def _check_alike(faces: FaceSet, extra: FaceSet) -> None:
+def _check_alike(faces: FaceDataset, extra: FaceDataset) -> None:
     if (faces.size, faces.wants) != (extra.size, extra.wants):
         raise InpaintxError(
             f"two sets of one stream must be opened alike: sizes {faces.size} and {extra.size}, samples with "
@@ -136,7 +136,7 @@ def _permutation(seed: int, stream: int, epoch: int, count: int) -> npt.NDArray[
 class _Source:
     """One set's samples in its own order: number k is an image of epoch ``k // len``."""
 
-    def __init__(self, faces: FaceSet, seed: int, stream: int) -> None:
+    def __init__(self, faces: FaceDataset, seed: int, stream: int) -> None:
         self.faces, self.seed, self.stream = faces, seed, stream
 
     def order(self, epoch: int) -> npt.NDArray[np.int64]:
@@ -161,7 +161,7 @@ class _Maker:
         self,
         sources: list[_Source],
         share: float,
-        holes: Holes | None,
+        holes: MaskSampler | None,
         seed: int,
         flip: bool,
         jitter: Jitter | None,

@@ -13,14 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from inpaintx.data.align import Cut, YuNet, cut_by_points, cut_middle
+from inpaintx.data.align import AlignedCrop, YuNet, cut_by_points, cut_middle
 from inpaintx.data.center_crop import UnreadableFileError, read_picture
 from inpaintx.data.landmarks import Points
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, read_prepared
 from inpaintx.data.mask_files import read_side
 from inpaintx.data.segment import derive_regions
 from inpaintx.errors import InpaintxError
-from inpaintx.io.atomic import make_folder, written_whole
+from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.io.lock import locked
 from inpaintx.io.memory import LARGEST_SQUARE
 from inpaintx.io.names import printable
@@ -43,7 +43,7 @@ class Prepared:
     Attributes
     ----------
     out
-        The folder; a plain one for :func:`inpaintx.data.dataset.open_set`.
+        The folder; a plain one for :func:`inpaintx.data.dataset.open_dataset`.
     summary
         What ``prepared.json`` holds.
     done_before
@@ -69,12 +69,12 @@ def prepare(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Cut, align, resize and split a face set into a plain folder, once.
+    """AlignedCrop, align, resize and split a face set into a plain folder, once.
 
     Parameters
     ----------
     source
-        A set that :func:`inpaintx.data.dataset.open_set` opens.
+        A set that :func:`inpaintx.data.dataset.open_dataset` opens.
     out
         A folder: ``train/ val/ test/`` with JPEG files (quality 97, colours not subsampled), ``skin/`` and
         ``foreground/`` with PNG files, ``landmarks.csv``, ``faces.jsonl`` (a line a face: source, split, identity, how
@@ -221,7 +221,7 @@ def _journal(out: Path) -> dict[str, dict[str, Any]]:
     text = read_text(path)
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
-        with written_whole(path) as part:
+        with atomic_write(path) as part:
             part.write_text(whole, encoding="utf-8")
     found = {}
     for number, line in enumerate(whole.splitlines(), start=1):
@@ -279,7 +279,7 @@ class _Maker:
                 inside.view(np.uint8) * np.uint8(255), "PNG"
             )[0]
         for path, data in files.items():
-            with written_whole(path) as part:
+            with atomic_write(path) as part:
                 part.write_bytes(data)
         return record
 
@@ -299,7 +299,7 @@ class _Maker:
             )
         return np.logical_or.reduce(parts)
 
-    def _place(self, face: Face, picture: Any) -> tuple[Points | None, Cut, str]:
+    def _place(self, face: Face, picture: Any) -> tuple[Points | None, AlignedCrop, str]:
         """Landmarks if any, the square, and how it was found."""
         points, way = self.layout.landmarks.get(face.name), "landmarks"
         if points is None and self.detector is not None:
@@ -332,7 +332,7 @@ def _write_landmarks(out: Path, records: list[dict[str, Any]]) -> None:
     if not counts:
         return
     count = counts.most_common(1)[0][0]
-    with written_whole(out / "landmarks.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(out / "landmarks.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["name", *(f"{axis}{i}" for i in range(count) for axis in "xy")])
         for record in records:
@@ -357,5 +357,5 @@ def _summary(settings: dict[str, Any], journal: dict[str, dict[str, Any]], skipp
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from inpaintx.data.center_crop import UnreadableFileError
-from inpaintx.data.generators import ADDING, GENERATORS, Bools, Generator
+from inpaintx.data.generators import ACCUMULATIVE, GENERATORS, Bools, Generator
 from inpaintx.data.mask_files import Side, read_side, resized
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import content_of
 from inpaintx.io.formats import READABLE
 
-__all__ = ["Holes", "SkippedFileWarning", "open_holes", "own_generators"]
+__all__ = ["MaskSampler", "SkippedFileWarning", "own_generators", "parse_mask_spec"]
 
 MOST_TRIES = 2000
 SAMPLED = 64  # mask files that are measured for polarity and mean hole
@@ -33,7 +33,7 @@ class SkippedFileWarning(UserWarning):
 
 
 @dataclass
-class Holes:
+class MaskSampler:
     """Holes of one size; each is a pure function of its key.
 
     Attributes
@@ -49,7 +49,7 @@ class Holes:
 
     Examples
     --------
-    >>> holes = open_holes("strokes:ratio=0.1-0.4+box", size=64)
+    >>> holes = parse_mask_spec("strokes:ratio=0.1-0.4+box", size=64)
     >>> bool((holes((0, 7)) == holes((0, 7))).all())
     True
     """
@@ -83,7 +83,7 @@ def own_generators() -> Mapping[str, Generator]:
     return GENERATORS
 
 
-def open_holes(spec: str, *, size: int, generators: Generators = own_generators) -> Holes:
+def parse_mask_spec(spec: str, *, size: int, generators: Generators = own_generators) -> MaskSampler:
     """Open a source of holes.
 
     Parameters
@@ -101,7 +101,7 @@ def open_holes(spec: str, *, size: int, generators: Generators = own_generators)
 
     Returns
     -------
-    Holes
+    MaskSampler
         What was read or measured stands in its ``notes``.
 
     Raises
@@ -111,14 +111,14 @@ def open_holes(spec: str, *, size: int, generators: Generators = own_generators)
     """
     if size < 1:
         raise InpaintxError(f"the size of holes must be positive, got {size}")
-    holes = Holes(spec, size)
+    holes = MaskSampler(spec, size)
     parts = [spec] if Path(spec).is_dir() else spec.split("+")
     for part in parts:
         holes.sources.append(_source(part.strip(), holes, generators))
     return holes
 
 
-def _source(part: str, holes: Holes, generators: Generators) -> Draw:
+def _source(part: str, holes: MaskSampler, generators: Generators) -> Draw:
     known = generators()
     head, _, tail = part.partition(":")
     if Path(part).is_dir():
@@ -137,7 +137,7 @@ def _source(part: str, holes: Holes, generators: Generators) -> Draw:
         near = difflib.get_close_matches(head, names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InpaintxError(f"{head!r} is neither a mask generator nor a folder; {hint}generators: {', '.join(names)}")
-    within = _Within(draw, low, high, part, adds=generator in ADDING)
+    within = _Within(draw, low, high, part, adds=generator in ACCUMULATIVE)
     for seed in range(4):  # a ratio that hardly ever comes fails here, not in the middle of a run
         within(np.random.default_rng(seed), MOST_TRIES // 10)
     return within
@@ -247,7 +247,7 @@ def _value(word: str, default: Any, name: str, key: str) -> Any:
     return word
 
 
-def _files(folder: Path, options: dict[str, str], holes: Holes) -> "_Files":
+def _files(folder: Path, options: dict[str, str], holes: MaskSampler) -> "_Files":
     polarity = options.pop("polarity", "white")
     if options or polarity not in ("white", "black", "auto"):
         came = ", ".join(f"{k}={v}" for k, v in options.items()) or f"polarity={polarity}"

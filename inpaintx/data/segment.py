@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.data.landmarks import Anchors, Points, anchors
+from inpaintx.data.landmarks import EyeMouthPoints, Points, eye_mouth_points
 from inpaintx.io.opencv import import_cv2
 
 __all__ = ["Regions", "derive_regions"]
@@ -58,7 +58,7 @@ def derive_regions(pixels: npt.NDArray[np.uint8], points: Points) -> Regions | N
     scale = work / size
     small = pixels if work == size else cv2.resize(pixels, (work, work), interpolation=cv2.INTER_AREA)
     points = np.asarray((points + 0.5) * scale - 0.5, np.float32)
-    where = anchors(points)
+    where = eye_mouth_points(points)
     if where is None or np.hypot(*(where.right_eye - where.left_eye)) < 2 or not _inside(where, work):
         return None
     shapes = (FACE, CORE, HEAD, CROWN, HAIR, NECK)
@@ -83,12 +83,12 @@ def derive_regions(pixels: npt.NDArray[np.uint8], points: Points) -> Regions | N
     )
 
 
-def _inside(where: Anchors, size: int) -> bool:
+def _inside(where: EyeMouthPoints, size: int) -> bool:
     """Whether the face's middle lies in the picture."""
     return bool(all(-size / 4 <= v < 1.25 * size for point in where for v in point))
 
 
-def _polygon(cv2: Any, where: Anchors, half: list[tuple[float, float]], size: int) -> Bools:
+def _polygon(cv2: Any, where: EyeMouthPoints, half: list[tuple[float, float]], size: int) -> Bools:
     """Fill an outline that is given by its right half in the face's coordinates.
 
     A face that turns shows more of the side that its nose points away from.

@@ -29,7 +29,7 @@ from inpaintx.evaluation.results import collect, make_rows
 from inpaintx.evaluation.work import Task, work
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.inpainter import check_seed
-from inpaintx.io.atomic import folder_written_whole, make_folder
+from inpaintx.io.atomic import atomic_folder, make_folder
 from inpaintx.io.lock import locked
 from inpaintx.io.texts import read_json
 from inpaintx.nn.pretrained import OnMissing
@@ -106,7 +106,7 @@ def evaluate(
     Parameters
     ----------
     data
-        A set of faces (:func:`inpaintx.data.dataset.open_set`).
+        A set of faces (:func:`inpaintx.data.dataset.open_dataset`).
     methods
         Names, or ``LABEL=NAME`` for further entries of one method. The mean colour of the known pixels is always
         compared as well: the floor.
@@ -352,6 +352,6 @@ def _write(folders: list[Path], out: Path, head: dict[str, Any], *, gallery: boo
     truth = collect(folders, protocol, None, []) if distances else next(iter(measured.values()))
     rows = make_rows(protocol, measured, truth, baseline)
     result = as_json(protocol, records, measured, rows, baseline, environments)
-    with folder_written_whole(out) as part:
+    with atomic_folder(out) as part:
         write_all(part, protocol, records, measured, result, gallery=gallery)
     return Evaluation(out, result)

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, SkipValidation
 
-from inpaintx.data.dataset import FaceSet, open_set
-from inpaintx.data.sampler import Holes, open_holes
+from inpaintx.data.dataset import FaceDataset, open_dataset
+from inpaintx.data.sampler import MaskSampler, parse_mask_spec
 from inpaintx.errors import InpaintxError
 from inpaintx.io.memory import LARGEST_SQUARE
 from inpaintx.io.names import printable
@@ -57,7 +57,7 @@ class Group(Frozen):
     family
         Groups of one family differ in hole ratio only, and share a curve.
     spec
-        As :func:`inpaintx.data.sampler.open_holes` takes it, without the path of a folder; ``"own"``: the set's masks.
+        As for :func:`inpaintx.data.sampler.parse_mask_spec`, without the path of a folder; ``"own"``: the set's masks.
     """
 
     name: str
@@ -147,10 +147,10 @@ class Sources:
     ) -> None:
         self.size, self.seed = size, seed
         wants = frozenset({"foreground"} if foreground else ()) | frozenset("mask" for g in groups if g.spec == "own")
-        self.faces: FaceSet = open_set(data, size=size, split=split, wants=wants)
+        self.faces: FaceDataset = open_dataset(data, size=size, split=split, wants=wants)
         self.place = {name: i for i, name in enumerate(self.faces.names)}
-        self.holes: list[Holes | None] = [
-            None if g.spec == "own" else open_holes(g.spec, size=size, generators=mask_generators) for g in groups
+        self.holes: list[MaskSampler | None] = [
+            None if g.spec == "own" else parse_mask_spec(g.spec, size=size, generators=mask_generators) for g in groups
         ]
 
     def sample(self, name: str) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def expand_masks(specs: Sequence[str]) -> list[Group]:
     specs
         Each is ``"discard"`` (four groups: 20, 40, 60 and 80 % of the pixels), ``"bins:SPEC"`` or a folder of mask
         files (six groups by hole ratio: 1-10, 10-20, ... 50-60 %), ``"own"`` (the masks of the set itself), or
-        anything else that :func:`inpaintx.data.sampler.open_holes` takes (one group).
+        anything else that :func:`inpaintx.data.sampler.parse_mask_spec` takes (one group).
 
     Raises
     ------
@@ -302,7 +302,7 @@ def _possible(groups: list[Group], size: int) -> tuple[list[Group], list[str]]:
     for group in groups:
         try:
             if group.spec != "own":
-                open_holes(group.spec, size=size, generators=mask_generators)((0,))
+                parse_mask_spec(group.spec, size=size, generators=mask_generators)((0,))
         except InpaintxError as error:
             if group.family == group.name or "ratio" not in str(error):
                 raise

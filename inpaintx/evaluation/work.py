@@ -19,7 +19,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.entries import Contestant, Record, Wanted
 from inpaintx.evaluation.features import Networks
 from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest, picture_of
-from inpaintx.io.atomic import make_folder, written_whole
+from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.nn import metrics
 from inpaintx.nn.pretrained import OnMissing
 from inpaintx.plugin.blame import blamed
@@ -90,7 +90,7 @@ def work(task: Task) -> Iterator[Path]:
                 bench.warm_up(contestant, batch)
             unit = bench.features_of_truth(batch) if record is None else bench.measure(contestant, batch)
             make_folder(path.parent)
-            with written_whole(path) as part, open(part, "wb") as file:
+            with atomic_write(path) as part, open(part, "wb") as file:
                 np.savez(file, **unit)  # type: ignore[arg-type]  # its stub takes allow_pickle for an array
         yield path
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.data.align import Cut
+from inpaintx.data.align import AlignedCrop
 
 __all__ = ["Box", "Crop"]
 
@@ -67,7 +67,7 @@ class Crop:
     box: Box
     write_box: Box
     input_size: tuple[int, int]
-    cut: Cut | None = None
+    cut: AlignedCrop | None = None
     only: npt.NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
     @property

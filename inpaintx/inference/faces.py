@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.data.align import Cut, Found, YuNet, cut_by_points
+from inpaintx.data.align import AlignedCrop, Found, YuNet, cut_by_points
 from inpaintx.data.mtcnn import MTCNN, installed
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import visible
@@ -45,7 +45,7 @@ class Detector(Protocol):
 class Face:
     """A turned square with eyes and mouth where training had them, and how sure the detector is (1: by hand)."""
 
-    cut: Cut
+    cut: AlignedCrop
     score: float = 1.0
 
     def box(self, height: int, width: int) -> Box:
@@ -84,7 +84,7 @@ def squares(faces: Sequence[tuple[int, int, int]], height: int, width: int) -> l
             raise InpaintxError(
                 f"face {left},{top},{side} (left, top, side) does not lie in the photo of {width} x {height} pixels"
             )
-    return [Face(Cut(left + side / 2 - 0.5, top + side / 2 - 0.5, side, 0.0)) for left, top, side in faces]
+    return [Face(AlignedCrop(left + side / 2 - 0.5, top + side / 2 - 0.5, side, 0.0)) for left, top, side in faces]
 
 
 def find_by(faces: str | Path) -> "tuple[FaceFinder | None, str]":
@@ -157,7 +157,7 @@ class FaceFinder:
         height, width = picture.shape[:2]
         angle = np.radians(degrees)
         side = float(np.hypot(height, width))
-        whole = Cut((width - 1) / 2, (height - 1) / 2, side, float(angle))
+        whole = AlignedCrop((width - 1) / 2, (height - 1) / 2, side, float(angle))
         size = min(ROUGH * 2, int(np.ceil(side)))
         return [_from_square(face, whole, size) for face in self._look(whole.image(picture, size))]
 
@@ -188,13 +188,15 @@ class FaceFinder:
         return face
 
 
-def _from_square(face: Face, square: Cut, size: int) -> Face:
+def _from_square(face: Face, square: AlignedCrop, size: int) -> Face:
     """Bring a face that was found in a turned square, shown at ``size``, to the photo's pixels."""
     scale = square.side / size
     x, y = ((v + 0.5 - size / 2) * scale for v in (face.cut.x, face.cut.y))
     cos, sin = np.cos(square.angle), np.sin(square.angle)
     at = square.x + x * cos - y * sin, square.y + x * sin + y * cos
-    return Face(Cut(float(at[0]), float(at[1]), face.cut.side * scale, face.cut.angle + square.angle), face.score)
+    return Face(
+        AlignedCrop(float(at[0]), float(at[1]), face.cut.side * scale, face.cut.angle + square.angle), face.score
+    )
 
 
 def _different(faces: list[Face]) -> list[Face]:

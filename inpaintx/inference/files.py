@@ -18,7 +18,7 @@ from inpaintx.inference.inpainter import Inpainter, check_seed
 from inpaintx.inference.jobs import Failure, Job, sample_paths, shown
 from inpaintx.inference.plan import Plan
 from inpaintx.inference.tiling import ArrayCanvas
-from inpaintx.io.atomic import written_whole
+from inpaintx.io.atomic import atomic_write
 from inpaintx.io.damage import hole_from_damage
 from inpaintx.io.masks import Mask, Polarity, Resize, finish, hole_from_alpha, read_mask
 from inpaintx.io.memory import OutOfMemoryError, ran_out
@@ -317,7 +317,7 @@ def _write(
                 continue
             check_output(path, overwrite=overwrite)
             new = not path.exists()
-            with written_whole(path) as part:
+            with atomic_write(path) as part:
                 part.write_bytes(data)
             if new:
                 written.append(path)

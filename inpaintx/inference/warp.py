@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inpaintx.data.align import Cut
+from inpaintx.data.align import AlignedCrop
 from inpaintx.inference import tiling
 from inpaintx.inference.tiling import Canvas, Crop
 from inpaintx.io.opencv import import_cv2
@@ -61,7 +61,7 @@ def bring_back(image: Tensor, crop: Crop) -> Iterator[Tensor]:
         yield torch.from_numpy(wide).clamp_(0, 1).to(image.device)
 
 
-def _in_box(crop: Crop) -> Cut:
+def _in_box(crop: Crop) -> AlignedCrop:
     """The turned square of a crop in pixels of its box."""
     assert crop.cut is not None
     return crop.cut._replace(x=crop.cut.x - crop.box.left, y=crop.cut.y - crop.box.top)

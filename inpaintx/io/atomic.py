@@ -21,15 +21,15 @@ if sys.platform != "win32":
 
 __all__ = [
     "MAX_BYTES",
+    "atomic_folder",
+    "atomic_write",
     "cannot_write",
     "check_file",
     "check_writable",
     "content_of",
-    "folder_written_whole",
     "make_folder",
     "read_stream",
     "read_whole",
-    "written_whole",
 ]
 
 PART = ".inpaintx.part"  # ends the name of what is not written whole yet
@@ -126,7 +126,7 @@ def make_folder(path: str | Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Look whether :func:`written_whole` could write ``path``, without a change to it.
+    """Look whether :func:`atomic_write` could write ``path``, without a change to it.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def check_writable(path: Path) -> None:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside ``path`` that takes its place at the end, or is removed on an error.
 
     A link stays, and what it points to is written; a file that exists keeps its mode. A process that is killed
@@ -241,7 +241,7 @@ def _remove_stale(folder: Path) -> None:
 
 
 @contextmanager
-def folder_written_whole(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that gets its name at the end, or is removed on an error.
 
     Its files are on the disk before it gets the name (fsync), so that not even a loss of power leaves half of it. A
@@ -250,7 +250,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     Raises
     ------
     InpaintxError
-        As :func:`written_whole`.
+        As :func:`atomic_write`.
     """
     part: Path | None = None
     try:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io import jpeg, png, tiff, webp
-from inpaintx.io.atomic import check_writable, written_whole
+from inpaintx.io.atomic import atomic_write, check_writable
 from inpaintx.io.formats import WRITABLE
 from inpaintx.io.metadata import Metadata, resolution_tags, sub_directories
 from inpaintx.io.opencv import import_cv2
@@ -172,6 +172,6 @@ def write_photo(path: str | Path, pixels: Array, metadata: Metadata = NOTHING, *
     path = Path(path)
     check_output(path, overwrite=overwrite)
     data, notes = encode(pixels, output_format(path), metadata)
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(data)
     return notes

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.io.atomic import written_whole
+from inpaintx.io.atomic import atomic_write
 from inpaintx.io.weight_files import check_shapes
 from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
 from inpaintx.ops import Conv2d
@@ -128,7 +128,7 @@ def save_fan(path: Path, fan: FAN, trained_on: str, **more: str) -> None:
     """Write a FAN of one's own, with its sizes, what it was trained on, and what ``more`` there is to say."""
     meta = {"inpaintx.fan": trained_on, **{key: str(getattr(fan, key)) for key in SIZES}, **more}
     state = {key: value.detach().cpu().contiguous() for key, value in fan.state_dict().items()}
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         save_file(state, part, meta)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from inpaintx.errors import InpaintxError
-from inpaintx.io.atomic import check_writable, make_folder, written_whole
+from inpaintx.io.atomic import atomic_write, check_writable, make_folder
 from inpaintx.io.digest import sha256
 from inpaintx.io.names import printable
 from inpaintx.io.weight_files import open_weights
@@ -63,7 +63,7 @@ def fetch(source: str, digest: str = "", out: Path | None = None, *, overwrite: 
         raise InpaintxError(f"{path} exists; give another name, or overwrite it (--overwrite)")
     make_folder(path.parent)
     check_writable(path)
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         if hub:
             _from_hub(hub["repo"], hub["revision"], hub["file"], part)
         else:

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError, UntrainedWarning
-from inpaintx.io.atomic import written_whole
+from inpaintx.io.atomic import atomic_write
 from inpaintx.io.digest import sha256
 from inpaintx.io.texts import parse_json
 from inpaintx.io.weight_files import check_shapes, open_weights
@@ -182,7 +182,7 @@ def save(path: Path, method: Method, config: BaseModel, net: nn.Module, **metada
     options = {k: Path(v).name if isinstance(v, str) and os.sep in v else v for k, v in config.model_dump().items()}
     meta = {"inpaintx.method": method.name, "inpaintx.config": json.dumps(options), **metadata}
     state = plain(net.state_dict(), f"the network of method {method.name!r}")
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         words = {key: v if isinstance(v, str) else json.dumps(v) for key, v in meta.items()}
         part.write_bytes(_in_order(safetensors.torch.save(state, words)))  # save_file would hide what the disk says
 

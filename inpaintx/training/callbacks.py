@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 from typing_extensions import Self
 
-from inpaintx.io.atomic import make_folder, written_whole
+from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.io.names import printable
 from inpaintx.io.photo import encode
 
@@ -96,7 +96,7 @@ class Journal(Watcher):
     def picture(self, step: int, pixels: Pixels) -> None:
         """Write the picture to both places."""
         self.writer.add_image("fills", pixels, step, dataformats="HWC")
-        with written_whole(self.pictures / f"step-{step:08d}.png") as part:
+        with atomic_write(self.pictures / f"step-{step:08d}.png") as part:
             part.write_bytes(encode(pixels, "PNG")[0])
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from inpaintx.errors import InpaintxError
-from inpaintx.io.atomic import PART, check_file, folder_written_whole
+from inpaintx.io.atomic import PART, atomic_folder, check_file
 from inpaintx.io.texts import parse_json
 from inpaintx.plugin.weights import plain
 from inpaintx.training.record import RECORD, check_record
@@ -87,7 +87,7 @@ def write(
     """
     check_state(state)
     folder = run / "checkpoints" / f"step-{step:08d}"
-    with folder_written_whole(folder) as part:
+    with atomic_folder(folder) as part:
         for name, tensors in networks.items():
             _put(part / f"{name}.safetensors", safetensors.torch.save(plain(tensors, name)))
         buffer = io.BytesIO()  # torch.save itself would hide what the disk says

@@ -33,7 +33,7 @@ class TrainConfig(BaseModel):
     split, val_split
         Parts of the data that are trained on and validated on.
     holes, val_holes
-        Where holes come from (see :func:`inpaintx.data.sampler.open_holes`); ``"own"``: the masks that the set itself
+        Where holes come from (:func:`inpaintx.data.sampler.parse_mask_spec`); ``"own"``: the masks that the set itself
         has; ``val_holes`` empty: as ``holes``.
     flip
         Whether images are mirrored at random.

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 import inpaintx
-from inpaintx.data.dataset import FaceSet, open_set
+from inpaintx.data.dataset import FaceDataset, open_dataset
 from inpaintx.data.jitter import Jitter
-from inpaintx.data.loader import batches
-from inpaintx.data.sampler import Holes, open_holes
+from inpaintx.data.loader import make_loader
+from inpaintx.data.sampler import MaskSampler, parse_mask_spec
 from inpaintx.errors import InpaintxError
-from inpaintx.io.atomic import make_folder, written_whole
+from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.io.names import is_unicode
 from inpaintx.nn.distance import FeatureDistance
 from inpaintx.plugin.blame import blamed
@@ -76,7 +76,7 @@ def train(
     method
         A registered name, or a :class:`Method`.
     data
-        Folder of a set (see :func:`inpaintx.data.dataset.open_set`).
+        Folder of a set (see :func:`inpaintx.data.dataset.open_dataset`).
     out
         Folder of the run, made here: ``config.json``, ``checkpoints/``, ``pictures/``, ``tensorboard/``.
     preset
@@ -184,13 +184,15 @@ class _Run:
             "distance_in": self.validation.distance.outcome if self.validation and self.validation.distance else "",
         }
 
-    def _open(self, data: Path, split: str, holes: str, wants: frozenset[str]) -> tuple[FaceSet, Holes | None]:
+    def _open(
+        self, data: Path, split: str, holes: str, wants: frozenset[str]
+    ) -> tuple[FaceDataset, MaskSampler | None]:
         """A part of the data, and its holes; None: those that the set itself has."""
         own = frozenset({"mask"}) if holes == "own" else frozenset()
-        faces = open_set(data, size=self.config.size, split=split, wants=wants | own)
-        return faces, None if own else open_holes(holes, size=self.config.size, generators=mask_generators)
+        faces = open_dataset(data, size=self.config.size, split=split, wants=wants | own)
+        return faces, None if own else parse_mask_spec(holes, size=self.config.size, generators=mask_generators)
 
-    def _open_extra(self, data: Path) -> FaceSet:
+    def _open_extra(self, data: Path) -> FaceDataset:
         return self._open(data, self.options.split, self.options.holes, self.needs)[0]
 
     def _open_validation(self, data: Path) -> Validation:
@@ -224,7 +226,7 @@ class _Run:
             for note in self._notes(first):
                 self._tell("note", note)
             if first < self.config.steps:
-                stream: Any = batches(
+                stream: Any = make_loader(
                     self.faces,
                     self.holes,
                     batch=self.config.batch,
@@ -263,7 +265,7 @@ class _Run:
         return last.step
 
     def _begin_folder(self) -> None:
-        with written_whole(self.out / RECORD) as part:
+        with atomic_write(self.out / RECORD) as part:
             part.write_text(json.dumps(self.record, indent=1) + "\n")
         make_folder(self.out / "checkpoints")
         checkpoint.clean(self.out)

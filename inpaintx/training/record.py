@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inpaintx.data.dataset import FaceSet
+from inpaintx.data.dataset import FaceDataset
 from inpaintx.errors import InpaintxError
 from inpaintx.io.names import printable
 from inpaintx.io.texts import read_json
@@ -101,7 +101,7 @@ def read_record(run: Path) -> dict[str, Any]:
     return check_record(read_json(path), path)
 
 
-def describe(data: Path, faces: FaceSet) -> dict[str, Any]:
+def describe(data: Path, faces: FaceDataset) -> dict[str, Any]:
     """What a record says of a set; nothing of where it lies."""
     return {
         "name": printable(data.resolve().name),

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inpaintx.data.dataset import FaceSet, open_set
+from inpaintx.data.dataset import FaceDataset, open_dataset
 from inpaintx.data.jitter import Jitter
-from inpaintx.data.loader import batches
-from inpaintx.data.sampler import open_holes
+from inpaintx.data.loader import make_loader
+from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.errors import InpaintxError
-from inpaintx.io.atomic import written_whole
+from inpaintx.io.atomic import atomic_write
 from inpaintx.nn.fan import FAN, check_width, heatmap_loss, landmarks_of, save_fan, target_heatmaps
 from inpaintx.plugin.weights import seeded
 
@@ -73,7 +73,7 @@ def fit_fan(
     Parameters
     ----------
     data
-        Folder of a set with landmarks (:func:`inpaintx.data.dataset.open_set`).
+        Folder of a set with landmarks (:func:`inpaintx.data.dataset.open_dataset`).
     out
         ``.safetensors`` file to write.
     report
@@ -95,10 +95,10 @@ def fit_fan(
         raise InpaintxError(f"FAN's images need a side that is a multiple of 64, got {fit.size}")
     check_width(fit.width)
     wants = frozenset({"landmarks"})
-    faces = open_set(data, size=fit.size, split="train", wants=wants)
+    faces = open_dataset(data, size=fit.size, split="train", wants=wants)
     if "landmarks" not in faces.has:
         raise InpaintxError(f"{data} has no landmarks to fit FAN on ({'; '.join(faces.notes)})")
-    held_out = open_set(data, size=fit.size, split="val", wants=wants)
+    held_out = open_dataset(data, size=fit.size, split="val", wants=wants)
     device = device or torch.device("cpu")
     progress = out.with_name(out.name + ".progress")
     fan = _trained(faces, progress, fit, device, report).eval()
@@ -121,7 +121,7 @@ def fit_fan(
 
 
 def _trained(
-    faces: FaceSet, progress: Path, fit: Fit, device: torch.device, report: Callable[[int, float], None]
+    faces: FaceDataset, progress: Path, fit: Fit, device: torch.device, report: Callable[[int, float], None]
 ) -> FAN:
     with seeded(fit.seed):
         fan = FAN(1, faces.count, fit.width, fit.size).to(device).train()
@@ -129,9 +129,9 @@ def _trained(
     state: dict[str, Any] = {"fan": fan, "optimizer": optimizer}
     made_with = {**asdict(fit), "faces": faces.fingerprint}
     first = _go_on(progress, state, made_with) if progress.exists() else 0
-    stream = batches(
+    stream = make_loader(
         faces,
-        open_holes("centre", size=fit.size),
+        parse_mask_spec("centre", size=fit.size),
         batch=fit.batch,
         seed=fit.seed,
         start=first,
@@ -153,7 +153,7 @@ def _trained(
             buffer = io.BytesIO()
             parts = {name: part.state_dict() for name, part in state.items()}
             torch.save({"step": step, "made_with": made_with, **parts}, buffer)
-            with written_whole(progress) as part_file:
+            with atomic_write(progress) as part_file:
                 part_file.write_bytes(buffer.getbuffer())
     return fan
 
@@ -188,13 +188,13 @@ def _go_on(progress: Path, state: dict[str, Any], made_with: dict[str, Any]) -> 
     return step
 
 
-def mean_shape(faces: FaceSet) -> Tensor:
+def mean_shape(faces: FaceDataset) -> Tensor:
     """Mean of the landmarks of a set, ``[N,2]`` in pixels of its samples: what a guess without a look at a face is."""
     return torch.stack([faces[i]["landmarks"] for i in range(len(faces))]).nanmean(0)
 
 
 @torch.no_grad()
-def landmark_error(find: Callable[[Tensor], Tensor], faces: FaceSet) -> float:
+def landmark_error(find: Callable[[Tensor], Tensor], faces: FaceDataset) -> float:
     """Mean landmark error over a set, see :func:`fit_fan`; ``find``: image ``[1,3,S,S]`` to points ``[N,2]``."""
     errors: list[Tensor] = []
     for i in range(len(faces)):

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from inpaintx.data.dataset import open_set
-from inpaintx.data.loader import batches
-from inpaintx.data.sampler import open_holes
+from inpaintx.data.dataset import open_dataset
+from inpaintx.data.loader import make_loader
+from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.inference.run import run_method
-from inpaintx.io.atomic import written_whole
+from inpaintx.io.atomic import atomic_write
 
 RESULTS = Path(__file__).with_name("results")
 
 
 def eight_faces(shared_faces, size, wants=frozenset()):
     """The first eight real faces of the tiny set."""
-    faces = open_set(shared_faces / "tiny", size=size, wants=wants)
+    faces = open_dataset(shared_faces / "tiny", size=size, wants=wants)
     faces.faces = [face for face in faces.faces if "aaf" in face.name][:8]
     assert len(faces) == 8
     return faces
@@ -34,7 +34,7 @@ def tensors(faces, holes, key=7):
 
 def overfit(trainer, faces, holes, steps, *, batch, seed=0):
     """Train for ``steps`` steps; the losses of each as numbers."""
-    stream = batches(faces, open_holes(holes, size=faces.size), batch=batch, seed=seed, start=trainer.steps)
+    stream = make_loader(faces, parse_mask_spec(holes, size=faces.size), batch=batch, seed=seed, start=trainer.steps)
     history = []
     for _ in range(steps):
         losses = trainer.step(next(stream))
@@ -72,7 +72,7 @@ def record(name, **figures):
     """Write figures to ``results/NAME.json``; they are committed."""
     RESULTS.mkdir(exist_ok=True)
     rounded = json.loads(json.dumps(figures), parse_float=lambda text: round(float(text), 4))
-    with written_whole(RESULTS / f"{name}.json") as part:
+    with atomic_write(RESULTS / f"{name}.json") as part:
         part.write_text(json.dumps(rounded, indent=1) + "\n")
 
 
@@ -86,7 +86,7 @@ def learn_by_heart(shared_faces, name, method, config, holes, **notes):
     net = method.network(config).train()
     trainer = method.trainer(net, config)
     history = overfit(trainer, faces, holes, config.steps, batch=config.batch)
-    batch = tensors(faces, open_holes(holes, size=config.size))
+    batch = tensors(faces, parse_mask_spec(holes, size=config.size))
     ours, floor = (psnr(x, batch["image"], batch["mask"]) for x in (filled(method, net, batch), mean_colour(batch)))
     record(
         name,

@@ -5,8 +5,8 @@ import torch
 from inpaintx_plugins.foreground import Foreground
 from overfit import eight_faces, filled, mean_colour, overfit, psnr, record, tensors
 
-from inpaintx.data.dataset import open_set
-from inpaintx.data.sampler import open_holes
+from inpaintx.data.dataset import open_dataset
+from inpaintx.data.sampler import parse_mask_spec
 
 pytestmark = pytest.mark.acceptance
 HOLES = "strokes+box"
@@ -25,7 +25,7 @@ def fitted(faces, steps, **options):
 def test_eight_faces(shared_faces):
     faces = eight_faces(shared_faces, 64, frozenset({"foreground"}))
     method, net, history = fitted(faces, 800)
-    batch = tensors(faces, open_holes(HOLES, size=64))
+    batch = tensors(faces, parse_mask_spec(HOLES, size=64))
     fills = filled(method, net, batch), mean_colour(batch)
     ours, floor = (psnr(x, batch["image"], batch["mask"] * batch["foreground"]) for x in fills)
     everywhere, everywhere_floor = (psnr(x, batch["image"], batch["mask"]) for x in fills)
@@ -46,10 +46,10 @@ def test_eight_faces(shared_faces):
 def test_guidance_lowers_the_error_of_the_foreground(shared_faces):
     """Trained on 240 faces, measured on 240 others of the validation split."""
     wants = frozenset({"foreground"})
-    train, val = (open_set(shared_faces / "faces", size=64, split=s, wants=wants) for s in ("train", "val"))
+    train, val = (open_dataset(shared_faces / "faces", size=64, split=s, wants=wants) for s in ("train", "val"))
     train.faces, val.faces = train.faces[:FACES], val.faces[:FACES]
     errors = {}
-    batch = tensors(val, open_holes(HOLES, size=64))
+    batch = tensors(val, parse_mask_spec(HOLES, size=64))
     where = batch["mask"] * batch["foreground"]
     for name, guided in (("guided", True), ("unguided", False)):
         method, net, _ = fitted(train, STEPS, guided=guided)

@@ -5,7 +5,7 @@ import torch
 from inpaintx_plugins.hog_guided import HOGGuided
 from overfit import eight_faces, filled, mean_colour, overfit, psnr, record, tensors
 
-from inpaintx.data.sampler import open_holes
+from inpaintx.data.sampler import parse_mask_spec
 
 pytestmark = pytest.mark.acceptance
 HOLES = "box"
@@ -18,7 +18,7 @@ def test_eight_faces(shared_faces):
     torch.manual_seed(0)
     net = method.network(config).train()
     trainer = method.trainer(net, config)
-    batch = tensors(faces, open_holes(HOLES, size=config.size))
+    batch = tensors(faces, parse_mask_spec(HOLES, size=config.size))
     image, mask = batch["image"], batch["mask"]
     history = overfit(trainer, faces, HOLES, config.shape_steps, batch=config.batch)
     net.eval()

@@ -11,7 +11,7 @@ from inpaintx_plugins.pdgan import PDGAN
 from overfit import RESULTS, eight_faces, filled, mean_colour, overfit, psnr, record, tensors
 from scipy.stats import spearmanr
 
-from inpaintx.data.sampler import open_holes
+from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.nn.losses import l1_loss
 from inpaintx.nn.vgg import load_vgg
 from inpaintx.plugin import weights
@@ -36,7 +36,7 @@ def prior(faces, tmp_path_factory):
     overfit(method.trainer(net, config), faces, HOLES, config.steps, batch=config.batch)
     path = tmp_path_factory.mktemp("prior") / "prior.safetensors"
     weights.save(path, method, config, net)
-    batch = tensors(faces, open_holes(HOLES, size=64))
+    batch = tensors(faces, parse_mask_spec(HOLES, size=64))
     record(
         "pdgan_prior",
         hole_psnr=psnr(filled(method, net, batch), batch["image"], batch["mask"]),
@@ -61,7 +61,7 @@ def measures(method, net, batch):
     assert all(torch.equal(f[known], image[known]) for f in fills)
     vgg, _ = load_vgg(16, ["relu4_1"], "small")
     apart = (fills[0] - fills[1]).abs().mean(1, keepdim=True)
-    centre = open_holes("centre", size=64)((0,))
+    centre = parse_mask_spec("centre", size=64)((0,))
     square = {**batch, "mask": torch.from_numpy(centre).expand(len(image), 1, -1, -1).float()}
     a, b = (filled(method, net, square, seed) for seed in (1, 2))
     hole = torch.from_numpy(centre)
@@ -90,7 +90,7 @@ def test_variant(faces, prior, row):
     torch.manual_seed(0)
     net = method.network(config).train()
     trainer = method.trainer(net, config)
-    batch = tensors(faces, open_holes(HOLES, size=64))
+    batch = tensors(faces, parse_mask_spec(HOLES, size=64))
     results = {"steps_0": measures(method, net, batch)}
     for steps in (500, 1000):
         history = overfit(trainer, faces, HOLES, 500, batch=config.batch)

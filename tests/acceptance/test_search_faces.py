@@ -8,7 +8,7 @@ from inpaintx_plugins.latent_search.objectives import QiangLoss, YehLoss
 from inpaintx_plugins.latent_search.search import Frozen, draw, search
 from overfit import psnr, record
 
-from inpaintx.data.dataset import open_set
+from inpaintx.data.dataset import open_dataset
 from inpaintx.inference.run import run_method
 from inpaintx.ops import ssim
 from inpaintx.plugin import weights
@@ -33,7 +33,7 @@ def trained():
 
 
 def first_faces(folder, count):
-    faces = open_set(folder / "faces", size=64, split="val")
+    faces = open_dataset(folder / "faces", size=64, split="val")
     return torch.stack([faces[i]["image"] for i in range(count)])
 
 

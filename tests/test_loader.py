@@ -7,11 +7,11 @@ import pytest
 import torch
 from face_sets import grey, landmarks_csv, picture, plain, shared_faces, write  # noqa: F401
 
-from inpaintx.data.dataset import open_set
+from inpaintx.data.dataset import open_dataset
 from inpaintx.data.jitter import Jitter
 from inpaintx.data.landmarks import MIRRORED, mirrored
-from inpaintx.data.loader import batches
-from inpaintx.data.sampler import SkippedFileWarning, open_holes
+from inpaintx.data.loader import make_loader
+from inpaintx.data.sampler import SkippedFileWarning, parse_mask_spec
 from inpaintx.errors import InpaintxError
 
 NAMES = [f"{i}.png" for i in range(7)]
@@ -30,9 +30,9 @@ def root(tmp_path):
 
 
 def take(root, steps, **options):
-    faces = open_set(root, size=16, wants=frozenset({"skin", "landmarks"}))
+    faces = open_dataset(root, size=16, wants=frozenset({"skin", "landmarks"}))
     options = {"batch": 3, "seed": 4, **options}
-    stream = batches(faces, open_holes("strokes", size=16), **options)
+    stream = make_loader(faces, parse_mask_spec("strokes", size=16), **options)
     taken = list(itertools.islice(stream, steps))
     stream.close()
     return taken
@@ -84,7 +84,7 @@ def test_every_epoch_shows_every_image_once_in_another_order(root):
 
 def test_a_mirrored_sample_is_mirrored_with_all_that_belongs_to_it(root):
     plainly = {name: i for i, name in enumerate(NAMES)}
-    faces = open_set(root, size=16, wants=frozenset({"skin", "landmarks"}))
+    faces = open_dataset(root, size=16, wants=frozenset({"skin", "landmarks"}))
     turned = 0
     for batch in take(root, 10):
         for image, skin, points, name in zip(
@@ -129,7 +129,7 @@ def test_the_sides_of_49_points_change_places():
 
 def test_mirrored_faces_keep_their_landmarks_in_place(shared_faces):  # noqa: F811
     """A face is nearly symmetric: mirrored points lie near the plain ones, unless sides were mixed up."""
-    faces = open_set(shared_faces / "faces", size=128, split="val", wants=frozenset({"landmarks"}))
+    faces = open_dataset(shared_faces / "faces", size=128, split="val", wants=frozenset({"landmarks"}))
     points = np.stack([faces[i]["landmarks"].numpy() for i in range(60)])
     mean = points.mean(0)
     assert np.abs(mirrored(mean, 128) - mean).max() < 4
@@ -138,9 +138,9 @@ def test_mirrored_faces_keep_their_landmarks_in_place(shared_faces):  # noqa: F8
 def test_landmarks_of_an_unknown_layout_are_not_mirrored(tmp_path):
     plain(tmp_path, NAMES, side=16)
     landmarks_csv(tmp_path / "landmarks.csv", {n: np.full((7, 2), 2.0) for n in NAMES})
-    faces = open_set(tmp_path, size=16, wants=frozenset({"landmarks"}))
+    faces = open_dataset(tmp_path, size=16, wants=frozenset({"landmarks"}))
     assert any("no sample is mirrored" in note and "7 landmarks" in note for note in faces.notes)
-    for batch in itertools.islice(batches(faces, open_holes("box", size=16), batch=7, seed=0), 2):
+    for batch in itertools.islice(make_loader(faces, parse_mask_spec("box", size=16), batch=7, seed=0), 2):
         for image, name in zip(batch["image"], batch["name"], strict=True):
             assert torch.equal(image, faces[NAMES.index(name)]["image"])
         assert batch["landmarks"].unique().tolist() == [2.0]
@@ -168,20 +168,20 @@ def test_the_sets_own_masks(tmp_path):
     hole = np.zeros((16, 16), bool)
     hole[:4, :8] = True
     write(tmp_path / "masks" / "a.png", grey(hole))
-    faces = open_set(tmp_path, size=16, wants=frozenset({"mask"}))
+    faces = open_dataset(tmp_path, size=16, wants=frozenset({"mask"}))
     assert len(faces) == 1
-    batch = next(batches(faces, None, batch=1, seed=0, flip=False))
+    batch = next(make_loader(faces, None, batch=1, seed=0, flip=False))
     np.testing.assert_array_equal(batch["mask"][0, 0].numpy() > 0, hole)
 
 
 def test_bad_arguments_in_words(root):
-    faces, holes = open_set(root, size=16), open_holes("box", size=16)
+    faces, holes = open_dataset(root, size=16), parse_mask_spec("box", size=16)
     with pytest.raises(InpaintxError, match="rank 2 of 2"):
-        batches(faces, holes, batch=1, seed=0, rank=2, world=2)
+        make_loader(faces, holes, batch=1, seed=0, rank=2, world=2)
     with pytest.raises(InpaintxError, match="holes of size 8 do not fit a set of size 16"):
-        batches(faces, open_holes("box", size=8), batch=1, seed=0)
+        make_loader(faces, parse_mask_spec("box", size=8), batch=1, seed=0)
     with pytest.raises(InpaintxError, match="needs holes, or a set"):
-        batches(faces, None, batch=1, seed=0)
+        make_loader(faces, None, batch=1, seed=0)
 
 
 def test_jittered_samples_depend_on_seed_and_number_alone(root):
@@ -202,7 +202,7 @@ def other_faces(tmp_path_factory):
     names = ["x.png", "y.png", "z.png"]
     root = plain(tmp_path_factory.mktemp("other"), names, side=16)
     landmarks_csv(root / "landmarks.csv", {name: np.full((5, 2), 3.0) for name in names})
-    return open_set(root, size=16, wants=frozenset({"skin", "landmarks"}))
+    return open_dataset(root, size=16, wants=frozenset({"skin", "landmarks"}))
 
 
 def test_a_second_set_gives_its_share_of_every_batch(root, other_faces):
@@ -221,14 +221,16 @@ def test_a_second_set_gives_its_share_of_every_batch(root, other_faces):
 
 
 def test_sets_of_one_stream_are_opened_alike(root, other_faces):
-    holes = open_holes("box", size=16)
+    holes = parse_mask_spec("box", size=16)
     for options, words in (
         ({"wants": frozenset({"skin"})}, "opened alike"),
         ({"wants": other_faces.wants, "size": 8}, "sizes 8 and 16"),
     ):
-        faces = open_set(root, **{"size": 16, **options})
+        faces = open_dataset(root, **{"size": 16, **options})
         with pytest.raises(InpaintxError, match=words):
-            batches(faces, open_holes("box", size=faces.size), batch=1, seed=0, extra=other_faces, extra_share=0.5)
-    faces = open_set(root, size=16, wants=other_faces.wants)
+            make_loader(
+                faces, parse_mask_spec("box", size=faces.size), batch=1, seed=0, extra=other_faces, extra_share=0.5
+            )
+    faces = open_dataset(root, size=16, wants=other_faces.wants)
     with pytest.raises(InpaintxError, match="between 0 and 1"):
-        batches(faces, holes, batch=1, seed=0, extra=other_faces, extra_share=1.0)
+        make_loader(faces, holes, batch=1, seed=0, extra=other_faces, extra_share=1.0)

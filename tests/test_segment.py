@@ -5,7 +5,7 @@ import pytest
 import torch
 from face_sets import FACE_POINTS, drawn_face, landmarks_csv, plain, shared_faces, write  # noqa: F401
 
-from inpaintx.data.dataset import open_set
+from inpaintx.data.dataset import open_dataset
 from inpaintx.data.segment import derive_regions
 
 
@@ -42,7 +42,7 @@ def test_a_set_with_landmarks_derives_what_it_lacks(tmp_path):
     write(tmp_path / "a.png", pixels)
     plain(tmp_path, ["b.png"], side=96)
     landmarks_csv(tmp_path / "landmarks.csv", {"a.png": FACE_POINTS})
-    faces = open_set(tmp_path, size=96, wants=frozenset({"skin", "foreground"}))
+    faces = open_dataset(tmp_path, size=96, wants=frozenset({"skin", "foreground"}))
     assert faces.sources == {"skin": "derived", "foreground": "derived"}
     assert faces.has == {"skin", "foreground"}
     assert any(
@@ -57,7 +57,7 @@ def test_a_set_with_landmarks_derives_what_it_lacks(tmp_path):
 
 def test_shared_faces(shared_faces):  # noqa: F811
     """Skin covers the landmarks and roughly the share of the frame that its alignment promises."""
-    faces = open_set(shared_faces / "tiny", size=64, wants=frozenset({"skin", "foreground", "landmarks"}))
+    faces = open_dataset(shared_faces / "tiny", size=64, wants=frozenset({"skin", "foreground", "landmarks"}))
     known = [i for i in range(len(faces)) if not bool(torch.isnan(faces[i]["landmarks"]).any())]
     assert len(known) == 12
     for i in known:

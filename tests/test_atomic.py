@@ -11,11 +11,11 @@ import pytest
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io import atomic
-from inpaintx.io.atomic import PART, check_writable, folder_written_whole, written_whole
+from inpaintx.io.atomic import PART, atomic_folder, atomic_write, check_writable
 
 
 def put(path: Path, words: str = "new") -> None:
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(words)
 
 
@@ -26,7 +26,7 @@ def test_every_name_that_the_file_system_takes(tmp_path, name):
     put(path)
     assert os.listdir(tmp_path) == [path.name]
     folder = path.with_name(os.fsdecode(os.fsencode(path.name)[:-1] + b"k"))
-    with folder_written_whole(folder):
+    with atomic_folder(folder):
         pass
     assert folder.is_dir()
 
@@ -75,8 +75,8 @@ def test_a_file_that_is_read_only_is_noticed_before(tmp_path):
 WRITES = """
 import sys, time
 from pathlib import Path
-from inpaintx.io.atomic import written_whole
-with written_whole(Path(sys.argv[1])) as part:
+from inpaintx.io.atomic import atomic_write
+with atomic_write(Path(sys.argv[1])) as part:
     part.write_text("half")
     print("writing", flush=True)
     time.sleep(600)

@@ -11,7 +11,7 @@ from toy_methods import box
 
 import inpaintx
 from inpaintx.data import generators
-from inpaintx.data.sampler import SkippedFileWarning, open_holes
+from inpaintx.data.sampler import SkippedFileWarning, parse_mask_spec
 from inpaintx.errors import InpaintxError
 from inpaintx.io.opencv import import_cv2
 from inpaintx.plugin.registry import Registry, mask_generators
@@ -88,7 +88,7 @@ def test_walk_is_connected_and_reaches_the_border():
 @pytest.mark.parametrize("spec", ["strokes:", "walk:steps=0.1,", "quickdraw:"])
 @pytest.mark.parametrize(("low", "high"), [(0.01, 0.1), (0.5, 0.6)])
 def test_a_ratio_is_reached(spec, low, high):
-    holes = open_holes(f"{spec}ratio={low}-{high}", size=64)
+    holes = parse_mask_spec(f"{spec}ratio={low}-{high}", size=64)
     ratios = [holes((5, index)).mean() for index in range(20)]
     assert all(low < ratio <= high for ratio in ratios)
     assert len(set(ratios)) > 5
@@ -96,11 +96,11 @@ def test_a_ratio_is_reached(spec, low, high):
 
 def test_a_ratio_that_never_comes_is_an_error_at_once():
     with pytest.raises(InpaintxError, match=r"'centre:ratio=0.1-0.2': none of 200 .*they had 0.250 to 0.250"):
-        open_holes("centre:ratio=0.1-0.2", size=16)
+        parse_mask_spec("centre:ratio=0.1-0.2", size=16)
 
 
 def test_a_hole_is_a_function_of_its_key():
-    one, other = open_holes("strokes+box", size=32), open_holes("strokes+box", size=32)
+    one, other = parse_mask_spec("strokes+box", size=32), parse_mask_spec("strokes+box", size=32)
     keys = [(0, 5), (0, 6), (1, 5), (5,), (5, 0)]
     drawn = [one(key) for key in keys]
     for key, hole in reversed(list(zip(keys, drawn, strict=True))):
@@ -109,8 +109,8 @@ def test_a_hole_is_a_function_of_its_key():
 
 
 def test_several_sources_share_the_keys():
-    holes = open_holes("centre+half:side=left", size=8)
-    centre = open_holes("centre", size=8)((0,))
+    holes = parse_mask_spec("centre+half:side=left", size=8)
+    centre = parse_mask_spec("centre", size=8)((0,))
     share = np.mean([np.array_equal(holes((0, n)), centre) for n in range(400)])
     assert 0.4 < share < 0.6
 
@@ -132,7 +132,7 @@ def test_several_sources_share_the_keys():
 )
 def test_bad_words(spec, words):
     with pytest.raises(InpaintxError, match=words):
-        open_holes(spec, size=16, generators=mask_generators)
+        parse_mask_spec(spec, size=16, generators=mask_generators)
 
 
 @pytest.fixture
@@ -143,21 +143,21 @@ def mask_files(tmp_path):
 
 
 def test_a_folder_of_masks(mask_files):
-    holes = open_holes(str(mask_files), size=32)
+    holes = parse_mask_spec(str(mask_files), size=32)
     expected = {box(32, 32, top=number, left=3, side=10).tobytes() for number in range(6)}
     assert {holes((0, n)).tobytes() for n in range(60)} == expected
     assert any("white = hole; 9.8% of 6 files" in note for note in holes.notes)
-    assert open_holes(str(mask_files), size=16)((0,)).shape == (16, 16)
+    assert parse_mask_spec(str(mask_files), size=16)((0,)).shape == (16, 16)
 
 
 def test_polarity_is_explicit_or_measured(mask_files):
-    black = open_holes(f"{mask_files}:polarity=black", size=32)
+    black = parse_mask_spec(f"{mask_files}:polarity=black", size=32)
     assert black((0,)).mean() > 0.9
     assert any("mean hole covers 90%: are they inverted?" in note and "polarity=white" in note for note in black.notes)
     for path in mask_files.iterdir():
-        hole = ~(open_holes("centre", size=32)((0,)))
+        hole = ~(parse_mask_spec("centre", size=32)((0,)))
         write(path, grey(hole))
-    auto = open_holes(f"{mask_files}:polarity=auto", size=32)
+    auto = parse_mask_spec(f"{mask_files}:polarity=auto", size=32)
     assert auto((0,)).mean() == 0.25
     assert any("so black = hole" in note for note in auto.notes)
 
@@ -172,8 +172,8 @@ def test_a_folder_of_labels(mask_files, dark, bright, inverted):
         pytest.warns(SkippedFileWarning),
         pytest.raises(InpaintxError, match=f"two values, {dark} and {bright}, on one side of 50 %; polarity=auto"),
     ):
-        open_holes(str(mask_files), size=32)
-    holes = open_holes(f"{mask_files}:polarity=auto", size=32)
+        parse_mask_spec(str(mask_files), size=32)
+    holes = parse_mask_spec(f"{mask_files}:polarity=auto", size=32)
     assert {holes((0, n)).tobytes() for n in range(60)} == {
         box(32, 32, top=number, left=3, side=10).tobytes() for number in range(6)
     }
@@ -184,24 +184,24 @@ def test_a_folder_of_paint_on_transparent_layers(mask_files, paint):
     for path in mask_files.iterdir():
         hole = box(32, 32, top=4, left=3, side=10)
         write(path, np.dstack([np.full((32, 32, 3), paint, np.uint8), grey(hole)]))
-    holes = open_holes(f"{mask_files}:polarity=auto", size=32)
+    holes = parse_mask_spec(f"{mask_files}:polarity=auto", size=32)
     np.testing.assert_array_equal(holes((0,)), box(32, 32, top=4, left=3, side=10))
 
 
 def test_folders_that_cannot_serve(mask_files, tmp_path):
     with pytest.raises(InpaintxError, match=r"takes polarity=white\|black\|auto"):
-        open_holes(f"{mask_files}:polarity=grey", size=8)
+        parse_mask_spec(f"{mask_files}:polarity=grey", size=8)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InpaintxError, match="no mask files"):
-        open_holes(str(tmp_path / "empty"), size=8)
+        parse_mask_spec(str(tmp_path / "empty"), size=8)
     for split in ("train", "test"):
         write(tmp_path / "qd" / split / "0.png", grey(box(8, 8, side=4)))
     with pytest.raises(InpaintxError, match=r"several sets of masks \(test, train\)"):
-        open_holes(str(tmp_path / "qd"), size=8)
+        parse_mask_spec(str(tmp_path / "qd"), size=8)
 
 
 def every_hole(folder):
-    holes = open_holes(str(folder), size=32)
+    holes = parse_mask_spec(str(folder), size=32)
     return {holes((0, n)).tobytes() for n in range(60)}
 
 
@@ -214,7 +214,7 @@ def test_corrupt_mask_files_are_skipped_with_their_name(mask_files):
     for path in mask_files.iterdir():
         path.write_bytes(b"no picture")
     with pytest.warns(SkippedFileWarning), pytest.raises(InpaintxError, match="none of 6 mask files can be read"):
-        open_holes(str(mask_files), size=32)
+        parse_mask_spec(str(mask_files), size=32)
 
 
 def corner(rng, height, width, *, share: float = 0.5, **more):
@@ -243,9 +243,9 @@ def plugin(monkeypatch):
 def test_generators_of_plugins(plugin, monkeypatch):
     registry = Registry([plugin("corner")])
     monkeypatch.setattr("inpaintx.plugin.registry._registry", registry)
-    assert open_holes("corner:share=0.25", size=16, generators=mask_generators)((0,)).sum() == 16
+    assert parse_mask_spec("corner:share=0.25", size=16, generators=mask_generators)((0,)).sum() == 16
     with pytest.raises(InpaintxError, match=r"'corner' must return bool of shape .* it returned float32"):
-        open_holes("corner:loud=1", size=16, generators=mask_generators)
+        parse_mask_spec("corner:loud=1", size=16, generators=mask_generators)
 
 
 def test_a_name_that_is_taken_names_both(plugin):
@@ -256,6 +256,6 @@ def test_a_name_that_is_taken_names_both(plugin):
 
 
 def test_the_shared_masks(shared_faces):  # noqa: F811
-    holes = open_holes(f"{shared_faces / 'masks' / 'irregular'}:polarity=auto,ratio=0.2-0.3", size=128)
+    holes = parse_mask_spec(f"{shared_faces / 'masks' / 'irregular'}:polarity=auto,ratio=0.2-0.3", size=128)
     assert all(0.2 < holes((0, n)).mean() <= 0.3 for n in range(10))
     assert any("so white = hole" in note for note in holes.notes)
