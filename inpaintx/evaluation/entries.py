@@ -22,15 +22,15 @@ from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.weights import load
 
-__all__ = ["FLOOR", "Contestant", "MeanColour", "Record", "Wanted", "find_wanted"]
+__all__ = ["TRIVIAL_BASELINE", "Entry", "EntryRecord", "EntrySpec", "MeanColour", "find_entries"]
 
-FLOOR = "mean_colour"
+TRIVIAL_BASELINE = "mean_colour"
 
 
 class MeanColour(Method):
     """The mean of the known pixels of each image: the floor that every method has to beat."""
 
-    name, paper = FLOOR, ""
+    name, paper = TRIVIAL_BASELINE, ""
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One colour an image; black where nothing is known."""
@@ -40,7 +40,7 @@ class MeanColour(Method):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EntrySpec:
     """What a user asks for: a method under a label, its preset, weights (tag or file) and blend; None: its own."""
 
     label: str
@@ -50,7 +50,7 @@ class Wanted:
     blend: Blend | None = None
 
 
-class Record(Frozen):
+class EntryRecord(Frozen):
     """A method as it was measured.
 
     Parameters
@@ -85,12 +85,12 @@ class Record(Frozen):
         return f"{self.label} (UNTRAINED)" if self.weights == "random" else self.label
 
 
-class Contestant:
+class Entry:
     """A method that is ready to fill whole faces.
 
     Parameters
     ----------
-    wanted
+    spec
         What the user asked for.
     size
         Side of the faces; a method that works at another size gets them resized whole, as one that takes no other.
@@ -98,26 +98,26 @@ class Contestant:
         Of random weights.
     """
 
-    def __init__(self, wanted: Wanted, size: int, seed: int, device: torch.device) -> None:
-        method = MeanColour() if wanted.method == FLOOR else registry().method(wanted.method)
+    def __init__(self, spec: EntrySpec, size: int, seed: int, device: torch.device) -> None:
+        method = MeanColour() if spec.method == TRIVIAL_BASELINE else registry().method(spec.method)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UntrainedWarning)  # the record says it
-            config = method.config(wanted.preset)
-            loaded = load(method, config, wanted.weights, device, seed=seed, preset=wanted.preset)
+            config = method.config(spec.preset)
+            loaded = load(method, config, spec.weights, device, seed=seed, preset=spec.preset)
         side = method.side(loaded.config)
         self.method = copy.copy(method)
         vars(self.method)["fixed"] = method.fixed or side not in (None, size)
-        self.blend: Blend = wanted.blend or method.blend
+        self.blend: Blend = spec.blend or method.blend
         self.net: nn.Module = loaded.net
         file = Path(loaded.source) if loaded.source not in ("random", "none needed") else None
-        plugin = registry().plugin_of(method.name) if wanted.method != FLOOR else None
-        self.record = Record(
-            label=wanted.label,
+        plugin = registry().plugin_of(method.name) if spec.method != TRIVIAL_BASELINE else None
+        self.record = EntryRecord(
+            label=spec.label,
             method=method.name,
             paper=method.paper,
             package=plugin.package if plugin else "inpaintx",
             version=plugin.version if plugin else "",
-            preset=wanted.preset,
+            preset=spec.preset,
             options=loaded.config.model_dump(mode="json"),
             weights=printable(file.name) if file else loaded.source,
             sha256=sha256(file) if file else None,
@@ -139,9 +139,9 @@ def _metadata(file: Path) -> dict[str, str]:
     return {k: v for k, v in found if k != "inpaintx.config"}
 
 
-def find_wanted(
+def find_entries(
     methods: Sequence[str], weights: Mapping[str, str], presets: Mapping[str, str], blends: Mapping[str, str]
-) -> list[Wanted]:
+) -> list[EntrySpec]:
     """Read the list of methods; the floor comes first, asked for or not.
 
     Parameters
@@ -156,15 +156,15 @@ def find_wanted(
     InpaintxError
         No such method or blend, a label twice, or weights, a preset or a blend for a label that is not in the list.
     """
-    named: dict[str, str] = {FLOOR: FLOOR}
+    named: dict[str, str] = {TRIVIAL_BASELINE: TRIVIAL_BASELINE}
     for text in methods:
         label, _, method = text.strip().rpartition("=")
         label = label or method
         if not re.fullmatch(r"[\w.-]+", label) or label == "truth":
             raise InpaintxError(f"{label!r} cannot be a label; take letters, digits, '_', '-', '.', and not 'truth'")
-        if label in named and (label, method) != (FLOOR, FLOOR):
+        if label in named and (label, method) != (TRIVIAL_BASELINE, TRIVIAL_BASELINE):
             raise InpaintxError(f"{label!r} is in the list of methods twice; give the second one a label: NEW={method}")
-        if method != FLOOR:
+        if method != TRIVIAL_BASELINE:
             registry().method(method)
         named[label] = method
     if not methods:
@@ -177,6 +177,6 @@ def find_wanted(
         if blend not in get_args(Blend):
             raise InpaintxError(f"the blend of {label!r} must be {', '.join(get_args(Blend))}, got {blend!r}")
     return [
-        Wanted(label, name, presets.get(label, "default"), weights.get(label), cast(Blend | None, blends.get(label)))
+        EntrySpec(label, name, presets.get(label, "default"), weights.get(label), cast(Blend | None, blends.get(label)))
         for label, name in named.items()
     ]

@@ -20,10 +20,10 @@ import torch
 from pydantic import ValidationError
 
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.entries import FLOOR, Contestant, Record, find_wanted
+from inpaintx.evaluation.entries import TRIVIAL_BASELINE, Entry, EntryRecord, find_entries
 from inpaintx.evaluation.features import Networks
 from inpaintx.evaluation.progress import Progress, bar, in_notebook
-from inpaintx.evaluation.protocol import DEFAULT_MASKS, Protocol, freeze
+from inpaintx.evaluation.protocol import DEFAULT_MASKS, Protocol, build_protocol
 from inpaintx.evaluation.report import as_json, markdown, write_all
 from inpaintx.evaluation.results import collect, make_rows
 from inpaintx.evaluation.work import Task, work
@@ -156,15 +156,15 @@ def evaluate(
         raise InpaintxError(f"workers must be 1 or more, got {workers}")
     check_seed(seed)
     _check_free(out)
-    wanted = find_wanted(methods, {k: str(v) for k, v in (weights or {}).items()}, presets or {}, blends or {})
-    labels = [w.label for w in wanted]
-    chosen = baseline or ("telea" if "telea" in labels else FLOOR)
+    specs = find_entries(methods, {k: str(v) for k, v in (weights or {}).items()}, presets or {}, blends or {})
+    labels = [s.label for s in specs]
+    chosen = baseline or ("telea" if "telea" in labels else TRIVIAL_BASELINE)
     if chosen not in labels:
         raise InpaintxError(f"the baseline {chosen!r} is not among the methods: {', '.join(labels)}")
     where = pick_device(device)
-    records = [Contestant(w, size, seed, torch.device("cpu")).record for w in wanted]
+    records = [Entry(s, size, seed, torch.device("cpu")).record for s in specs]
     networks = Networks(features)
-    protocol, groups = freeze(
+    protocol, groups = build_protocol(
         str(data),
         masks,
         split=split,
@@ -182,7 +182,7 @@ def evaluate(
     make_folder(unfinished)
     with locked(unfinished):  # the same call twice at a time would write over itself
         threads = max(1, torch.get_num_threads() // workers)
-        task = Task(str(data), groups, protocol, wanted, records, unfinished, features, str(where), threads)
+        task = Task(str(data), groups, protocol, specs, records, unfinished, features, str(where), threads)
         shares = [
             replace(task, part=number - 1 + parts * i, parts=parts * workers, device=_device(device, where, i))
             for i in range(workers)
@@ -322,7 +322,7 @@ def _read_head(folder: Path) -> dict[str, Any]:
     head = read_json(path)
     try:
         head["protocol"] = Protocol.model_validate(head["protocol"])
-        head["records"] = [Record.model_validate(record) for record in head["records"]]
+        head["records"] = [EntryRecord.model_validate(record) for record in head["records"]]
         part, parts = head["part"], head["parts"]
         if not (isinstance(part, int) and isinstance(parts, int) and 1 <= part <= parts):
             raise ValueError(f"part {part!r} of {parts!r}")

@@ -29,9 +29,9 @@ __all__ = [
     "Picture",
     "Protocol",
     "Sources",
+    "build_protocol",
     "digest",
     "expand_masks",
-    "freeze",
     "picture_of",
 ]
 
@@ -215,7 +215,7 @@ def _public(spec: str) -> str:
     return printable(re.sub(r"[^+:]*/([^/+:]+)/*", r"\1", spec))
 
 
-def freeze(
+def build_protocol(
     data: str,
     masks: Sequence[str],
     *,
@@ -281,13 +281,15 @@ def freeze(
         pictures=tuple(pictures),
         groups=tuple(g.model_copy(update={"spec": _public(g.spec)}) for g in groups),
         holes=tuple(map(tuple, holes)),
-        notes=tuple(dict.fromkeys(_unplaced(note, data, *masks) for note in [*sources.faces.notes, *notes, *left_out])),
+        notes=tuple(
+            dict.fromkeys(_strip_paths(note, data, *masks) for note in [*sources.faces.notes, *notes, *left_out])
+        ),
         **rest,
     )
     return protocol, groups
 
 
-def _unplaced(note: str, *named: str) -> str:
+def _strip_paths(note: str, *named: str) -> str:
     """A note without the folders above those that the user named, which say something of this machine only."""
     note = printable(note)
     for path in [Path(name.removeprefix("bins:")) for name in named]:

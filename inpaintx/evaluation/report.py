@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from inpaintx.evaluation.entries import Record
+from inpaintx.evaluation.entries import EntryRecord
 from inpaintx.evaluation.protocol import Protocol
 from inpaintx.evaluation.results import Measured, Row
 from inpaintx.evaluation.summary import RESAMPLES, Estimate
@@ -49,7 +49,7 @@ FOREGROUND = {
 
 def as_json(
     protocol: Protocol,
-    records: Sequence[Record],
+    records: Sequence[EntryRecord],
     measured: dict[str, Measured],
     rows: Sequence[Row],
     baseline: str,
@@ -199,7 +199,7 @@ def _table(head: list[str], rows: Any) -> Iterator[str]:
 def write_all(
     folder: Path,
     protocol: Protocol,
-    records: Sequence[Record],
+    records: Sequence[EntryRecord],
     measured: dict[str, Measured],
     result: dict[str, Any],
     *,
@@ -232,7 +232,7 @@ def _csv(protocol: Protocol, measured: dict[str, Measured]) -> str:
     return out.getvalue()
 
 
-def _plot(protocol: Protocol, records: Sequence[Record], rows: list[dict[str, Any]]) -> Any:
+def _plot(protocol: Protocol, records: Sequence[EntryRecord], rows: list[dict[str, Any]]) -> Any:
     found = {(r["method"], r["group"]): r["estimate"] for r in rows if _is_hole_psnr(r)}
     panels = []
     for family in dict.fromkeys(group.family for group in protocol.groups):
@@ -251,7 +251,7 @@ def _is_hole_psnr(row: dict[str, Any]) -> bool:
     return bool((row["output"], row["region"], row["metric"]) == ("composite", "hole", "psnr"))
 
 
-def _gallery(protocol: Protocol, records: Sequence[Record], measured: dict[str, Measured]) -> Any:
+def _gallery(protocol: Protocol, records: Sequence[EntryRecord], measured: dict[str, Measured]) -> Any:
     sheet = []
     for g, group in enumerate(protocol.groups):
         n = protocol.shown(g)

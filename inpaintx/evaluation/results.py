@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.entries import Record
+from inpaintx.evaluation.entries import EntryRecord
 from inpaintx.evaluation.frechet import frechet_distance
 from inpaintx.evaluation.protocol import Protocol
 from inpaintx.evaluation.summary import Estimate, estimates, per_image
@@ -61,7 +61,7 @@ class Row:
 
 
 def collect(
-    folders: Sequence[Path], protocol: Protocol, record: Record | None, environments: list[dict[str, Any]]
+    folders: Sequence[Path], protocol: Protocol, record: EntryRecord | None, environments: list[dict[str, Any]]
 ) -> Measured:
     """Read the batches of a method, whichever folder each is in.
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.entries import Record
+from inpaintx.evaluation.entries import EntryRecord
 from inpaintx.evaluation.protocol import Batch, Protocol
 from inpaintx.io.atomic import check_file
 from inpaintx.nn.metrics import MOST_PSNR
@@ -22,7 +22,7 @@ METRICS = ("mse", "mae", "psnr", "ssim")
 SHOWN = ("picture", "truth", "hole")
 
 
-def read_unit(path: Path, protocol: Protocol, record: Record | None, batch: Batch) -> Unit:
+def read_unit(path: Path, protocol: Protocol, record: EntryRecord | None, batch: Batch) -> Unit:
     """Read what was measured of a batch.
 
     Parameters
@@ -47,7 +47,7 @@ def read_unit(path: Path, protocol: Protocol, record: Record | None, batch: Batc
     return unit
 
 
-def _faults(unit: Unit, protocol: Protocol, record: Record | None, batch: Batch) -> Iterator[str]:
+def _faults(unit: Unit, protocol: Protocol, record: EntryRecord | None, batch: Batch) -> Iterator[str]:
     """What is wrong with a unit, in words."""
     count = batch.last - batch.first
     wanted = {f"features/{region}" for region in _regions(protocol) & {"full", "foreground"} if _has_distance(protocol)}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.entries import Contestant, Record, Wanted
+from inpaintx.evaluation.entries import Entry, EntryRecord, EntrySpec
 from inpaintx.evaluation.features import Networks
 from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest, picture_of
 from inpaintx.io.atomic import atomic_write, make_folder
@@ -38,8 +38,8 @@ class Task:
     data: str
     groups: list[Group]
     protocol: Protocol
-    wanted: list[Wanted]
-    records: list[Record]
+    specs: list[EntrySpec]
+    records: list[EntryRecord]
     folder: Path
     on_missing: OnMissing
     device: str
@@ -52,7 +52,7 @@ class Task:
         return [unit_file(self.folder, self.protocol, record, batch) for record, batch in units(self)]
 
 
-def units(task: Task) -> Iterator[tuple[Record | None, Batch]]:
+def units(task: Task) -> Iterator[tuple[EntryRecord | None, Batch]]:
     """What a task consists of; None instead of a record: the truth's features, once an image."""
     mine = [b for b in task.protocol.batches() if b.number % task.parts == task.part]
     if any(name != "lpips" for name in task.protocol.features):
@@ -61,7 +61,7 @@ def units(task: Task) -> Iterator[tuple[Record | None, Batch]]:
         yield from ((record, batch) for batch in mine)
 
 
-def unit_file(folder: Path, protocol: Protocol, record: Record | None, batch: Batch) -> Path:
+def unit_file(folder: Path, protocol: Protocol, record: EntryRecord | None, batch: Batch) -> Path:
     """Where a batch is kept: the folder's name holds the digest of all that its values depend on."""
     text = protocol.digest + (record.model_dump_json() if record else "")
     name = f"{record.label if record else TRUTH}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
@@ -78,24 +78,24 @@ def work(task: Task) -> Iterator[Path]:
     """
     torch.set_num_threads(task.threads)
     device = torch.device(task.device)
-    bench = _Bench(task, device)
-    contestant: Contestant | None = None
+    evaluator = _Evaluator(task, device)
+    entry: Entry | None = None
     for record, batch in units(task):
         path = unit_file(task.folder, task.protocol, record, batch)
         if not path.exists():
-            if record is not None and (contestant is None or contestant.record.label != record.label):
-                contestant = None  # gives the memory back before the next one takes some
-                wanted = next(w for w in task.wanted if w.label == record.label)
-                contestant = Contestant(wanted, task.protocol.size, task.protocol.seed, device)
-                bench.warm_up(contestant, batch)
-            unit = bench.features_of_truth(batch) if record is None else bench.measure(contestant, batch)
+            if record is not None and (entry is None or entry.record.label != record.label):
+                entry = None  # gives the memory back before the next one takes some
+                spec = next(s for s in task.specs if s.label == record.label)
+                entry = Entry(spec, task.protocol.size, task.protocol.seed, device)
+                evaluator.warm_up(entry, batch)
+            unit = evaluator.features_of_truth(batch) if record is None else evaluator.measure(entry, batch)
             make_folder(path.parent)
             with atomic_write(path) as part, open(part, "wb") as file:
                 np.savez(file, **unit)  # type: ignore[arg-type]  # its stub takes allow_pickle for an array
         yield path
 
 
-class _Bench:
+class _Evaluator:
     """Images, holes and measures of one process."""
 
     def __init__(self, task: Task, device: torch.device) -> None:
@@ -132,22 +132,22 @@ class _Bench:
             return image, mask, None
         return image, mask, torch.stack([s["foreground"] for s in samples]).to(self.device)
 
-    def warm_up(self, contestant: Contestant, batch: Batch) -> None:
+    def warm_up(self, entry: Entry, batch: Batch) -> None:
         """A first fill, of one image: what a library does once does not count as the method's time."""
         image, mask, _ = self.read(batch.model_copy(update={"last": batch.first + 1}))
         with suppress(Exception):  # if it fails, the batch itself will, with words
-            contestant.fill(image, mask, torch.Generator(self.device).manual_seed(0))
+            entry.fill(image, mask, torch.Generator(self.device).manual_seed(0))
 
-    def measure(self, contestant: Contestant | None, batch: Batch) -> Unit:
+    def measure(self, entry: Entry | None, batch: Batch) -> Unit:
         """Fill a batch and measure the fills."""
-        assert contestant is not None
+        assert entry is not None
         image, mask, foreground = self.read(batch)
-        fills, seconds, peak = self._fill(contestant, batch, image, mask)
+        fills, seconds, peak = self._fill(entry, batch, image, mask)
         outputs: dict[str, list[dict[str, Tensor]]] = {"composite": [], "raw": []}
         for filled in fills:
             for output, result in (("composite", filled.image), ("raw", filled.raw)):
                 outputs[output].append(metrics.measure(result, image, mask, foreground))
-            outputs["composite"][-1] |= self._further(filled.image, image, mask)
+            outputs["composite"][-1] |= self._extra_metrics(filled.image, image, mask)
         unit: Unit = {
             f"value/{output}/{key}": torch.stack([s[key] for s in samples]).mean(0).cpu().numpy()
             for output, samples in outputs.items()
@@ -165,11 +165,9 @@ class _Bench:
             unit["hole"] = mask[shown, 0].bool().cpu().numpy()
         return unit
 
-    def _fill(
-        self, contestant: Contestant, batch: Batch, image: Tensor, mask: Tensor
-    ) -> tuple[list[Any], float, float]:
+    def _fill(self, entry: Entry, batch: Batch, image: Tensor, mask: Tensor) -> tuple[list[Any], float, float]:
         """The samples of a batch, the seconds that they took, and the peak of memory meanwhile in bytes."""
-        label, protocol = contestant.record.label, self.protocol
+        label, protocol = entry.record.label, self.protocol
         peak = _Peak(self.device)
         fills, started = [], time.perf_counter()
         for k in range(protocol.samples):
@@ -177,7 +175,7 @@ class _Bench:
             seed = int(np.random.SeedSequence([protocol.seed, batch.number, k]).generate_state(1, np.uint64)[0] >> 1)
             generator = torch.Generator(self.device).manual_seed(seed)
             try:
-                fills.append(contestant.fill(image, mask, generator))
+                fills.append(entry.fill(image, mask, generator))
             except Exception as error:
                 names = [p.name for p in protocol.pictures[batch.first : batch.last]]
                 reason = error.__cause__ or error  # what the method itself raised
@@ -190,7 +188,7 @@ class _Bench:
             torch.cuda.synchronize(self.device)
         return fills, time.perf_counter() - started, peak.read()
 
-    def _further(self, result: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def _extra_metrics(self, result: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """LPIPS where its weights are here, and the metrics of plugins."""
         values: dict[str, Tensor] = {}
         if self.networks.lpips is not None:

@@ -16,7 +16,7 @@ FILE = WeightFile(
 )
 
 
-class Judgement(nn.Module):
+class LPIPSHeads(nn.Module):
     """The weight of each feature: a 1x1 convolution to one channel, with the official file's names."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class LPIPS(nn.Module):
     ----------
     vgg
         A :class:`inpaintx.nn.vgg.VGG` with the taps of :data:`TAPS`.
-    judgement
+    heads
         The weights of its features.
 
     Notes
@@ -50,15 +50,15 @@ class LPIPS(nn.Module):
     Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018, eq. 1.
     """
 
-    def __init__(self, vgg: nn.Module, judgement: Judgement) -> None:
+    def __init__(self, vgg: nn.Module, heads: LPIPSHeads) -> None:
         super().__init__()
-        self.vgg, self.judgement = vgg, judgement
+        self.vgg, self.heads = vgg, heads
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """``[B,3,H,W]`` RGB in [0,1], both sides at least 16 pixels, to ``[B]``; 0 = the same."""
         total = torch.zeros(len(a), device=a.device)
         for i, (fa, fb) in enumerate(zip(self.vgg(a).values(), self.vgg(b).values(), strict=True)):
-            weight = self.judgement.weight(i).view(1, -1, 1, 1)
+            weight = self.heads.weight(i).view(1, -1, 1, 1)
             total = total + ((_unit(fa) - _unit(fb)) ** 2 * weight).sum(1).mean((1, 2))
         return total
 
@@ -77,5 +77,5 @@ def load_lpips(on_missing: OnMissing = "error") -> LPIPS | None:
     """
     policy: OnMissing = "error" if on_missing == "error" else "skip"
     vgg, _ = load_vgg(16, TAPS, policy, option="features")
-    judgement, _ = frozen(Judgement, FILE, policy, option="features")
-    return None if vgg is None or judgement is None else LPIPS(vgg, judgement)
+    heads, _ = frozen(LPIPSHeads, FILE, policy, option="features")
+    return None if vgg is None or heads is None else LPIPS(vgg, heads)

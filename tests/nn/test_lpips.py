@@ -8,7 +8,7 @@ import torch
 import inpaintx.nn.lpips
 import inpaintx.nn.vgg
 from inpaintx import InpaintxError
-from inpaintx.nn.lpips import LPIPS, TAPS, Judgement, load_lpips
+from inpaintx.nn.lpips import LPIPS, TAPS, LPIPSHeads, load_lpips
 from inpaintx.nn.pretrained import WeightFile
 from inpaintx.nn.vgg import VGG
 
@@ -16,8 +16,8 @@ from inpaintx.nn.vgg import VGG
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    net = LPIPS(VGG(16, TAPS), Judgement()).eval().requires_grad_(False)
-    for p in net.judgement.parameters():
+    net = LPIPS(VGG(16, TAPS), LPIPSHeads()).eval().requires_grad_(False)
+    for p in net.heads.parameters():
         p.abs_()
     return net
 
@@ -34,7 +34,7 @@ def test_distance(net):
     fa, fb = net.vgg(a), net.vgg(b)
     for i, tap in enumerate(TAPS):
         unit_a, unit_b = (torch.nn.functional.normalize(f[tap][0], dim=0, eps=1e-10) for f in (fa, fb))
-        weight = net.judgement.state_dict()[f"lin{i}.model.1.weight"].view(-1, 1, 1)
+        weight = net.heads.state_dict()[f"lin{i}.model.1.weight"].view(-1, 1, 1)
         expected += float((weight * (unit_a - unit_b) ** 2).sum(0).mean())
     assert float(distance[0]) == pytest.approx(expected, rel=1e-4)
 
@@ -55,6 +55,6 @@ def test_official_files_or_none(net, tmp_path, monkeypatch):
     monkeypatch.setattr(inpaintx.nn.lpips, "FILE", save("judgement.pth", official))
     monkeypatch.setitem(inpaintx.nn.vgg.FILES, 16, save("vgg.pth", net.vgg.state_dict()))
     loaded = load_lpips()
-    torch.testing.assert_close(loaded.judgement.weight(2), official["lin2.model.1.weight"].view(-1))
+    torch.testing.assert_close(loaded.heads.weight(2), official["lin2.model.1.weight"].view(-1))
     image = torch.rand(1, 3, 32, 32)
     assert loaded(image, image) == 0
