@@ -16,7 +16,7 @@ from inpaintx.nn.fan import FAN, save_fan
 from inpaintx.ops import poisson_blend, spd_map
 from inpaintx.plugin import weights
 from inpaintx.testing import run_rules
-from inpaintx.training.config import settle
+from inpaintx.training.config import resolve_settings
 
 TINY = {"size": 32, "width": 4, "prior_steps": 0, "steps": 10, "batch": 2}
 
@@ -55,7 +55,7 @@ def test_discriminator_has_as_many_parameters_as_the_paper_s():
 
 
 def test_a_training_from_the_shipped_weights_keeps_their_prior_and_wants_no_file():
-    settings = settle(PDGAN(), None, {"init": "default", "steps": 3, "vgg": "skip"})
+    settings = resolve_settings(PDGAN(), None, {"init": "default", "steps": 3, "vgg": "skip"})
     assert (settings.config.prior, settings.config.prior_steps) == ("", 0)
     net = PDGAN().network(settings.config)
     assert PDGAN().trainer(net, settings.config).frozen["prior"] == "what the run began from"

@@ -9,7 +9,7 @@ from face_sets import CHECKOUT
 
 from inpaintx.cli.inpaint import option
 from inpaintx.plugin.registry import registry
-from inpaintx.training.config import settle
+from inpaintx.training.config import resolve_settings
 
 RECIPES = sorted((CHECKOUT / "plugins").glob("*/recipes/*.sh"))
 ARGUMENTS = {  # beyond FACES and RUN
@@ -71,7 +71,7 @@ def settled(call):
     options |= {key: int(value) for key, value in given.items() if value is not None}
     if str(options.get("init", "")).endswith(".safetensors"):
         options.pop("init")
-    return settle(registry().method(call[1]), preset, options)
+    return resolve_settings(registry().method(call[1]), preset, options)
 
 
 def test_all_are_there():

@@ -17,16 +17,16 @@ from inpaintx import InpaintxError
 from inpaintx.cli import run as cli
 from inpaintx.io.photo import read_photo
 from inpaintx.plugin.registry import registry
-from inpaintx.training.callbacks import Watcher
+from inpaintx.training.callbacks import Callback
 from inpaintx.training.checkpoint import checkpoints
-from inpaintx.training.ema import Average
+from inpaintx.training.ema import EMA
 from inpaintx.training.export import export
 from inpaintx.training.update import Updater
 
 QUICK = {"workers": 0, "val_images": 2, "validate_every": 0}
 
 
-class Seen(Watcher):
+class Seen(Callback):
     """Remembers what it was told, and can act after a step."""
 
     def __init__(self, after=None):
@@ -329,7 +329,7 @@ def test_masks_of_the_set_itself(toy_faces, tmp_path):
 
 def test_batch_statistics_are_averaged_as_weights_are():
     net = torch.nn.BatchNorm2d(1)
-    average = Average(net, 0.5)
+    average = EMA(net, 0.5)
     net(torch.full((2, 1, 2, 2), 10.0))
     average.update(net, 100)
     assert float(net.running_mean) == pytest.approx(1)

@@ -11,7 +11,7 @@ from toy_training import differing
 
 import inpaintx
 from inpaintx.errors import InpaintxError
-from inpaintx.training.callbacks import Watcher
+from inpaintx.training.callbacks import Callback
 from inpaintx.training.checkpoint import SUMS, checkpoints
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -162,7 +162,7 @@ def test_a_changed_mask_file_is_noticed(toy_faces, tmp_path):
         run(toy_faces, tmp_path / "run", steps=4, resume=True)
 
 
-class Once(Watcher):
+class Once(Callback):
     def __init__(self, job):
         self.job, self.error, self.noted, self.rate = job, None, [], []
 

@@ -16,11 +16,11 @@ from vgg_files import vgg_file
 from inpaintx import Config, InpaintxError, train
 from inpaintx.plugin.registry import registry
 from inpaintx.training.callbacks import Bar
-from inpaintx.training.config import settle
+from inpaintx.training.config import resolve_settings
 from inpaintx.training.export import export
 from inpaintx.training.record import read_record
 from inpaintx.training.update import Updater
-from inpaintx.training.validate import Validation, better
+from inpaintx.training.validate import Validation, is_improvement
 
 
 @pytest.fixture(scope="module")
@@ -107,18 +107,18 @@ def test_validation_knows_its_figures_and_leaves_the_network_as_it_was():
 
 
 def test_better():
-    assert better("hole/psnr", 2, None)
-    assert better("hole/psnr", 2, 1)
-    assert better("hole/mae", 1, 2)
-    assert not better("hole/ssim", 1, 1)
-    assert better("distance", 0.3, 0.4)
+    assert is_improvement("hole/psnr", 2, None)
+    assert is_improvement("hole/psnr", 2, 1)
+    assert is_improvement("hole/mae", 1, 2)
+    assert not is_improvement("hole/ssim", 1, 1)
+    assert is_improvement("distance", 0.3, 0.4)
 
 
 def test_a_run_is_validated_by_distance(toy_faces, tmp_path):
     path = vgg_file(tmp_path / "vgg.safetensors")
     options = {"val_vgg": str(path), "best": "distance", "validate_every": 2, "val_images": 2, "workers": 0}
     with pytest.raises(InpaintxError, match="val_vgg=FILE"):
-        settle(Toy(), None, {"best": "distance"})
+        resolve_settings(Toy(), None, {"best": "distance"})
     done = train(Toy(), toy_faces, tmp_path / "run", options={**options, "size": 64}, device="cpu")
     assert done.best["value"] == pytest.approx(min(done.best["value"], done.last["distance"]))
     assert done.last["hole/sharpness"] > 0
@@ -164,7 +164,7 @@ def test_an_option_of_the_method_that_is_no_learned_config():
         presets = {}  # noqa: RUF012
 
     with pytest.raises(InpaintxError, match=r"does not derive from inpaintx\.LearnedConfig"):
-        settle(Odd(), None, {})
+        resolve_settings(Odd(), None, {})
 
 
 @pytest.mark.parametrize("name", [n for n, m in sorted(registry().methods.items()) if m.is_trainable()])
@@ -173,23 +173,23 @@ def test_stages_of_a_preset_scale_with_the_steps(name):
     for preset in sorted({"default", *method.presets}):
         whole = method.config(preset)
         for steps in (60, 2 * whole.steps):
-            scaled = settle(method, preset, {"steps": str(steps)}).config
+            scaled = resolve_settings(method, preset, {"steps": str(steps)}).config
             assert scaled.steps == steps
             for stage in type(whole).stages:
                 before, now = getattr(whole, stage), getattr(scaled, stage)
                 assert now == (max(1, round(before * steps / whole.steps)) if before else 0)
-        same = settle(method, preset, {}).config
+        same = resolve_settings(method, preset, {}).config
         assert same == whole
 
 
 def test_a_stage_that_is_given_stays():
-    config = settle(registry().method("pconv"), "tiny", {"steps": 60, "finetune_steps": 7}).config
+    config = resolve_settings(registry().method("pconv"), "tiny", {"steps": 60, "finetune_steps": 7}).config
     assert (config.steps, config.finetune_steps) == (60, 7)
-    config = settle(registry().method("pconv"), "tiny", {"steps": 60}).config
+    config = resolve_settings(registry().method("pconv"), "tiny", {"steps": 60}).config
     assert (config.steps, config.finetune_steps) == (60, 8)
 
 
 def test_a_resumed_run_keeps_its_stages():
     method = registry().method("pconv")
-    earlier = settle(method, "tiny", {"steps": 60}).record()
-    assert settle(method, None, {"steps": 90}, earlier).config.finetune_steps == 8
+    earlier = resolve_settings(method, "tiny", {"steps": 60}).record()
+    assert resolve_settings(method, None, {"steps": 90}, earlier).config.finetune_steps == 8

@@ -15,12 +15,12 @@ from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.io.names import printable
 from inpaintx.io.photo import encode
 
-__all__ = ["Bar", "Journal", "Meter", "Watcher"]
+__all__ = ["Bar", "Callback", "Meter", "TensorBoardLogger"]
 
 Pixels = npt.NDArray[Any]
 
 
-class Watcher:
+class Callback:
     """Is told what happens in a run; this one does nothing. A subclass overrides what it wants to know.
 
     It is a context: entered before anything is told, left when the run ends, in whatever way.
@@ -54,7 +54,7 @@ class Watcher:
         """``[H,W,3]`` uint8: hole, fill, composite and truth of a few validation images."""
 
 
-class Journal(Watcher):
+class TensorBoardLogger(Callback):
     """TensorBoard's scalars and pictures in ``RUN/tensorboard``, and the pictures as files in ``RUN/pictures``.
 
     Parameters
@@ -100,7 +100,7 @@ class Journal(Watcher):
             part.write_bytes(encode(pixels, "PNG")[0])
 
 
-class Bar(Watcher):
+class Bar(Callback):
     """A progress bar with images/s and time left in a terminal or a notebook (there with pictures), else plain lines.
 
     Parameters

@@ -12,7 +12,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.plugin import weights
 from inpaintx.plugin.method import LearnedConfig, Method, changed
 
-__all__ = ["FREE", "Metric", "Settings", "TrainConfig", "check_same", "settle"]
+__all__ = ["FREE", "Metric", "Settings", "TrainConfig", "check_same", "resolve_settings"]
 
 Metric = Literal[
     "hole/psnr", "hole/ssim", "hole/mse", "hole/mae", "full/psnr", "full/ssim", "full/mse", "full/mae", "distance"
@@ -120,7 +120,7 @@ class Settings:
         }
 
 
-def settle(
+def resolve_settings(
     method: Method, preset: str | None, options: Mapping[str, Any], earlier: dict[str, Any] | None = None
 ) -> Settings:
     """Give each option to the method or to the loop, and check it.

@@ -5,10 +5,10 @@ import copy
 import torch
 from torch import nn
 
-__all__ = ["Average"]
+__all__ = ["EMA"]
 
 
-class Average:
+class EMA:
     """Exponential moving average (EMA) of a network's parameters and batch statistics; other buffers are its own.
 
     Parameters

@@ -30,14 +30,14 @@ from inpaintx.plugin.registry import mask_generators, registry
 from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
 from inpaintx.training.begin import begin_from, seen_before
-from inpaintx.training.callbacks import Bar, Journal, Meter, Watcher
-from inpaintx.training.config import Settings, check_same, settle
-from inpaintx.training.ema import Average
+from inpaintx.training.callbacks import Bar, Callback, Meter, TensorBoardLogger
+from inpaintx.training.config import Settings, check_same, resolve_settings
+from inpaintx.training.ema import EMA
 from inpaintx.training.processes import hardware, same_threads, start
 from inpaintx.training.record import RECORD, describe, read_record
 from inpaintx.training.resume import check_continues, check_unedited, hold
 from inpaintx.training.update import Updater, broadcast, first_not_finite
-from inpaintx.training.validate import Validation, better
+from inpaintx.training.validate import Validation, is_improvement
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -67,7 +67,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     devices: int = 1,
-    watch: Sequence[Watcher] | None = None,
+    watch: Sequence[Callback] | None = None,
 ) -> Trained:
     """Train a method's network.
 
@@ -121,7 +121,7 @@ def train(
         raise InpaintxError(f"{out} exists; resume the run in it (--resume), or give another folder")
     there = out.exists() and any(not path.name.startswith(".") for path in out.iterdir())
     earlier = read_record(out) if there else None
-    settings = settle(method, preset, {**(options or {}), **short}, earlier)
+    settings = resolve_settings(method, preset, {**(options or {}), **short}, earlier)
     fabric = start(device, devices, settings.train.precision)
     if watch is None:
         bar = Bar()
@@ -147,11 +147,11 @@ class _Run:
         self._seed(0, 0, rank=0)
         with blamed(self.method, "build()"):
             net = self.method.network(self.config).to(fabric.device).train()
-        begun_from = (earlier or {}).get("begun_from", "")
+        initialized_from = (earlier or {}).get("initialized_from", "")
         if options.init and not checkpoint.checkpoints(out):
-            begun_from = begin_from(self.method, self.config, net, options.init)
+            initialized_from = begin_from(self.method, self.config, net, options.init)
         elif options.init.endswith(".safetensors"):  # it may be gone, but not another
-            check_same("init", begun_from.split(",")[0], Path(options.init).name)
+            check_same("init", initialized_from.split(",")[0], Path(options.init).name)
         with blamed(self.method, "trainer()"):
             self.trainer = self.method.trainer(net, self.config)
         check_trainer(self.trainer, net)
@@ -163,7 +163,7 @@ class _Run:
                     part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.updater = Updater(fabric, self.trainer.networks, self.trainer.optimizers, options.clip, options.accumulate)
         self.trainer.updater = self.updater
-        self.average = Average(net, options.ema) if options.ema else None
+        self.average = EMA(net, options.ema) if options.ema else None
         self.net = self.average.net if self.average else net
         self.metrics: dict[str, float] = {}
         self.best: dict[str, Any] | None = None
@@ -174,13 +174,13 @@ class _Run:
             "data": describe(data, self.faces),
             "extra": describe(Path(options.extra), self.extra) if self.extra else {},
             "content": self._content(),
-            "begun_from": begun_from,
+            "initialized_from": initialized_from,
             "seen_before": (earlier or {}).get("seen_before") or list(seen_before(self.method, options.init)),
             "frozen": self.trainer.frozen,
             "processes": fabric.world_size,
             "hardware": hardware(fabric),
             "threads": torch.get_num_threads(),
-            "mean_colour": self.validation.floor if self.validation else {},
+            "mean_color": self.validation.floor if self.validation else {},
             "distance_in": self.validation.distance.outcome if self.validation and self.validation.distance else "",
         }
 
@@ -212,16 +212,16 @@ class _Run:
         mine = {k: part.content() if part else "" for k, part in parts.items()} if self.fabric.is_global_zero else {}
         return self.fabric.broadcast(mine)
 
-    def go(self, watchers: Sequence[Watcher], earlier: dict[str, Any] | None) -> Trained:
+    def go(self, callbacks: Sequence[Callback], earlier: dict[str, Any] | None) -> Trained:
         """Train to the last step."""
         with ExitStack() as stack:
             hold(self.fabric, self.out, stack, begins=earlier is None)
             first = self._continue(earlier) if earlier else 0
             self.fabric.barrier()
-            self.watchers = [stack.enter_context(watcher) for watcher in watchers]
+            self.callbacks = [stack.enter_context(callback) for callback in callbacks]
             if self.fabric.is_global_zero:
                 self._begin_folder()
-                self.watchers.append(stack.enter_context(Journal(self.out, first)))
+                self.callbacks.append(stack.enter_context(TensorBoardLogger(self.out, first)))
             self._tell("begin", first, self.config.steps)
             for note in self._notes(first):
                 self._tell("note", note)
@@ -320,7 +320,7 @@ class _Run:
             saved = checkpoint.checkpoints(self.out)
             kept = f"the checkpoint of step {saved[-1].step} is kept" if saved else "there is no checkpoint yet"
             what = self.updater.fault.words(terms, batch["name"])
-            raise InpaintxError(f"step {step}: {what}; the run has stopped, {kept}")
+            raise InpaintxError(f"step {step}: {what}; the run has stopped, {kept}") from self.updater.fault
         with blamed(self.method, "advance()"):
             self.trainer.advance()
         if self.average:
@@ -341,7 +341,7 @@ class _Run:
             return self.fabric.broadcast(False)
         self.metrics, picture = self.validation(self.method, self.net, self.fabric.device)
         value = self.metrics[self.options.best]
-        improved = better(self.options.best, value, self.best["value"] if self.best else None)
+        improved = is_improvement(self.options.best, value, self.best["value"] if self.best else None)
         if improved:
             self.best = {"step": step, "metric": self.options.best, "value": value}
         self._tell("validated", step, self.metrics, improved)
@@ -370,15 +370,15 @@ class _Run:
         torch.manual_seed(value)
 
     def _tell(self, event: str, *values: Any) -> None:
-        for watcher in self.watchers:
-            getattr(watcher, event)(*values)
+        for callback in self.callbacks:
+            getattr(callback, event)(*values)
 
     def _notes(self, first: int) -> Iterator[str]:
         size = sum(p.numel() for p in self.net.parameters())
         where = self.record["hardware"]
         yield f"method {self.method.name}, preset {self.record['preset']}, {size:,} parameters, on {where}"
-        if self.record["begun_from"]:
-            yield f"begun from {self.record['begun_from']}"
+        if self.record["initialized_from"]:
+            yield f"begun from {self.record['initialized_from']}"
         yield from self.faces.notes
         yield from self.extra.notes if self.extra else []
         yield from self.holes.notes if self.holes else []

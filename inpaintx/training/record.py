@@ -13,6 +13,7 @@ from inpaintx.io.texts import read_json
 __all__ = ["RECORD", "check_record", "describe", "read_record"]
 
 RECORD = "config.json"
+RENAMED = {"begun_from": "initialized_from", "mean_colour": "mean_color"}  # entries of records before 0.2
 
 
 class _Data(BaseModel):
@@ -42,7 +43,7 @@ class _Record(BaseModel):
     frozen: dict[str, str]
     processes: int
     hardware: str
-    mean_colour: dict[str, float]
+    mean_color: dict[str, float]
 
 
 class _Best(BaseModel):
@@ -62,7 +63,7 @@ class _Kept(_Record):
 
 
 def check_record(record: dict[str, Any], path: Path, *, kept: bool = False) -> dict[str, Any]:
-    """Check that a record has what a run needs, and return it.
+    """Check that a record has what a run needs, and return it with the entries' present names.
 
     Parameters
     ----------
@@ -76,6 +77,7 @@ def check_record(record: dict[str, Any], path: Path, *, kept: bool = False) -> d
     InpaintxError
         An entry is missing or of another kind.
     """
+    record = {RENAMED.get(key, key): value for key, value in record.items()}
     try:
         (_Kept if kept else _Record).model_validate(record)
     except ValidationError as error:

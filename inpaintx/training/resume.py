@@ -67,7 +67,7 @@ def check_continues(earlier: dict[str, Any], record: dict[str, Any]) -> None:
                 "data, or begin another run from its weights (init=)"
             )
     measured = ["distance_in"] if record["train"]["best"] == "distance" else []
-    for key in ("begun_from", "frozen", "processes", *measured):
+    for key in ("initialized_from", "frozen", "processes", *measured):
         check_same(key, earlier.get(key, ""), record[key])
 
 

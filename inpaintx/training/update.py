@@ -15,13 +15,13 @@ from inpaintx.errors import InpaintxError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Fault", "Updater", "broadcast", "first_not_finite"]
+__all__ = ["NonFiniteError", "Updater", "broadcast", "first_not_finite"]
 
 MOST_SKIPPED = 30  # float16: more updates than this in a row cannot be the loss scale's search for its value
 
 
-@dataclass(frozen=True)
-class Fault:
+@dataclass(eq=False)
+class NonFiniteError(ArithmeticError):
     """Why updates stopped: the loss of an optimiser (of this process or another), or a parameter's gradient."""
 
     optimizer: str
@@ -81,7 +81,7 @@ class Updater:
     ) -> None:
         self.fabric, self.networks, self.clip, self.parts = fabric, networks, clip, parts
         self.names = {id(optimizer): name for name, optimizer in optimizers.items()}
-        self.fault: Fault | None = None
+        self.fault: NonFiniteError | None = None
         self.part = 0
         self.done: set[str] = set()
         self.skipped = 0
@@ -113,7 +113,7 @@ class Updater:
         precision.unscale_gradients(optimizer)
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         if not torch.isfinite(loss):
-            self.fault = Fault(name, None, here=not torch.isfinite(own_loss))
+            self.fault = NonFiniteError(name, None, here=not torch.isfinite(own_loss))
             return
         if torch.isfinite(norm):
             self.skipped = 0
@@ -122,7 +122,7 @@ class Updater:
         elif getattr(precision, "scaler", None) and self.skipped < MOST_SKIPPED:
             self.skipped += 1  # the scaler leaves this step out and lowers its scale
         else:
-            self.fault = Fault(name, self._worst(parameters), here=True)
+            self.fault = NonFiniteError(name, self._worst(parameters), here=True)
             return
         self.fabric.strategy.optimizer_step(optimizer)
         torch.clear_autocast_cache()  # of the weights before this step, which the rest of the step would see

@@ -14,14 +14,14 @@ from inpaintx.nn.metrics import measure, sharpness
 from inpaintx.plugin.method import Method
 from inpaintx.viz.contact_sheet import Cell, contact_sheet
 
-__all__ = ["Validation", "better"]
+__all__ = ["Validation", "is_improvement"]
 
 SHOWN = 4
 AT_ONCE = 8
 Pixels = npt.NDArray[Any]
 
 
-def better(metric: str, new: float, old: float | None) -> bool:
+def is_improvement(metric: str, new: float, old: float | None) -> bool:
     """Whether a metric's new value is better than the best so far."""
     more_is_better = metric.endswith(("psnr", "ssim"))
     return old is None or (new > old if more_is_better else new < old)
