@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io.opencv import import_cv2
-from inpaintx.io.photo import Photo, decode, read_photo
+from inpaintx.io.photo import Photo, decode, output_format, read_photo, write_photo
 from inpaintx.io.threshold import Polarity, threshold
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "hole_from_array",
     "mask_from_photo",
     "read_mask",
+    "write_mask",
 ]
 
 Array = npt.NDArray[Any]
@@ -95,6 +96,19 @@ def read_mask(
     else:
         picture, name = read_photo(source, what="mask", whole=True), str(source)
     return mask_from_photo(picture, name, polarity=polarity, size=size, photo=photo, resize=resize, dilate=dilate)
+
+
+def write_mask(path: str | Path, hole: Bools, *, overwrite: bool = False) -> None:
+    """Write a hole ``[H,W]`` (True = hole) as a mask file that :func:`read_mask` reads back: white on black.
+
+    Raises
+    ------
+    InpaintxError
+        A format that does not keep it exactly; see :func:`inpaintx.io.photo.write_photo`.
+    """
+    if output_format(path) == "JPEG":
+        raise InpaintxError(f"a JPEG does not keep a mask exactly; write {Path(path).with_suffix('.png').name}")
+    write_photo(path, hole.view(np.uint8) * np.uint8(255), overwrite=overwrite)
 
 
 def mask_from_photo(
