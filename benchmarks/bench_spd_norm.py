@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from inpaintx.ops import Conv2d, spd_norm
+from inpaintx.ops import WinogradConv2d, spd_norm
 
 # PD-GAN's units at 256 x 256: batch, channels, side
 SHAPES = {"unit2": (8, 1024, 8), "unit4": (4, 256, 32), "unit6": (4, 64, 128)}
@@ -77,7 +77,7 @@ def test_layer_forward_backward(versus, benchmark, threads, name):
     x, prior, grad = (torch.randn(batch, channels, side, side) for _ in range(3))
     p = torch.rand(batch, 1, side, side)
     x.requires_grad_()
-    layers = Layer(channels, spd_norm, Conv2d), Layer(channels, plain, nn.Conv2d)
+    layers = Layer(channels, spd_norm, WinogradConv2d), Layer(channels, plain, nn.Conv2d)
     layers[0].load_state_dict(layers[1].state_dict())
     torch.testing.assert_close(*(layer(x, prior, p) for layer in layers), atol=1e-4, rtol=1e-4)
 

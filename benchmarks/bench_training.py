@@ -37,7 +37,7 @@ def plain_ops():
     stack = ExitStack()
     for module, name, reference in (
         ("inpaintx.ops.partial_conv", "partial_conv2d", partial_conv2d_ref),
-        ("inpaintx.ops.conv", "conv3x3", conv3x3_ref),
+        ("inpaintx.ops.conv3x3", "conv3x3", conv3x3_ref),
         ("inpaintx_plugins.pdgan.network", "spd_norm", spd_norm_ref),
         ("inpaintx_plugins.pdgan.network", "spd_map", spd_map_ref),
     ):

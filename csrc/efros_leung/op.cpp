@@ -25,7 +25,7 @@ Tensor compute(const Tensor& image, const Tensor& hole, int64_t window, int64_t 
 
 Tensor efros_leung_native(const Tensor& image, const Tensor& mask, int64_t window, int64_t seed) {
   check_image_mask("efros_leung", image, mask);
-  TORCH_CHECK_VALUE(window > 0 && window % 2 == 1, "efros_leung: window must be odd and positive, got ", window);
+  TORCH_CHECK_VALUE(window > 0 && window % 2 == 1, "efros_leung: kernel_size must be odd and positive, got ", window);
   const Tensor hole = hole_of(image, mask);
   check_finite("efros_leung", "image", image, hole);
   return image.scalar_type() == at::kDouble ? compute<double>(image, hole, window, seed)
@@ -51,7 +51,9 @@ Tensor efros_leung(const Tensor& image, const Tensor& mask, int64_t window, int6
   return op.call(image, mask, window, seed);
 }
 
-TORCH_LIBRARY_FRAGMENT(inpaintx, m) { m.def("efros_leung(Tensor image, Tensor mask, int window, int seed) -> Tensor"); }
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def("efros_leung(Tensor image, Tensor mask, int kernel_size, int seed) -> Tensor");
+}
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("efros_leung", efros_leung_native); }
 TORCH_LIBRARY_IMPL(inpaintx, CompositeExplicitAutograd, m) { m.impl("efros_leung", efros_leung_carried); }
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("efros_leung", efros_leung_autograd); }

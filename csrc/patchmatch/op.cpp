@@ -43,7 +43,7 @@ void check(const Tensor& source, const Tensor& target, const Tensor& source_vali
                     "] (1 = usable, not a hole mask), got ", source_valid.sizes());
   TORCH_CHECK_VALUE(!source_valid.is_complex(), "patchmatch: source_valid must be real or bool, got ",
                     source_valid.scalar_type());
-  TORCH_CHECK_VALUE(patch > 0 && patch % 2 == 1, "patchmatch: patch must be odd and positive, got ", patch);
+  TORCH_CHECK_VALUE(patch > 0 && patch % 2 == 1, "patchmatch: kernel_size must be odd and positive, got ", patch);
   TORCH_CHECK_VALUE(iterations >= 0, "patchmatch: iterations must not be negative, got ", iterations);
   if (init) {
     const std::array<int64_t, 4> shape{b, target.size(2), target.size(3), 2};
@@ -148,7 +148,7 @@ std::tuple<Tensor, Tensor> patchmatch(const Tensor& source, const Tensor& target
 
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def(
-      "patchmatch(Tensor source, Tensor target, Tensor source_valid, int patch, int iterations, int seed, "
+      "patchmatch(Tensor source, Tensor target, Tensor source_valid, int kernel_size, int iterations, int seed, "
       "Tensor? init=None, Tensor? where=None) -> (Tensor nnf, Tensor cost)");
 }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("patchmatch", patchmatch_native); }

@@ -48,8 +48,9 @@ void check(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64
                     "ssim: weight must be real [", x.size(0), ",1,", x.size(2), ",", x.size(3), "] on ", x.device(),
                     ", got ", weight ? weight->sizes() : at::IntArrayRef{}, " ",
                     weight ? weight->scalar_type() : x.scalar_type());
-  TORCH_CHECK_VALUE(window > 0 && window % 2 == 1, "ssim: window must be odd and positive, got ", window);
-  TORCH_CHECK_VALUE(window <= ssim::kMostWindow, "ssim: window must be at most ", ssim::kMostWindow, ", got ", window);
+  TORCH_CHECK_VALUE(window > 0 && window % 2 == 1, "ssim: kernel_size must be odd and positive, got ", window);
+  TORCH_CHECK_VALUE(window <= ssim::kMostWindow, "ssim: kernel_size must be at most ", ssim::kMostWindow, ", got ",
+                    window);
   TORCH_CHECK_VALUE(x.size(2) >= window && x.size(3) >= window, "ssim: x must be at least as large as the window, ",
                     window, " pixels, got ", x.sizes());
   TORCH_CHECK_VALUE(sigma > 0 && data_range > 0, "ssim: sigma and data_range must be positive, got ", sigma, " and ",
@@ -315,10 +316,10 @@ Tensor ssim(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int6
 
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def(
-      "ssim(Tensor x, Tensor y, Tensor? weight, int window, float sigma, float data_range) "
+      "ssim(Tensor x, Tensor y, Tensor? weight, int kernel_size, float sigma, float data_range) "
       "-> (Tensor value, Tensor total)");
   m.def(
-      "ssim_backward(Tensor grad, Tensor x, Tensor y, Tensor? weight, Tensor total, int window, float sigma, "
+      "ssim_backward(Tensor grad, Tensor x, Tensor y, Tensor? weight, Tensor total, int kernel_size, float sigma, "
       "float data_range, bool[2] wanted) -> (Tensor, Tensor)");
 }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {

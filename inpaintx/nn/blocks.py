@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from inpaintx.ops import Conv2d, PartialConv2d, self_attention
+from inpaintx.ops import PartialConv2d, WinogradConv2d, self_attention
 
 __all__ = [
     "DilatedResidual",
@@ -99,7 +99,7 @@ class DilatedResidual(nn.Module):
     def __init__(self, channels: int, dilation: int = 2, *, spectral: bool = False) -> None:
         super().__init__()
         first, second = (
-            Conv2d(channels, channels, 3, padding=d, dilation=d, padding_mode="reflect", bias=not spectral)
+            WinogradConv2d(channels, channels, 3, padding=d, dilation=d, padding_mode="reflect", bias=not spectral)
             for d in (dilation, 1)
         )
         self.layers = nn.Sequential(
@@ -134,7 +134,7 @@ class GatedConv(nn.Module):
     ) -> None:
         super().__init__()
         padding = dilation * (kernel_size - 1) // 2
-        self.conv = Conv2d(in_channels, 2 * out_channels, kernel_size, stride, padding, dilation)
+        self.conv = WinogradConv2d(in_channels, 2 * out_channels, kernel_size, stride, padding, dilation)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -199,9 +199,9 @@ class PixelShuffleUp(nn.Module):
 
     def __init__(self, channels: int, std: float | None = None) -> None:
         super().__init__()
-        self.expand = Conv2d(channels, 4 * channels, 3, padding=1)
+        self.expand = WinogradConv2d(channels, 4 * channels, 3, padding=1)
         self.shuffle = nn.PixelShuffle(2)
-        self.smooth = Conv2d(channels, channels, 3, padding=1)
+        self.smooth = WinogradConv2d(channels, channels, 3, padding=1)
         self.reset(std)
 
     def reset(self, std: float | None = None) -> None:

@@ -12,7 +12,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import atomic_write
 from inpaintx.io.weight_files import check_shapes
 from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
-from inpaintx.ops import Conv2d
+from inpaintx.ops import WinogradConv2d
 
 __all__ = ["FAN", "check_width", "heatmap_loss", "landmarks_of", "load_fan", "save_fan", "target_heatmaps"]
 
@@ -30,9 +30,9 @@ class Block(nn.Module):
 
     def __init__(self, into: int, out: int) -> None:
         super().__init__()
-        self.bn1, self.conv1 = nn.BatchNorm2d(into), Conv2d(into, out // 2, 3, padding=1, bias=False)
-        self.bn2, self.conv2 = nn.BatchNorm2d(out // 2), Conv2d(out // 2, out // 4, 3, padding=1, bias=False)
-        self.bn3, self.conv3 = nn.BatchNorm2d(out // 4), Conv2d(out // 4, out // 4, 3, padding=1, bias=False)
+        self.bn1, self.conv1 = nn.BatchNorm2d(into), WinogradConv2d(into, out // 2, 3, padding=1, bias=False)
+        self.bn2, self.conv2 = nn.BatchNorm2d(out // 2), WinogradConv2d(out // 2, out // 4, 3, padding=1, bias=False)
+        self.bn3, self.conv3 = nn.BatchNorm2d(out // 4), WinogradConv2d(out // 4, out // 4, 3, padding=1, bias=False)
         self.downsample = None
         if into != out:
             self.downsample = nn.Sequential(nn.BatchNorm2d(into), nn.ReLU(), nn.Conv2d(into, out, 1, bias=False))

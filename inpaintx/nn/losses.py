@@ -112,7 +112,7 @@ def gram(features: Tensor) -> Tensor:
         return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
-def style_loss(a: Mapping[str, Tensor], b: Mapping[str, Tensor], taps: Iterable[str]) -> Tensor:
+def style_loss(a: Mapping[str, Tensor], b: Mapping[str, Tensor], layers: Iterable[str]) -> Tensor:
     """Sum over the layers of the mean absolute difference of their Gram matrices.
 
     References
@@ -120,7 +120,7 @@ def style_loss(a: Mapping[str, Tensor], b: Mapping[str, Tensor], taps: Iterable[
     Gatys, Ecker and Bethge, "Image Style Transfer Using Convolutional Neural Networks", CVPR 2016; in the form of Liu
     et al., "Image Inpainting for Irregular Holes Using Partial Convolutions", ECCV 2018, eq. 5.
     """
-    return torch.stack([l1_loss(gram(a[name]), gram(b[name])) for name in taps]).sum()
+    return torch.stack([l1_loss(gram(a[name]), gram(b[name])) for name in layers]).sum()
 
 
 def tv_loss(x: Tensor, mask: Tensor) -> Tensor:

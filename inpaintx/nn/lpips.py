@@ -8,7 +8,7 @@ from inpaintx.nn.vgg import load_vgg
 
 __all__ = ["FILE", "LPIPS", "load_lpips"]
 
-TAPS = {"relu1_2": 64, "relu2_2": 128, "relu3_3": 256, "relu4_3": 512, "relu5_3": 512}
+LAYERS = {"relu1_2": 64, "relu2_2": 128, "relu3_3": 256, "relu4_3": 512, "relu5_3": 512}
 FILE = WeightFile(
     "lpips_v0.1_vgg.pth",  # there, simply vgg.pth
     "a78928a0",
@@ -21,7 +21,7 @@ class LPIPSHeads(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        for i, channels in enumerate(TAPS.values()):
+        for i, channels in enumerate(LAYERS.values()):
             self.add_module(
                 f"lin{i}", nn.ModuleDict({"model": nn.ModuleDict({"1": nn.Conv2d(channels, 1, 1, bias=False)})})
             )
@@ -37,7 +37,7 @@ class LPIPS(nn.Module):
     Parameters
     ----------
     vgg
-        A :class:`inpaintx.nn.vgg.VGG` with the taps of :data:`TAPS`.
+        A :class:`inpaintx.nn.vgg.VGG` with the layers of :data:`LAYERS`.
     heads
         The weights of its features.
 
@@ -76,6 +76,6 @@ def load_lpips(on_missing: OnMissing = "error") -> LPIPS | None:
         The weights are missing and ``on_missing`` is ``"error"``: there is no LPIPS of random weights.
     """
     policy: OnMissing = "error" if on_missing == "error" else "skip"
-    vgg, _ = load_vgg(16, TAPS, policy, option="features")
+    vgg, _ = load_vgg(16, LAYERS, policy, option="features")
     heads, _ = frozen(LPIPSHeads, FILE, policy, option="features")
     return None if vgg is None or heads is None else LPIPS(vgg, heads)

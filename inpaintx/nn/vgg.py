@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen, he_init
-from inpaintx.ops import Conv2d
+from inpaintx.ops import WinogradConv2d
 
 __all__ = ["VGG", "Features", "asked_anew", "load_vgg"]
 
@@ -30,7 +30,7 @@ class VGG(nn.Module):
     ----------
     depth
         16 or 19.
-    taps
+    layers
         Names of the layers to return: ``"conv3_1"``, ``"relu3_1"``, ``"pool3"`` (block, convolution).
     normalize
         Whether images in [0,1] are brought to ImageNet's mean and deviation first, as the weights expect; PD-GAN and
@@ -52,25 +52,25 @@ class VGG(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, depth: Depth, taps: Iterable[str], *, normalize: bool = True, width: int = 64) -> None:
+    def __init__(self, depth: Depth, layers: Iterable[str], *, normalize: bool = True, width: int = 64) -> None:
         super().__init__()
         names: list[str] = []
-        layers: list[nn.Module] = []
+        modules: list[nn.Module] = []
         channels = 3
         for block, (convs, times) in enumerate(zip(CONVS[depth], TIMES, strict=True), start=1):
             for i in range(1, convs + 1):
                 names += [f"conv{block}_{i}", f"relu{block}_{i}"]
-                layers += [Conv2d(channels, times * width, 3, padding=1), nn.ReLU()]
+                modules += [WinogradConv2d(channels, times * width, 3, padding=1), nn.ReLU()]
                 channels = times * width
             names.append(f"pool{block}")
-            layers.append(nn.MaxPool2d(2))
-        self.taps = list(taps)
-        unknown = sorted(set(self.taps) - set(names))
-        if unknown or not self.taps:
+            modules.append(nn.MaxPool2d(2))
+        self.layers = list(layers)
+        unknown = sorted(set(self.layers) - set(names))
+        if unknown or not self.layers:
             raise InpaintxError(f"VGG{depth} has no layers {unknown or 'asked for'}; it has: {', '.join(names)}")
-        last = max(names.index(tap) for tap in self.taps)
+        last = max(names.index(layer) for layer in self.layers)
         self.names = names[: last + 1]
-        self.features = nn.Sequential(*layers[: last + 1])
+        self.features = nn.Sequential(*modules[: last + 1])
         self.normalize = normalize
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
@@ -84,7 +84,7 @@ class VGG(nn.Module):
             found = {}
             for name, layer in zip(self.names, self.features, strict=True):
                 x = layer(x)
-                if name in self.taps:
+                if name in self.layers:
                     found[name] = x
         return found
 
@@ -97,7 +97,7 @@ class VGG(nn.Module):
 
 def load_vgg(
     depth: Depth,
-    taps: Iterable[str],
+    layers: Iterable[str],
     features: Features = "error",
     *,
     normalize: bool = True,
@@ -112,15 +112,15 @@ def load_vgg(
         The official weights; and without them ``"error"``, ``"random"`` or ``"skip"``, as
         :func:`inpaintx.nn.pretrained.frozen` has it. ``"small"``: random weights of a quarter of the width, a
         sixteenth of the time, for trials on a CPU.
-    depth, taps, normalize, path, option
+    depth, layers, normalize, path, option
         See :class:`VGG` and :func:`inpaintx.nn.pretrained.frozen`.
     """
     if features == "small" and not path:
-        small = VGG(depth, taps, normalize=normalize, width=16)
+        small = VGG(depth, layers, normalize=normalize, width=16)
         he_init(small, 0)
         return small.eval().requires_grad_(False), "random, a quarter of the width"
     on_missing: OnMissing = "error" if features == "small" else features
-    return frozen(lambda: VGG(depth, taps, normalize=normalize), FILES[depth], on_missing, path=path, option=option)
+    return frozen(lambda: VGG(depth, layers, normalize=normalize), FILES[depth], on_missing, path=path, option=option)
 
 
 def asked_anew(config: Any) -> dict[str, Any]:

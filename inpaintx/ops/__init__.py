@@ -1,14 +1,18 @@
 """Native ops: one file an op, with the public function, its Module, its shape rules and its slow reference."""
 
+from typing import Any
+
 from inpaintx.ops._native import ReferenceOpWarning
+from inpaintx.ops._renamed import warn_of
 from inpaintx.ops.attention import (
     contextual_attention,
     contextual_attention_ref,
     self_attention,
     self_attention_ref,
 )
-from inpaintx.ops.context_weight import boundary_weight, yeh_weight
-from inpaintx.ops.conv import Conv2d, conv3x3, conv3x3_ref
+from inpaintx.ops.boundary_weight import boundary_weight
+from inpaintx.ops.context_weight import context_weight
+from inpaintx.ops.conv3x3 import WinogradConv2d, conv3x3, conv3x3_ref
 from inpaintx.ops.efros_leung import EfrosLeung, efros_leung, efros_leung_ref
 from inpaintx.ops.hog import HOG, HOGImage, hog, hog_image, hog_ref
 from inpaintx.ops.memory import empty_cache
@@ -23,7 +27,6 @@ from inpaintx.ops.tv import TVInpaint, tv_inpaint, tv_inpaint_ref
 __all__ = [
     "HOG",
     "SSIM",
-    "Conv2d",
     "EfrosLeung",
     "HOGImage",
     "PartialConv2d",
@@ -33,7 +36,9 @@ __all__ = [
     "ReferenceOpWarning",
     "SPDMap",
     "TVInpaint",
+    "WinogradConv2d",
     "boundary_weight",
+    "context_weight",
     "contextual_attention",
     "contextual_attention_ref",
     "conv3x3",
@@ -60,5 +65,14 @@ __all__ = [
     "ssim_ref",
     "tv_inpaint",
     "tv_inpaint_ref",
-    "yeh_weight",
 ]
+
+_RENAMED = {"Conv2d": "WinogradConv2d", "yeh_weight": "context_weight"}
+
+
+def __getattr__(name: str) -> Any:
+    """Names of earlier versions."""
+    if name in _RENAMED:
+        warn_of(f"inpaintx.ops.{name}", f"inpaintx.ops.{_RENAMED[name]}")
+        return globals()[_RENAMED[name]]
+    raise AttributeError(f"module 'inpaintx.ops' has no attribute {name!r}")

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch._prims_common import suggest_memory_format
 from torch.autograd import forward_ad
 
-__all__ = ["ReferenceOpWarning", "in_plain_ops", "layout_of", "one_device", "runs_natively", "under_transforms"]
+__all__ = ["ReferenceOpWarning", "check_same_device", "has_kernel", "in_plain_ops", "layout_of", "under_transforms"]
 
 # Ops that have CUDA kernels; they are used when the extension was built with CUDA.
 CUDA_OPS = frozenset({"hog", "partial_conv2d", "patchmatch", "poisson_blend", "spd_map", "spd_norm", "ssim"})
@@ -35,7 +35,7 @@ def in_plain_ops(op: str) -> bool:
     return recording and torch.onnx.is_in_onnx_export()
 
 
-def runs_natively(op: str, x: Tensor) -> bool:
+def has_kernel(op: str, x: Tensor) -> bool:
     """Whether ``op`` is to run its kernel. If only the device of ``x`` has none, warn once for the op and device."""
     if in_plain_ops(op):
         return False
@@ -56,7 +56,7 @@ def runs_natively(op: str, x: Tensor) -> bool:
     return False
 
 
-def one_device(op: str, x: Tensor, **others: Tensor | None) -> None:
+def check_same_device(op: str, x: Tensor, **others: Tensor | None) -> None:
     """For fakes: the meta key would otherwise win over a real tensor's device, and return memory as it was found."""
     for name, other in others.items():
         if other is not None and other.device != x.device:

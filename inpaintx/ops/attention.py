@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from inpaintx.ops._renamed import renamed
+
 __all__ = ["contextual_attention", "contextual_attention_ref", "self_attention", "self_attention_ref"]
 
 TILE = 1 << 22  # scores held at once for one image: 16 MB of float32
@@ -72,7 +74,7 @@ def contextual_attention(
     f: Tensor,
     b: Tensor,
     mask: Tensor,
-    ksize: int = ...,
+    kernel_size: int = ...,
     rate: int = ...,
     fuse_k: int = ...,
     scale: float = ...,
@@ -85,7 +87,7 @@ def contextual_attention(
     f: Tensor,
     b: Tensor,
     mask: Tensor,
-    ksize: int = ...,
+    kernel_size: int = ...,
     rate: int = ...,
     fuse_k: int = ...,
     scale: float = ...,
@@ -93,11 +95,12 @@ def contextual_attention(
     compat: bool = ...,
     return_offsets: Literal[True],
 ) -> tuple[Tensor, Tensor]: ...
+@renamed(ksize="kernel_size")
 def contextual_attention(
     f: Tensor,
     b: Tensor,
     mask: Tensor,
-    ksize: int = 3,
+    kernel_size: int = 3,
     rate: int = 2,
     fuse_k: int = 3,
     scale: float = 10.0,
@@ -108,9 +111,9 @@ def contextual_attention(
     """Rebuild ``f`` from patches of ``b`` that show no hole, weighted by how alike they are.
 
     Both are taken at every ``rate``-th pixel; the score of a place of ``f`` and a patch of ``b`` is the correlation
-    of their ``ksize`` x ``ksize`` surroundings, that of ``b`` divided by its norm (at least 1e-4). Scores are summed
-    along the diagonal of ``fuse_k`` neighbours, first along rows, then along columns, so that neighbours copy from
-    neighbours. The result overlaps the 2·rate wide patches of ``b``, weighted by softmax(scale · score).
+    of their ``kernel_size`` x ``kernel_size`` surroundings, that of ``b`` divided by its norm (at least 1e-4). Scores
+    are summed along the diagonal of ``fuse_k`` neighbours, first along rows, then along columns, so that neighbours
+    copy from neighbours. The result overlaps the 2·rate wide patches of ``b``, weighted by softmax(scale · score).
 
     Parameters
     ----------
@@ -118,8 +121,8 @@ def contextual_attention(
         ``[B,C,H,W]`` and ``[B,C,Hb,Wb]``, floating point; any sizes. Differentiable in both.
     mask
         ``[B,1,Hb,Wb]`` (batch 1 serves all), 1 = hole of ``b`` (above 0.5), any real dtype or bool. No gradient.
-    ksize, rate, fuse_k, scale
-        See above; ``ksize`` and ``fuse_k`` are odd, ``fuse_k=1`` fuses nothing.
+    kernel_size, rate, fuse_k, scale
+        See above; ``kernel_size`` and ``fuse_k`` are odd, ``fuse_k=1`` fuses nothing.
     compat
         As the published networks compute it: the mask is sampled like ``b`` (thin strokes vanish), excluded patches
         keep a score of 0 in the softmax, and the overlap is divided by 4 also at the rim, where fewer patches meet.
@@ -159,14 +162,14 @@ def contextual_attention(
     >>> contextual_attention(texture, texture, mask).shape
     torch.Size([1, 4, 16, 32])
     """
-    _check(f, b, mask, ksize, rate, fuse_k)
+    _check(f, b, mask, kernel_size, rate, fuse_k)
     with torch.autocast(f.device.type, enabled=False):
         wide = torch.float64 if f.dtype == torch.float64 else torch.float32
         hole = _grid_hole(mask > 0.5, rate, compat).expand(f.shape[0], -1, -1, -1)
-        usable = F.max_pool2d(hole, ksize, 1, ksize // 2).flatten(1) == 0
+        usable = F.max_pool2d(hole, kernel_size, 1, kernel_size // 2).flatten(1) == 0
         grid = _Grid(*(-(-n // rate) for n in (*f.shape[2:], *b.shape[2:])))
-        places = F.unfold(f[..., ::rate, ::rate].to(wide), ksize, padding=ksize // 2)
-        patches = F.unfold(b[..., ::rate, ::rate].to(wide), ksize, padding=ksize // 2)
+        places = F.unfold(f[..., ::rate, ::rate].to(wide), kernel_size, padding=kernel_size // 2)
+        patches = F.unfold(b[..., ::rate, ::rate].to(wide), kernel_size, padding=kernel_size // 2)
         patches = patches / patches.norm(dim=1, keepdim=True).clamp(min=1e-4)
         copies = F.unfold(F.pad(b.to(wide), _rim(b, rate)), 2 * rate, stride=rate)
         outs, offsets = zip(
@@ -292,7 +295,7 @@ def _overlap(patches: Tensor, f: Tensor, rate: int, compat: bool) -> Tensor:
     return lay(patches) / (4.0 if compat else lay(torch.ones_like(patches[:1, : 4 * rate * rate])))
 
 
-def _check(f: Tensor, b: Tensor, mask: Tensor, ksize: int, rate: int, fuse_k: int) -> None:
+def _check(f: Tensor, b: Tensor, mask: Tensor, kernel_size: int, rate: int, fuse_k: int) -> None:
     op = "contextual_attention"
     if f.dim() != 4 or f.numel() == 0 or not f.is_floating_point():
         raise ValueError(f"{op}: f must be floating point [B,C,H,W] and not empty, got {f.dtype} {list(f.shape)}")
@@ -305,17 +308,19 @@ def _check(f: Tensor, b: Tensor, mask: Tensor, ksize: int, rate: int, fuse_k: in
     if not fits or mask.shape[2:] != b.shape[2:] or mask.is_complex():
         expected = [b.shape[0], 1, *b.shape[2:]]
         raise ValueError(f"{op}: mask must be real {expected} (1 = hole), got {mask.dtype} {list(mask.shape)}")
-    if ksize < 1 or ksize % 2 == 0 or fuse_k < 1 or fuse_k % 2 == 0 or rate < 1:
+    if kernel_size < 1 or kernel_size % 2 == 0 or fuse_k < 1 or fuse_k % 2 == 0 or rate < 1:
         raise ValueError(
-            f"{op}: ksize and fuse_k must be odd and positive and rate positive, got {ksize}, {fuse_k} and {rate}"
+            f"{op}: kernel_size and fuse_k must be odd and positive and rate positive, got "
+            f"{kernel_size}, {fuse_k} and {rate}"
         )
 
 
+@renamed(ksize="kernel_size")
 def contextual_attention_ref(
     f: Tensor,
     b: Tensor,
     mask: Tensor,
-    ksize: int = 3,
+    kernel_size: int = 3,
     rate: int = 2,
     fuse_k: int = 3,
     scale: float = 10.0,
@@ -327,16 +332,18 @@ def contextual_attention_ref(
     for fi, bi, mi in zip(f, b, (mask > 0.5).expand(b.shape[0], -1, -1, -1), strict=True):
         small_f, small_b = fi[:, ::rate, ::rate], bi[:, ::rate, ::rate]
         (h, w), (hb, wb) = small_f.shape[1:], small_b.shape[1:]
-        patches = F.unfold(small_b[None], ksize, padding=ksize // 2)[0].T.unflatten(1, (-1, ksize, ksize))
+        patches = F.unfold(small_b[None], kernel_size, padding=kernel_size // 2)[0].T.unflatten(
+            1, (-1, kernel_size, kernel_size)
+        )
         norm = patches.flatten(1).norm(dim=1)[:, None, None, None].clamp(min=1e-4)
-        scores = F.conv2d(small_f[None], patches / norm, padding=ksize // 2).view(hb * wb, h * w).T
+        scores = F.conv2d(small_f[None], patches / norm, padding=kernel_size // 2).view(hb * wb, h * w).T
         eye = torch.eye(fuse_k).to(scores)[None, None]
         for _ in range(2):  # along rows, then along columns: the second turn transposes both pictures back
             scores = F.conv2d(scores[None, None], eye, padding=fuse_k // 2)[0, 0]
             scores = scores.view(h, w, hb, wb).permute(1, 0, 3, 2).reshape(h * w, hb * wb)
             (h, w), (hb, wb) = (w, h), (wb, hb)
         hole = _grid_hole(mi[None], rate, compat)
-        usable = F.max_pool2d(hole, ksize, 1, ksize // 2).flatten() == 0
+        usable = F.max_pool2d(hole, kernel_size, 1, kernel_size // 2).flatten() == 0
         scores = torch.where(usable, scores * scale, 0.0 if compat else -torch.inf)
         weights = torch.where(usable, scores.softmax(1), 0.0) if bool(usable.any()) else torch.zeros_like(scores)
         copies = F.unfold(F.pad(bi[None], _rim(b, rate)), 2 * rate, stride=rate)[0]

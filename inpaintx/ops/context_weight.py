@@ -1,56 +1,23 @@
-"""Weights of known pixels by how much hole lies around them, for the context losses of latent search."""
+"""Weights of known pixels by how much of their window is hole, for the context loss of latent search."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["boundary_weight", "yeh_weight"]
+from inpaintx.ops._renamed import renamed
+
+__all__ = ["as_hole", "context_weight"]
 
 
-def boundary_weight(mask: Tensor, k: int = 7, alpha: float = 2.0) -> Tensor:
-    """Weight 1 far from the hole, and more the more hole pixels a window shows: 1 + α · Σ_window mask / k².
-
-    Parameters
-    ----------
-    mask
-        ``[B,1,H,W]``, 1 = hole (above 0.5), any real dtype or bool. No gradient.
-    k
-        Odd side of the window, in pixels. Outside the image nothing counts as hole.
-    alpha
-        What a window full of hole adds.
-
-    Returns
-    -------
-    Tensor
-        ``[B,1,H,W]`` float32 in [1, 1 + α], on hole pixels too: multiply by 1 - mask where only known pixels count.
-
-    Raises
-    ------
-    ValueError
-        A shape or option that does not fit.
-
-    References
-    ----------
-    Qiang et al., "Face Inpainting with Deep Generative Models", eq. 7 (its O - M is the hole).
-
-    Examples
-    --------
-    >>> mask = torch.zeros(1, 1, 1, 5)
-    >>> mask[..., 4] = 1
-    >>> boundary_weight(mask, k=3, alpha=9).flatten().tolist()
-    [1.0, 1.0, 1.0, 2.0, 2.0]
-    """
-    return 1 + alpha * F.avg_pool2d(_hole("boundary_weight", mask, k), k, 1, k // 2)
-
-
-def yeh_weight(mask: Tensor, k: int = 7) -> Tensor:
-    """Weight of a known pixel: the part of its window that is hole; 0 on hole pixels.
+@renamed(k="kernel_size")
+def context_weight(mask: Tensor, kernel_size: int = 7) -> Tensor:
+    """Weight of a known pixel: the part of its window that is hole; 0 on hole pixels (Yeh et al.).
 
     Parameters
     ----------
     mask
         ``[B,1,H,W]``, 1 = hole (above 0.5), any real dtype or bool. No gradient.
-    k
+    kernel_size
         Odd side of the window, in pixels. At the image's edge the mask is mirrored, its outermost pixels repeated.
 
     Returns
@@ -71,21 +38,22 @@ def yeh_weight(mask: Tensor, k: int = 7) -> Tensor:
     --------
     >>> mask = torch.zeros(1, 1, 1, 4)
     >>> mask[..., 3] = 1
-    >>> [round(v, 2) for v in yeh_weight(mask, k=3).flatten().tolist()]
+    >>> [round(v, 2) for v in context_weight(mask, kernel_size=3).flatten().tolist()]
     [0.0, 0.0, 0.33, 0.0]
     """
-    hole = _hole("yeh_weight", mask, k)
-    mirrored = hole[..., _mirror(mask.shape[2], k // 2, mask.device), :][
-        ..., _mirror(mask.shape[3], k // 2, mask.device)
+    hole = as_hole("context_weight", mask, kernel_size)
+    mirrored = hole[..., _mirror(mask.shape[2], kernel_size // 2, mask.device), :][
+        ..., _mirror(mask.shape[3], kernel_size // 2, mask.device)
     ]
-    return (1 - hole) * F.avg_pool2d(mirrored, k, 1)
+    return (1 - hole) * F.avg_pool2d(mirrored, kernel_size, 1)
 
 
-def _hole(op: str, mask: Tensor, k: int) -> Tensor:
+def as_hole(op: str, mask: Tensor, kernel_size: int) -> Tensor:
+    """The mask in float32, 0 or 1, after a check of it and of a window's side."""
     if mask.dim() != 4 or mask.shape[1] != 1 or mask.is_complex():
         raise ValueError(f"{op}: mask must be real [B,1,H,W] (1 = hole), got {mask.dtype} {list(mask.shape)}")
-    if k < 1 or k % 2 == 0:
-        raise ValueError(f"{op}: k must be odd and positive, got {k}")
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise ValueError(f"{op}: kernel_size must be odd and positive, got {kernel_size}")
     return (mask > 0.5).float()
 
 

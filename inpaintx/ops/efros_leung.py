@@ -7,18 +7,20 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import one_device, runs_natively
+from inpaintx.ops._native import check_same_device, has_kernel
+from inpaintx.ops._renamed import renamed
 from inpaintx.ops.poisson import poisson_blend_ref
 
 __all__ = ["EfrosLeung", "efros_leung", "efros_leung_ref"]
 
 
-def efros_leung(image: Tensor, mask: Tensor, window: int = 11, seed: int = 0) -> Tensor:
+@renamed(window="kernel_size")
+def efros_leung(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 0) -> Tensor:
     """Fill holes pixel by pixel with the centres of windows that look alike.
 
     Ring by ring from the rim, the pixel with most filled pixels in its window first (ties at random): the known and
     filled pixels of its window are compared with every fully known window of the image, by squared differences that
-    a Gaussian of standard deviation ``window``/6.4 weighs, divided by the weights' sum and the channels. One of
+    a Gaussian of standard deviation ``kernel_size``/6.4 weighs, divided by the weights' sum and the channels. One of
     the windows within 1.1 times the least distance, and below the limit 0.3, is drawn, and its centre copied. A
     pixel without such a window waits for the next round; when a round fills none, the limit grows by 1.1.
 
@@ -33,7 +35,7 @@ def efros_leung(image: Tensor, mask: Tensor, window: int = 11, seed: int = 0) ->
         ``[B,C,H,W]``, floating point, in [0,1]. What lies under the hole does not matter. No gradient.
     mask
         ``[B,1,H,W]`` or ``[1,1,H,W]``, any real dtype; 1 = hole (above 0.5).
-    window
+    kernel_size
         Side of the window in pixels, odd. An image with less than one fully known window of this size for 16 hole
         pixels takes the largest smaller size, from 3 on, of which it has as many; among scattered pixels, the largest
         up to this one with as many known pixels inside.
@@ -65,43 +67,45 @@ def efros_leung(image: Tensor, mask: Tensor, window: int = 11, seed: int = 0) ->
     >>> stripes = (torch.arange(24) % 4 < 2).float().expand(1, 1, 24, 24)
     >>> mask = torch.zeros(1, 1, 24, 24)
     >>> mask[..., 9:15, 9:15] = 1
-    >>> torch.equal(efros_leung(stripes, mask, window=5), stripes)
+    >>> torch.equal(efros_leung(stripes, mask, kernel_size=5), stripes)
     True
     """
     if is_dynamo_compiling():
-        result: Tensor = torch.ops.inpaintx.efros_leung(image, mask, window, seed)
-    elif runs_natively("efros_leung", image):
-        result = _C.efros_leung(image, mask, window, seed)
+        result: Tensor = torch.ops.inpaintx.efros_leung(image, mask, kernel_size, seed)
+    elif has_kernel("efros_leung", image):
+        result = _C.efros_leung(image, mask, kernel_size, seed)
     else:
-        result = efros_leung_ref(image, mask, window, seed)
+        result = efros_leung_ref(image, mask, kernel_size, seed)
     return result
 
 
-def efros_leung_ref(image: Tensor, mask: Tensor, window: int = 11, seed: int = 0) -> Tensor:
+@renamed(window="kernel_size")
+def efros_leung_ref(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 0) -> Tensor:
     """Slow reference of :func:`efros_leung`, a Python loop over pixels, with the same random numbers."""
     holes = (mask > 0.5).expand(image.shape[0], 1, -1, -1)
     out = torch.where(holes, 0.5, image.detach())
     for b in range(image.shape[0]):
         wide = torch.promote_types(image.dtype, torch.float32)
-        filled = _fill_ref(out[b].to(wide).cpu(), holes[b, 0].cpu(), window, seed)
+        filled = _fill_ref(out[b].to(wide).cpu(), holes[b, 0].cpu(), kernel_size, seed)
         out[b] = torch.where(holes[b], filled.to(out), out[b])
     return out
 
 
-def _fill_ref(image: Tensor, hole: Tensor, window: int, seed: int) -> Tensor:
+def _fill_ref(image: Tensor, hole: Tensor, kernel_size: int, seed: int) -> Tensor:
     image, known = image.clone(), ~hole
     height, width = hole.shape
     if bool(hole.all()):
         return image
-    centres, window, scattered = _candidates_ref(hole, min(window, (min(height, width) - 1) // 2 * 2 + 1))
+    centres, kernel_size, scattered = _candidates_ref(hole, min(kernel_size, (min(height, width) - 1) // 2 * 2 + 1))
     if scattered:  # what is unknown is interpolated, and compared like what is known
         grey = torch.full_like(image, 0.5)[None]
         image = poisson_blend_ref(grey, image[None], hole[None, None], tol=1e-13)[0]
-    r = window // 2
-    # [N, C, window, window]
-    patches = image.unfold(1, window, 1).unfold(2, window, 1)[:, centres[:, 0], centres[:, 1]].transpose(0, 1).clone()
+    r = kernel_size // 2
+    # [N, C, k, k]
+    windows = image.unfold(1, kernel_size, 1).unfold(2, kernel_size, 1)
+    patches = windows[:, centres[:, 0], centres[:, 1]].transpose(0, 1).clone()
     along = torch.arange(-r, r + 1, dtype=torch.float64)
-    gauss = torch.exp(-(along[:, None] ** 2 + along**2) / (2 * (window / 6.4) ** 2))
+    gauss = torch.exp(-(along[:, None] ** 2 + along**2) / (2 * (kernel_size / 6.4) ** 2))
     limit = 0.3
     while not bool(known.all()):
         ring = []
@@ -133,12 +137,12 @@ def _candidates_ref(hole: Tensor, widest: int) -> tuple[Tensor, int, bool]:
     """Upper left corners of the windows that may be drawn, their side, and whether holes are among them."""
     enough = max(int(hole.sum()), 1) / 16
     for scattered in (False, True):
-        for window in range(widest, 0 if scattered or widest < 3 else 2, -2):
-            windows = (~hole).unfold(0, window, 1).unfold(1, window, 1)
-            r = window // 2
+        for kernel_size in range(widest, 0 if scattered or widest < 3 else 2, -2):
+            windows = (~hole).unfold(0, kernel_size, 1).unfold(1, kernel_size, 1)
+            r = kernel_size // 2
             centres = (windows[..., r, r] if scattered else windows.flatten(2).all(2)).nonzero()
-            if len(centres) >= enough or (scattered and window == 1):
-                return centres, window, scattered
+            if len(centres) >= enough or (scattered and kernel_size == 1):
+                return centres, kernel_size, scattered
     raise AssertionError("a window of one pixel always does")
 
 
@@ -163,20 +167,21 @@ def random_bits(seed: int, iteration: int, y: int, x: int, k: int) -> int:
 class EfrosLeung(nn.Module):
     """Layer of :func:`efros_leung` with fixed options."""
 
-    def __init__(self, window: int = 11, seed: int = 0) -> None:
+    @renamed(window="kernel_size")
+    def __init__(self, kernel_size: int = 11, seed: int = 0) -> None:
         super().__init__()
-        self.window, self.seed = window, seed
+        self.kernel_size, self.seed = kernel_size, seed
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """``[B,C,H,W]`` and ``[B,1,H,W]`` (1 = hole) to ``[B,C,H,W]``."""
-        return efros_leung(image, mask, self.window, self.seed)
+        return efros_leung(image, mask, self.kernel_size, self.seed)
 
     def extra_repr(self) -> str:
         """Options, for printing."""
-        return f"window={self.window}, seed={self.seed}"
+        return f"kernel_size={self.kernel_size}, seed={self.seed}"
 
 
 @torch.library.register_fake("inpaintx::efros_leung")
-def _fake(image: Tensor, mask: Tensor, window: int, seed: int) -> Tensor:
-    one_device("efros_leung", image, mask=mask)
+def _fake(image: Tensor, mask: Tensor, kernel_size: int, seed: int) -> Tensor:
+    check_same_device("efros_leung", image, mask=mask)
     return image.new_empty(image.shape)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import runs_natively
+from inpaintx.ops._native import has_kernel
 
 __all__ = ["HOG", "HOGImage", "hog", "hog_image", "hog_ref"]
 
@@ -56,7 +56,7 @@ def hog(
     """
     if is_dynamo_compiling():
         cells, blocks = torch.ops.inpaintx.hog(x, cell, block, bins, clip)
-    elif runs_natively("hog", x):
+    elif has_kernel("hog", x):
         cells, blocks = _C.hog(x, cell, block, bins, clip)
     else:
         return hog_ref(x, cell, block, bins, clip, return_blocks=return_blocks)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import layout_of, one_device, runs_natively
+from inpaintx.ops._native import check_same_device, has_kernel, layout_of
 
 __all__ = ["PartialConv2d", "partial_conv2d", "partial_conv2d_ref"]
 
@@ -100,7 +100,7 @@ def partial_conv2d(
     if is_dynamo_compiling():
         y, new_mask, _ = torch.ops.inpaintx.partial_conv2d(*args)
         return y, new_mask
-    if not runs_natively("partial_conv2d", x):
+    if not has_kernel("partial_conv2d", x):
         return partial_conv2d_ref(*args[:7], scale=scale)
     result: tuple[Tensor, Tensor] = _C.partial_conv2d(*args)
     return result
@@ -199,7 +199,7 @@ def _fake(
     dilation: list[int],
     scale_by_sum: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    one_device("partial_conv2d", x, mask=mask, weight=weight, bias=bias)
+    check_same_device("partial_conv2d", x, mask=mask, weight=weight, bias=bias)
     y = F.conv2d(x, weight, None, stride, padding, dilation)
     acc = torch.float64 if x.dtype == torch.float64 else torch.float32
     ratio = y.new_empty((y.shape[0], 1, *y.shape[2:]), dtype=acc)
@@ -209,7 +209,7 @@ def _fake(
 
 @torch.library.register_fake("inpaintx::partial_conv2d_backward")
 def _fake_backward(
-    grad: Tensor,
+    grad_output: Tensor,
     x: Tensor,
     mask: Tensor,
     ratio: Tensor,
@@ -217,11 +217,11 @@ def _fake_backward(
     stride: list[int],
     padding: list[int],
     dilation: list[int],
-    wanted: list[bool],
+    output_mask: list[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    one_device("partial_conv2d_backward", x, grad=grad, mask=mask, ratio=ratio, weight=weight)
+    check_same_device("partial_conv2d_backward", x, grad_output=grad_output, mask=mask, ratio=ratio, weight=weight)
     return (
-        torch.empty_like(x, memory_format=layout_of(x, weight)) if wanted[0] else None,
-        torch.empty_like(weight, memory_format=layout_of(weight)) if wanted[1] else None,
-        weight.new_empty(weight.shape[0]) if wanted[2] else None,
+        torch.empty_like(x, memory_format=layout_of(x, weight)) if output_mask[0] else None,
+        torch.empty_like(weight, memory_format=layout_of(weight)) if output_mask[1] else None,
+        weight.new_empty(weight.shape[0]) if output_mask[2] else None,
     )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import one_device, runs_natively, under_transforms
+from inpaintx.ops._native import check_same_device, has_kernel, under_transforms
 
 __all__ = ["PoissonBlend", "PoissonSolver", "poisson_blend", "poisson_blend_ref"]
 
@@ -90,7 +90,7 @@ def poisson_blend(
     if is_dynamo_compiling():
         compiled: Tensor = torch.ops.inpaintx.poisson_blend(fill, image, mask, tol, max_iter)
         return compiled
-    if not runs_natively("poisson_blend", image):
+    if not has_kernel("poisson_blend", image):
         return poisson_blend_ref(fill, image, mask, tol=tol, max_iter=max_iter)
     if under_transforms():
         transformed: Tensor = _Blend.apply(fill, image, mask, tol, max_iter)
@@ -116,8 +116,8 @@ class _Blend(torch.autograd.Function):
         ctx.save_for_forward(fill, image, mask)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        fill, image = _Adjoint.apply(grad, *ctx.saved_tensors, *ctx.options)
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        fill, image = _Adjoint.apply(grad_output, *ctx.saved_tensors, *ctx.options)
         return fill, image, None, None, None
 
     @staticmethod
@@ -134,8 +134,8 @@ class _Adjoint(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(grad: Tensor, mask: Tensor, tol: float, max_iter: int | None) -> tuple[Tensor, Tensor]:
-        result: tuple[Tensor, Tensor] = torch.ops.inpaintx.poisson_blend_backward(grad, mask, tol, max_iter)
+    def forward(grad_output: Tensor, mask: Tensor, tol: float, max_iter: int | None) -> tuple[Tensor, Tensor]:
+        result: tuple[Tensor, Tensor] = torch.ops.inpaintx.poisson_blend_backward(grad_output, mask, tol, max_iter)
         return result
 
     @staticmethod
@@ -150,8 +150,8 @@ class _Adjoint(torch.autograd.Function):
         return grad, None, None, None
 
     @staticmethod
-    def jvp(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-        result: tuple[Tensor, Tensor] = _Adjoint.apply(grad, *ctx.saved_tensors, *ctx.options)
+    def jvp(ctx: Any, grad_output: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+        result: tuple[Tensor, Tensor] = _Adjoint.apply(grad_output, *ctx.saved_tensors, *ctx.options)
         return result
 
 
@@ -227,10 +227,10 @@ class PoissonBlend(nn.Module):
 @torch.library.register_fake("inpaintx::poisson_blend")
 def _fake(fill: Tensor, image: Tensor, mask: Tensor, tol: float = 1e-6, max_iter: int | None = None) -> Tensor:
     torch._check(fill.shape == image.shape, lambda: f"poisson_blend: fill must have the shape of image {image.shape}")
-    one_device("poisson_blend", image, fill=fill, mask=mask)
+    check_same_device("poisson_blend", image, fill=fill, mask=mask)
     return image.new_empty(image.shape)
 
 
 @torch.library.register_fake("inpaintx::poisson_blend_backward")
-def _fake_backward(grad: Tensor, mask: Tensor, tol: float, max_iter: int | None) -> tuple[Tensor, Tensor]:
-    return grad.new_empty(grad.shape), grad.new_empty(grad.shape)
+def _fake_backward(grad_output: Tensor, mask: Tensor, tol: float, max_iter: int | None) -> tuple[Tensor, Tensor]:
+    return grad_output.new_empty(grad_output.shape), grad_output.new_empty(grad_output.shape)

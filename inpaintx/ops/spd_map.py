@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import runs_natively
+from inpaintx.ops._native import has_kernel
 
 __all__ = ["SPDMap", "spd_map", "spd_map_ref"]
 
@@ -78,7 +78,7 @@ def spd_map(
     if is_dynamo_compiling():
         compiled: Tensor = torch.ops.inpaintx.spd_map(*args)
         return compiled
-    if not runs_natively("spd_map", mask):
+    if not has_kernel("spd_map", mask):
         return spd_map_ref(mask, n, kernel_size, kind=kind, k=k, update=update)
     result: Tensor = _C.spd_map(*args)
     return result

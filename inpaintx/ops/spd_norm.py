@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import layout_of, one_device, runs_natively
+from inpaintx.ops._native import check_same_device, has_kernel, layout_of
 
 __all__ = ["spd_norm", "spd_norm_ref"]
 
@@ -54,7 +54,7 @@ def spd_norm(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: f
     if is_dynamo_compiling():
         compiled: Tensor = torch.ops.inpaintx.spd_norm(x, gamma, beta, probability, eps)[0]
         return compiled
-    if not runs_natively("spd_norm", x):
+    if not has_kernel("spd_norm", x):
         return spd_norm_ref(x, gamma, beta, probability, eps)
     result: Tensor = _C.spd_norm(x, gamma, beta, probability, eps)
     return result
@@ -70,7 +70,7 @@ def spd_norm_ref(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, ep
 
 @torch.library.register_fake("inpaintx::spd_norm")
 def _fake(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    one_device("spd_norm", x, gamma=gamma, beta=beta, probability=probability)
+    check_same_device("spd_norm", x, gamma=gamma, beta=beta, probability=probability)
     wide = torch.float64 if x.dtype == torch.float64 else torch.float32
     mean = x.new_empty((x.shape[0], 1, *x.shape[2:]), dtype=wide)
     return torch.empty_like(x, memory_format=layout_of(x)), mean, torch.empty_like(mean)
@@ -78,16 +78,19 @@ def _fake(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: floa
 
 @torch.library.register_fake("inpaintx::spd_norm_backward")
 def _fake_backward(
-    grad: Tensor,
+    grad_output: Tensor,
     x: Tensor,
     gamma: Tensor,
     beta: Tensor | None,
     probability: Tensor,
     mean: Tensor,
     rstd: Tensor,
-    wanted: list[bool],
+    output_mask: list[bool],
 ) -> tuple[Tensor | None, ...]:
     saved = {"probability": probability, "mean": mean, "rstd": rstd}
-    one_device("spd_norm_backward", x, grad=grad, gamma=gamma, beta=beta, **saved)
-    by_probability = probability.new_empty(probability.shape) if wanted[3] else None
-    return (*(torch.empty_like(x, memory_format=layout_of(x)) if want else None for want in wanted[:3]), by_probability)
+    check_same_device("spd_norm_backward", x, grad_output=grad_output, gamma=gamma, beta=beta, **saved)
+    by_probability = probability.new_empty(probability.shape) if output_mask[3] else None
+    return (
+        *(torch.empty_like(x, memory_format=layout_of(x)) if want else None for want in output_mask[:3]),
+        by_probability,
+    )

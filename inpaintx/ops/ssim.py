@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import one_device, runs_natively
+from inpaintx.ops._native import check_same_device, has_kernel
+from inpaintx.ops._renamed import renamed
 
 __all__ = ["SSIM", "ssim", "ssim_ref"]
 
@@ -18,12 +19,13 @@ LEAST_WEIGHT = 1e-3
 MOST = 2.0**30  # data ranges: what is beyond counts as this, so that no product overflows
 
 
+@renamed(window="kernel_size")
 def ssim(
     x: Tensor,
     y: Tensor,
     weight: Tensor | None = None,
     mode: Mode = "window",
-    window: int = 11,
+    kernel_size: int = 11,
     sigma: float = 1.5,
     data_range: float = 1.0,
 ) -> Tensor:
@@ -43,7 +45,7 @@ def ssim(
     mode
         ``"window"``: a map under a Gaussian window, at pixels whose window lies inside the image (the metric).
         ``"global"``: one mean, variance and covariance of each image and channel, no window (Qiang et al., eq. 2).
-    window, sigma
+    kernel_size, sigma
         Side of the Gaussian window (odd, at most 511) and its standard deviation, in pixels.
     data_range
         L, the range of the values: 1 for images in [0,1], 255 for bytes.
@@ -81,20 +83,21 @@ def ssim(
     if mode == "global":
         return _whole(x, y, weight, data_range)
     if is_dynamo_compiling():
-        compiled: Tensor = torch.ops.inpaintx.ssim(x, y, weight, window, sigma, data_range)[0]
+        compiled: Tensor = torch.ops.inpaintx.ssim(x, y, weight, kernel_size, sigma, data_range)[0]
         return compiled
-    if not runs_natively("ssim", x):
-        return ssim_ref(x, y, weight, mode, window, sigma, data_range)
-    result: Tensor = _C.ssim(x, y, weight, window, sigma, data_range)
+    if not has_kernel("ssim", x):
+        return ssim_ref(x, y, weight, mode, kernel_size, sigma, data_range)
+    result: Tensor = _C.ssim(x, y, weight, kernel_size, sigma, data_range)
     return result
 
 
+@renamed(window="kernel_size")
 def ssim_ref(
     x: Tensor,
     y: Tensor,
     weight: Tensor | None = None,
     mode: Mode = "window",
-    window: int = 11,
+    kernel_size: int = 11,
     sigma: float = 1.5,
     data_range: float = 1.0,
 ) -> Tensor:
@@ -103,7 +106,7 @@ def ssim_ref(
         return _whole(x, y, weight, data_range)
     with torch.autocast(x.device.type, enabled=False):
         x, y, w = _visible(x, y, weight, data_range)
-        at = torch.arange(window, dtype=torch.float64) - window // 2
+        at = torch.arange(kernel_size, dtype=torch.float64) - kernel_size // 2
         g = torch.exp(-(at**2) / (2 * sigma**2))
         g = (g / g.sum()).to(x)
         if w is None:
@@ -112,7 +115,7 @@ def ssim_ref(
         counts = seen >= LEAST_WEIGHT
         seen = torch.where(counts, seen, 1.0)
         values = _similarity([_blur(w * m, g) / seen for m in _moments(x, y)]).mean(1, keepdim=True)
-        rim = window // 2
+        rim = kernel_size // 2
         inner = w[:, :, rim : w.shape[2] - rim, rim : w.shape[3] - rim] * counts
         total = inner.sum((1, 2, 3))
         return torch.where(total > 0, (inner * values).sum((1, 2, 3)) / torch.where(total > 0, total, 1.0), 1.0)
@@ -171,40 +174,44 @@ def _blur(x: Tensor, g: Tensor) -> Tensor:
 class SSIM(nn.Module):
     """Module of :func:`ssim` with fixed options."""
 
-    def __init__(self, mode: Mode = "window", window: int = 11, sigma: float = 1.5, data_range: float = 1.0) -> None:
+    @renamed(window="kernel_size")
+    def __init__(
+        self, mode: Mode = "window", kernel_size: int = 11, sigma: float = 1.5, data_range: float = 1.0
+    ) -> None:
         super().__init__()
         self.mode: Mode = mode
-        self.window, self.sigma, self.data_range = window, sigma, data_range
+        self.kernel_size, self.sigma, self.data_range = kernel_size, sigma, data_range
 
     def forward(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """``[B,C,H,W]`` twice, and a weight ``[B,1,H,W]`` or None, to ``[B]``."""
-        return ssim(x, y, weight, self.mode, self.window, self.sigma, self.data_range)
+        return ssim(x, y, weight, self.mode, self.kernel_size, self.sigma, self.data_range)
 
     def extra_repr(self) -> str:
         """Options, for printing."""
-        return f"mode={self.mode!r}, window={self.window}, sigma={self.sigma:g}, data_range={self.data_range:g}"
+        window = f"kernel_size={self.kernel_size}, sigma={self.sigma:g}"
+        return f"mode={self.mode!r}, {window}, data_range={self.data_range:g}"
 
 
 @torch.library.register_fake("inpaintx::ssim")
 def _fake(
-    x: Tensor, y: Tensor, weight: Tensor | None, window: int, sigma: float, data_range: float
+    x: Tensor, y: Tensor, weight: Tensor | None, kernel_size: int, sigma: float, data_range: float
 ) -> tuple[Tensor, Tensor]:
-    one_device("ssim", x, y=y, weight=weight)
+    check_same_device("ssim", x, y=y, weight=weight)
     value = x.new_empty(x.shape[0], dtype=torch.float64 if x.dtype == torch.float64 else torch.float32)
     return value, torch.empty_like(value)
 
 
 @torch.library.register_fake("inpaintx::ssim_backward")
 def _fake_backward(
-    grad: Tensor,
+    grad_output: Tensor,
     x: Tensor,
     y: Tensor,
     weight: Tensor | None,
     total: Tensor,
-    window: int,
+    kernel_size: int,
     sigma: float,
     data_range: float,
-    wanted: list[bool],
+    output_mask: list[bool],
 ) -> tuple[Tensor | None, Tensor | None]:
-    one_device("ssim_backward", x, grad=grad, y=y, weight=weight, total=total)
-    return x.new_empty(x.shape) if wanted[0] else None, y.new_empty(y.shape) if wanted[1] else None
+    check_same_device("ssim_backward", x, grad_output=grad_output, y=y, weight=weight, total=total)
+    return x.new_empty(x.shape) if output_mask[0] else None, y.new_empty(y.shape) if output_mask[1] else None

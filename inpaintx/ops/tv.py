@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import one_device, runs_natively
+from inpaintx.ops._native import check_same_device, has_kernel
 
 __all__ = ["TVInpaint", "total_variation", "tv_inpaint", "tv_inpaint_ref"]
 
@@ -63,7 +63,7 @@ def tv_inpaint(image: Tensor, mask: Tensor, tol: float = 1e-4, max_iter: int = 1
     """
     if is_dynamo_compiling():
         result: Tensor = torch.ops.inpaintx.tv_inpaint(image, mask, tol, max_iter)
-    elif runs_natively("tv_inpaint", image):
+    elif has_kernel("tv_inpaint", image):
         result = _C.tv_inpaint(image, mask, tol, max_iter)
     else:
         result = tv_inpaint_ref(image, mask, max_iter=max_iter)
@@ -122,5 +122,5 @@ class TVInpaint(nn.Module):
 
 @torch.library.register_fake("inpaintx::tv_inpaint")
 def _fake(image: Tensor, mask: Tensor, tol: float, max_iter: int) -> Tensor:
-    one_device("tv_inpaint", image, mask=mask)
+    check_same_device("tv_inpaint", image, mask=mask)
     return image.new_empty(image.shape)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintx.nn.blocks import GatedConv
-from inpaintx.ops import Conv2d, contextual_attention
+from inpaintx.ops import WinogradConv2d, contextual_attention
 
 from .config import Version
 
@@ -31,7 +31,7 @@ class Plain(nn.Module):
     ) -> None:
         super().__init__()
         padding = dilation * (kernel_size - 1) // 2
-        self.conv = Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
+        self.conv = WinogradConv2d(in_channels, out_channels, kernel_size, stride, padding, dilation)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class DeepFillNet(nn.Module):
                 layer(2 * c, 2 * c),
                 Doubled(layer(2 * c, c)),
                 layer(c, c // 2),
-                Conv2d(c // 2, 3, 3, padding=1),
+                WinogradConv2d(c // 2, 3, 3, padding=1),
             ]
 
         self.coarse = nn.Sequential(

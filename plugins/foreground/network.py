@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintx.nn.blocks import init_weights
-from inpaintx.ops import Conv2d
+from inpaintx.ops import WinogradConv2d
 
 __all__ = ["ForegroundNet", "network_input"]
 
@@ -41,9 +41,9 @@ class ForegroundNet(nn.Module):
             nn.Conv2d(widths[-1], 8 * width, 5, padding=4, dilation=2), nn.LeakyReLU(0.2), nn.Dropout(0.5)
         )
         for into, out in pairwise([8 * width, *reversed(widths)]):
-            conv = Conv2d(into, out, 3, padding=1)
+            conv = WinogradConv2d(into, out, 3, padding=1)
             self.decoder.append(nn.Sequential(conv, nn.ReLU(), nn.BatchNorm2d(out)))
-        self.last = Conv2d(width, 3, 3, padding=1)
+        self.last = WinogradConv2d(width, 3, 3, padding=1)
         init_weights(self, std)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:

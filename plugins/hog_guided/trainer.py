@@ -25,7 +25,7 @@ from .config import HOGGuidedConfig
 __all__ = ["HOGGuidedTrainer"]
 
 # VGG's depth, layers of the perceptual loss, and of the style loss: the paper's, and EdgeConnect's code's
-TAPS = {
+LAYERS = {
     "paper": (16, ("relu1_1", "relu2_1", "relu3_1", "relu4_1"), ("relu1_1", "relu2_1", "relu3_1", "relu4_1")),
     "edgeconnect": (
         19,
@@ -62,8 +62,8 @@ class HOGGuidedTrainer(Trainer):
 
         optimizers = {"shape": adam(net.shape, config.lr), "paint": adam(net.paint, config.lr)}
         optimizers |= {name: adam(judge, config.discriminator_lr) for name, judge in judges.items()}
-        depth, self.perceptual_taps, self.style_taps = TAPS[config.losses]
-        wanted = dict.fromkeys((*self.perceptual_taps, *self.style_taps))
+        depth, self.perceptual_layers, self.style_layers = LAYERS[config.losses]
+        wanted = dict.fromkeys((*self.perceptual_layers, *self.style_layers))
         normalize = config.losses == "paper"  # EdgeConnect's code leaves the normalisation out
         self.vgg, outcome = load_vgg(
             depth,  # type: ignore[arg-type]
@@ -122,10 +122,10 @@ class HOGGuidedTrainer(Trainer):
             terms["blended"] = c.blended * blended_loss(output, image, mask, interior=True)
         if self.vgg is not None:
             have, want = self.vgg(output), self.vgg.target(image)
-            terms["perceptual"] = c.perceptual * perceptual_loss(have, want, self.perceptual_taps)
+            terms["perceptual"] = c.perceptual * perceptual_loss(have, want, self.perceptual_layers)
             if edgeconnect:  # style of the holes alone
                 have, want = self.vgg(output * mask), self.vgg.target(image * mask)
-            terms["style"] = c.style * style_loss(have, want, self.style_taps)
+            terms["style"] = c.style * style_loss(have, want, self.style_layers)
         return self._update("paint", terms, d_loss)
 
     def _update(self, name: str, terms: dict[str, Tensor], d_loss: Tensor) -> dict[str, Tensor]:

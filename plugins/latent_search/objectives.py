@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inpaintx.ops import boundary_weight, ssim, yeh_weight
+from inpaintx.ops import boundary_weight, context_weight, ssim
 
 __all__ = ["Limits", "QiangLoss", "YehLoss", "prior"]
 
@@ -38,7 +38,7 @@ class YehLoss:
     """
 
     def __init__(self, image: Tensor, mask: Tensor, window: int) -> None:
-        self.weight = yeh_weight(mask, window)
+        self.weight = context_weight(mask, window)
         self.image = 2 * image - 1
 
     def __call__(self, pictures: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ __all__ = ["PConvLoss", "PConvTrainer", "faded"]
 
 # Layers of the perceptual and the style loss: of Liu et al., of PD-GAN's code for its prior, and cheap ones.
 LIGHT = ("relu1_1", "relu2_1", "relu3_1")
-TAPS = {
+LAYERS = {
     "light": (LIGHT, LIGHT),
     "unet": (("pool1", "pool2", "pool3"), ("pool1", "pool2", "pool3")),
     "prior": (("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), ("relu2_2", "relu3_3", "relu4_3")),
@@ -46,8 +46,8 @@ class PConvLoss(nn.Module):
     def __init__(self, config: PConvConfig) -> None:
         super().__init__()
         self.config = config
-        self.perceptual_taps, self.style_taps = TAPS["light" if config.taps == "light" else config.arch]
-        wanted = {*self.perceptual_taps, *self.style_taps}
+        self.perceptual_layers, self.style_layers = LAYERS["light" if config.taps == "light" else config.arch]
+        wanted = {*self.perceptual_layers, *self.style_layers}
         self.vgg, self.outcome = load_vgg(16, wanted, config.vgg, normalize=config.vgg_normalize, path=config.vgg_path)
 
     def joined(self, output: Tensor, image: Tensor, mask: Tensor) -> Tensor | None:
@@ -79,8 +79,8 @@ class PConvLoss(nn.Module):
         with torch.no_grad():
             target = self._features(self.vgg, net, image)
         styled = features if c.arch == "unet" else features[:1]
-        perceptual = [perceptual_loss(f, target, self.perceptual_taps) for f in features]
-        style = [style_loss(f, target, self.style_taps) for f in styled]
+        perceptual = [perceptual_loss(f, target, self.perceptual_layers) for f in features]
+        style = [style_loss(f, target, self.style_layers) for f in styled]
         terms["perceptual"] = c.perceptual * torch.stack(perceptual).sum()
         terms["style"] = c.style * torch.stack(style).sum()
         return terms

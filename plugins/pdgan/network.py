@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from inpaintx.nn.blocks import PixelShuffleUp, init_weights
-from inpaintx.ops import Conv2d, spd_map, spd_norm
+from inpaintx.ops import WinogradConv2d, spd_map, spd_norm
 
 from ..pconv.prior import PriorNet
 
@@ -33,9 +33,9 @@ class SPDNorm(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.shared = Conv2d(3, hidden, 3, padding=1)
-        self.gamma = Conv2d(hidden, channels, 3, padding=1)
-        self.beta = Conv2d(hidden, channels, 3, padding=1)
+        self.shared = WinogradConv2d(3, hidden, 3, padding=1)
+        self.gamma = WinogradConv2d(hidden, channels, 3, padding=1)
+        self.beta = WinogradConv2d(hidden, channels, 3, padding=1)
 
     def forward(self, x: Tensor, prior: Tensor, probability: Tensor) -> Tensor:
         """``[K,C,H,W]``, prior ``[B,3,H,W]``, P ``[B or K,1 or C,H,W]`` to ``[K,C,H,W]``; K a multiple of B."""
@@ -65,18 +65,18 @@ class SPDNormBlock(nn.Module):
         self.steps, self.window, self.floor, self.capped = steps, window, floor, capped
         self.kind: Map = kind
         middle = min(into, out)
-        self.conv_0 = spectral_norm(Conv2d(into, middle, 3, padding=1))
-        self.conv_1 = spectral_norm(Conv2d(middle, out, 3, padding=1))
+        self.conv_0 = spectral_norm(WinogradConv2d(into, middle, 3, padding=1))
+        self.conv_1 = spectral_norm(WinogradConv2d(middle, out, 3, padding=1))
         self.conv_s = spectral_norm(nn.Conv2d(into, out, 1, bias=False))
         self.norm_0, self.norm_1 = SPDNorm(into, hidden), SPDNorm(middle, hidden)
         self.norm_s = SPDNorm(into, hidden)
         self.prior_features = nn.Sequential(
-            Conv2d(3, hidden, 3, padding=1),
+            WinogradConv2d(3, hidden, 3, padding=1),
             nn.InstanceNorm2d(hidden),
             nn.ReLU(),
-            Conv2d(hidden, into, 3, padding=1),
+            WinogradConv2d(hidden, into, 3, padding=1),
         )
-        self.attention = nn.Sequential(Conv2d(2 * into, into, 3, padding=1), nn.Sigmoid())
+        self.attention = nn.Sequential(WinogradConv2d(2 * into, into, 3, padding=1), nn.Sigmoid())
 
     def probability(self, mask: Tensor) -> Tensor:
         """The map of a mask of this resolution, ``[B,1,H,W]``: 1 where known, falling into the hole."""
@@ -158,7 +158,7 @@ class Generator(nn.Module):
             block = SPDNormBlock(into, out, 2 * width, steps, window, kind, floor=floor, capped=capped)
             self.units.append(Unit(block, out, upsample))
             into = out
-        self.last = Conv2d(into, 3, 3, padding=1)
+        self.last = WinogradConv2d(into, 3, 3, padding=1)
         init_weights(self, std)
         for module in self.modules():
             if isinstance(module, PixelShuffleUp):

@@ -34,7 +34,7 @@ from .network import UNITS
 
 __all__ = ["PDGANTrainer", "discriminator", "diversity_loss", "skin_loss"]
 
-TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 
 
 def discriminator(width: int) -> MultiScale:
@@ -100,7 +100,7 @@ class PDGANTrainer(Trainer):
             optimizers["prior"] = adam(net.prior.parameters(), config.prior_lr, (0.0, 0.999))
             schedulers["prior"] = LambdaLR(optimizers["prior"], lambda step: faded(step / self.prior_steps))
             self.prior_loss = PConvLoss(_prior_config(config)).to(self.device)
-        self.vgg, vgg = load_vgg(16, TAPS, config.vgg, normalize=config.vgg_normalize, path=config.vgg_path)
+        self.vgg, vgg = load_vgg(16, LAYERS, config.vgg, normalize=config.vgg_normalize, path=config.vgg_path)
         trained = "trained in this run" if self.prior_steps else "what the run began from"
         prior = f"file {source.name}@{sha256(source)[:8]}" if source else trained
         frozen = {"vgg": vgg, "prior": prior}
@@ -169,7 +169,7 @@ class PDGANTrainer(Trainer):
             target = {name: doubled(f) for name, f in self.vgg.target(self._for_vgg(image)).items()}
             found = self.vgg(self._for_vgg(fake))
             terms["perceptual"] = (
-                2 * c.perceptual * perceptual_loss(found, target, TAPS, None if where is None else doubled(where))
+                2 * c.perceptual * perceptual_loss(found, target, LAYERS, None if where is None else doubled(where))
             )
             a, b = self.vgg(self._for_vgg(fake * hole))["relu4_1"].chunk(2)
             fall = c.diversity_fall ** ((self.steps - self.prior_steps) / self.length)

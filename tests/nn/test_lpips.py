@@ -8,7 +8,7 @@ import torch
 import inpaintx.nn.lpips
 import inpaintx.nn.vgg
 from inpaintx import InpaintxError
-from inpaintx.nn.lpips import LPIPS, TAPS, LPIPSHeads, load_lpips
+from inpaintx.nn.lpips import LAYERS, LPIPS, LPIPSHeads, load_lpips
 from inpaintx.nn.pretrained import WeightFile
 from inpaintx.nn.vgg import VGG
 
@@ -16,7 +16,7 @@ from inpaintx.nn.vgg import VGG
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    net = LPIPS(VGG(16, TAPS), LPIPSHeads()).eval().requires_grad_(False)
+    net = LPIPS(VGG(16, LAYERS), LPIPSHeads()).eval().requires_grad_(False)
     for p in net.heads.parameters():
         p.abs_()
     return net
@@ -32,8 +32,8 @@ def test_distance(net):
     torch.testing.assert_close(distance, net(b, a))
     expected = 0.0
     fa, fb = net.vgg(a), net.vgg(b)
-    for i, tap in enumerate(TAPS):
-        unit_a, unit_b = (torch.nn.functional.normalize(f[tap][0], dim=0, eps=1e-10) for f in (fa, fb))
+    for i, layer in enumerate(LAYERS):
+        unit_a, unit_b = (torch.nn.functional.normalize(f[layer][0], dim=0, eps=1e-10) for f in (fa, fb))
         weight = net.heads.state_dict()[f"lin{i}.model.1.weight"].view(-1, 1, 1)
         expected += float((weight * (unit_a - unit_b) ** 2).sum(0).mean())
     assert float(distance[0]) == pytest.approx(expected, rel=1e-4)
@@ -51,7 +51,7 @@ def test_official_files_or_none(net, tmp_path, monkeypatch):
         torch.save(state, tmp_path / name)
         return WeightFile(name, hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()[:8], "")
 
-    official = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate(TAPS.values())}
+    official = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate(LAYERS.values())}
     monkeypatch.setattr(inpaintx.nn.lpips, "FILE", save("judgement.pth", official))
     monkeypatch.setitem(inpaintx.nn.vgg.FILES, 16, save("vgg.pth", net.vgg.state_dict()))
     loaded = load_lpips()

@@ -27,7 +27,7 @@ def norm(**change):
 
 def similarity(**change):
     values = {"grad": torch.ones(2), "x": X, "y": X.flip(0), "weight": None, "total": torch.full((2,), 36.0)}
-    values |= {"window": 11, "sigma": 1.5, "data_range": 1.0, "wanted": [True, True]}
+    values |= {"kernel_size": 11, "sigma": 1.5, "data_range": 1.0, "wanted": [True, True]}
     return OPS.ssim_backward(*(values | change).values())
 
 
@@ -113,8 +113,8 @@ def test_integers_that_cannot_be_meant(huge):
         lambda: partial_conv2d(X, MASK, WEIGHT, padding=huge),
         lambda: partial_conv2d(X, MASK, WEIGHT, dilation=huge),
         lambda: conv3x3(X, WEIGHT, padding=huge),
-        lambda: ssim(X, X, window=odd),
-        lambda: similarity(window=odd),
+        lambda: ssim(X, X, kernel_size=odd),
+        lambda: similarity(kernel_size=odd),
         lambda: hog(X, cell=huge),
         lambda: hog(X, block=huge),
         lambda: hog(X, bins=huge),

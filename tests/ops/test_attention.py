@@ -84,8 +84,8 @@ def maps(batch=2, channels=3, size=(12, 16), size_b=None, dtype=torch.float64, d
         ((12, 16), None, {}),
         ((13, 11), (9, 14), {}),
         ((9, 12), None, {"rate": 1}),
-        ((14, 17), None, {"rate": 3, "ksize": 1, "fuse_k": 1}),
-        ((6, 18), (14, 6), {"fuse_k": 9, "ksize": 5}),
+        ((14, 17), None, {"rate": 3, "kernel_size": 1, "fuse_k": 1}),
+        ((6, 18), (14, 6), {"fuse_k": 9, "kernel_size": 5}),
     ],
 )
 def test_equals_reference(size, size_b, options, compat, tile, monkeypatch, device):
@@ -188,7 +188,7 @@ def test_batch_equals_singles_and_strides(device):
         ({"f": torch.rand(3, 8, 8)}, r"f must be floating point \[B,C,H,W\]"),
         ({"b": torch.rand(1, 2, 8, 8)}, r"b must have batch, channels.* got \[1, 2, 8, 8\]"),
         ({"mask": torch.zeros(1, 1, 4, 8)}, r"mask must be real \[1, 1, 8, 8\] .* got .*\[1, 1, 4, 8\]"),
-        ({"ksize": 2}, "ksize and fuse_k must be odd"),
+        ({"kernel_size": 2}, "kernel_size and fuse_k must be odd"),
         ({"rate": 0}, "rate positive"),
     ],
 )

@@ -70,7 +70,7 @@ def test_second_derivatives_of_ssim(weighted, mode):
     weight = weight.detach() * (weight.detach() > 0.3)
 
     def function(x, y):
-        return ops.ssim(x, y, weight if weighted else None, mode, window=5, data_range=2.0)
+        return ops.ssim(x, y, weight if weighted else None, mode, kernel_size=5, data_range=2.0)
 
     assert gradgradcheck(function, (x, y))
 

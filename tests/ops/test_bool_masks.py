@@ -29,7 +29,7 @@ CALLS = {
     "efros_leung": lambda m: ops.efros_leung(RGB, m, 5),
     "contextual_attention": lambda m: ops.contextual_attention(RGB, RGB, m),
     "boundary_weight": lambda m: ops.boundary_weight(m),
-    "yeh_weight": lambda m: ops.yeh_weight(m),
+    "context_weight": lambda m: ops.context_weight(m),
 }
 
 

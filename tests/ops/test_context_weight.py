@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from inpaintx.ops import boundary_weight, yeh_weight
+from inpaintx.ops import boundary_weight, context_weight
 
 
 def holes(size=(17, 23), ratio=0.4):
@@ -18,15 +18,15 @@ def test_equal_scipy_filters(k, size):
     array = mask[:, 0].numpy().astype(np.float64)
     zeros, mirrored = (ndimage.uniform_filter(array, (0, k, k), mode=mode) for mode in ("constant", "reflect"))
     np.testing.assert_allclose(boundary_weight(mask, k, 2.0)[:, 0].numpy(), 1 + 2 * zeros, atol=1e-6)
-    np.testing.assert_allclose(yeh_weight(mask, k)[:, 0].numpy(), (1 - array) * mirrored, atol=1e-6)
+    np.testing.assert_allclose(context_weight(mask, k)[:, 0].numpy(), (1 - array) * mirrored, atol=1e-6)
 
 
 def test_empty_and_full_hole():
     none, full = torch.zeros(1, 1, 20, 20), torch.ones(1, 1, 20, 20)
     assert torch.equal(boundary_weight(none), full)
-    assert not yeh_weight(none).any()
+    assert not context_weight(none).any()
     torch.testing.assert_close(boundary_weight(full)[..., 10, 10], torch.tensor([[3.0]]))
-    assert not yeh_weight(full).any()
+    assert not context_weight(full).any()
 
 
 def test_known_pixels_weigh_at_most_what_one_pixel_leaves():
@@ -35,7 +35,7 @@ def test_known_pixels_weigh_at_most_what_one_pixel_leaves():
     assert boundary_weight(mask)[0, 0, 7, 7].item() == pytest.approx(1 + 2 * 48 / 49)
 
 
-@pytest.mark.parametrize("function", [boundary_weight, yeh_weight])
+@pytest.mark.parametrize("function", [boundary_weight, context_weight])
 def test_masks_of_any_dtype_and_no_gradient(function):
     mask = holes()
     assert torch.equal(function(mask.bool()), function(mask))
@@ -44,13 +44,13 @@ def test_masks_of_any_dtype_and_no_gradient(function):
     assert not function(mask.requires_grad_()).requires_grad
 
 
-@pytest.mark.parametrize("function", [boundary_weight, yeh_weight])
+@pytest.mark.parametrize("function", [boundary_weight, context_weight])
 @pytest.mark.parametrize(
     ("mask", "k", "words"),
     [
         (torch.zeros(4, 4), 3, r"mask must be real \[B,1,H,W\] .* got .*\[4, 4\]"),
         (torch.zeros(1, 3, 4, 4), 3, "mask must be real"),
-        (torch.zeros(1, 1, 4, 4), 4, "k must be odd and positive, got 4"),
+        (torch.zeros(1, 1, 4, 4), 4, "kernel_size must be odd and positive, got 4"),
     ],
 )
 def test_bad_input_is_named(function, mask, k, words):

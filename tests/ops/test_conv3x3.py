@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import inpaintx
-from inpaintx.ops import Conv2d, conv3x3, conv3x3_ref
+from inpaintx.ops import WinogradConv2d, conv3x3, conv3x3_ref
 
 CAPABILITY = os.environ.get("ATEN_CPU_CAPABILITY")
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -215,7 +215,7 @@ def test_tangents():
 )
 def test_the_layer_takes_the_place_of_a_convolution(options):
     layers = []
-    for kind in (nn.Conv2d, Conv2d):
+    for kind in (nn.Conv2d, WinogradConv2d):
         torch.manual_seed(0)
         layers.append(kind(**{"in_channels": 32, "out_channels": 48, "kernel_size": 3, **options}))
     plain, ours = layers
@@ -228,7 +228,7 @@ def test_the_layer_takes_the_place_of_a_convolution(options):
 
 def test_the_layer_takes_what_convolutions_take():
     for make in (lambda t: t.to(torch.complex64), lambda t: t.to_mkldnn()):
-        plain, ours = nn.Conv2d(32, 32, 3, padding=1), Conv2d(32, 32, 3, padding=1)
+        plain, ours = nn.Conv2d(32, 32, 3, padding=1), WinogradConv2d(32, 32, 3, padding=1)
         ours.load_state_dict(plain.state_dict())
         x = make(torch.randn(1, 32, 8, 8))
         if x.is_complex():

@@ -116,7 +116,7 @@ def test_errors_name_the_argument():
     for message, args in {
         r"efros_leung: image must have shape \[B,C,H,W\]": (image[0], mask, 5),
         r"mask must have shape \[2,1,8,9\] \(1 = hole\)": (image, mask[..., 1:], 5),
-        "window must be odd and positive, got 6": (image, mask, 6),
+        "kernel_size must be odd and positive, got 6": (image, mask, 6),
     }.items():
         with pytest.raises(ValueError, match=message):
             _C.efros_leung(*args, 0)

@@ -26,11 +26,11 @@ def forget(monkeypatch):
 @pytest.mark.parametrize("device", ["mps", "xpu"])
 def test_other_devices_are_warned_of_once(device):
     with pytest.warns(ops.ReferenceOpWarning, match=f"spd_map has no kernel for '{device}'"):
-        assert not _native.runs_natively("spd_map", on(device))
+        assert not _native.has_kernel("spd_map", on(device))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert not _native.runs_natively("spd_map", on(device))
-        assert _native.runs_natively("spd_map", on("cpu"))
+        assert not _native.has_kernel("spd_map", on(device))
+        assert _native.has_kernel("spd_map", on("cpu"))
 
 
 @pytest.mark.skipif(os.environ.get("INPAINTX_SANITIZE") != "1", reason="not the sanitizer run")
@@ -70,9 +70,9 @@ def test_searches_refuse_what_is_no_number(name):
 
 def test_cuda_is_native_where_it_was_built(monkeypatch):
     monkeypatch.setattr(_native, "_with_cuda", lambda: True)
-    assert _native.runs_natively("partial_conv2d", on("cuda"))
+    assert _native.has_kernel("partial_conv2d", on("cuda"))
     with pytest.warns(ops.ReferenceOpWarning):
-        assert not _native.runs_natively("conv3x3", on("cuda"))
+        assert not _native.has_kernel("conv3x3", on("cuda"))
 
 
 @pytest.mark.parametrize("name", ["efros_leung", "tv_inpaint"])
@@ -82,7 +82,7 @@ def test_what_has_no_kernel_but_the_cpus_is_carried_there(name, key):
     assert torch._C._dispatch_has_computed_kernel_for_dispatch_key(f"inpaintx::{name}", key)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert _native.runs_natively(name, on(key.lower()))
+        assert _native.has_kernel(name, on(key.lower()))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_public_function_takes_the_reference_there(module, name, monkeypatch
         "spd_norm": (image, image, image, mask),
     }[module]
     called, reference = [], getattr(home, f"{name}_ref")
-    monkeypatch.setattr(home, "runs_natively", lambda op, x: False)
+    monkeypatch.setattr(home, "has_kernel", lambda op, x: False)
     monkeypatch.setattr(home, f"{name}_ref", lambda *a, **k: called.append(1) or reference(*a, **k))
     getattr(home, name)(*arguments)
     assert called

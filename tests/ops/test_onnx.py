@@ -21,7 +21,7 @@ class Calls(nn.Module):
         super().__init__()
         self.function = function
         self.partial = ops.PartialConv2d(3, 4, 3, padding=1, scale="sum")
-        self.conv = ops.Conv2d(3, 4, 3, padding=1)
+        self.conv = ops.WinogradConv2d(3, 4, 3, padding=1)
         self.hog = ops.HOG()
 
     def forward(self, x, mask):

@@ -213,7 +213,7 @@ def test_errors_name_the_argument():
         r"source_valid must have shape \[2,1,12,13\] \(1 = usable": (x, x, valid[..., :5]),
         "source must be floating point, got Int": (x.int(), x, valid),
         "source_valid must be real": (x, x, valid.cfloat()),
-        "patch must be odd and positive, got 4": (x, x, valid, 4),
+        "kernel_size must be odd and positive, got 4": (x, x, valid, 4),
         "iterations must not be negative, got -1": (x, x, valid, 3, -1),
         r"init must be an integer field of shape \[2, 12, 13, 2\], got Float": (x, x, valid, 3, 1, 0, x, None),
         r"where must be bool of shape \[2, 1, 12, 13\], got Float": (x, x, valid, 3, 1, 0, None, valid),

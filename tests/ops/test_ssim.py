@@ -235,8 +235,8 @@ def test_compile_equals_eager():
         ({"weight": torch.rand(2, 3, 31, 40)}, r"weight must .*\[2, ?1, ?31, ?40\].*got .*\[2, 3, 31, 40\]"),
         ({"weight": torch.rand(3, 1, 31, 40)}, "weight must"),
         ({"mode": "local"}, "mode must be 'window' or 'global', got 'local'"),
-        ({"window": 4}, "window must be odd and positive, got 4"),
-        ({"window": 33}, "as large as the window, 33 pixels"),
+        ({"kernel_size": 4}, "kernel_size must be odd and positive, got 4"),
+        ({"kernel_size": 33}, "as large as the window, 33 pixels"),
         ({"sigma": 0.0}, "sigma and data_range must be positive"),
         ({"data_range": -1.0}, "sigma and data_range must be positive"),
     ],
@@ -294,7 +294,7 @@ def test_never_above_one_and_the_range_is_the_unit(function, mode):
 def test_windows_up_to_a_limit():
     x, y = torch.rand(2, 1, 1, 515, 512)
     torch.testing.assert_close(
-        ssim(x, y, window=511, sigma=90), ssim_ref(x, y, window=511, sigma=90), rtol=1e-4, atol=1e-5
+        ssim(x, y, kernel_size=511, sigma=90), ssim_ref(x, y, kernel_size=511, sigma=90), rtol=1e-4, atol=1e-5
     )
-    with pytest.raises(ValueError, match="window must be at most 511, got 513"):
-        ssim(x, y, window=513)
+    with pytest.raises(ValueError, match="kernel_size must be at most 511, got 513"):
+        ssim(x, y, kernel_size=513)

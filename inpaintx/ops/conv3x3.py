@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
-from inpaintx.ops._native import in_plain_ops, layout_of, one_device
+from inpaintx.ops._native import check_same_device, in_plain_ops, layout_of
 
-__all__ = ["Conv2d", "conv3x3", "conv3x3_ref"]
+__all__ = ["WinogradConv2d", "conv3x3", "conv3x3_ref"]
 
 
 def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int | tuple[int, int] = 1) -> Tensor:
@@ -79,7 +79,7 @@ def conv3x3_ref(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: 
     return F.conv2d(x, weight, bias, padding=padding)
 
 
-class Conv2d(nn.Conv2d):
+class WinogradConv2d(nn.Conv2d):
     """A :class:`torch.nn.Conv2d`, which goes by :func:`conv3x3` where its windows are 3×3 and its stride is 1.
 
     Same arguments, parameters and state dict. ``torch.compile`` and ``torch.export`` take it; TorchScript and
@@ -99,7 +99,7 @@ class Conv2d(nn.Conv2d):
 
 @torch.library.register_fake("inpaintx::conv3x3")
 def _fake(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
-    one_device("conv3x3", x, weight=weight, bias=bias)
+    check_same_device("conv3x3", x, weight=weight, bias=bias)
     height, width = (x.shape[2 + i] + 2 * padding[i] - 2 for i in (0, 1))
     shape = (x.shape[0], weight.shape[0], height, width)
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout_of(x, weight))
@@ -107,11 +107,11 @@ def _fake(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) ->
 
 @torch.library.register_fake("inpaintx::conv3x3_backward")
 def _fake_backward(
-    grad: Tensor, x: Tensor, weight: Tensor, padding: list[int], wanted: list[bool]
+    grad_output: Tensor, x: Tensor, weight: Tensor, padding: list[int], output_mask: list[bool]
 ) -> tuple[Tensor | None, ...]:
-    one_device("conv3x3_backward", x, grad=grad, weight=weight)
+    check_same_device("conv3x3_backward", x, grad_output=grad_output, weight=weight)
     return (
-        torch.empty_like(x, memory_format=layout_of(x, weight)) if wanted[0] else None,
-        weight.new_empty(weight.shape) if wanted[1] else None,
-        weight.new_empty(weight.shape[:1]) if wanted[2] else None,
+        torch.empty_like(x, memory_format=layout_of(x, weight)) if output_mask[0] else None,
+        weight.new_empty(weight.shape) if output_mask[1] else None,
+        weight.new_empty(weight.shape[:1]) if output_mask[2] else None,
     )
