@@ -42,8 +42,8 @@ class Case:
         self.config = method.config(PRESET if PRESET in method.presets else "default")
         with weight_files.seeded(seed):
             self.net = method.network(self.config).to(self.device).eval()
-        multiple = method.multiple_of(self.config)
-        self.side = (method.fixed and method.side(self.config)) or -(-64 // multiple) * multiple
+        multiple = method.size_divisor(self.config)
+        self.side = (method.fixed_size and method.input_size(self.config)) or -(-64 // multiple) * multiple
 
     def picture(self, height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
         """Smooth colours with noise, and a box and a stroke as hole, another for each image."""
@@ -64,7 +64,7 @@ class Case:
         half[..., : size // 4] = 0
         points = torch.rand(len(image), 49, 2, generator=torch.Generator().manual_seed(self.seed)) * (size - 1)
         extras = {"skin": half, "foreground": half, "landmarks": points.to(self.device)}
-        return {"image": image, "mask": mask, **{k: extras[k] for k in self.method.needs(self.config)}}
+        return {"image": image, "mask": mask, **{k: extras[k] for k in self.method.required_annotations(self.config)}}
 
     def generator(self, seed: int | None = None) -> torch.Generator:
         """A fresh source of randomness."""

@@ -30,8 +30,8 @@ def test_parameters():
 
 def test_the_foreground_never_enters_the_network():
     method, batch = Foreground(), case()
-    assert method.needs(method.config()) == {"foreground"}
-    assert not method.needs(method.config("unguided"))
+    assert method.required_annotations(method.config()) == {"foreground"}
+    assert not method.required_annotations(method.config("unguided"))
     config = method.config("tiny")
     nets = []
     for _ in range(2):

@@ -20,9 +20,9 @@ class Options(Config):
 
 
 class First(Method):
-    name, paper, trained, Config = "first", "https://example.org/first", True, Options
+    name, paper, requires_weights, Config = "first", "https://example.org/first", True, Options
     presets = {"default": Options(), "paper": Options(width=4, rate=0.5)}  # noqa: RUF012
-    stored = frozenset({"width"})
+    checkpoint_fields = frozenset({"width"})
 
     def build(self, config) -> nn.Module:
         return nn.Linear(config.width, 1)
@@ -32,7 +32,7 @@ class First(Method):
 
 
 class Second(First):
-    name, takes, blend = "second", frozenset({"first"}), "poisson"
+    name, compatible_weights, blend = "second", frozenset({"first"}), "poisson"
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_a_sound_method_passes():
 class Learns(Mean):
     """One convolution that learns to be the picture."""
 
-    trained = True
+    requires_weights = True
     finite, moves, keeps = True, True, True
     key: ClassVar[str] = "net"
     more: ClassVar[dict[str, object]] = {}

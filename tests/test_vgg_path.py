@@ -31,10 +31,10 @@ def test_the_file_is_taken_and_recorded(name, vgg_file):
     config = method.config(**TINY[name], vgg_path=str(vgg_file))
     trainer = method.trainer(method.network(config), config)
     assert trainer.frozen["vgg"] == f"file:{vgg_file.name}@{sha256(vgg_file)[:8]}"
-    tuned = method.tuned(config)
+    tuned = method.finetune_config(config)
     assert (tuned.vgg_path, tuned.vgg) == ("", "error")  # a training from these weights names its features anew
     plain = method.config(**TINY[name])
-    assert method.tuned(plain).vgg == plain.vgg
+    assert method.finetune_config(plain).vgg == plain.vgg
     missing = method.config(**TINY[name], vgg_path="no/such/file.safetensors")
     with pytest.raises(InpaintxError, match="no weight file no/such"):
         method.trainer(method.network(missing), missing)

@@ -62,7 +62,7 @@ class Dice(Method):
 
 
 class Learned(Method):
-    name, paper, trained, size = "learned", "https://example.org/learned", True, 64
+    name, paper, requires_weights, size = "learned", "https://example.org/learned", True, 64
     weights = {"default": Weights("toy_learned.safetensors"), "gone": Weights("toy_gone.safetensors")}  # noqa: RUF012
 
     Config = MeanConfig

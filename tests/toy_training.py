@@ -87,7 +87,7 @@ class ToyTrainer(Trainer):
 
 
 class Toy(Method):
-    name, paper, trained, Config = "toy", "https://example.org/toy", True, ToyConfig
+    name, paper, requires_weights, Config = "toy", "https://example.org/toy", True, ToyConfig
     presets = {"tiny": ToyConfig(steps=4)}  # noqa: RUF012
 
     def build(self, config):

@@ -39,7 +39,7 @@ class UNet(nn.Module):
 class SmallUNet(inpaintx.Method):
     """The plainest learned method."""
 
-    name, paper, trained, multiple = "small_unet", "https://example.org/paper", True, 8
+    name, paper, requires_weights, multiple = "small_unet", "https://example.org/paper", True, 8
     Config = Config
     presets = {"tiny": Config(size=64, width=16, steps=600)}  # noqa: RUF012
 

@@ -87,7 +87,7 @@ def method_rows() -> list[dict[str, Any]]:
                 "plugin": plugin.name,
                 "package": plugin.package,
                 "version": plugin.version,
-                "trained": method.trained,
+                "trained": method.requires_weights,
                 "trainable": method.is_trainable(),
                 "presets": sorted({"default", *method.presets}),
                 "options": method.config().model_dump(mode="json"),

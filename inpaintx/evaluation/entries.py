@@ -1,6 +1,5 @@
 """The methods that are compared: named, loaded, and written down."""
 
-import copy
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -104,9 +103,9 @@ class Entry:
             warnings.simplefilter("ignore", UntrainedWarning)  # the record says it
             config = method.config(spec.preset)
             loaded = load(method, config, spec.weights, device, seed=seed, preset=spec.preset)
-        side = method.side(loaded.config)
-        self.method = copy.copy(method)
-        vars(self.method)["fixed"] = method.fixed or side not in (None, size)
+        side = method.input_size(loaded.config)
+        self.method = method
+        self._resizes = method.fixed_size or side not in (None, size)
         self.blend: Blend = spec.blend or method.blend
         self.net: nn.Module = loaded.net
         file = Path(loaded.source) if loaded.source not in ("random", "none needed") else None
@@ -130,7 +129,15 @@ class Entry:
         """Fill ``[B,3,S,S]``; see :func:`inpaintx.inference.run.run_method`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of slowness; how long it took is in the result
-            return run_method(self.method, self.net, image, mask, generator=generator, blend=self.blend)
+            return run_method(
+                self.method,
+                self.net,
+                image,
+                mask,
+                generator=generator,
+                blend=self.blend,
+                fixed_size=self._resizes,
+            )
 
 
 def _metadata(file: Path) -> dict[str, str]:

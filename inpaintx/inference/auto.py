@@ -83,7 +83,7 @@ class AutoInpainter(Inpainter):
         if self.network is not None:
             faces = self.network.faces(pixels, hole)
             said = self.network.said_of(faces, hole)
-            side = self.network.method.side(self.network.loaded.config)
+            side = self.network.method.input_size(self.network.loaded.config)
             assert side is not None
             shown[BEST], rest = rounds_of(faces, hole, side)
         rounds = tiling.plan(rest, None, self.rest.method.max_pixels, visible.unseen(pixels, hole))

@@ -33,7 +33,7 @@ def face_fill(method: Method, loaded: Loaded, device: torch.device) -> Fill | No
         return None
     if method.name != BEST or loaded.source == "random":
         loaded = load(best, best.config(), None, device)
-    side = best.side(loaded.config)
+    side = best.input_size(loaded.config)
     assert side is not None
     size = (side, side)
 

@@ -94,7 +94,7 @@ class Inpainter:
         self.detail = detail
         self.preset, self.blend, self.batch_size = preset, blend or self.method.blend, batch_size
         config = self.method.config(preset, **(options or {}))
-        side = self.method.side(config)
+        side = self.method.input_size(config)
         if side is not None and side > LARGEST_SQUARE:
             raise InpaintxError(
                 f"method {self.method.name!r} would work on squares of {side} x {side} pixels; at most "
@@ -126,7 +126,7 @@ class Inpainter:
 
     def plan(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> Plan:
         """Lay crops over the hole ``[H,W]`` of a photo ``[H,W]`` or ``[H,W,C]`` as the method wants them."""
-        side = self.method.side(self.loaded.config)
+        side = self.method.input_size(self.loaded.config)
         faces = self.faces(pixels, hole) if side else []
         rounds, left = rounds_of(faces, hole, side) if side else ([], hole)
         rounds += tiling.plan(left, side, self.method.max_pixels, visible.unseen(pixels, hole))
@@ -200,7 +200,7 @@ class Inpainter:
         images, holes = torch.stack([s[0] for s in small]), torch.stack([s[1] for s in small])
         del small
         result = run_method(self.method, self.loaded.net, images, holes, generator=generator, blend="none")
-        if saw is not None and self.method.trained:
+        if saw is not None and self.method.requires_weights:
             for i, (canvas, crop) in enumerate(tasks):
                 saw(canvas, crop, images[i], holes[i], result.image[i])
         guided = None if self.blend == "none" else guidance_image(result.raw, images, holes, self.blend)
@@ -209,7 +209,7 @@ class Inpainter:
             filled: Iterable[Tensor] = bring_back(result.image[i], crop)
             if guided is not None:
                 filled = _blended(bring_back(guided[i], crop), canvas, crop.box, self.device)
-            band = lost_band(crop.scale) if self.detail == "auto" and self.method.trained else 0.0
+            band = lost_band(crop.scale) if self.detail == "auto" and self.method.requires_weights else 0.0
             if band > 0 and crop.box.height * crop.box.width <= tiling.WORKING:
                 filled = detailed(filled, canvas, crop.box, band, seed)
             canvas.put(crop, filled, bring_back(result.raw[i], crop))

@@ -52,6 +52,7 @@ def run_method(
     *,
     generator: torch.Generator | None = None,
     blend: Blend | None = None,
+    fixed_size: bool | None = None,
 ) -> InpaintOutput:
     """Run a method by the rules of the house: hidden pixels set to 0, sizes made to fit, known pixels kept.
 
@@ -63,6 +64,8 @@ def run_method(
         ``[B,1,H,W]``, 1 = hole (above 0.5), any real dtype; ``[1,1,H,W]`` serves the whole batch.
     blend
         As :attr:`Method.blend`; None: what the method asks for.
+    fixed_size
+        As :attr:`Method.fixed_size`; None: the method's own.
 
     Returns
     -------
@@ -77,7 +80,9 @@ def run_method(
         raise InpaintxError(
             f"known pixels of image must lie in [0,1], got values from {low.item():g} to {high.item():g}"
         )
-    raw = _run(method, net, shown, hole.float(), generator)
+    fixed = method.fixed_size if fixed_size is None else fixed_size
+    side = method.input_size(getattr(net, "config", None)) if fixed else None  # type: ignore[arg-type]
+    raw = _run(method, net, shown, hole.float(), generator, side)
     if not torch.isfinite(raw.masked_fill(~hole, 0)).all():
         raise InpaintxError(
             f"method {method.name!r} filled the hole with values that are not finite; if it is trained, its weights "
@@ -92,21 +97,22 @@ def run_method(
     return InpaintOutput(torch.where(hole, filled.to(image.dtype), image.detach()), raw.to(image.dtype))
 
 
-def _run(method: Method, net: nn.Module, shown: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:
+def _run(
+    method: Method, net: nn.Module, shown: Tensor, mask: Tensor, generator: torch.Generator | None, side: int | None
+) -> Tensor:
     """Bring image and mask to a size that the network takes, fill, and come back."""
     config: Any = getattr(net, "config", None)
     height, width = shown.shape[2:]
-    side = method.side(config) if method.fixed else None
     if side and (height, width) != (side, side):
         small, hole = _to_square(shown, mask, side)
-        return F.interpolate(_run(method, net, small, hole, generator), (height, width), mode="bilinear")
-    multiple = method.multiple_of(config)
+        return F.interpolate(_run(method, net, small, hole, generator, side), (height, width), mode="bilinear")
+    multiple = method.size_divisor(config)
     pad = (-width % multiple, -height % multiple)
     x, m = _pad(shown, pad), F.pad(mask, (0, pad[0], 0, pad[1]))
     with torch.no_grad():
         raw = _called(method, net, x, m, generator)
         if getattr(config, "mirrored", False):
-            if method.draws:
+            if method.is_stochastic:
                 raise InpaintxError(
                     f"method {method.name!r} draws its fills at random, and the mean of two draws is no fill; "
                     "set mirrored=false"

@@ -124,7 +124,7 @@ def load_vgg(
 
 
 def asked_anew(config: Any) -> dict[str, Any]:
-    """Changes of options for a training that begins from weights, for :meth:`inpaintx.Method.tuned`.
+    """Changes of options for a training that begins from weights, for :meth:`inpaintx.Method.finetune_config`.
 
     Weights keep no more than the name of the file of features that they were trained with. Another training has to say
     anew which it takes: without a word, it would run on random ones with the weights of real ones.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from inpaintx.errors import InpaintxError
 from inpaintx.io.memory import LARGEST_SQUARE
 from inpaintx.nn.blend import Blend
+from inpaintx.plugin.renamed import RenamedAttribute, adopt
 from inpaintx.plugin.trainer import Trainer
 
 __all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights"]
@@ -74,7 +75,7 @@ class Weights:
     url: str = ""
 
 
-class Configured(nn.Module):
+class NoNetwork(nn.Module):
     """The network of a method that has none: it only carries the options."""
 
     def __init__(self, config: BaseModel) -> None:
@@ -93,29 +94,29 @@ class Method:
         Options (a frozen pydantic model), named sets of them, trained weights by tag.
     multiple
         Height and width must be multiples of it; others are padded by reflection (marked known) and cropped. Where it
-        follows from the options, override :meth:`multiple_of`.
+        follows from the options, override :meth:`size_divisor`.
     size
         Side in pixels of the square that the method wants, for which the main job resizes the crop around a
         hole; None: any size. A :class:`LearnedConfig` brings its own.
-    fixed
+    fixed_size
         Whether the network takes squares of its size only; other images are resized to it and back.
     max_pixels
         Most pixels of one call, for a method of any size that is slow or hungry on large ones: the main job reduces
         larger crops. None: the main job's own limit (4 megapixels).
-    trained
+    requires_weights
         Whether the method's fills need trained weights.
     importer
         The command that brings published weights of the method into inpaintx's format, where the plugin has one.
-    takes
+    compatible_weights
         Names of other methods whose weight files fit, because they work with the same network.
-    stored
+    checkpoint_fields
         The options that a weight file brings with it, and that a preset cannot change then; None: all. Name those
         of the network where the others can be chosen anew at each fill.
     blend
         How the fill is joined to the photo unless the user says otherwise: ``"none"``: pasted; ``"poisson"``: by
         Poisson blending; ``"poisson_interior"``: by Poisson blending that takes nothing from the output outside the
         hole, for a method whose output has a seam of its own at the rim.
-    draws
+    is_stochastic
         Whether fills are drawn at random, so that two calls differ.
     """
 
@@ -126,14 +127,29 @@ class Method:
     weights: ClassVar[dict[str, Weights]] = {}
     multiple: ClassVar[int] = 1
     size: ClassVar[int | None] = None
-    fixed: ClassVar[bool] = False
+    fixed_size: ClassVar[bool] = False
     max_pixels: ClassVar[int | None] = None
-    trained: ClassVar[bool] = False
+    requires_weights: ClassVar[bool] = False
     importer: ClassVar[str] = ""
-    takes: ClassVar[frozenset[str]] = frozenset()
-    stored: ClassVar[frozenset[str] | None] = None
+    compatible_weights: ClassVar[frozenset[str]] = frozenset()
+    checkpoint_fields: ClassVar[frozenset[str] | None] = None
     blend: ClassVar[Blend] = "none"
-    draws: ClassVar[bool] = False
+    is_stochastic: ClassVar[bool] = False
+
+    # names of version 0.1
+    takes: ClassVar[Any] = RenamedAttribute("compatible_weights")
+    stored: ClassVar[Any] = RenamedAttribute("checkpoint_fields")
+    draws: ClassVar[Any] = RenamedAttribute("is_stochastic")
+    fixed: ClassVar[Any] = RenamedAttribute("fixed_size")
+    trained: ClassVar[Any] = RenamedAttribute("requires_weights")
+    multiple_of: ClassVar[Any] = RenamedAttribute("size_divisor")
+    needs: ClassVar[Any] = RenamedAttribute("required_annotations")
+    tuned: ClassVar[Any] = RenamedAttribute("finetune_config")
+    side: ClassVar[Any] = RenamedAttribute("input_size")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        adopt(cls)
 
     def config(self, preset: str = "default", **options: Any) -> BaseModel:
         """Make the options of a preset with some of them changed.
@@ -146,11 +162,11 @@ class Method:
         if preset not in self.presets and preset != "default":
             known = ", ".join(sorted({"default", *self.presets}))
             raise InpaintxError(f"method {self.name!r} has no preset {preset!r}; it has: {known}")
-        return changed(self.presets.get(preset) or self.Config(), options, f"method {self.name!r}")
+        return with_options(self.presets.get(preset) or self.Config(), options, f"method {self.name!r}")
 
     def build(self, config: BaseModel) -> nn.Module:
         """Make the network for the options, with random weights; the default carries the options alone."""
-        return Configured(config)
+        return NoNetwork(config)
 
     def network(self, config: BaseModel) -> nn.Module:
         """Call :meth:`build`, and let the network carry its options as ``net.config``."""
@@ -158,15 +174,15 @@ class Method:
         net.config = config  # type: ignore[assignment]
         return net
 
-    def side(self, config: BaseModel) -> int | None:
+    def input_size(self, config: BaseModel) -> int | None:
         """Side in pixels of the square that the method wants with these options; None: any size."""
         return getattr(config, "size", self.size)
 
-    def multiple_of(self, config: BaseModel) -> int:
+    def size_divisor(self, config: BaseModel) -> int:
         """What height and width must be multiples of with these options."""
         return self.multiple
 
-    def needs(self, config: BaseModel) -> frozenset[str]:
+    def required_annotations(self, config: BaseModel) -> frozenset[str]:
         """What its training needs in a batch beside image and mask: of ``{"skin", "foreground", "landmarks"}``."""
         return frozenset()
 
@@ -193,7 +209,7 @@ class Method:
         """
         raise NotImplementedError(f"method {self.name!r} does not define inpaint()")
 
-    def tuned(self, config: BaseModel) -> BaseModel:
+    def finetune_config(self, config: BaseModel) -> BaseModel:
         """Options of a training that begins from weights made with ``config``: without what those began from."""
         return config
 
@@ -207,7 +223,7 @@ class Method:
         return cls.trainer is not Method.trainer
 
 
-def changed(base: Options, options: dict[str, Any], owner: str) -> Options:
+def with_options(base: Options, options: dict[str, Any], owner: str) -> Options:
     """Make a copy of options with some of them changed; ``owner`` names in errors whose options they are.
 
     Raises

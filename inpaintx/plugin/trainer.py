@@ -90,9 +90,9 @@ class Trainer:
         ----------
         batch
             ``"image"`` ``[B,3,H,W]`` float32 in [0,1], ``"mask"`` ``[B,1,H,W]`` float32, 1 = hole, and what
-            :meth:`Method.needs` names: ``"skin"`` and ``"foreground"`` ``[B,1,H,W]`` float32, 1 = inside;
-            ``"landmarks"`` ``[B,N,2]`` float32, x and y in pixels of the image (centre of the first pixel = 0), NaN
-            where unknown.
+            :meth:`Method.required_annotations` names: ``"skin"`` and ``"foreground"`` ``[B,1,H,W]`` float32, 1 =
+            inside; ``"landmarks"`` ``[B,N,2]`` float32, x and y in pixels of the image (centre of the first pixel =
+            0), NaN where unknown.
 
         Returns
         -------

@@ -56,13 +56,13 @@ def load(
     ----------
     config
         All options, for a network without weights; weights bring the options that they were made with
-        (:attr:`Method.stored`: some of them).
+        (:attr:`Method.checkpoint_fields`: some of them).
     options
         Those that the user asked for: they hold beside weights as well.
     weights
         A tag of the method, a path to a ``.safetensors`` file, or None: the tag ``"default"`` where the method
         has one, its file is found, and ``preset`` is the default, the weights' own, or leaves the network to them
-        (:attr:`Method.stored`); else random weights drawn from ``seed``, with an :class:`UntrainedWarning`.
+        (:attr:`Method.checkpoint_fields`); else random weights drawn from ``seed``, with an :class:`UntrainedWarning`.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def load(
     """
     path, expected = None, ""
     entry = method.weights.get("default")
-    if weights is None and entry and (preset in ("default", entry.preset) or method.stored is not None):
+    if weights is None and entry and (preset in ("default", entry.preset) or method.checkpoint_fields is not None):
         path, expected = find(method, "default"), method.weights["default"].sha256
     elif weights in method.weights:
         path, expected = find(method, weights), method.weights[weights].sha256
@@ -105,14 +105,14 @@ def load(
             net.load_state_dict({key: x.float() if x.is_floating_point() else x for key, x in state.items()})
         except RuntimeError as error:
             raise InpaintxError(f"weights {path} do not fit {owner}: {str(error).splitlines()[-1].strip()}") from None
-    elif method.trained:
+    elif method.requires_weights:
         warnings.warn(
             f"method {method.name!r} runs with random weights (seed {seed}): its fills mean nothing until it is "
             "trained or weights are given",
             UntrainedWarning,
             stacklevel=2,
         )
-    source = str(path) if path else "random" if method.trained else "none needed"
+    source = str(path) if path else "random" if method.requires_weights else "none needed"
     return Loaded(net.to(device).eval(), config, source)
 
 
@@ -162,12 +162,12 @@ def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]
         raise InpaintxError(
             f"weights {path} do not say which method they are of (no 'inpaintx.method' in their metadata)"
         )
-    if owner != method.name and owner not in method.takes:
+    if owner != method.name and owner not in method.compatible_weights:
         raise InpaintxError(f"weights {path} are of method {owner!r}, not of {method.name!r}")
     saved = parse_json(meta.get("inpaintx.config", "{}"), f"the metadata of weights {path}")
     try:
-        if method.stored is not None:
-            saved = {**config.model_dump(), **{k: v for k, v in saved.items() if k in method.stored}}
+        if method.checkpoint_fields is not None:
+            saved = {**config.model_dump(), **{k: v for k, v in saved.items() if k in method.checkpoint_fields}}
         return type(config).model_validate({**type(config).model_validate(saved).model_dump(), **options})
     except ValueError as error:
         raise InpaintxError(

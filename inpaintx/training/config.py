@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inpaintx.errors import InpaintxError
 from inpaintx.plugin import weights
-from inpaintx.plugin.method import LearnedConfig, Method, changed
+from inpaintx.plugin.method import LearnedConfig, Method, with_options
 
 __all__ = ["FREE", "Metric", "Settings", "TrainConfig", "check_same", "resolve_settings"]
 
@@ -151,17 +151,17 @@ def resolve_settings(
     own, loop = _divide(method, base, options)
     if earlier is None and preset is None and loop.get("init"):
         loaded = weights.load(method, base, str(loop["init"]), torch.device("cpu"))
-        base = cast(LearnedConfig, method.tuned(loaded.config))
+        base = cast(LearnedConfig, method.finetune_config(loaded.config))
     train = TrainConfig.model_validate({})
     if earlier is not None:
         check_same("method", earlier["method"], method.name)
         check_same("preset", earlier["preset"], preset or earlier["preset"])
-        base = changed(base, earlier["config"], f"method {method.name!r} as the run recorded them")
-        train = changed(train, earlier["train"], "the training loop as the run recorded them")
+        base = with_options(base, earlier["config"], f"method {method.name!r} as the run recorded them")
+        train = with_options(train, earlier["train"], "the training loop as the run recorded them")
     if earlier is None:
         own = {**_scaled(base, own), **own}
-    config = changed(base, own, f"method {method.name!r}")
-    settled = changed(train, loop, "the training loop")
+    config = with_options(base, own, f"method {method.name!r}")
+    settled = with_options(train, loop, "the training loop")
     if earlier is not None:
         _check_continued(base, config)
         _check_continued(train, settled)

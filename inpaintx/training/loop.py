@@ -140,7 +140,7 @@ class _Run:
         options = self.options
         self.threads_note = same_threads(fabric, (earlier or {}).get("threads"))
         with blamed(self.method, "needs()"):
-            self.needs = self.method.needs(self.config)
+            self.needs = self.method.required_annotations(self.config)
         self.faces, self.holes = self._open(data, options.split, options.holes, self.needs)
         self.extra = self._open_extra(Path(options.extra)) if options.extra else None
         self.validation = self._open_validation(data) if options.validate_every else None

@@ -21,7 +21,7 @@ __all__ = ["ContextEncoder"]
 class ContextEncoder(Method):
     """Encoder, bottleneck and decoder under a squared and an adversarial loss (Pathak et al. 2016)."""
 
-    name, paper, trained, fixed = "context_encoder", "https://arxiv.org/abs/1604.07379", True, True
+    name, paper, requires_weights, fixed_size = "context_encoder", "https://arxiv.org/abs/1604.07379", True, True
     blend = "poisson"
     Config = ContextEncoderConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS

@@ -30,7 +30,7 @@ class DeepFill(Method):
 
     name = "deepfill"
     paper = "https://arxiv.org/abs/1806.03589"
-    trained, blend = True, "poisson_interior"
+    requires_weights, blend = True, "poisson_interior"
     multiple = 8
     Config = DeepFillConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS

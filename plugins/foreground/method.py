@@ -31,16 +31,16 @@ class Foreground(Method):
 
     name = "foreground"
     paper = "https://arxiv.org/abs/2105.03342"
-    trained, blend = True, "poisson_interior"
+    requires_weights, blend = True, "poisson_interior"
     Config = ForegroundConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def multiple_of(self, config: Any) -> int:
+    def size_divisor(self, config: Any) -> int:
         """Four halvings."""
         return 16
 
-    def needs(self, config: Any) -> frozenset[str]:
+    def required_annotations(self, config: Any) -> frozenset[str]:
         """The foreground, unless every pixel counts."""
         return frozenset({"foreground"}) if config.guided else frozenset()
 
@@ -52,7 +52,7 @@ class Foreground(Method):
         """One pass."""
         return (net(network_input(image, mask), (mask > 0.5).to(image.dtype)) + 1) / 2
 
-    def tuned(self, config: Any) -> BaseModel:
+    def finetune_config(self, config: Any) -> BaseModel:
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 

@@ -33,12 +33,12 @@ class HOGGuided(Method):
 
     name = "hog_guided"
     paper = "https://arxiv.org/abs/1901.00212"
-    trained, blend = True, "poisson_interior"
+    requires_weights, blend = True, "poisson_interior"
     Config = HOGGuidedConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def multiple_of(self, config: Any) -> int:
+    def size_divisor(self, config: Any) -> int:
         """Whole cells, two halvings, and at the bottom more pixels than the dilation reflects over."""
         return math.lcm(config.cell, 16)
 
@@ -52,7 +52,7 @@ class HOGGuided(Method):
         """Both stages; ``net.complete`` gives the map alone."""
         return net(image, mask)
 
-    def tuned(self, config: Any) -> BaseModel:
+    def finetune_config(self, config: Any) -> BaseModel:
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 

@@ -38,7 +38,7 @@ def complete(net: DCGAN, config: SearchConfig, loss: YehLoss | QiangLoss, starts
 class Yeh(Method):
     """Semantic inpainting in the latent space of a DCGAN ("DIP" in Qiang et al.)."""
 
-    name, paper, trained, fixed = "yeh", "https://arxiv.org/abs/1607.07539", True, True
+    name, paper, requires_weights, fixed_size = "yeh", "https://arxiv.org/abs/1607.07539", True, True
     Config = YehConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": YehConfig(),
@@ -46,8 +46,8 @@ class Yeh(Method):
         "tiny": YehConfig(**TINY),
     }
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
-    takes, stored, blend = frozenset({"qiang"}), NETWORK, "poisson"
-    draws = True
+    compatible_weights, checkpoint_fields, blend = frozenset({"qiang"}), NETWORK, "poisson"
+    is_stochastic = True
 
     def build(self, config: Any) -> nn.Module:
         """Make the DCGAN."""
@@ -66,7 +66,7 @@ class Yeh(Method):
 class Qiang(Method):
     """The search with a structural loss, weighted towards the hole's rim, of Qiang et al. (2019)."""
 
-    name, paper, trained, fixed = "qiang", "https://doi.org/10.2991/ijcis.d.191016.003", True, True
+    name, paper, requires_weights, fixed_size = "qiang", "https://doi.org/10.2991/ijcis.d.191016.003", True, True
     Config = QiangConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": QiangConfig(),
@@ -74,8 +74,8 @@ class Qiang(Method):
         "tiny": QiangConfig(**TINY, limits="set"),
     }
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
-    takes, stored, blend = frozenset({"yeh"}), NETWORK, "poisson"
-    draws = True
+    compatible_weights, checkpoint_fields, blend = frozenset({"yeh"}), NETWORK, "poisson"
+    is_stochastic = True
 
     def build(self, config: Any) -> nn.Module:
         """Make the DCGAN."""

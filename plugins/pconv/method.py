@@ -47,12 +47,12 @@ class PConv(Method):
     name = "pconv"
     paper = "https://arxiv.org/abs/1804.07723"
     importer = "import-pconv"
-    trained, blend = True, "poisson"
+    requires_weights, blend = True, "poisson"
     Config = PConvConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def multiple_of(self, config: Any) -> int:
+    def size_divisor(self, config: Any) -> int:
         """Halvings; the prior's instance norms need two pixels at the bottom."""
         return 2 ** (config.levels + (config.arch == "prior"))
 
@@ -64,7 +64,7 @@ class PConv(Method):
         """One pass; the U-Net's last layer has no bounds, so it is clamped."""
         return net.from_net(net(net.to_net(image), mask)).clamp(0, 1)
 
-    def tuned(self, config: Any) -> BaseModel:
+    def finetune_config(self, config: Any) -> BaseModel:
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 

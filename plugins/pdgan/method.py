@@ -35,15 +35,15 @@ class PDGAN(Method):
     name = "pdgan"
     paper = "https://arxiv.org/abs/2105.02201"
     importer = "import-pdgan"
-    trained = True
-    fixed = True
+    requires_weights = True
+    fixed_size = True
     blend = "poisson_interior"
-    draws = True
+    is_stochastic = True
     Config = PDGANConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def needs(self, config: Any) -> frozenset[str]:
+    def required_annotations(self, config: Any) -> frozenset[str]:
         """The skin, where its loss counts; heatmaps are FAN's own."""
         return frozenset({"skin"} if config.alpha else ())
 
@@ -74,7 +74,7 @@ class PDGAN(Method):
         z = torch.randn(1, net.generator.z, generator=generator, device=image.device).expand(len(image), -1)
         return (net(z, 2 * image - 1, mask) + 1) / 2
 
-    def tuned(self, config: Any) -> BaseModel:
+    def finetune_config(self, config: Any) -> BaseModel:
         """The weights hold the prior, too; the heatmaps want a FAN that is named anew, and features a VGG."""
         own = {"prior": "", "prior_steps": 0, "fan_path": "", "fan": "skip"}
         return config.model_copy(update=own | asked_anew(config))

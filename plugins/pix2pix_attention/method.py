@@ -32,12 +32,12 @@ class Pix2PixAttention(Method):
 
     name = "pix2pix_attention"
     paper = "https://arxiv.org/abs/1611.07004"
-    trained, blend = True, "poisson"
+    requires_weights, blend = True, "poisson"
     Config = Pix2PixAttentionConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def multiple_of(self, config: Any) -> int:
+    def size_divisor(self, config: Any) -> int:
         """Halvings."""
         return 2**config.levels
 

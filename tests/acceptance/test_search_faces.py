@@ -40,7 +40,7 @@ def first_faces(folder, count):
 def filler(method, trained, **options):
     """A function (image, mask, blend) to what the method makes of it."""
     net = trained.net
-    config = method.config(**{name: getattr(trained.config, name) for name in method.stored}, **options)
+    config = method.config(**{name: getattr(trained.config, name) for name in method.checkpoint_fields}, **options)
 
     def run(image, mask, blend=None):
         net.config = config
