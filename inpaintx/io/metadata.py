@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from inpaintx.io import tiff
 from inpaintx.io.tiff import Tag
 
-__all__ = ["Exif", "Metadata", "exif_block", "exif_from_tags", "printable", "read_exif"]
+__all__ = ["Exif", "Metadata", "exif_block", "exif_from_tags", "read_exif"]
 
 # of a camera's main directory: description, maker, model, software, time, artist, host, copyright, Windows' own
 DESCRIBING = (270, 271, 272, 305, 306, 315, 316, 18246, 33432, *range(40091, 40096))
@@ -48,12 +48,6 @@ class Metadata:
     exif: Exif = field(default_factory=Exif)
     resolution: tuple[float, float] | None = None
     chunks: dict[str, bytes] = field(default_factory=dict)
-
-
-def printable(data: bytes | str) -> str:
-    """Text from a file, such that no byte of it steers the terminal; at most 80 characters."""
-    text = (data.decode("latin-1") if isinstance(data, bytes) else data).strip("\0 \n")
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text[:80])
 
 
 def resolution_of(tags: dict[int, Tag]) -> tuple[float, float] | None:
@@ -108,13 +102,16 @@ def left_out(exif: Exif, block: bytes | None) -> list[str]:
     if not block or not exif:
         return ["damaged EXIF data"] if block and len(block) > 40 else []
     block = block.removeprefix(b"Exif\0\0")
-    shot = tiff.sub_directory(block, tiff.read_tags(block).get(tiff.EXIF))
     try:
         thumbnail = tiff.has_more_pages(block)
     except struct.error:  # cut off behind the directory that was read
         thumbnail = False
-    parts = {"thumbnail": thumbnail, "maker note": MAKER_NOTE in shot}
-    return [f"the {name} in the EXIF data" for name, there in parts.items() if there]
+    return ["the thumbnail in the EXIF data"] * thumbnail + left_out_of_shot(block, tiff.read_tags(block))
+
+
+def left_out_of_shot(data: bytes, tags: dict[int, Tag]) -> list[str]:
+    """Name what the directory of the shot holds and :func:`exif_from_tags` leaves out."""
+    return ["the maker note in the EXIF data"] * (MAKER_NOTE in tiff.sub_directory(data, tags.get(tiff.EXIF)))
 
 
 def turned(exif: Exif) -> Exif:

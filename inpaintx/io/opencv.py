@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io.memory import OutOfMemoryError, ran_out
-from inpaintx.io.metadata import printable
+from inpaintx.io.names import printable
 
 __all__ = ["Decoded", "decode", "import_cv2", "quiet_cv2"]
 
 MEND = "pip uninstall -y opencv-python opencv-contrib-python && pip install --force-reinstall opencv-python-headless"
 STDERR = 2
+MOST_WORDS = 80  # characters of a decoder's words
 ERRORS = 2  # OpenCV's log level that tells errors of libtiff, but not its many warnings
 # what decoders write straight to descriptor 2: libjpeg, libpng, OpenCV's log (whose errors go on over several lines)
 COMPLAINT = re.compile(
@@ -109,7 +110,7 @@ def decode(data: bytes, *, metadata: bool = False, flag: int | None = None) -> D
                 else:
                     result.pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED if flag is None else flag)
         except cv2.error as error:
-            result.complaints.append(printable(error.err))
+            result.complaints.append(_printable(error.err))
         finally:
             _log_level(cv2, level)
     if result.pixels is not None and result.pixels.size == 0:
@@ -160,4 +161,8 @@ def _in_short(complaint: bytes) -> str:
     words = complaint.splitlines()[0]
     for head in (rb"^\[.*?TIFF_Error ", rb"^\[.*?: error: (?:\(.*?\) )?", rb"^\[.*?\] ", rb"^Corrupt JPEG data: "):
         words = re.sub(head, b"", words)
-    return printable(words)
+    return _printable(words)
+
+
+def _printable(words: str | bytes) -> str:
+    return printable(words.strip())[:MOST_WORDS]

@@ -14,7 +14,8 @@ from inpaintx.io.atomic import check_file, read_whole
 from inpaintx.io.encode import check_output, check_pixels, encode, output_format, write_photo
 from inpaintx.io.header import CMYK_NOTE, BoxHeader, Header, JpegHeader, PngHeader
 from inpaintx.io.headers import check_format, read_header
-from inpaintx.io.metadata import Metadata, printable, read_exif, turned
+from inpaintx.io.metadata import Metadata, left_out, read_exif, turned
+from inpaintx.io.names import printable
 from inpaintx.io.opencv import import_cv2
 
 __all__ = [
@@ -164,6 +165,7 @@ def _decode(data: bytes, header: Header, whole: bool) -> Photo:
         if header.format == "AVIF":
             exif, _, resolution = read_exif(decoded.exif)  # an AVIF's own turn counts, not EXIF's
             header.metadata = replace(header.metadata, exif=exif, resolution=resolution)
+            header.dropped += left_out(exif, decoded.exif)
         photo.pixels = _rgb(photo.pixels)
     if photo.pixels.shape[:2] != (header.height, header.width):
         raise ValueError(
@@ -294,7 +296,7 @@ def _fitting_profile(icc: bytes | None, pixels: Array, notes: list[str]) -> byte
     space = icc[16:20]
     if space == (b"GRAY" if pixels.ndim == 2 else b"RGB "):
         return icc
-    came = printable(space).strip() or "empty"
+    came = printable(space.strip(b"\0 ")) or "empty"
     kind = "grey" if pixels.ndim == 2 else "RGB"
     notes.append(f"the colour profile ({came}) was dropped: it does not fit {kind} pixels")
     return None

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from inpaintx.io import tiff
 from inpaintx.io.header import CMYK_NOTE, Header
-from inpaintx.io.metadata import Metadata, exif_from_tags, orientation_of, resolution_of
+from inpaintx.io.metadata import Metadata, exif_from_tags, left_out_of_shot, orientation_of, resolution_of
 from inpaintx.io.tiff import Tag
 
 __all__ = ["read_header", "read_pixels"]
@@ -60,7 +60,7 @@ def read_header(data: bytes) -> Header:
         tiff.has_more_pages(data),
         Metadata(icc.data if icc else None, exif_from_tags(data, tags), resolution_of(tags)),
         orientation_of(tags),
-        [name for number, name in names.items() if number in tags],
+        [name for number, name in names.items() if number in tags] + left_out_of_shot(data, tags),
     )
 
 
