@@ -1,6 +1,7 @@
 """Parts that contradict each other, and measured batches that are damaged, give no figures."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -64,6 +65,22 @@ FLAWS = [
     (lambda path: path.write_bytes(path.read_bytes()[:300]), "is damaged"),
     (lambda path: path.write_bytes(b""), "is damaged"),
 ]
+
+
+def instead(make):
+    def put_there(path):
+        path.unlink()
+        make(path)
+
+    return put_there
+
+
+FLAWS += [
+    (instead(os.mkdir), "measured batch .* is a folder; expected a file"),
+    (instead(lambda path: os.symlink("/dev/zero", path)), "measured batch .* is a device; expected a regular file"),
+]
+if hasattr(os, "mkfifo"):
+    FLAWS.append((instead(os.mkfifo), r"measured batch .* is a pipe \(FIFO\); expected a regular file"))
 
 
 @pytest.fixture(scope="module")

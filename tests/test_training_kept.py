@@ -1,6 +1,7 @@
 """A run goes on only as what it was: damage, edits, other data, other threads and other processes are noticed."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -48,6 +49,20 @@ def test_one_flipped_bit_is_noticed(file, toy_faces, tmp_path):
         run(toy_faces, tmp_path / "run", steps=6, resume=True)
     assert "move it out of" in sentence(error)
     assert "goes on from step 2" in sentence(error)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+@pytest.mark.parametrize("file", ["state.pt", "net.safetensors", "config.json", SUMS])
+@pytest.mark.parametrize(("kind", "words"), [("pipe", r"pipe \(FIFO\)"), ("folder", "folder"), ("endless", "device")])
+def test_what_is_no_regular_file_is_not_read(file, kind, words, toy_faces, tmp_path):
+    run(toy_faces, tmp_path / "run", steps=2)
+    path = checkpoints(tmp_path / "run")[-1].folder / file
+    path.unlink()
+    make = {"pipe": os.mkfifo, "folder": os.mkdir, "endless": lambda path: os.symlink("/dev/zero", path)}
+    make[kind](path)
+    with pytest.raises(InpaintxError, match=rf"checkpoint file .*{file} is a {words}; expected a") as error:
+        run(toy_faces, tmp_path / "run", steps=4, resume=True)
+    sentence(error)
 
 
 def test_the_only_checkpoint_is_never_given_up(toy_faces, tmp_path):

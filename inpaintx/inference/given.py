@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import visible
-from inpaintx.io.masks import hole_from_array, mask_from_photo, read_mask
+from inpaintx.io.masks import hole_from_array, read_mask
 from inpaintx.io.photo import MAX_PIXELS, Photo, decode, read_photo
 
 __all__ = ["Given", "check_pixels", "check_range", "read_hole", "read_image"]
@@ -94,7 +94,7 @@ def read_hole(mask: Any, photo: Array) -> Bools:
         return read_mask(_path(mask), photo=Photo(photo)).hole
     if isinstance(mask, (bytes, bytearray, memoryview)):
         name = "given as bytes"
-        return mask_from_photo(decode(bytes(mask), f"mask {name}", whole=True), name, photo=Photo(photo)).hole
+        return read_mask(bytes(mask), name=name, photo=Photo(photo)).hole
     size = photo.shape[0], photo.shape[1]
     if _is_pil(mask):
         pixels = _from_pil(mask, "mask").pixels
@@ -102,7 +102,7 @@ def read_hole(mask: Any, photo: Array) -> Bools:
             return hole_from_array(pixels, size)
         if pixels.ndim == 3 and pixels.shape[2] == 2:
             pixels = pixels[..., [0, 0, 0, 1]]
-        return mask_from_photo(Photo(pixels), "given as a PIL image", photo=Photo(photo)).hole
+        return read_mask(Photo(pixels), name="given as a PIL image", photo=Photo(photo)).hole
     if isinstance(mask, np.ndarray):
         return hole_from_array(mask, size)
     raise InpaintxError(f"mask must be a NumPy array, a path, a file's bytes or a PIL image, got {type(mask).__name__}")

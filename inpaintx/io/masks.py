@@ -21,7 +21,6 @@ __all__ = [
     "finish",
     "hole_from_alpha",
     "hole_from_array",
-    "mask_from_photo",
     "read_mask",
     "write_mask",
 ]
@@ -53,15 +52,16 @@ class Mask:
 
 
 def read_mask(
-    source: str | Path | bytes,
+    source: str | Path | bytes | Photo,
     *,
+    name: str | None = None,
     polarity: Polarity = "white",
     size: tuple[int, int] | None = None,
     photo: Photo | None = None,
     resize: Resize = False,
     dilate: int = 0,
 ) -> Mask:
-    """Read a mask file.
+    """Read a mask file, or a picture that was decoded from one.
 
     White is above 50 % of luminance. What is grey is split there, and said. What this would split by chance is refused:
     two values on one side of 50 % (labels 0 and 1, red on black), nothing that is white, colours that are neither
@@ -70,7 +70,10 @@ def read_mask(
     Parameters
     ----------
     source
-        Path or content of a PNG, JPEG, WebP or TIFF. Transparent pixels are known, whatever their colour.
+        Path or content of a PNG, JPEG, WebP or TIFF, or its picture. Transparent pixels are known, whatever their
+        colour.
+    name
+        What errors call it behind "mask". Default: the path, or "from stdin".
     polarity
         Which colour is the hole; ``"auto"``: on a transparent layer the paint, if it lies on one side of 50 %; of
         exactly two values, whatever they are, the rarer (the brighter of two that are as frequent); else the one that
@@ -91,11 +94,22 @@ def read_mask(
         See :func:`inpaintx.io.photo.read_photo`; a mask that cannot be read by the rule; the photo itself; another
         size than the photo's; no hole at all, or nothing else.
     """
-    if isinstance(source, bytes):
-        picture, name = decode(source, "mask from stdin", whole=True), "from stdin"
+    name = name or (str(source) if isinstance(source, (str, Path)) else "from stdin")
+    if isinstance(source, Photo):
+        picture = source
+    elif isinstance(source, bytes):
+        picture = decode(source, f"mask {name}", whole=True)
     else:
-        picture, name = read_photo(source, what="mask", whole=True), str(source)
-    return mask_from_photo(picture, name, polarity=polarity, size=size, photo=photo, resize=resize, dilate=dilate)
+        picture = read_photo(source, what="mask", whole=True)
+    if polarity not in ("auto", "white", "black"):
+        raise InpaintxError(f"mask polarity must be auto, white or black, got {polarity!r}")
+    if photo is not None:
+        if np.array_equal(picture.pixels, photo.pixels):
+            raise InpaintxError(f"mask {name} is the photo itself; expected its hole in white on black")
+        size = photo.pixels.shape[0], photo.pixels.shape[1]
+    hole, notes = threshold(picture, polarity, f"mask {name}")
+    turned = photo is not None and photo.was_turned != picture.was_turned
+    return finish(Mask(hole, notes), f"mask {name}", size=size, resize=resize, dilate=dilate, turned=turned)
 
 
 def write_mask(path: str | Path, hole: Bools, *, overwrite: bool = False) -> None:
@@ -109,28 +123,6 @@ def write_mask(path: str | Path, hole: Bools, *, overwrite: bool = False) -> Non
     if output_format(path) == "JPEG":
         raise InpaintxError(f"a JPEG does not keep a mask exactly; write {Path(path).with_suffix('.png').name}")
     write_photo(path, hole.view(np.uint8) * np.uint8(255), overwrite=overwrite)
-
-
-def mask_from_photo(
-    picture: Photo,
-    name: str,
-    *,
-    polarity: Polarity = "white",
-    size: tuple[int, int] | None = None,
-    photo: Photo | None = None,
-    resize: Resize = False,
-    dilate: int = 0,
-) -> Mask:
-    """Read a decoded picture as a mask; ``name`` is what errors call it. See :func:`read_mask`."""
-    if polarity not in ("auto", "white", "black"):
-        raise InpaintxError(f"mask polarity must be auto, white or black, got {polarity!r}")
-    if photo is not None:
-        if np.array_equal(picture.pixels, photo.pixels):
-            raise InpaintxError(f"mask {name} is the photo itself; expected its hole in white on black")
-        size = photo.pixels.shape[0], photo.pixels.shape[1]
-    hole, notes = threshold(picture, polarity, f"mask {name}")
-    turned = photo is not None and photo.was_turned != picture.was_turned
-    return finish(Mask(hole, notes), f"mask {name}", size=size, resize=resize, dilate=dilate, turned=turned)
 
 
 def finish(

@@ -168,10 +168,8 @@ def _content(checkpoint: Checkpoint, name: str) -> bytes:
     """A file's bytes, after a check that they are those that were written."""
     folder = checkpoint.folder
     try:
-        if (folder / name).exists():
-            check_file(folder / name, "checkpoint file", most=2**40)
-        data = (folder / name).read_bytes()
-        sums = (folder / SUMS).read_text() if (folder / SUMS).exists() else None
+        data = _bytes(folder / name)
+        sums = _bytes(folder / SUMS).decode() if (folder / SUMS).exists() else None
     except FileNotFoundError:
         there = ", ".join(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else "nothing"
         raise _damaged(folder, f"it has no {name}; it has: {there}") from None
@@ -183,6 +181,13 @@ def _content(checkpoint: Checkpoint, name: str) -> bytes:
     if told.get(name) != hashlib.sha256(data).hexdigest():
         raise _damaged(folder, f"{name} was changed since it was written: its SHA-256 is not the one in {SUMS}")
     return data
+
+
+def _bytes(path: Path) -> bytes:
+    """A file that is there and has an end."""
+    if path.exists():
+        check_file(path, "checkpoint file", most=2**40)
+    return path.read_bytes()
 
 
 @contextmanager
