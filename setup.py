@@ -147,7 +147,8 @@ setup(
         "filelock>=3.12",
         "lightning-fabric>=2.5",
         "numpy",
-        os.environ.get("INPAINTX_OPENCV", "opencv-python"),  # opencv-python-headless is the same cv2 without libGL
+        # opencv-python-headless is the same cv2 without libGL; 4.10 is the first that NumPy 2 loads
+        os.environ.get("INPAINTX_OPENCV", "opencv-python") + ">=4.10",
         "pluggy>=1.5",
         "pydantic>=2.7",
         "rich>=13",

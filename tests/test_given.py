@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from toy_methods import Mean, box, noise
 
 import inpaintx
@@ -48,6 +49,23 @@ def test_arrays_of_any_layout(held):
     top = np.iinfo(held.dtype).max if held.dtype.kind == "u" else 1.0
     np.testing.assert_allclose(result[HOLE].astype(float) / top, EXPECTED[HOLE] / 255, atol=0.003)
     assert result.flags.writeable
+
+
+@pytest.mark.parametrize("what", [np.inf, -np.inf, np.nan])
+@pytest.mark.filterwarnings("error")
+def test_what_lies_under_the_hole_does_not_matter(what):
+    photo = PHOTO.astype(np.float32) / 255
+    hidden = np.where(HOLE[..., None], np.float32(what), photo)
+    np.testing.assert_array_equal(inpaintx.inpaint(hidden, HOLE, Mean()), inpaintx.inpaint(photo, HOLE, Mean()))
+
+
+def test_tensors_without_values_are_refused_in_words():
+    image, mask = torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
+    for bad, words in ((lambda x: x.to("meta"), "a meta tensor"), (torch.Tensor.to_sparse, "layout torch.sparse_coo")):
+        with pytest.raises(InpaintxError, match=f"image must be a dense tensor with values, and is .*{words}"):
+            inpaintx.inpaint(bad(image), bad(mask), Mean())
+        with pytest.raises(InpaintxError, match=f"mask must be a dense tensor with values, and is .*{words}"):
+            inpaintx.inpaint(image, bad(mask), Mean())
 
 
 def test_one_channel_keeps_its_axis():

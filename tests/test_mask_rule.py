@@ -100,11 +100,34 @@ def test_soft_rims_and_tints_are_still_masks():
 def test_the_photo_itself_is_no_mask(folder, capfd):
     with pytest.raises(InpaintxError, match="mask from stdin is the photo itself"):
         mask_of(PHOTO, photo=Photo(PHOTO))
-    write_photo("copy.tif", PHOTO)
-    for name in ("p.png", "copy.tif"):
+    grey = PHOTO.mean(2).astype(np.uint8)
+    for name, pixels in (
+        ("copy.tif", PHOTO),
+        ("grey.png", grey),
+        ("grey.jpg", grey),
+        ("deep.png", grey * np.uint16(257)),
+    ):
+        write_photo(name, pixels)
+    for name in ("p.png", "copy.tif", "grey.png", "grey.jpg", "deep.png"):
         assert run(["inpaint", "p.png", name, "-o", "out.png"]) == 2
         assert f"mask {name} is the photo itself" in capfd.readouterr().err
     assert not (folder / "out.png").exists()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_an_array_of_the_photo_is_no_mask(dtype):
+    scale = {np.uint8: 1, np.uint16: 257, np.float32: 1 / 255}[dtype]
+    grey = (noise(40, 50).mean(2) * scale).astype(dtype)
+    with pytest.raises(InpaintxError, match="mask shows what image does"):
+        inpaintx.inpaint(noise(40, 50), grey, "harmonic")
+
+
+@pytest.mark.parametrize("top", [0.5, 0.01])
+def test_floating_labels_are_refused(top):
+    with pytest.raises(InpaintxError, match=r"none of them above 0\.5"):
+        hole_from_array(HOLE * top, HOLE.shape)
+    with pytest.raises(InpaintxError, match=r"none of them above 0\.5"):
+        inpaintx.inpaint(torch.rand(1, 3, 40, 50), torch.from_numpy(HOLE * top)[None, None], "harmonic")
 
 
 @pytest.mark.parametrize(

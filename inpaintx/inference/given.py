@@ -15,6 +15,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.inference import visible
 from inpaintx.io.masks import hole_from_array, read_mask
 from inpaintx.io.photo import MAX_PIXELS, Photo, decode, read_photo
+from inpaintx.io.threshold import looks_like
 
 __all__ = ["Given", "check_pixels", "check_range", "read_hole", "read_image"]
 
@@ -104,7 +105,10 @@ def read_hole(mask: Any, photo: Array) -> Bools:
             pixels = pixels[..., [0, 0, 0, 1]]
         return read_mask(Photo(pixels), name="given as a PIL image", photo=Photo(photo)).hole
     if isinstance(mask, np.ndarray):
-        return hole_from_array(mask, size)
+        hole = hole_from_array(mask, size)
+        if looks_like(Photo(mask), Photo(photo)):
+            raise InpaintxError("mask shows what image does, in halftones; expected 1 = hole and 0 = known")
+        return hole
     raise InpaintxError(f"mask must be a NumPy array, a path, a file's bytes or a PIL image, got {type(mask).__name__}")
 
 

@@ -31,6 +31,10 @@ def check_image_mask(image: Tensor, mask: Tensor) -> None:
     InpaintxError
         Names the argument, what was expected and what came.
     """
+    for name, tensor in (("image", image), ("mask", mask)):
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            kind = "a meta tensor, which holds no values" if tensor.is_meta else f"of layout {tensor.layout}"
+            raise InpaintxError(f"{name} must be a dense tensor with values, and is {kind}")
     if image.dim() != 4 or image.shape[1] != 3 or image.numel() == 0:
         raise InpaintxError(f"image must have shape [B,3,H,W] and not be empty, got {list(image.shape)}")
     if not image.is_floating_point():

@@ -63,7 +63,8 @@ def is_grey(pixels: Array, known: Bools) -> bool:
     for top in range(0, len(pixels), STRIP):
         red, green, blue = (pixels[top : top + STRIP, :, channel] for channel in range(3))
         high, low = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-        spread = (high - low)[known[top : top + STRIP]]
+        inside = known[top : top + STRIP]
+        spread = high[inside] - low[inside]
         if spread.size and spread.max() > most:
             return False
         uneven, total = uneven + int(np.count_nonzero(spread)), total + spread.size

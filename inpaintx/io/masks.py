@@ -11,7 +11,7 @@ import numpy.typing as npt
 from inpaintx.errors import InpaintxError
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import Photo, decode, output_format, read_photo, write_photo
-from inpaintx.io.threshold import Polarity, threshold
+from inpaintx.io.threshold import Polarity, looks_like, threshold
 
 __all__ = [
     "Mask",
@@ -81,7 +81,7 @@ def read_mask(
     size
         Height and width of the photo.
     photo
-        The photo itself: its size counts, and a mask of the same pixels is refused.
+        The photo itself: its size counts, and a mask that shows the same is refused.
     resize
         Whether a mask of another size is resized (nearest; where it shrinks, a pixel that any hole touches is hole);
         ``"stretch"``: of another shape as well.
@@ -104,7 +104,7 @@ def read_mask(
     if polarity not in ("auto", "white", "black"):
         raise InpaintxError(f"mask polarity must be auto, white or black, got {polarity!r}")
     if photo is not None:
-        if np.array_equal(picture.pixels, photo.pixels):
+        if np.array_equal(picture.pixels, photo.pixels) or looks_like(picture, photo):
             raise InpaintxError(f"mask {name} is the photo itself; expected its hole in white on black")
         size = photo.pixels.shape[0], photo.pixels.shape[1]
     hole, notes = threshold(picture, polarity, f"mask {name}")
@@ -223,7 +223,7 @@ def hole_from_array(mask: Array, size: tuple[int, int]) -> Bools:
     ------
     InpaintxError
         Another shape, three channels that differ, a complex or object array; negative values or NaN; floating values
-        above 1; integers that are labels, or a picture without white.
+        above 1, or none above 0.5 and not all 0; integers that are labels, or a picture without white.
     """
     if mask.ndim == 3 and mask.shape[2] in (1, 3):
         if not np.array_equal(mask, np.broadcast_to(mask[..., :1], mask.shape), equal_nan=mask.dtype.kind == "f"):
@@ -255,6 +255,11 @@ def cut_of(low: float, high: float, *, whole: bool) -> float:
             raise InpaintxError(
                 f"mask has floating values from {low:g} to {high:g}; expected 0 = known to 1 = hole: divide it, or "
                 "compare it (mask > 127)"
+            )
+        if 1e-3 < high <= 0.5:
+            raise InpaintxError(
+                f"mask has floating values from {low:g} to {high:g}, none of them above 0.5; expected 0 = known to 1 = "
+                "hole: compare it with the hole's value"
             )
         return 0.5
     top = 1 if high <= 1 else 255 if high <= 255 else 65535

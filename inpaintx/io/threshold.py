@@ -9,11 +9,13 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import Photo
 
-__all__ = ["Polarity", "brighter", "threshold"]
+__all__ = ["Polarity", "brighter", "looks_like", "threshold"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 Polarity = Literal["auto", "white", "black"]
+MANY = 0.25  # of the pixels: halftones that a mask with soft edges has not
+ALIKE = 0.95  # correlation of a photo and itself, grey or compressed anew; of a mask with halftones and a photo: less
 MUCH = 0.6  # of the photo: a hole that covers more may be the wrong colour
 
 
@@ -190,9 +192,32 @@ def _note_greys(grey: Array, top: int, notes: list[str]) -> None:
     greys = np.count_nonzero((grey != 0) & (grey != top)) / grey.size
     if greys:
         notes.append(f"{_percent(greys)} of the mask's pixels are grey (between black and white): split at 50 %")
-        middle = np.count_nonzero((grey > top * 0.1) & (grey < top * 0.9)) / grey.size
-        if middle > 0.25:
+        middle = _halftones(grey, top)
+        if middle > MANY:
             notes.append(f"{middle:.0%} are far from both: is this a mask, and not a photo?")
+
+
+def _halftones(grey: Array, top: int) -> float:
+    """The share of pixels that are far from black and from white."""
+    return np.count_nonzero((grey > top * 0.1) & (grey < top * 0.9)) / grey.size
+
+
+def looks_like(picture: Photo, photo: Photo) -> bool:
+    """Whether a picture with many halftones shows what the photo does: the photo in grey, or in another format."""
+    if picture.pixels.shape[:2] != photo.pixels.shape[:2]:
+        return False
+    step = max(1, int((photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6) ** 0.5))
+    one, two = (_grey_of(p.pixels[::step, ::step]) for p in (picture, photo))
+    if _halftones(one, np.iinfo(picture.pixels.dtype).max if picture.pixels.dtype.kind in "ui" else 1) <= MANY:
+        return False
+    spread = one.std() * two.std()
+    return bool(spread > 0 and np.mean((one - one.mean()) * (two - two.mean())) > ALIKE * spread)
+
+
+def _grey_of(pixels: Array) -> Array:
+    """The mean of the colours ``[H,W]``, in float64."""
+    colours = 3 if pixels.ndim == 3 and pixels.shape[2] >= 3 else 1
+    return np.asarray(pixels.reshape(*pixels.shape[:2], -1)[..., :colours].mean(-1, dtype=np.float64))
 
 
 def _percent(share: float) -> str:
