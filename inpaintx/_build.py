@@ -43,6 +43,8 @@ def check_torch(built: str, running: str) -> None:
 
 def build_info() -> dict[str, Any]:
     """What the extension was built from and for: torch, CUDA, compiler, commit, CPU features found at run time."""
+    import torch  # noqa: F401 - the extension's libraries are loaded with it
+
     from inpaintx import _C
 
     return {**stamp(), **_C.build_info()}

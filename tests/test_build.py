@@ -35,6 +35,13 @@ def test_without_torch_the_build_says_what_to_run():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", ["inpaintx.build_info()", "inpaintx.ops.memory", "inpaintx.ops.hog_image"])
+def test_whatever_is_asked_for_first_loads(words):
+    code = f"import inpaintx; {words}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr == ""
+
+
 def test_force_cuda():
     if torch.version.cuda is None:
         done = setup_py("--version", FORCE_CUDA="1")
