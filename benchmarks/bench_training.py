@@ -19,7 +19,7 @@ SMALL = {} if GPU else {"size": 128, "width": 16, "batch": 4}
 VGG = "random" if GPU else "small"
 STEPS = {
     "pconv": {"vgg": "skip", "levels": 6, "batch": 16, **SMALL},
-    "prior": {"method": "pconv", "preset": "prior", "vgg": "skip", "batch": 16, **SMALL},
+    "prior": {"method": "pconv_prior", "vgg": "skip", "batch": 16, **SMALL},
     "pdgan": {
         "preset": "full",
         "vgg": VGG,

@@ -123,7 +123,7 @@ def measure(folder, count, vgg):
     """Values of each face: method to rows of :data:`COLUMNS`; and rows of (bin, found, eye error, false faces)."""
     distance = FeatureDistance(vgg) if vgg else None
     inpainters = {
-        "before: `pconv`, no faces": inpainter_for("pconv", faces="none"),
+        "before: `pconv_prior`, no faces": inpainter_for("pconv_prior", faces="none"),
         "`harmonic`": inpainter_for("harmonic"),
         "**`auto`**": inpainter_for("auto"),
     }

@@ -20,9 +20,14 @@ NAMES = {  # labels of PD-GAN's paper's order
     "pdgan": "improved PD-GAN",
     "pdgan_printed": "PD-GAN as printed",
     "pdgan_prior": "their prior (the PConv of their papers)",
-    "pconv": "the best network of partial convolutions",
+    "pconv_prior": "the best network of partial convolutions",
 }
-PAIRS = (("pdgan", "pdgan_printed"), ("pdgan_printed", "pdgan_prior"), ("pdgan", "pdgan_prior"), ("pdgan", "pconv"))
+PAIRS = (
+    ("pdgan", "pdgan_printed"),
+    ("pdgan_printed", "pdgan_prior"),
+    ("pdgan", "pdgan_prior"),
+    ("pdgan", "pconv_prior"),
+)
 PAPERS = """\
 ## The papers' own tables
 

@@ -145,11 +145,11 @@ def test_what_was_done_is_one_line_and_in_the_report(tmp_path, capfd):
     assert run(["inpaint", *files[:2], "-o", files[2]]) == 0
     (line,) = (line for line in capfd.readouterr().out.splitlines() if "face" in line and "note" in line)
     assert "1 damaged face found (0.99); harmonic fills 8" in line
-    assert "pconv fills 14" in line
+    assert "pconv_prior fills 14" in line
     assert run(["inpaint", *files[:2], "-o", files[2], "--overwrite", "--json", "--faces", "none"]) == 0
     report = json.loads(capfd.readouterr().out)
     assert (report["method"], report["faces"]) == ("auto", [])
-    assert report["filled_by"] == {"pconv": 0, "harmonic": int(hole.sum())}
+    assert report["filled_by"] == {"pconv_prior": 0, "harmonic": int(hole.sum())}
     assert run(["inpaint", *files[:2], "-o", files[2], "--overwrite", "-m", "auto", "--set", "size=3"]) == 2
     assert "name it" in capfd.readouterr().err
 
@@ -167,4 +167,4 @@ def test_without_the_extra_and_without_weights(monkeypatch, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert (inpaintx.inpaint(truth, hole) == smooth).all()
-    assert "weights of method 'pconv' were not found" in inpainter_for("auto").plan(truth, hole).notes[0]
+    assert "weights of method 'pconv_prior' were not found" in inpainter_for("auto").plan(truth, hole).notes[0]

@@ -1,17 +1,17 @@
 """How many images weights have seen, over the runs behind them."""
 
 from inpaintx_plugins.hog_guided import HOGGuided
-from inpaintx_plugins.pconv import PConv
+from inpaintx_plugins.pconv_prior import PConvPrior
 
 from inpaintx.training.begin import Seen, seen_before
 
 
 def test_weights_of_earlier_versions_say_their_last_run():
-    assert seen_before(PConv(), "default") == Seen(32_000 * 8, whole=True)
-    assert seen_before(PConv(), "256") == Seen(5_000 * 8, whole=False)  # begun from the default ones
+    assert seen_before(PConvPrior(), "default") == Seen(32_000 * 8, whole=True)
+    assert seen_before(PConvPrior(), "256") == Seen(5_000 * 8, whole=False)  # begun from the default ones
     assert seen_before(HOGGuided(), "default").whole is False
 
 
 def test_nothing_before_and_nothing_known(tmp_path):
-    assert seen_before(PConv(), "") == Seen(0, whole=True)
-    assert seen_before(PConv(), str(tmp_path / "gone.safetensors")) == Seen(0, whole=False)
+    assert seen_before(PConvPrior(), "") == Seen(0, whole=True)
+    assert seen_before(PConvPrior(), str(tmp_path / "gone.safetensors")) == Seen(0, whole=False)

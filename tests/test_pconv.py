@@ -1,15 +1,20 @@
-"""Plugin pconv: sizes, the acceptance lines that need no training, published state dicts, fine-tuning."""
+"""Plugins pconv and pconv_prior: sizes, acceptance lines that need no training, published state dicts."""
+
+import json
 
 import pytest
 import torch
 import torch.nn.functional as F
 from inpaintx_plugins.pconv import PConv, load_official
 from inpaintx_plugins.pconv.network import PConvUNet
-from inpaintx_plugins.pconv.prior import PriorNet
 from inpaintx_plugins.pconv.trainer import PConvTrainer, faded
+from inpaintx_plugins.pconv_prior import PConvPrior
+from inpaintx_plugins.pconv_prior import load_official as load_official_prior
+from inpaintx_plugins.pconv_prior.network import PriorNet
 from safetensors import safe_open
 from torch import nn
 
+import inpaintx
 from inpaintx import InpaintxError
 from inpaintx.cli import run
 from inpaintx.errors import UntrainedWarning
@@ -17,11 +22,16 @@ from inpaintx.inference.inpainter import Inpainter
 from inpaintx.inference.run import run_method
 from inpaintx.ops import partial_conv2d_ref, poisson_blend
 from inpaintx.plugin import weights
+from inpaintx.plugin.store import find
 from inpaintx.testing import run_rules
+from inpaintx.training.record import RECORD
+
+METHODS = [PConv(), PConvPrior()]
 
 
-def test_contract():
-    assert not [r for r in run_rules(PConv()) if r.error]
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_contract(method):
+    assert not [r for r in run_rules(method) if r.error]
 
 
 def test_parameter_counts():
@@ -31,11 +41,11 @@ def test_parameter_counts():
     assert sum(p.numel() for p in prior.parameters()) == 48_119_875
 
 
-@pytest.mark.parametrize("arch", ["unet", "prior"])
-def test_hidden_pixels_are_not_seen(arch):
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_hidden_pixels_are_not_seen(method):
     """3.1 (a), in the network itself and with values that no image holds."""
     torch.manual_seed(0)
-    net = PConv().network(PConv().config("tiny", arch=arch, levels=4)).eval()
+    net = method.network(method.config("tiny", levels=4)).eval()
     mask = (torch.rand(1, 1, 64, 64) > 0.6).float()
     x = torch.rand(1, 3, 64, 64)
     other = torch.where(mask > 0, torch.full_like(x, torch.nan), x)
@@ -138,7 +148,7 @@ def official_prior(width, levels):
 def test_official_prior_loads():
     encoder, decoder = official_prior(8, 6)
     net = PriorNet(8, 6, "sum")
-    load_official(net, encoder, decoder)
+    load_official_prior(net, encoder, decoder)
     assert torch.equal(net.encoder[5].conv.weight, encoder["Encoder_6.conv.input_conv.weight"])
     assert torch.equal(net.encoder[1].norm.bias, encoder["Encoder_2.norm.bias"])
     assert torch.equal(net.middle[3].second.conv.weight, encoder["middle.3.conv_2.input_conv.weight"])
@@ -152,8 +162,8 @@ def test_state_dicts_that_do_not_fit():
         load_official(PConvUNet(8, 5), {**state, "head.weight": torch.zeros(1)})
     with pytest.raises(InpaintxError, match="does not fit"):
         load_official(PConvUNet(8, 6), state)
-    with pytest.raises(InpaintxError, match="PriorNet two"):
-        load_official(PriorNet(8, 4), state)
+    with pytest.raises(InpaintxError, match="does not fit"):
+        load_official_prior(PriorNet(8, 4, "sum"), *official_prior(8, 5))
 
 
 def test_import_command(tmp_path):
@@ -174,12 +184,12 @@ def batch(size=32, count=2):
 
 
 def test_five_losses_and_what_the_run_says_of_vgg():
-    method = PConv()
-    for arch in ("unet", "prior"):
-        config = method.config("tiny", arch=arch, levels=3, size=32, vgg="small")
+    for method in METHODS:
+        config = method.config("tiny", levels=3, size=32, vgg="small")
         trainer = method.trainer(method.network(config).train(), config)
         assert set(trainer.step(batch())) == {"valid", "hole", "tv", "perceptual", "style"}
         assert trainer.frozen == {"vgg": "random, a quarter of the width"}
+    method = PConv()
     skip = method.config("tiny", levels=3, size=32)
     trainer = method.trainer(method.network(skip).train(), skip)
     assert set(trainer.step(batch())) == {"valid", "hole", "tv"}
@@ -222,11 +232,11 @@ def test_the_blended_fill_counts_without_its_tone():
 
 def test_the_features_terms_may_see_the_blended_fill():
     """A constant error of the tone is seen in the output, and no more after blending."""
-    method = PConv()
+    method = PConvPrior()
     one = batch()
     found = {}
     for seen in ("output", "blended"):
-        config = method.config("tiny", arch="prior", levels=3, size=32, vgg="small", taps="light", seen=seen)
+        config = method.config("tiny", levels=3, size=32, vgg="small", taps="light", seen=seen)
         net = method.network(config)
         loss = PConvTrainer(net, config).loss
         image = net.to_net(one["image"])
@@ -239,8 +249,8 @@ def test_the_features_terms_may_see_the_blended_fill():
 
 @pytest.mark.parametrize("seen", ["output", "blended"])
 def test_an_adversary_learns_and_teaches(seen):
-    method = PConv()
-    config = method.config("tiny", arch="prior", levels=3, size=32, adversarial=0.1, discriminator_width=8, seen=seen)
+    method = PConvPrior()
+    config = method.config("tiny", levels=3, size=32, adversarial=0.1, discriminator_width=8, seen=seen)
     torch.manual_seed(0)
     trainer = method.trainer(method.network(config).train(), config)
     before = {k: v.clone() for k, v in trainer.networks["discriminator"].state_dict().items()}
@@ -250,7 +260,7 @@ def test_an_adversary_learns_and_teaches(seen):
     assert 0 < float(terms["discriminator"]) < 4
     after = trainer.networks["discriminator"].state_dict()
     assert any(not torch.equal(after[k], v) for k, v in before.items() if k.endswith("original"))
-    quiet = method.config("tiny", arch="prior", levels=3, size=32)
+    quiet = method.config("tiny", levels=3, size=32)
     assert set(method.trainer(method.network(quiet), quiet).networks) == {"net"}
 
 
@@ -307,7 +317,56 @@ def test_sizes_that_do_not_halve():
         PConv().network(PConv().config("tiny", size=48))
 
 
+def test_the_priors_import_command(tmp_path):
+    files = [tmp_path / name for name in ("EN.pth", "DE.pth")]
+    for file, state in zip(files, official_prior(64, 6), strict=True):
+        torch.save(state, file)
+    out = tmp_path / "prior.safetensors"
+    assert run(["import-pconv", *map(str, files), "--out", str(out)]) == 2
+    assert run(["import-pconv-prior", *map(str, files), "--out", str(out)]) == 0
+    loaded = weights.load(PConvPrior(), PConvPrior().config(), str(out), torch.device("cpu"))
+    assert loaded.config.scale == "sum"
+
+
 def test_the_plugins_weights_are_for_the_default_preset():
-    assert Inpainter("pconv").loaded.source.endswith("prior128.safetensors")
+    assert Inpainter("pconv_prior").loaded.source.endswith("prior128.safetensors")
     with pytest.warns(UntrainedWarning):
-        assert Inpainter("pconv", preset="tiny").loaded.source == "random"
+        assert Inpainter("pconv_prior", preset="tiny").loaded.source == "random"
+
+
+def test_old_names_of_the_priors_weights(tmp_path):
+    """The prior was pconv's arch=prior once: its tags and files still load, and the line names the new method."""
+    shipped = find(PConvPrior(), "small")
+    for asked in (None, "256", shipped):
+        with pytest.warns(UserWarning, match="of method 'pconv_prior' now"):
+            inpainter = Inpainter("pconv", weights=asked)
+        assert inpainter.method.name == "pconv_prior"
+        assert inpainter.loaded.source != "random"
+    with pytest.warns(UntrainedWarning):
+        assert Inpainter("pconv", preset="tiny").method.name == "pconv"
+    with pytest.raises(InpaintxError, match="took over others"):
+        Inpainter("pconv", weights="nosuch")
+    with pytest.raises(InpaintxError, match="took over others"):
+        PConv().config("prior")
+    with pytest.raises(InpaintxError, match="arch=prior is of method 'pconv_prior'"):
+        PConv().config(arch="prior")
+    assert PConv().config(arch="unet") == PConv().config()
+    net = PConv().network(config := PConv().config("tiny"))
+    weights.save(tmp_path / "unet.safetensors", PConv(), config, net)
+    assert Inpainter("pconv", weights=tmp_path / "unet.safetensors").method.name == "pconv"
+
+
+def test_old_runs_of_the_prior_go_on_under_its_name(tmp_path, toy_faces):
+    options = {"size": 32, "levels": 3, "width": 4, "batch": 2, "finetune_steps": 0}
+    inpaintx.train("pconv_prior", toy_faces, tmp_path / "run", preset="tiny", steps=2, options=options)
+    new = inpaintx.export(tmp_path / "run", tmp_path / "new.safetensors")
+    for path in (tmp_path / "run").rglob(RECORD):
+        record = json.loads(path.read_text())
+        record["method"], record["config"]["arch"] = "pconv", "prior"
+        path.write_text(json.dumps(record))
+    for sums in (tmp_path / "run").rglob("SHA256SUMS"):
+        sums.unlink()  # as earlier versions wrote them
+    old = inpaintx.export(tmp_path / "run", tmp_path / "old.safetensors")
+    assert old.sha256 == new.sha256
+    inpaintx.train("pconv", toy_faces, tmp_path / "run", steps=3, resume=True)
+    assert json.loads((tmp_path / "run" / RECORD).read_text())["method"] == "pconv_prior"

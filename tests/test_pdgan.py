@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from inpaintx_plugins.pconv import PConv
+from inpaintx_plugins.pconv_prior import PConvPrior
 from inpaintx_plugins.pdgan import PDGAN
 from inpaintx_plugins.pdgan.network import UNITS, Generator, SPDNorm
 from inpaintx_plugins.pdgan.trainer import discriminator, diversity_loss, skin_loss
@@ -77,7 +77,7 @@ def test_rows_of_the_table_are_presets():
     }
     assert (rows["paper"].map, rows["paper"].upsample, rows["paper"].z) == ("hard", "deconv", 256)
     assert {(c.map, c.upsample, c.z) for n, c in rows.items() if n != "paper"} == {("improved", "pixelshuffle", 128)}
-    assert "prior_paper" in PConv.presets
+    assert "paper" in PConvPrior.presets
 
 
 def test_without_probability_the_prior_has_no_say():
@@ -342,9 +342,9 @@ def test_prior_is_trained_first_then_left_alone():
     assert all(torch.equal(v, prior[k]) for k, v in net.prior.state_dict().items())
 
 
-def test_prior_from_a_run_of_pconv(tmp_path):
-    method = PConv()
-    config = method.config("tiny", arch="prior", width=4, levels=3, size=32)
+def test_prior_from_a_run(tmp_path):
+    method = PConvPrior()
+    config = method.config("tiny", width=4, levels=3, size=32)
     weights.save(tmp_path / "prior.safetensors", method, config, prior := method.network(config))
     net, trainer = make(prior=str(tmp_path / "prior.safetensors"))
     assert torch.equal(net.prior.encoder[1].conv.weight, prior.encoder[1].conv.weight)
@@ -353,11 +353,11 @@ def test_prior_from_a_run_of_pconv(tmp_path):
         make(prior=str(tmp_path / "prior.safetensors"), width=8)
 
 
-def test_the_prior_may_be_pconvs_default_and_reach_deeper_than_the_generator():
+def test_the_prior_may_be_the_default_and_reach_deeper_than_the_generator():
     config = PDGAN().config("tiny", size=64, prior="default", prior_width=24, prior_levels=5, width=4, vgg="skip")
     net = PDGAN().network(config)
     trainer = PDGAN().trainer(net, config)
-    shipped = weights.load(PConv(), PConv().config(), "default", torch.device("cpu")).net
+    shipped = weights.load(PConvPrior(), PConvPrior().config(), "default", torch.device("cpu")).net
     assert torch.equal(net.prior.decoder[-1][1].weight, shipped.decoder[-1][1].weight)
     assert trainer.frozen["prior"].startswith("file prior128.safetensors@")
     with pytest.raises(InpaintxError, match="too many for pdgan's size 32"):

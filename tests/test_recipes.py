@@ -13,8 +13,8 @@ from inpaintx.training.config import resolve_settings
 
 RECIPES = sorted((CHECKOUT / "plugins").glob("*/recipes/*.sh"))
 ARGUMENTS = {  # beyond FACES and RUN
-    "pconv/flagship128": ["more", "vgg.safetensors"],
-    "pconv/flagship256": ["flagship128.safetensors", "more", "vgg.safetensors"],
+    "pconv_prior/flagship128": ["more", "vgg.safetensors"],
+    "pconv_prior/flagship256": ["flagship128.safetensors", "more", "vgg.safetensors"],
     "pdgan/table": ["prior.safetensors", "vgg.safetensors", "fan.safetensors", "64"],
     **{
         f"{plugin}/{name}": ["more", "vgg.safetensors"]

@@ -19,6 +19,7 @@ from inpaintx.io.names import printable
 from inpaintx.nn.blend import Blend
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
+from inpaintx.plugin.successor import current_method
 from inpaintx.plugin.weights import load
 
 __all__ = ["TRIVIAL_BASELINE", "Entry", "EntryRecord", "EntrySpec", "MeanColour", "find_entries"]
@@ -101,8 +102,8 @@ class Entry:
         method = MeanColour() if spec.method == TRIVIAL_BASELINE else registry().method(spec.method)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UntrainedWarning)  # the record says it
-            config = method.config(spec.preset)
-            loaded = load(method, config, spec.weights, device, seed=seed, preset=spec.preset)
+            method, preset = current_method(method, spec.preset, spec.weights)
+            loaded = load(method, method.config(preset), spec.weights, device, seed=seed, preset=preset)
         side = method.input_size(loaded.config)
         self.method = method
         self._resizes = method.fixed_size or side not in (None, size)

@@ -7,7 +7,7 @@ The rule, and what was measured for it (hole PSNR):
   portraits of 1200 pixels width: 0.0 and +0.1 dB.
 - Elsewhere ``harmonic``, thin or wide. A square hole of 70 pixels in eight scenes without a face: 17.3 dB,
   ``patchmatch`` 16.1 (better in brick and cloth, worse in the other six, though its distance in features of VGG16-HED
-  is 0.27 against 0.31), ``pconv`` 15.5.
+  is 0.27 against 0.31), ``pconv_prior`` 15.5.
 - The rest comes before the faces: beside them the rim of the photo serves better than a network's fill (24.3 dB
   against 23.6 in 14 photos of ``docs/photos.py``; the faces come out the same).
 """

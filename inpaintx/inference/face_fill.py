@@ -17,7 +17,7 @@ from inpaintx.plugin.weights import Loaded, load
 __all__ = ["BEST", "face_fill"]
 
 Array = npt.NDArray[Any]
-BEST = "pconv"  # for faces: by its figures on those that no training has seen, docs/RESULTS.md
+BEST = "pconv_prior"  # for faces: by its figures on those that no training has seen, docs/RESULTS.md
 
 
 def face_fill(method: Method, loaded: Loaded, device: torch.device) -> Fill | None:

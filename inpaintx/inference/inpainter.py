@@ -24,6 +24,7 @@ from inpaintx.io.memory import LARGEST_SQUARE, OutOfMemoryError, memory_in_words
 from inpaintx.nn.blend import Blend, guidance_image
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
+from inpaintx.plugin.successor import current_method
 from inpaintx.plugin.weights import load
 
 __all__ = ["Inpainter", "check_seed"]
@@ -83,7 +84,8 @@ class Inpainter:
         detail: Detail = "none",
         options: dict[str, Any] | None = None,
     ) -> None:
-        self.method = registry().method(method) if isinstance(method, str) else method
+        asked = registry().method(method) if isinstance(method, str) else method
+        self.method, preset = current_method(asked, preset, weights)
         if blend not in (None, *get_args(Blend)):
             raise InpaintxError(f"blend must be {', '.join(get_args(Blend))}, got {blend!r}")
         if batch_size < 1:

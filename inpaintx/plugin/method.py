@@ -1,6 +1,7 @@
 """The contract of a method, and the one place where a method is called."""
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -109,6 +110,8 @@ class Method:
         The command that brings published weights of the method into inpaintx's format, where the plugin has one.
     compatible_weights
         Names of other methods whose weight files fit, because they work with the same network.
+    successor
+        The method that took over some of this one's networks, with their weights and runs (:meth:`superseded`).
     checkpoint_fields
         The options that a weight file brings with it, and that a preset cannot change then; None: all. Name those
         of the network where the others can be chosen anew at each fill.
@@ -132,6 +135,7 @@ class Method:
     requires_weights: ClassVar[bool] = False
     importer: ClassVar[str] = ""
     compatible_weights: ClassVar[frozenset[str]] = frozenset()
+    successor: ClassVar[str] = ""
     checkpoint_fields: ClassVar[frozenset[str] | None] = None
     blend: ClassVar[Blend] = "none"
     is_stochastic: ClassVar[bool] = False
@@ -161,7 +165,8 @@ class Method:
         """
         if preset not in self.presets and preset != "default":
             known = ", ".join(sorted({"default", *self.presets}))
-            raise InpaintxError(f"method {self.name!r} has no preset {preset!r}; it has: {known}")
+            hint = f" (method {self.successor!r} took over others)" if self.successor else ""
+            raise InpaintxError(f"method {self.name!r} has no preset {preset!r}; it has: {known}{hint}")
         return with_options(self.presets.get(preset) or self.Config(), options, f"method {self.name!r}")
 
     def build(self, config: BaseModel) -> nn.Module:
@@ -181,6 +186,10 @@ class Method:
     def size_divisor(self, config: BaseModel) -> int:
         """What height and width must be multiples of with these options."""
         return self.multiple
+
+    def superseded(self, options: Mapping[str, Any]) -> bool:
+        """Whether options of an old weight file or run are of a network that :attr:`successor` has now."""
+        return False
 
     def required_annotations(self, config: BaseModel) -> frozenset[str]:
         """What its training needs in a batch beside image and mask: of ``{"skin", "foreground", "landmarks"}``."""

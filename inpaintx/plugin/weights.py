@@ -86,7 +86,10 @@ def load(
         path = Path(weights)
         if not path.is_file():
             tags = ", ".join(method.weights) or "none"
-            raise InpaintxError(f"no weights {weights!r}: not a file, and not a tag of {method.name!r} (tags: {tags})")
+            hint = f"; method {method.successor!r} took over others" if method.successor else ""
+            raise InpaintxError(
+                f"no weights {weights!r}: not a file, and not a tag of {method.name!r} (tags: {tags}{hint})"
+            )
     if path is not None and expected and sha256(path) != expected:
         raise InpaintxError(f"weights {path} are damaged or of another version: their SHA-256 is not {expected[:12]}…")
     config = _read(method, path, config, options or {}) if path else config

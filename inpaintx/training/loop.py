@@ -121,6 +121,9 @@ def train(
         raise InpaintxError(f"{out} exists; resume the run in it (--resume), or give another folder")
     there = out.exists() and any(not path.name.startswith(".") for path in out.iterdir())
     earlier = read_record(out) if there else None
+    if earlier and method.successor == earlier["method"]:
+        method = registry().method(method.successor)
+        preset = preset if preset is None or preset in method.presets else earlier["preset"]
     settings = resolve_settings(method, preset, {**(options or {}), **short}, earlier)
     fabric = start(device, devices, settings.train.precision)
     if watch is None:

@@ -9,6 +9,7 @@ from inpaintx.data.dataset import FaceDataset
 from inpaintx.errors import InpaintxError
 from inpaintx.io.names import printable
 from inpaintx.io.texts import read_json
+from inpaintx.plugin.successor import names_of_today
 
 __all__ = ["RECORD", "check_record", "describe", "read_record"]
 
@@ -86,7 +87,8 @@ def check_record(record: dict[str, Any], path: Path, *, kept: bool = False) -> d
             f"{path} cannot be read as the record of a run: {'.'.join(map(str, first['loc']))}: {first['msg']}; "
             "undo what was changed in it"
         ) from None
-    return record
+    method, preset = names_of_today(record)
+    return {**record, "method": method, "preset": preset}
 
 
 def read_record(run: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Partial convolutions: Liu's U-Net, and the network that PD-GAN takes as its prior."""
+"""Partial convolutions: Liu's U-Net."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

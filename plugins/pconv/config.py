@@ -1,24 +1,36 @@
-"""Options, presets and trained weights."""
+"""Options and presets."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from inpaintx import LearnedConfig
 from inpaintx.nn.vgg import Features
-from inpaintx.plugin.method import Weights
 
-__all__ = ["PRESETS", "WEIGHTS", "PConvConfig"]
+__all__ = ["PRESETS", "Arch", "PConvConfig", "PartialConvConfig"]
+
+Arch = Literal["unet", "prior"]
 
 
-class PConvConfig(LearnedConfig):
-    """Network, losses and training."""
+class PartialConvConfig(LearnedConfig):
+    """Network, losses and training of networks of partial convolutions."""
 
     stages: ClassVar[frozenset[str]] = frozenset({"finetune_steps"})
+    arch: ClassVar[Arch]
 
-    arch: Literal["unet", "prior"] = Field(default="unet", description="Liu's U-Net, or PD-GAN's prior network")
+    @model_validator(mode="before")
+    @classmethod
+    def _without_arch(cls, given: Any) -> Any:
+        """Take options of the time when one method had both networks and an option said which."""
+        if isinstance(given, dict) and "arch" in given:
+            if given["arch"] != cls.arch:
+                owner = {"unet": "pconv", "prior": "pconv_prior"}.get(given["arch"], "none")
+                raise ValueError(f"the network arch={given['arch']} is of method {owner!r}")
+            return {key: value for key, value in given.items() if key != "arch"}
+        return given
+
     width: int = Field(default=64, ge=4, multiple_of=4, description="channels of the first layer")
-    init_std: float = Field(default=0.0, ge=0, description="of the prior's first weights; 0: 0.02·√(64 / channels)")
+    init_std: float = Field(default=0.0, ge=0, description="of normally drawn first weights; 0: 0.02·√(64 / channels)")
     levels: int = Field(default=7, ge=2, le=8, description="halvings")
     scale: Literal["window", "sum"] = Field(default="window", description="of the partial convolutions")
     steps: int = Field(default=1_000_000, ge=1)
@@ -51,37 +63,14 @@ class PConvConfig(LearnedConfig):
     vgg_normalize: bool = Field(default=True, description="whether VGG is given images as it was trained on")
 
 
-PRIOR = PConvConfig(arch="prior", levels=6, batch=8, steps=105_000, lr=1e-3, fade=True, finetune_steps=0, beta1=0.0)
+class PConvConfig(PartialConvConfig):
+    """Liu's U-Net."""
+
+    arch: ClassVar[Arch] = "unet"
+
 
 PRESETS: dict[str, BaseModel] = {
     "default": PConvConfig(),
     "paper": PConvConfig(batch=16, vgg="error"),
-    "prior": PRIOR,
-    "prior_paper": PRIOR.model_copy(update={"scale": "sum", "vgg": "error", "vgg_normalize": False}),
     "tiny": PConvConfig(size=64, width=16, levels=5, batch=8, steps=800, lr=2e-3, finetune_steps=100, vgg="skip"),
-}
-
-WEIGHTS: dict[str, Weights] = {
-    "default": Weights(
-        "prior128.safetensors",
-        sha256="e2a9d7b0d86849b2e36172c6bc5f75dfc6b4a4eabcdb634ff45213e92e05c761",
-        preset="prior",
-        licence="research use only, as its images",
-        trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 32,000 steps of 8 on one CPU core",
-    ),
-    "small": Weights(
-        "small128.safetensors",
-        sha256="fd3684ff6b5f1a764d8dadfb79ec5e0eef772fbf6ade32cb1c833e9a4db73d7f",
-        preset="prior",
-        licence="research use only, as its images",
-        trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 10,000 steps of 8 on one CPU core",
-    ),
-    "256": Weights(
-        "prior256.safetensors",
-        sha256="c8d8e1e920de15d6e006c045f9fe36247ffc95c0c1601783ae11e56d9203f6e1",
-        preset="prior",
-        licence="research use only, as its images",
-        trained_on="All-Age-Faces (Cheng et al. 2019), 1,300 faces, and 3,642 generated faces, at 256 x 256; 5,000 "
-        "steps of 8 from the default weights on one CPU core",
-    ),
 }

@@ -1,5 +1,6 @@
 """The method: options, presets, and how a hole is filled."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -8,28 +9,12 @@ from torch import Tensor, nn
 
 from inpaintx import Method, Trainer
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.blocks import first_std
 from inpaintx.nn.vgg import asked_anew
-from inpaintx.plugin.method import Weights
 
-from .config import PRESETS, WEIGHTS, PConvConfig
+from .config import PRESETS, PConvConfig
 from .network import PConvUNet
-from .prior import PriorNet
 
-__all__ = ["PConv", "build"]
-
-
-def build(config: PConvConfig) -> PConvUNet | PriorNet:
-    """Make the network of the options."""
-    divisor = 2 ** (config.levels + (config.arch == "prior"))  # instance norms need two pixels
-    if config.size % divisor:
-        raise InpaintxError(
-            f"pconv with arch={config.arch} and levels={config.levels} needs a size that {divisor} divides, got "
-            f"{config.size}"
-        )
-    if config.arch == "unet":
-        return PConvUNet(config.width, config.levels, config.scale)
-    return PriorNet(config.width, config.levels, config.scale, std=first_std(config.width, config.init_std))
+__all__ = ["PConv"]
 
 
 class PConv(Method):
@@ -50,15 +35,24 @@ class PConv(Method):
     requires_weights, blend = True, "poisson"
     Config = PConvConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
-    weights: ClassVar[dict[str, Weights]] = WEIGHTS
+    successor = "pconv_prior"
+
+    def superseded(self, options: Mapping[str, Any]) -> bool:
+        """PD-GAN's prior was an option of this method once."""
+        return options.get("arch") == "prior"
 
     def size_divisor(self, config: Any) -> int:
-        """Halvings; the prior's instance norms need two pixels at the bottom."""
-        return 2 ** (config.levels + (config.arch == "prior"))
+        """Halvings."""
+        return 2**config.levels
 
-    def build(self, config: Any) -> nn.Module:
+    def build(self, config: Any) -> PConvUNet:
         """Make the network."""
-        return build(config)
+        divisor = self.size_divisor(config)
+        if config.size % divisor:
+            raise InpaintxError(
+                f"pconv with levels={config.levels} needs a size that {divisor} divides, got {config.size}"
+            )
+        return PConvUNet(config.width, config.levels, config.scale)
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One pass; the U-Net's last layer has no bounds, so it is clamped."""

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from inpaintx.errors import InpaintxError
 
 from .network import PConvUNet
-from .prior import PriorNet
 
-__all__ = ["load_official", "prior_state", "unet_state"]
+__all__ = ["load_official", "unet_state"]
 
 State = Mapping[str, Tensor]
 
@@ -31,35 +30,18 @@ def unet_state(state: State, levels: int) -> dict[str, Tensor]:
     return named
 
 
-def prior_state(encoder: State, decoder: State) -> dict[str, Tensor]:
-    """Names of KumapowerLIU/PD-GAN's ``Encoder`` and ``Decoder`` (``…_net_EN.pth``, ``…_net_DE.pth``) to ours."""
-    named = {}
-    for key, value in encoder.items():
-        key = re.sub(r"^Encoder_(\d+)\.", lambda m: f"encoder.{int(m[1]) - 1}.", key)
-        named[key.replace("conv_1.", "first.conv.").replace("conv_2.", "second.conv.")] = value
-    for key, value in decoder.items():
-        named[re.sub(r"^Decoder_(\d+)\.model\.", lambda m: f"decoder.{int(m[1]) - 1}.", key)] = value
-    return named
+def load_official(net: PConvUNet, state: State) -> None:
+    """Load a published state dict.
 
-
-def load_official(net: nn.Module, *states: State) -> None:
-    """Load a published state dict (for the prior: that of the encoder, then that of the decoder).
-
-    The network must be built with ``scale="sum"`` for those two repositories' weights, with ``"window"`` for those of
-    NVIDIA's layers: that is how they divide.
+    The network must be built with ``scale="sum"`` for naoto0804's weights, with ``"window"`` for those of NVIDIA's
+    layers: that is how they divide.
 
     Raises
     ------
     InpaintxError
         A name or shape that does not fit.
     """
-    if isinstance(net, PConvUNet) and len(states) == 1:
-        named = unet_state(states[0], len(net.encoder))
-    elif isinstance(net, PriorNet) and len(states) == 2:
-        named = prior_state(*states)
-    else:
-        raise InpaintxError("PConvUNet takes one state dict, PriorNet two: the encoder's and the decoder's")
     try:
-        net.load_state_dict(named)
+        net.load_state_dict(unet_state(state, len(net.encoder)))
     except RuntimeError as error:
         raise InpaintxError(f"the state dict does not fit: {'; '.join(str(error).splitlines()[1:4])}") from None

@@ -20,7 +20,7 @@ from inpaintx.nn.losses import (
 from inpaintx.nn.vgg import VGG, load_vgg
 from inpaintx.plugin.trainer import Trainer
 
-from .config import PConvConfig
+from .config import PartialConvConfig
 from .network import PConvUNet
 
 __all__ = ["PConvLoss", "PConvTrainer", "faded"]
@@ -43,7 +43,7 @@ class PConvLoss(nn.Module):
         Where VGG16's weights came from; with ``"skip"`` the perceptual and the style term are dropped.
     """
 
-    def __init__(self, config: PConvConfig) -> None:
+    def __init__(self, config: PartialConvConfig) -> None:
         super().__init__()
         self.config = config
         self.perceptual_layers, self.style_layers = LAYERS["light" if config.taps == "light" else config.arch]
@@ -101,7 +101,7 @@ class PConvTrainer(Trainer):
     With ``adversarial``, a discriminator of image and mask is updated first.
     """
 
-    def __init__(self, net: nn.Module, config: PConvConfig) -> None:
+    def __init__(self, net: nn.Module, config: PartialConvConfig) -> None:
         if config.finetune_steps >= config.steps:
             raise InpaintxError(
                 f"finetune_steps={config.finetune_steps} leaves none of steps={config.steps} before it; set both"

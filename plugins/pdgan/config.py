@@ -30,9 +30,7 @@ class PDGANConfig(LearnedConfig):
     )
     mask_resize: Literal["nearest", "area"] = "nearest"
     scale: Literal["window", "sum"] = Field(default="window", description="of the prior's partial convolutions")
-    prior: str = Field(
-        default="", description="a file or tag of pconv's weights with arch=prior; without, it is trained first"
-    )
+    prior: str = Field(default="", description="a file or tag of pconv_prior's weights; without, it is trained first")
     prior_steps: int = Field(default=105_000, ge=0, description="first steps that train the prior if it is not given")
     prior_lr: float = Field(default=1e-3, gt=0)
     steps: int = Field(default=210_000, ge=1)

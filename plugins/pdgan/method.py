@@ -12,7 +12,7 @@ from inpaintx.nn.blocks import first_std
 from inpaintx.nn.vgg import asked_anew
 from inpaintx.plugin.method import Weights
 
-from ..pconv.prior import PriorNet
+from ..pconv_prior.network import PriorNet
 from .config import PRESETS, WEIGHTS, PDGANConfig
 from .network import Generator, PDGANNet
 

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from inpaintx.nn.blocks import PixelShuffleUp, init_weights
 from inpaintx.ops import WinogradConv2d, spd_map, spd_norm
 
-from ..pconv.prior import PriorNet
+from ..pconv_prior.network import PriorNet
 
 __all__ = ["Generator", "PDGANNet", "SPDNorm", "SPDNormBlock", "Unit"]
 

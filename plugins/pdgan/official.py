@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
 
-from ..pconv.official import prior_state
+from ..pconv_prior.official import prior_state
 from .network import PDGANNet
 
 __all__ = ["discriminator_state", "generator_state", "load_official"]

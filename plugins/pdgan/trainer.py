@@ -27,8 +27,8 @@ from inpaintx.ops import spd_map
 from inpaintx.plugin import weights
 from inpaintx.plugin.trainer import Trainer
 
-from ..pconv.method import PConv
 from ..pconv.trainer import PConvLoss, faded
+from ..pconv_prior.method import PConvPrior
 from .config import PDGANConfig
 from .network import UNITS
 
@@ -208,19 +208,19 @@ class PDGANTrainer(Trainer):
 
 
 def _prior_config(config: PDGANConfig) -> Any:
-    """pconv's options for the prior's losses."""
+    """Options of the prior's losses."""
     width = config.prior_width or config.width
     features = {name: getattr(config, name) for name in ("vgg", "vgg_path", "vgg_normalize")}
-    return PConv().config("prior", width=width, **features)
+    return PConvPrior().config(width=width, **features)
 
 
 def _load_prior(prior: nn.Module, config: PDGANConfig) -> Path:
-    """Take the weights of a pconv run, a file or a tag of pconv's; where they were found."""
+    """Take the weights of a pconv_prior run, a file or a tag of pconv_prior's; where they were found."""
     levels = config.prior_levels or config.size.bit_length() - 3
     width = config.prior_width or config.width
-    own = PConv().config("prior", size=config.size, width=width, levels=levels, scale=config.scale)
-    loaded = weights.load(PConv(), own, config.prior, torch.device("cpu"))
-    for name in ("arch", "width", "levels", "scale"):
+    own = PConvPrior().config(size=config.size, width=width, levels=levels, scale=config.scale)
+    loaded = weights.load(PConvPrior(), own, config.prior, torch.device("cpu"))
+    for name in ("width", "levels", "scale"):
         got, wanted = getattr(loaded.config, name), getattr(own, name)
         if got != wanted:
             raise InpaintxError(

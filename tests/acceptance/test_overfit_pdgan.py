@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from inpaintx_plugins.pconv import PConv
+from inpaintx_plugins.pconv_prior import PConvPrior
 from inpaintx_plugins.pdgan import PDGAN
 from overfit import RESULTS, eight_faces, filled, mean_colour, overfit, psnr, record, tensors
 from scipy.stats import spearmanr
@@ -28,9 +28,9 @@ ROWS = ("paper", "mask_only", "fan_only", "full")
 
 @pytest.fixture(scope="module")
 def prior(faces, tmp_path_factory):
-    """pconv's prior network, learnt for 1,500 steps; from seed 0, so that each session makes the same."""
-    method = PConv()
-    config = method.config("tiny", arch="prior", levels=4, width=4, steps=1500)
+    """The prior, learnt for 1,500 steps; from seed 0, so that each session makes the same."""
+    method = PConvPrior()
+    config = method.config("tiny", width=4, steps=1500)
     torch.manual_seed(0)
     net = method.network(config).train()
     overfit(method.trainer(net, config), faces, HOLES, config.steps, batch=config.batch)

@@ -7,7 +7,7 @@
 prior_steps=${3:-10000} fan_steps=${4:-8000} steps=${5:-2500} calm_steps=${6:-700}
 [ $# -gt 6 ] && shift 6 || set -- printed improved
 
-[ -f "$run/prior.safetensors" ] || train pconv prior --preset prior --steps "$prior_steps" --set size=128 --set width=12 \
+[ -f "$run/prior.safetensors" ] || train pconv_prior prior --steps "$prior_steps" --set size=128 --set width=12 \
   --set levels=5 --set batch=8 --set vgg=skip --set hole=1 --set blended=6 --set init_std=0.02
 keep prior best
 [ -f "$run/fan.safetensors" ] ||

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The four rows of the face paper's table on one prior, with real features and a FAN that finds landmarks, each with
-# several seeds; run it again to go on after a stop. PRIOR is weights of pconv (arch=prior, width 24, five levels),
+# several seeds; run it again to go on after a stop. PRIOR is weights of pconv_prior (width 24, five levels),
 # FEATURES a VGG16's weights (those of vgg16_hed are 30 times as large as torchvision's: perceptual weighs less), FAN a
 # file of fan128.sh. At a size other than 128 the prior is trained on at that size first.
 # Usage: table.sh FACES RUN PRIOR FEATURES FAN SIZE [STEPS [SEEDS [ROW...]]], ROW paper, fan_only, mask_only or full
@@ -9,7 +9,7 @@ prior=$3 features=$4 fan=$5 size=$6 steps=${7:-7500} seeds=${8:-0 1 2}
 [ $# -gt 8 ] && shift 8 || set -- paper fan_only mask_only full
 
 if [ "$size" != 128 ]; then
-  train pconv "prior$size" --preset prior --steps 3000 --set init="$prior" --set size="$size" --set width=24 \
+  train pconv_prior "prior$size" --steps 3000 --set init="$prior" --set size="$size" --set width=24 \
     --set levels=5 --set batch=8 --set lr=2e-4 --set hole=1 --set blended=6 --set seen=blended --set taps=light \
     --set perceptual=0.5 --set style=0.3 --set adversarial=0.05 --set vgg_path="$features" --set precision=32-true
   keep "prior$size" last
