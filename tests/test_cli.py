@@ -307,6 +307,27 @@ def test_a_failing_method_is_a_sentence_and_keeps_its_trace(folder, capfd):
     assert isinstance(error.value.__cause__, RuntimeError)
 
 
+@pytest.mark.parametrize(
+    ("words", "behind"),
+    [
+        (["inpaint", "", "m.png", "-o", "out.png"], "inpaint"),
+        (["inpaint", "p.png", "", "-o", "out.png"], "p.png"),
+        (["inpaint", "p.png", "m.png", "-o", ""], "-o"),
+        (["prepare", "", "-o", "out"], "prepare"),
+        (["train", "pconv", "", "-o", "out"], "pconv"),
+        (["evaluate", "", "-o", "out"], "evaluate"),
+        (["export", "", "-o", "out.safetensors"], "export"),
+    ],
+)
+def test_an_empty_word_is_not_the_current_folder(words, behind, folder, capfd):
+    before = listing(folder)
+    assert run(words) == 2
+    assert capfd.readouterr().err == (
+        f"inpaintx: an argument is empty behind {behind!r}; is a variable of the shell not set?\n"
+    )
+    assert listing(folder) == before
+
+
 def test_ctrl_c(folder, capfd):
     assert run(["inpaint", "p.png", "m.png", "-o", "out.png", "-m", "stopped"]) == 130
     assert capfd.readouterr().err == "inpaintx: stopped\n"

@@ -1,6 +1,7 @@
 """Weight files of other projects, damaged ones and hostile ones: one sentence each, before memory is taken."""
 
 import json
+import os
 import pickle
 import random
 import struct
@@ -10,6 +11,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -18,6 +20,7 @@ from toy_methods import Learned, MeanConfig
 from inpaintx import Method
 from inpaintx.cli import run
 from inpaintx.errors import InpaintxError
+from inpaintx.io.weight_files import open_weights
 from inpaintx.nn.fan import FAN, load_fan, save_fan
 from inpaintx.nn.pretrained import WeightFile, frozen, read_state
 from inpaintx.plugin import weights
@@ -64,6 +67,17 @@ def test_every_importer_is_a_command():
 def test_an_hdf5_file_is_named(tmp_path):
     (tmp_path / "w.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     sentence(tmp_path / "w.h5", "an HDF5 file", ".safetensors")
+
+
+def test_a_file_of_numpy_is_no_pickle(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.zeros(3))
+    sentence(tmp_path / "a.npz", "are NumPy's .npz, and inpaintx takes .safetensors")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="Linux alone has it")
+def test_a_file_that_fails_to_be_read_is_named():
+    with pytest.raises(InpaintxError, match=r"weights /proc/self/mem cannot be read as safetensors"):
+        open_weights(Path("/proc/self/mem"))
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", bytes(8), b"\xff" * 8 + b"{}", struct.pack("<Q", 10) + b"[[[[[[[[[["])

@@ -40,6 +40,9 @@ def run(arguments: list[str]) -> int:
     # an option with an optional value; typer has none
     spelt = ["--resize-mask=fit" if word == "--resize-mask" else word for word in arguments if word != "--debug"]
     try:
+        if "" in spelt:  # which Path would take for the current folder
+            before = f" behind {spelt[spelt.index('') - 1]!r}" if spelt.index("") else ""
+            raise InpaintxError(f"an argument is empty{before}; is a variable of the shell not set?")
         app = make_app()
         with _command_blamed(spelt):
             app(spelt, prog_name="inpaintx")

@@ -1,6 +1,8 @@
 """Headers of weight files: read and held against a network before any memory is taken."""
 
+import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import safe_open
@@ -42,12 +44,14 @@ def open_weights(path: Path, importers: Importers = list) -> tuple[dict[str, str
 
 def _other_kind(path: Path, importers: Importers) -> str:
     """What a file is that other projects hand out as weights, and the way from there; empty: not known."""
-    with open(path, "rb") as file:
-        start = file.read(4)
-    pickled = (
-        start[:2] == b"\x80\x02" or start == b"PK\x03\x04" or path.suffix in (".pth", ".pt", ".ckpt", ".pkl", ".bin")
-    )
-    if pickled:
+    start, inside = b"", []
+    with suppress(OSError, ValueError, zipfile.BadZipFile):  # ValueError: a damaged directory of the archive
+        with open(path, "rb") as file:
+            start = file.read(4)
+        inside = zipfile.ZipFile(path).namelist() if start == b"PK\x03\x04" else []
+    if inside and all(name.endswith(".npy") for name in inside):
+        return "NumPy's .npz, and inpaintx takes .safetensors"
+    if start.startswith((b"\x80\x02", b"PK")) or path.suffix in (".pth", ".pt", ".ckpt", ".pkl", ".bin"):
         return (
             "a file of torch.save (a pickle, which can run code), and inpaintx takes .safetensors; published weights "
             f"are brought into its format by {' or '.join(importers()) or 'an importer, of which no plugin has one'}"
