@@ -62,7 +62,7 @@ $(VENV)/.built: $(VENV)/.torch $(SOURCES)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.built
-	$(PIP) --no-build-isolation -e ".[faces,hub,onnx,test,dev]" -e ./weights
+	$(PIP) --no-build-isolation -e ".[test,dev]" -e ./weights
 	@touch $@
 
 # The default method on photos made from the test faces (FACES=FOLDER, VGG=FILE of features for the distance); writes

@@ -145,7 +145,6 @@ setup(
     install_requires=[
         f"torch=={TORCH_MINOR[0]}.{TORCH_MINOR[1]}.*",  # the ABI that the extension was compiled against
         "filelock>=3.12",
-        "lightning-fabric>=2.5",
         "numpy",
         # opencv-python-headless is the same cv2 without libGL; 4.10 is the first that NumPy 2 loads
         os.environ.get("INPAINTX_OPENCV", "opencv-python") + ">=4.10",
@@ -153,8 +152,6 @@ setup(
         "pydantic>=2.7",
         "rich>=13",
         "safetensors>=0.4",
-        "tensorboard>=2.14",
-        "torchmetrics>=1.4",
         "typer>=0.12",
     ],
 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from inpaintx.training.export import export
     from inpaintx.training.loop import train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "Config",
     "InpaintxError",

@@ -23,6 +23,7 @@ from inpaintx.inference.pipeline import inpaint
 from inpaintx.io.atomic import make_folder
 from inpaintx.io.masks import read_mask
 from inpaintx.io.photo import check_output, read_photo, write_photo
+from inpaintx.ops.ssim import ssim
 from inpaintx.plugin.registry import registry
 from inpaintx.viz.contact_sheet import Cell, contact_sheet, show_hole
 
@@ -52,14 +53,10 @@ def score(result: npt.NDArray[Any], truth: npt.NDArray[Any], hole: npt.NDArray[n
     hole
         ``[H,W]``, True = hole.
     """
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
     error = (result[hole].astype(np.float64) - truth[hole]) ** 2
     psnr = 10 * math.log10(255**2 / error.mean()) if error.any() else math.inf
     ours, theirs = (torch.from_numpy(p.astype(np.float32)).permute(2, 0, 1)[None] for p in (result, truth))
-    ssim = structural_similarity_index_measure(ours, theirs, data_range=255.0)
-    assert isinstance(ssim, torch.Tensor)
-    return psnr, float(ssim)
+    return psnr, float(ssim(ours, theirs, data_range=255.0))
 
 
 def run(out: Path, *, overwrite: bool = False, say: Callable[[str], None] = lambda words: None) -> Demo:
@@ -105,11 +102,11 @@ def run(out: Path, *, overwrite: bool = False, say: Callable[[str], None] = lamb
                 say(f"{name}: not run: {reason}")
                 continue
             seconds = time.monotonic() - started
-            psnr, ssim = score(result, truth, hole)
-            say(f"{portrait}, {name}: hole PSNR {psnr:.2f} dB, SSIM {ssim:.4f}, {seconds:.1f} s")
+            psnr, similarity = score(result, truth, hole)
+            say(f"{portrait}, {name}: hole PSNR {psnr:.2f} dB, SSIM {similarity:.4f}, {seconds:.1f} s")
             write_photo(targets[portrait, name], result, overwrite=overwrite)
             demo.results.append(targets[portrait, name])
-            cells.append(Cell(result, [name, f"hole PSNR {psnr:.2f} dB, SSIM {ssim:.4f}"]))
+            cells.append(Cell(result, [name, f"hole PSNR {psnr:.2f} dB, SSIM {similarity:.4f}"]))
         rows += [cells[i : i + COLUMNS] for i in range(0, len(cells), COLUMNS)]
     write_photo(demo.sheet, contact_sheet(rows, tile=320, title="inpaintx: the demo portraits"), overwrite=overwrite)
     return demo

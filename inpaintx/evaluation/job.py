@@ -30,6 +30,7 @@ from inpaintx.evaluation.work import Task, work
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.inpainter import check_seed
 from inpaintx.io.atomic import atomic_folder, make_folder
+from inpaintx.io.extras import require
 from inpaintx.io.lock import locked
 from inpaintx.io.texts import read_json
 from inpaintx.nn.pretrained import OnMissing
@@ -148,6 +149,7 @@ def evaluate(
     InpaintxError
         Says what came, what was expected, and what to do; nothing that existed is changed.
     """
+    require("eval", "evaluation", "torchmetrics")
     out = Path(out)
     number, parts = part
     if not 1 <= number <= parts:

@@ -22,6 +22,7 @@ from inpaintx.data.loader import make_loader
 from inpaintx.data.sampler import MaskSampler, parse_mask_spec
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import atomic_write, make_folder
+from inpaintx.io.extras import require
 from inpaintx.io.names import is_unicode
 from inpaintx.nn.distance import FeatureDistance
 from inpaintx.plugin.blame import blamed
@@ -112,6 +113,7 @@ def train(
     >>> inpaintx.train("small_unet", "faces/", "run", preset="tiny", steps=500)  # doctest: +SKIP
     >>> inpaintx.train("small_unet", "faces/", "run", steps=1000, resume=True)  # doctest: +SKIP
     """
+    require("train", "training", "lightning_fabric", "tensorboard", "torchmetrics")
     method = registry().method(method) if isinstance(method, str) else method
     out = Path(out)
     short = {key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None}
