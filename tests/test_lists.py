@@ -5,6 +5,7 @@ import pytest
 from face_sets import celeba, picture, plain, write
 
 from inpaintx.data.dataset import open_dataset
+from inpaintx.data.landmarks import read_landmarks
 from inpaintx.data.layouts import find_layout, hashed_splits
 from inpaintx.data.prepare import prepare
 from inpaintx.errors import InpaintxError
@@ -143,3 +144,28 @@ def test_two_preparations_do_not_share_a_folder(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
     prepare(tmp_path / "set", tmp_path / "out", size=8)
     assert len(open_dataset(tmp_path / "out", size=8)) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("a.png,3,4", "line 3: a.png has other points by an earlier line"),
+        ("b.png,inf,2", "line 3: a coordinate lies beyond 1000000 pixels"),
+        ("b.png,1,-1e300", "line 3: a coordinate lies beyond 1000000 pixels"),
+    ],
+)
+def test_points_that_contradict_each_other_or_lie_nowhere(line, words, tmp_path):
+    path = tmp_path / "landmarks.csv"
+    path.write_text(f"name,x0,y0\na.png,1,2\n{line}\n")
+    with pytest.raises(InpaintxError, match=words):
+        read_landmarks(path)
+    path.write_text("name,x0,y0\na.png,1,\na.png,1,nan\n")
+    np.testing.assert_array_equal(read_landmarks(path)["a.png"], [[1, np.nan]])
+
+
+def test_a_split_by_identities_says_so(tmp_path):
+    names = [f"{i}.png" for i in range(6)]
+    plain(tmp_path, names)
+    (tmp_path / "identities.csv").write_text("name,identity\n" + "".join(f"{n},{n}\n" for n in names))
+    notes = open_dataset(tmp_path, size=8, split="train").notes
+    assert "split by a hash of the identities: it has no splits of its own" in notes

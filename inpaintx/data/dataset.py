@@ -88,7 +88,8 @@ def _chosen(layout: Layout, split: str | None) -> list[Face]:
     if layout.split_by is None:
         splits = hashed_splits({face.identity or face.name for face in layout.faces})
         chosen = [face for face in layout.faces if splits[face.identity or face.name] == split]
-        layout.split_by = "a hash of the names: it has no splits of its own"
+        people = any(face.identity for face in layout.faces)
+        layout.split_by = f"a hash of the {'identities' if people else 'names'}: it has no splits of its own"
     else:
         chosen = [face for face in layout.faces if face.split == split]
     if not chosen:

@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 Points = npt.NDArray[np.float32]
+FARTHEST = 10**6  # pixels; beyond it lie slips of a program
 
 # iBUG's 68 points, mirrored: jaw 0-16, brows 17-26, nose 27-30 and 31-35, eyes 36-47, outer lip 48-59, inner lip 60-67
 _IBUG = [
@@ -67,7 +68,8 @@ def read_landmarks(path: Path) -> dict[str, Points]:
     Raises
     ------
     InpaintxError
-        A line with another number of cells than the header, or with something that is no number; it is named.
+        A line with another number of cells than the header, with something that is no number or infinite, or with a
+        name that has other points by an earlier line; it is named.
     """
     points: dict[str, Points] = {}
     rows = read_csv(path)
@@ -84,7 +86,13 @@ def read_landmarks(path: Path) -> dict[str, Points]:
             numbers = [float(cell) if cell else np.nan for cell in line[1:]]
         except ValueError as error:
             raise InpaintxError(f"{path}, line {number}: {error}") from None
-        points[line[0]] = np.array(numbers, np.float32).reshape(-1, 2)
+        if any(abs(value) > FARTHEST for value in numbers):
+            raise InpaintxError(
+                f"{path}, line {number}: a coordinate lies beyond {FARTHEST} pixels; leave unknown ones empty"
+            )
+        one = np.array(numbers, np.float32).reshape(-1, 2)
+        if not np.array_equal(points.setdefault(line[0], one), one, equal_nan=True):
+            raise InpaintxError(f"{path}, line {number}: {line[0]} has other points by an earlier line")
     return points
 
 
