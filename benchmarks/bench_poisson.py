@@ -84,13 +84,13 @@ def test_blend(versus, threads, benchmark, side, kind):
     source, target = ((t[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8) for t in (fill, image))
     bytes_ = (mask[0, 0].numpy() * 255).astype(np.uint8)
     ys, xs = np.nonzero(bytes_)
-    centre = (int(xs.min() + xs.max() + 1) // 2, int(ys.min() + ys.max() + 1) // 2)
+    center = (int(xs.min() + xs.max() + 1) // 2, int(ys.min() + ys.max() + 1) // 2)
     out = torch.empty_like(image)
     large = side >= 1024
     versus(
         lambda: poisson_blend(fill, image, mask, max_iter=CYCLES),
         {
-            "cv2.seamlessClone": (lambda: cv2.seamlessClone(source, target, bytes_, centre, cv2.NORMAL_CLONE))
+            "cv2.seamlessClone": (lambda: cv2.seamlessClone(source, target, bytes_, center, cv2.NORMAL_CLONE))
             if cv2 and hasattr(cv2, "seamlessClone")
             else None,
             "pyamg": amg_solver(mask) if pyamg and sparse and side in (256, 1024) else None,

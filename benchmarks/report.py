@@ -175,17 +175,17 @@ def plot(op, benchmarks, path):
             series[peer, case].append((size, seen["median"]))
     parties = sorted({party for party, _ in series}, key=lambda party: (party != "ours", party))
     cases = sorted({case for _, case in series})
-    colour = {party: f"C{i}" for i, party in enumerate(parties)}
+    color = {party: f"C{i}" for i, party in enumerate(parties)}
     mark = {case: "os^Dv<>pP*Xd"[i % 12] for i, case in enumerate(cases)}
     figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
     for (party, case), points in sorted(series.items(), reverse=True):
         xs, ys = zip(*sorted(points), strict=True)
         ours = party == "ours"
-        style = {"marker": mark[case], "color": colour[party], "lw": 2 if ours else 1, "alpha": 1 if ours else 0.6}
+        style = {"marker": mark[case], "color": color[party], "lw": 2 if ours else 1, "alpha": 1 if ours else 0.6}
         axes.plot(xs, ys, ls="" if case in named or len(set(xs)) < 2 else "-", **style)
     axes.set(xscale="log", yscale="log", xlabel="size (pixels or elements)", ylabel="median seconds", title=op)
     axes.grid(True, which="both", alpha=0.2)
-    shown = [Line2D([], [], color=colour[party], lw=2, label=party) for party in parties]
+    shown = [Line2D([], [], color=color[party], lw=2, label=party) for party in parties]
     shown += [Line2D([], [], color="grey", marker=mark[case], ls="", label=case) for case in cases]
     figure.legend(handles=shown, loc="outside right upper", fontsize=7)
     figure.savefig(path, dpi=110)

@@ -1,8 +1,16 @@
-"""What the library raises when the input, not the program, is at fault."""
+"""What the library raises and warns of: input at fault, weights that are missing, names that have changed."""
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from inpaintx.io.names import printable
 
-__all__ = ["InpaintxError", "UntrainedWarning"]
+__all__ = ["InpaintxError", "UntrainedWarning", "renamed", "warn_renamed"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class InpaintxError(ValueError):
@@ -17,3 +25,25 @@ class InpaintxError(ValueError):
 
 class UntrainedWarning(UserWarning):
     """A learned method runs with random weights: its fills mean nothing."""
+
+
+def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:
+    """Warn that a name of an earlier version, taken for one release, has another one now."""
+    warnings.warn(f"{old} is deprecated and goes in 0.3; use {new}", DeprecationWarning, stacklevel=stacklevel)
+
+
+def renamed(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take keywords by their old names too: ``@renamed(old="new")``."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            for old, new in names.items():
+                if old in kwargs:
+                    warn_renamed(f"{function.__qualname__}({old}=)", f"{new}=")
+                    kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate

@@ -27,7 +27,7 @@ def picture(seed, height=40, width=40):
     return np.stack(waves, axis=-1).round().astype(np.uint8)
 
 
-def grey(inside):
+def gray(inside):
     return np.where(inside, 255, 0).astype(np.uint8)
 
 
@@ -71,8 +71,8 @@ def celebamask_hq(root):
     for part, (first, last) in rows.items():
         inside = np.zeros((32, 32), bool)
         inside[first:last] = True
-        write(root / "CelebAMask-HQ-mask-anno" / "0" / f"00000_{part}.png", grey(inside))
-    write(root / "CelebAMask-HQ-mask-anno" / "0" / "00001_hair.png", grey(np.ones((32, 32), bool)))
+        write(root / "CelebAMask-HQ-mask-anno" / "0" / f"00000_{part}.png", gray(inside))
+    write(root / "CelebAMask-HQ-mask-anno" / "0" / "00001_hair.png", gray(np.ones((32, 32), bool)))
     (root / "CelebAMask-HQ-mask-anno" / "1").mkdir()
     return root
 

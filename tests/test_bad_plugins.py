@@ -60,8 +60,8 @@ def leaves(self, *args, **kwargs):
         ("build", leaves, "failed in build(): SystemExit"),
     ],
 )
-def test_a_method_that_fails_is_named_with_its_plugin(member, behaviour, words, registered, folder, capfd):  # noqa: F811
-    registered(mine=Plugin(methods=[type("Bad", (Mean,), {"name": "bad", member: behaviour})]))
+def test_a_method_that_fails_is_named_with_its_plugin(member, behavior, words, registered, folder, capfd):  # noqa: F811
+    registered(mine=Plugin(methods=[type("Bad", (Mean,), {"name": "bad", member: behavior})]))
     assert run(["inpaint", "p.png", "m.png", "-o", "out.png", "-m", "bad"]) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("inpaintx: method 'bad' of plugin 'mine' ")

@@ -165,7 +165,7 @@ def test_efros_leung_warns_before_it_takes_long(monkeypatch):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", ["lines", "checkerboard", "noise"])
-def test_scattered_pixels_are_filled_far_better_than_by_the_mean_colour(method, kind):
+def test_scattered_pixels_are_filled_far_better_than_by_the_mean_color(method, kind):
     y, x = torch.meshgrid(torch.arange(60), torch.arange(80), indexing="ij")
     image = torch.stack([20 + 2.5 * x, 20 + 3.0 * y, 128 + 60 * torch.sin(x / 7)])[None] / 255
     noise = torch.rand(60, 80, generator=torch.Generator().manual_seed(0)) < 0.8
@@ -176,7 +176,7 @@ def test_scattered_pixels_are_filled_far_better_than_by_the_mean_colour(method, 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_better_than_grey_on_a_smooth_picture(method):
+def test_better_than_gray_on_a_smooth_picture(method):
     y, x = torch.meshgrid(torch.linspace(0, 3, 64), torch.linspace(0, 4, 80), indexing="ij")
     image = torch.stack([0.5 + 0.4 * torch.sin(x + y), 0.5 + 0.4 * torch.cos(x - y), 0.1 + 0.2 * x])[None]
     mask = box(image, 20, 30, 40, 50)

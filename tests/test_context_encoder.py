@@ -40,13 +40,13 @@ def test_parameters():
     whole = Network(128, 64, "random", "conv", 4000)
     assert count(whole) == 71_190_208 == 2 * convs + code + norms + 2 * (512 + 256 + 128 + 64 + 64)
     # the decoder for the middle has one layer of 64 channels less
-    assert count(Network(128, 64, "centre", "conv", 4000)) == 71_190_208 - 16 * 64 * 64 - 2 * 64
+    assert count(Network(128, 64, "center", "conv", 4000)) == 71_190_208 - 16 * 64 * 64 - 2 * 64
     narrow = ContextEncoder().config()
     net = Network(narrow.size, narrow.width, narrow.variant, narrow.bottleneck, narrow.code)
     assert count(net) < 6_000_000  # 12 MB in half precision
 
 
-@pytest.mark.parametrize(("variant", "side"), [("centre", 32), ("random", 64)])
+@pytest.mark.parametrize(("variant", "side"), [("center", 32), ("random", 64)])
 @pytest.mark.parametrize("bottleneck", ["conv", "cfc"])
 def test_every_corner_is_seen_from_every_corner(variant, side, bottleneck):
     torch.manual_seed(0)
@@ -99,8 +99,8 @@ def test_known_pixels_count_in_the_loss_only_if_asked():
     assert errors == [False, True]
 
 
-def test_the_centre_variant_fills_its_square_alone():
-    method, config, net = small("centre")
+def test_the_center_variant_fills_its_square_alone():
+    method, config, net = small("center")
     net.eval()
     image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     inner = square(64, config.overlap)[-1]
@@ -114,10 +114,10 @@ def test_the_centre_variant_fills_its_square_alone():
         run_method(method, net, image, box(64, 19, 44, 2))
 
 
-def test_the_centre_variant_trains_on_its_square_and_does_not_look_into_it():
+def test_the_center_variant_trains_on_its_square_and_does_not_look_into_it():
     losses = []
     for other in (0, 1):
-        method, config, net = small("centre")
+        method, config, net = small("center")
         trainer = method.trainer(net.train(), config)
         image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
         mask = box(64, 0, 9 + other, 2)
@@ -135,7 +135,7 @@ def test_options_that_do_not_fit(options, words):
         ContextEncoder().config("tiny", **options)
 
 
-@pytest.mark.parametrize("variant", ["random", "centre"])
+@pytest.mark.parametrize("variant", ["random", "center"])
 def test_two_pictures_are_learnt(variant):
     """A short run: the squared error falls far below that of each picture's mean colour."""
     method, config, net = small(variant, bottleneck="conv", code=64)

@@ -57,7 +57,7 @@ def test_a_small_hole_in_a_large_photo_is_a_small_crop_with_context(size):
     assert crop.box.bottom >= 1010 + 20
 
 
-def test_holes_apart_have_their_own_crops_and_neighbours_share_one():
+def test_holes_apart_have_their_own_crops_and_neighbors_share_one():
     apart = box(1000, 1000, top=100, left=100, side=40) | box(1000, 1000, top=800, left=800, side=40)
     assert [len(r) for r in plan(apart)] == [2]
     near = box(1000, 1000, top=100, left=100, side=40) | box(1000, 1000, top=160, left=100, side=40)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from face_sets import celeba, celebamask_hq, grey, landmarks_csv, picture, plain, shared_faces, write  # noqa: F401
+from face_sets import celeba, celebamask_hq, gray, landmarks_csv, picture, plain, shared_faces, write  # noqa: F401
 
 from inpaintx.data.center_crop import UnreadableFileError
 from inpaintx.data.dataset import open_dataset
@@ -46,7 +46,7 @@ def test_landmarks_and_regions_follow_the_image(tmp_path):
     inside = np.zeros((40, 60), bool)
     inside[10:30, 20:40] = True
     write(tmp_path / "train" / "a.png", picture(0, 40, 60))
-    write(tmp_path / "skin" / "train" / "a.png", grey(inside))
+    write(tmp_path / "skin" / "train" / "a.png", gray(inside))
     landmarks_csv(tmp_path / "landmarks.csv", {"train/a.png": np.array([[10, 0], [49, 39], [29.5, 19.5]])})
     faces = open_dataset(tmp_path, size=20, wants=frozenset({"skin", "landmarks"}))
     sample = faces[0]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import toy_methods
-from face_sets import grey, picture, write
+from face_sets import gray, picture, write
 from rich.console import Console
 from small_evaluation import NAMES, SMALL
 from toy_methods import Dice, FakeEntryPoint, listing
@@ -283,8 +283,8 @@ def test_foreground_and_masks_of_the_set(five_faces):
         inside[:, 10 : 20 + n] = True
         write(five_faces / "images" / name, read_photo(five_faces / name).pixels)
         (five_faces / name).unlink()
-        write(five_faces / "foreground" / name, grey(inside))
-        write(five_faces / "masks" / name, grey(np.arange(1600).reshape(40, 40) % 40 > 30 - n))
+        write(five_faces / "foreground" / name, gray(inside))
+        write(five_faces / "masks" / name, gray(np.arange(1600).reshape(40, 40) % 40 > 30 - n))
     result = evaluate(five_faces, ["dice"], "out", **{**SMALL, "masks": ["own", "centre"]})
     regions = {(r["output"], r["region"]) for r in result.result["table"]}
     assert regions == {(o, r) for o in ("composite", "raw") for r in ("full", "hole", "foreground")}
@@ -299,7 +299,7 @@ def test_what_cannot_be_read_or_drawn_is_left_out_and_said(five_faces):
     for n in range(8):
         hole = np.zeros((32, 32), bool)
         hole[: 4 + n % 2 * 6] = True
-        write(Path("elsewhere/masks") / f"{n}.png", grey(hole))
+        write(Path("elsewhere/masks") / f"{n}.png", gray(hole))
     result = evaluate(five_faces, ["telea"], "out", **{**SMALL, "masks": ["elsewhere/masks"]})
     assert result.result["protocol"]["images"] == 4
     groups = [g["name"] for g in result.result["protocol"]["groups"]]

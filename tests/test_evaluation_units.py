@@ -192,7 +192,7 @@ def test_the_console_says_what_the_notes_say(tmp_path, capfd):
 
 
 @pytest.mark.parametrize(("level", "words"), [(0, "all black, which with white = hole is no hole"), (255, "all white")])
-def test_masks_of_one_colour_are_said(level, words, tmp_path, capfd):
+def test_masks_of_one_color_are_said(level, words, tmp_path, capfd):
     for number in range(3):
         write(tmp_path / "holes" / f"{number}.png", np.full((32, 32), level, np.uint8))
     command = ["evaluate", "faces", "-m", "dice", "--size", "32", "--split", "all", "--masks", "holes", "-o", "out"]

@@ -108,7 +108,7 @@ def test_default_critic_learns_and_the_papers_does_not():
     assert moved["paper"] < 1e-6
 
 
-def test_holes_are_grey_at_the_input():
+def test_holes_are_gray_at_the_input():
     batch = case()
     given = network_input(batch["image"], batch["mask"])
     assert (given[batch["mask"].expand_as(given) > 0] == 0).all()

@@ -148,7 +148,7 @@ def test_pil_images_come_back_in_their_mode(mode):
         np.testing.assert_array_equal(went, expected)
 
 
-def test_pil_images_whose_transparency_is_a_colour_get_alpha():
+def test_pil_images_whose_transparency_is_a_color_get_alpha():
     palette = pil(PHOTO).quantize(16)
     assert inpaintx.inpaint(palette, HOLE, Mean()).mode == "RGB"
     palette.info["transparency"] = 3
@@ -158,9 +158,9 @@ def test_pil_images_whose_transparency_is_a_colour_get_alpha():
     hidden = (np.asarray(palette) == 3) & ~HOLE
     assert hidden.any()
     np.testing.assert_array_equal(np.asarray(result)[..., 3] == 0, hidden)
-    grey = pil(PHOTO, "L")
-    grey.info["transparency"] = 7
-    assert inpaintx.inpaint(grey, HOLE, Mean()).mode == "LA"
+    gray = pil(PHOTO, "L")
+    gray.info["transparency"] = 7
+    assert inpaintx.inpaint(gray, HOLE, Mean()).mode == "LA"
 
 
 def test_pil_pairs_and_lists():

@@ -58,7 +58,7 @@ def test_completed_map_is_its_own_away_from_the_hole():
     assert torch.equal(completed[near], predicted[near])
     # beyond one more cell the map is that of the whole image: no block there reaches a cell that the hole touches
     far = ~net.near_hole(mask, 2)
-    torch.testing.assert_close(completed[far], hog_image(net.grey(image), 4)[far])
+    torch.testing.assert_close(completed[far], hog_image(net.gray(image), 4)[far])
 
 
 def test_stages_follow_each_other():

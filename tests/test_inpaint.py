@@ -87,13 +87,13 @@ def test_hidden_pixels_have_no_influence_at_any_scale(method, hole, blend):
 @pytest.mark.parametrize("method", ["telea", "square", "slow"])
 @pytest.mark.parametrize(("dtype", "grey"), [(np.uint8, 200), (np.uint16, 40_001)])
 @pytest.mark.parametrize("hole", [box(900, 1100, side=500), scratch(900, 1100)], ids=["box", "scratch"])
-def test_a_plain_photo_is_restored_to_the_last_grey_level(method, dtype, grey, hole):
-    photo = np.full((900, 1100, 3), grey, dtype)
+def test_a_plain_photo_is_restored_to_the_last_gray_level(method, dtype, gray, hole):
+    photo = np.full((900, 1100, 3), gray, dtype)
     damaged = np.where(hole[..., None], dtype(0), photo)
     np.testing.assert_array_equal(inpaintx.inpaint(damaged, hole, method), photo)
 
 
-def test_windows_continue_what_their_neighbours_filled():
+def test_windows_continue_what_their_neighbors_filled():
     """Later windows see earlier fills as known, so no pixel of the hole is filled twice or left out."""
     hole = scratch(700, 900, 5)
     photo = np.full((700, 900, 3), 90, np.uint8)
@@ -242,7 +242,7 @@ def test_a_seam_of_the_methods_own_is_not_taken_over_from_the_interior():
 
 @pytest.mark.parametrize("channels", [(), (3,), (4,)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_grey_and_alpha_arrays_keep_their_shape(channels, dtype):
+def test_gray_and_alpha_arrays_keep_their_shape(channels, dtype):
     top = np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else 1
     image = (np.random.default_rng(0).random((20, 24, *channels)) * top).astype(dtype)
     hole = np.zeros((20, 24), bool)

@@ -17,7 +17,7 @@ def sample():
     return {"image": image, "name": "a", "skin": x < SIZE // 2, "landmarks": POINTS.copy()}
 
 
-def centre_of(plane):
+def center_of(plane):
     y, x = np.mgrid[:SIZE, :SIZE]
     weight = plane.astype(float)
     return np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
@@ -32,7 +32,7 @@ def test_landmarks_stay_on_what_they_mark(seed):
     assert moved["name"] == "a"
     assert np.abs(moved["landmarks"] - POINTS).max() > 0.5
     for number, point in enumerate(moved["landmarks"]):
-        assert centre_of(moved["image"][..., number]) == pytest.approx(point, abs=0.1)
+        assert center_of(moved["image"][..., number]) == pytest.approx(point, abs=0.1)
 
 
 def test_regions_move_with_the_picture():

@@ -32,7 +32,7 @@ def net():
 
 
 @pytest.fixture
-def centre():
+def center():
     mask = torch.zeros(1, 1, 64, 64)
     mask[..., 16:48, 16:48] = 1
     return mask
@@ -71,24 +71,24 @@ def test_folding_changes_no_value_and_not_the_network(net):
     assert all(p.requires_grad for p in net.parameters())
 
 
-def test_search_takes_no_gradient_but_that_to_z(net, centre, monkeypatch):
+def test_search_takes_no_gradient_but_that_to_z(net, center, monkeypatch):
     _, image = faces(net, 1)
     frozen, seen = Frozen(net), []
     grad = torch.autograd.grad
     monkeypatch.setattr(torch.autograd, "grad", lambda y, x: seen.append((x.shape, x.is_leaf)) or grad(y, x))
     options = {"iterations": 3, "rate": 0.01, "prior_form": "saturating"}
     starts = draw(2, 16, torch.Generator().manual_seed(3), torch.device("cpu"))
-    search(frozen, starts, 1, YehLoss(image, centre, 7), prior_weight=0.1, **options)
+    search(frozen, starts, 1, YehLoss(image, center, 7), prior_weight=0.1, **options)
     assert seen == [((2, 16), True)] * 3
     assert not any(p.requires_grad for part in (frozen.generator, frozen.discriminator) for p in part.parameters())
     monkeypatch.setattr(frozen, "logits", lambda pictures: pytest.fail("the discriminator was run for nothing"))
-    search(frozen, starts, 1, YehLoss(image, centre, 7), prior_weight=0.0, **options)
+    search(frozen, starts, 1, YehLoss(image, center, 7), prior_weight=0.0, **options)
 
 
 @pytest.mark.parametrize("kind", ["yeh", "qiang"])
-def test_search_comes_closer_and_keeps_the_best(net, centre, kind):
+def test_search_comes_closer_and_keeps_the_best(net, center, kind):
     _, image = faces(net, 2)
-    mask = centre.expand(2, -1, -1, -1)
+    mask = center.expand(2, -1, -1, -1)
     loss = (
         YehLoss(image, mask, 7) if kind == "yeh" else QiangLoss(image, mask, structure="window", clamped=False, **PAPER)
     )
@@ -108,11 +108,11 @@ def test_search_comes_closer_and_keeps_the_best(net, centre, kind):
         assert context[3 + b, b] < 0.6 * context[:3, b].mean()
 
 
-def test_four_together_equal_four_alone(net, centre):
+def test_four_together_equal_four_alone(net, center):
     method = Qiang()
     net.config = method.config("tiny", z=16, width=4, critic=4, iterations=20, limits="mask")
     _, image = faces(net, 4)
-    mask = torch.cat([centre.roll(4 * i, 3) for i in range(4)])
+    mask = torch.cat([center.roll(4 * i, 3) for i in range(4)])
 
     def filled(i):
         return run_method(method, net, image[i], mask[i], generator=torch.Generator().manual_seed(2)).image
@@ -122,12 +122,12 @@ def test_four_together_equal_four_alone(net, centre):
         assert (filled(slice(i, i + 1)) - together[i]).abs().max() < 1e-4
 
 
-def test_blending_lessens_the_jump_at_the_rim(net, centre):
+def test_blending_lessens_the_jump_at_the_rim(net, center):
     method = Yeh()
     net.config = method.config("tiny", z=16, width=4, critic=4)
     image = torch.linspace(0.2, 0.9, 64).expand(1, 3, 64, 64)
     blended, pasted = (
-        run_method(method, net, image, centre, generator=torch.Generator().manual_seed(0), blend=blend)
+        run_method(method, net, image, center, generator=torch.Generator().manual_seed(0), blend=blend)
         for blend in (None, "none")
     )
 
@@ -137,7 +137,7 @@ def test_blending_lessens_the_jump_at_the_rim(net, centre):
 
     assert jump(blended.image) < 0.5 * jump(pasted.image)
     assert torch.equal(pasted.raw, blended.raw)
-    known = centre.expand(1, 3, -1, -1) == 0
+    known = center.expand(1, 3, -1, -1) == 0
     assert torch.equal(blended.image[known], image[known])
 
 
@@ -145,10 +145,10 @@ def literal(image, mask):
     return QiangLoss(image, mask, structure="global", clamped=True, **PAPER)
 
 
-def test_the_printed_losses_have_no_gradient_where_predicted(centre):
+def test_the_printed_losses_have_no_gradient_where_predicted(center):
     """The weighted sum falls below 739 at a mean error of 739 / (12288 · mean(W·M)): 0.075 for the centre hole."""
     image = torch.full((1, 3, 64, 64), 0.5)
-    loss = literal(image, centre)
+    loss = literal(image, center)
     assert float(loss.weight.mean()) == pytest.approx(0.80, abs=0.01)
     edge = 739 / float(3 * loss.weight.sum())
     assert edge == pytest.approx(0.075, abs=0.001)
@@ -158,20 +158,20 @@ def test_the_printed_losses_have_no_gradient_where_predicted(centre):
         assert bool(gradient.any()) == alive  # the structural part is clamped here: s > s_max
 
 
-def test_equation_6_jumps_and_the_straight_line_does_not(centre):
+def test_equation_6_jumps_and_the_straight_line_does_not(center):
     image = torch.zeros(1, 3, 64, 64)
     options = {**PAPER, "structure_weight": 0.0, "context_weight": 1.0, "structure": "global"}
-    weight = literal(image, centre).weight.sum() * 3
+    weight = literal(image, center).weight.sum() * 3
     values = {}
     for clamped in (True, False):
-        loss = QiangLoss(image, centre, clamped=clamped, **options)
+        loss = QiangLoss(image, center, clamped=clamped, **options)
         values[clamped] = [float(loss((2 * c / weight - 1).expand(1, 1, 3, 64, 64))) for c in (738, 740, 4860, 4862)]
     assert values[True] == pytest.approx([0, 740 / 4122, 4860 / 4122, 1], abs=1e-3)
     assert values[False] == pytest.approx([-1 / 4122, 1 / 4122, 1 - 1 / 4122, 1 + 1 / 4122], abs=1e-3)
 
 
-def test_limits_are_three_deviations_under_each_mask(net, centre):
-    masks = torch.cat([centre, torch.zeros_like(centre), torch.ones_like(centre)])
+def test_limits_are_three_deviations_under_each_mask(net, center):
+    masks = torch.cat([center, torch.zeros_like(center), torch.ones_like(center)])
     image = torch.zeros(3, 3, 64, 64)
     loss = QiangLoss(image, masks, structure="window", clamped=False, **PAPER)
     _, some = faces(net, 16)
@@ -193,7 +193,7 @@ def test_prior_is_lower_where_a_face_looks_real():
     assert torch.allclose(prior(logits, "nonsaturating"), -torch.log(logits.sigmoid()))
 
 
-def test_training_ignores_masks_and_measures_the_spread(centre):
+def test_training_ignores_masks_and_measures_the_spread(center):
     def trained(mask):
         method = Qiang()
         config = method.config("tiny")
@@ -203,7 +203,7 @@ def test_training_ignores_masks_and_measures_the_spread(centre):
         trainer.step({"image": torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)), "mask": mask})
         return net
 
-    one, other = trained(centre), trained(1 - centre)
+    one, other = trained(center), trained(1 - center)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     assert not torch.equal(one.spread.mean, torch.tensor([0.4836, 2800.0]))
 

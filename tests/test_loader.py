@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from face_sets import grey, landmarks_csv, picture, plain, shared_faces, write  # noqa: F401
+from face_sets import gray, landmarks_csv, picture, plain, shared_faces, write  # noqa: F401
 
 from inpaintx.data.dataset import open_dataset
 from inpaintx.data.jitter import Jitter
@@ -25,7 +25,7 @@ def root(tmp_path):
     for number, name in enumerate(NAMES):
         inside = np.zeros((16, 16), bool)
         inside[:, : 2 + number] = True
-        write(tmp_path / "skin" / name, grey(inside))
+        write(tmp_path / "skin" / name, gray(inside))
     return tmp_path
 
 
@@ -167,7 +167,7 @@ def test_the_sets_own_masks(tmp_path):
     plain(tmp_path, ["a.png"], side=16)
     hole = np.zeros((16, 16), bool)
     hole[:4, :8] = True
-    write(tmp_path / "masks" / "a.png", grey(hole))
+    write(tmp_path / "masks" / "a.png", gray(hole))
     faces = open_dataset(tmp_path, size=16, wants=frozenset({"mask"}))
     assert len(faces) == 1
     batch = next(make_loader(faces, None, batch=1, seed=0, flip=False))

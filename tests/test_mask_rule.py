@@ -100,12 +100,12 @@ def test_soft_rims_and_tints_are_still_masks():
 def test_the_photo_itself_is_no_mask(folder, capfd):
     with pytest.raises(InpaintxError, match="mask from stdin is the photo itself"):
         mask_of(PHOTO, photo=Photo(PHOTO))
-    grey = PHOTO.mean(2).astype(np.uint8)
+    gray = PHOTO.mean(2).astype(np.uint8)
     for name, pixels in (
         ("copy.tif", PHOTO),
-        ("grey.png", grey),
-        ("grey.jpg", grey),
-        ("deep.png", grey * np.uint16(257)),
+        ("grey.png", gray),
+        ("grey.jpg", gray),
+        ("deep.png", gray * np.uint16(257)),
     ):
         write_photo(name, pixels)
     for name in ("p.png", "copy.tif", "grey.png", "grey.jpg", "deep.png"):
@@ -117,9 +117,9 @@ def test_the_photo_itself_is_no_mask(folder, capfd):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_an_array_of_the_photo_is_no_mask(dtype):
     scale = {np.uint8: 1, np.uint16: 257, np.float32: 1 / 255}[dtype]
-    grey = (noise(40, 50).mean(2) * scale).astype(dtype)
+    gray = (noise(40, 50).mean(2) * scale).astype(dtype)
     with pytest.raises(InpaintxError, match="mask shows what image does"):
-        inpaintx.inpaint(noise(40, 50), grey, "harmonic")
+        inpaintx.inpaint(noise(40, 50), gray, "harmonic")
 
 
 @pytest.mark.parametrize("top", [0.5, 0.01])

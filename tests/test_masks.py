@@ -49,10 +49,10 @@ def test_a_mask_that_hides_most_is_suspected_aloud(write):
     assert "60.1%" in read_mask(write(large)).notes[0]
 
 
-def test_a_grey_mask_is_split_at_half_with_a_word(write):
-    grey = WHITE.copy()
-    grey[0, :4] = (1, 127, 128, 254)
-    mask = read_mask(write(grey))
+def test_a_gray_mask_is_split_at_half_with_a_word(write):
+    gray = WHITE.copy()
+    gray[0, :4] = (1, 127, 128, 254)
+    mask = read_mask(write(gray))
     assert mask.hole[0, :4].tolist() == [False, False, True, True]
     assert any("0.20% of the mask's pixels are grey" in note for note in mask.notes)
     jpeg = read_mask(write(WHITE, "m.jpg"))
@@ -61,7 +61,7 @@ def test_a_grey_mask_is_split_at_half_with_a_word(write):
     assert any("is this a mask" in note for note in read_mask(write(noise(40, 50, None))).notes)
 
 
-def test_sixteen_bits_and_colours(write):
+def test_sixteen_bits_and_colors(write):
     np.testing.assert_array_equal(read_mask(write(WHITE.astype(np.uint16) * 257)).hole, HOLE)
     np.testing.assert_array_equal(read_mask(write(np.stack([WHITE] * 3, 2))).hole, HOLE)
     yellow = np.stack([WHITE, WHITE, np.zeros_like(WHITE)], 2)
@@ -72,8 +72,8 @@ def test_sixteen_bits_and_colours(write):
 
 @pytest.mark.parametrize(("paint", "polarity"), [(255, "white"), (0, "black"), (255, "auto"), (0, "auto")])
 def test_paint_on_a_transparent_layer(write, paint, polarity):
-    colour = np.full((40, 50, 3), paint, np.uint8)
-    mask = read_mask(write(np.dstack([colour, WHITE])), polarity=polarity)
+    color = np.full((40, 50, 3), paint, np.uint8)
+    mask = read_mask(write(np.dstack([color, WHITE])), polarity=polarity)
     np.testing.assert_array_equal(mask.hole, HOLE)
     assert any("transparent and counts as known" in note for note in mask.notes)
 

@@ -52,7 +52,7 @@ def test_hidden_pixels_are_not_seen(method):
     assert torch.equal(net(x, mask), net(other, mask))
 
 
-def test_mask_of_a_centre_hole_is_empty_after_seven_levels():
+def test_mask_of_a_center_hole_is_empty_after_seven_levels():
     """3.1 (b)."""
     mask = torch.zeros(1, 1, 64, 64)
     mask[..., 16:48, 16:48] = 1

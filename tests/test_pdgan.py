@@ -96,7 +96,7 @@ def test_map_for_each_channel_equals_one_for_all_where_it_is_the_same():
     torch.testing.assert_close(norm(x, prior, p.expand(-1, 6, -1, -1)), norm(x, prior, p))
 
 
-def centre_hole(size=64):
+def center_hole(size=64):
     mask = torch.zeros(1, 1, size, size)
     mask[..., size // 4 : -size // 4, size // 4 : -size // 4] = 1
     return mask
@@ -230,7 +230,7 @@ def test_the_skin_losses_forms():
 
 def test_a_capped_map_falls_into_the_hole_as_the_holes_does():
     """With the learnt map at 1 everywhere, the shortcut's is the hole's map, and without the cap 1."""
-    mask, prior = centre_hole(32), torch.rand(1, 3, 32, 32)
+    mask, prior = center_hole(32), torch.rand(1, 3, 32, 32)
     seen = {}
     for capped in (False, True):
         block = Generator(64, 4, 8, kind="improved", capped=capped).units[3].block

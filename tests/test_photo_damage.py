@@ -147,7 +147,7 @@ def test_restarts_bound_the_damage():
     assert got.notes
 
 
-def test_grey_that_belongs_to_the_photo_is_no_damage():
+def test_gray_that_belongs_to_the_photo_is_no_damage():
     pixels = smooth()
     pixels[40:72, 32:96] = 128
     assert decode(file_of(pixels, "JPEG", quality=95), "photo").damage is None

@@ -141,7 +141,7 @@ def test_suffixes_stand_in_one_place():
 @pytest.mark.parametrize(
     ("depth", "chunk_level", "level"), [(8, 20, 20), (1, 1, 255), (2, 1, 85), (4, 3, 51), (16, 300, 300)]
 )
-def test_a_transparent_grey_of_a_png_is_alpha(depth, chunk_level, level):
+def test_a_transparent_gray_of_a_png_is_alpha(depth, chunk_level, level):
     rows = b"".join(b"\0" + bytes((j * 16 + i) & 255 for i in range(2 * depth)) for j in range(16))
     file = png(16, 16, depth, 0, rows, chunk(b"tRNS", struct.pack(">H", chunk_level)))
     plain = decode(png(16, 16, depth, 0, rows), "photo").pixels

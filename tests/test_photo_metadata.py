@@ -58,7 +58,7 @@ def test_exif_orientation_of_a_photo_with_alpha(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
-def test_colour_profile_is_kept(tmp_path, suffix):
+def test_color_profile_is_kept(tmp_path, suffix):
     fmt = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".tif": "TIFF"}[suffix]
     got = read_photo(saved(noise(20, 30), fmt, tmp_path / "in", icc_profile=srgb()))
     assert got.icc == srgb()
@@ -67,20 +67,20 @@ def test_colour_profile_is_kept(tmp_path, suffix):
         assert image.info["icc_profile"] == srgb()
 
 
-def test_a_long_colour_profile_spans_jpeg_segments(tmp_path):
+def test_a_long_color_profile_spans_jpeg_segments(tmp_path):
     long = bytearray(profile() + bytes(150_000))
     struct.pack_into(">I", long, 0, len(long))
     write_photo(tmp_path / "a.jpg", noise(8, 8), Metadata(bytes(long)))
     assert read_photo(tmp_path / "a.jpg").icc == bytes(long)
 
 
-def test_a_colour_profile_that_does_not_fit_is_dropped_in_words(tmp_path):
+def test_a_color_profile_that_does_not_fit_is_dropped_in_words(tmp_path):
     got = read_photo(saved(noise(20, 30), "JPEG", tmp_path / "a", icc_profile=profile(b"CMYK")))
     assert got.icc is None
     assert any("colour profile (CMYK) was dropped" in note for note in got.notes)
-    grey = read_photo(saved(noise(20, 30, None), "TIFF", tmp_path / "a", icc_profile=profile(b"GRAY")))
-    assert grey.icc == profile(b"GRAY")
-    _, notes = encode(grey.pixels, "WebP", grey.metadata)
+    gray = read_photo(saved(noise(20, 30, None), "TIFF", tmp_path / "a", icc_profile=profile(b"GRAY")))
+    assert gray.icc == profile(b"GRAY")
+    _, notes = encode(gray.pixels, "WebP", gray.metadata)
     assert notes == ["WebP does not carry the photo's grey colour profile (WebP stores RGB)"]
 
 
@@ -211,7 +211,7 @@ def with_chunks(file: bytes, **chunks: bytes) -> bytes:
     return file[:33] + b"".join(chunk(name.encode(), data) for name, data in chunks.items()) + file[33:]
 
 
-def test_colour_chunks_of_a_png_are_carried_or_said():
+def test_color_chunks_of_a_png_are_carried_or_said():
     chunks = {"gAMA": struct.pack(">I", 100_000), "cHRM": struct.pack(">8I", *range(8)), "cICP": b"\x09\x10\0\1"}
     pixels = noise(16, 24)
     got = decode(with_chunks(file_of(pixels, "PNG"), **chunks, sBIT=b"\5\6\5"), "photo")

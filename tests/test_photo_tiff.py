@@ -73,7 +73,7 @@ def test_big_and_strips(tmp_path, dtype, big):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_colours_that_were_multiplied_by_alpha_are_divided_by_it(tmp_path, dtype):
+def test_colors_that_were_multiplied_by_alpha_are_divided_by_it(tmp_path, dtype):
     top = int(np.iinfo(dtype).max)
     alpha = np.linspace(top // 2, top, 40 * 30).astype(dtype).reshape(40, 30, 1)
     alpha[0], alpha[1] = 0, top
@@ -87,7 +87,7 @@ def test_colours_that_were_multiplied_by_alpha_are_divided_by_it(tmp_path, dtype
     np.testing.assert_array_equal(got.pixels[1, :, :3], color[1])
 
 
-def test_a_grey_picture_with_an_opaque_alpha_is_grey(tmp_path):
+def test_a_gray_picture_with_an_opaque_alpha_is_gray(tmp_path):
     pixels = noise(20, 30, 4)[..., :2]
     pixels[..., 1] = 255
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", extrasamples=["unassalpha"])
@@ -246,7 +246,7 @@ def test_training_reads_the_layouts_as_photos_do(tmp_path):
     np.testing.assert_array_equal(read_side(tmp_path / "b.tif", "mask"), pixels[..., 0] > 127)
 
 
-def test_orientation_of_a_layout_that_is_decoded_as_grey(tmp_path):
+def test_orientation_of_a_layout_that_is_decoded_as_gray(tmp_path):
     pixels = noise(20, 30, 4)
     tifffile.imwrite(
         tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["unassalpha"], extratags=[(274, 3, 1, 6, True)]

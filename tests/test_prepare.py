@@ -114,7 +114,7 @@ def test_without_landmarks_the_middle(tmp_path):
     pixels = picture(0, 40, 60)
     write(tmp_path / "source" / "a.png", pixels)
     done = prepare(tmp_path / "source", tmp_path / "out", size=40)
-    assert done.summary["crops"] == {"centre": 1}
+    assert done.summary["crops"] == {"center": 1}
     assert done.summary["derived"] == {}
     made = read_photo(tmp_path / "out" / hashed_splits(["a.png"])["a.png"] / "a.jpg").pixels.astype(int)
     assert np.abs(made - pixels[:, 10:50]).mean() < 2
@@ -203,7 +203,7 @@ def test_shared_faces(shared_faces, tmp_path):  # noqa: F811
     """An aligned set stays where it was: this is the transform that it was made with."""
     done = prepare(shared_faces / "tiny", tmp_path / "out", size=64)
     assert done.summary["faces"] == 24
-    assert done.summary["crops"] == {"centre": 12, "landmarks": 12}
+    assert done.summary["crops"] == {"center": 12, "landmarks": 12}
     old = open_dataset(shared_faces / "tiny", size=64, wants=frozenset({"landmarks"}))
     new = open_dataset(tmp_path / "out", size=64, wants=frozenset({"landmarks"}))
     places = {name.split("/")[-1]: i for i, name in enumerate(old.names)}
@@ -223,8 +223,8 @@ class Dots:
 
     def detect(self, picture):
         assert picture.shape[:2] == self.size[::-1]
-        grey = picture.max(-1)
-        found = [np.argwhere(np.abs(grey.astype(int) - level) < 8) for level in (250, 225, 200, 175, 150)]
+        gray = picture.max(-1)
+        found = [np.argwhere(np.abs(gray.astype(int) - level) < 8) for level in (250, 225, 200, 175, 150)]
         if any(len(at) == 0 for at in found):
             return 0, None
         points = np.array([at.mean(0)[::-1] for at in found])
@@ -244,7 +244,7 @@ def test_a_detectors_landmarks_serve_where_the_set_has_none(tmp_path, monkeypatc
     write(tmp_path / "source" / "a.png", picture)
     write(tmp_path / "source" / "b.png", picture * 0)
     done = prepare(tmp_path / "source", tmp_path / "out", size=64, yunet=tmp_path / "model.onnx", regions=False)
-    assert done.summary["crops"] == {"centre": 1, "yunet": 1}
+    assert done.summary["crops"] == {"center": 1, "yunet": 1}
     faces = open_dataset(tmp_path / "out", size=64, wants=frozenset({"landmarks"}))
     index = next(i for i, name in enumerate(faces.names) if name.endswith("a.jpg"))
     expected = cut_by_points(points.astype(np.float32)).place(points.astype(np.float32), 64)

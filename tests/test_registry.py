@@ -9,7 +9,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.plugin.registry import Registry
 
 
-class Grey(inpaintx.Method):
+class Gray(inpaintx.Method):
     name = "grey"
     paper = "none"
 
@@ -41,8 +41,8 @@ def registers(*methods):
 
 
 def test_a_plugin_brings_its_method(plugin):
-    registry = Registry([plugin("one", **registers(Grey))])
-    assert isinstance(registry.method("grey"), Grey)
+    registry = Registry([plugin("one", **registers(Gray))])
+    assert isinstance(registry.method("grey"), Gray)
     assert registry.plugins[0].methods == ["grey"]
     assert registry.plugins[0].error is None
     assert registry.plugin_of("grey").module == "plugin_one"
@@ -60,13 +60,13 @@ def test_the_other_hooks(plugin):
     hooks = {"inpaintx_register_masks": inpaintx_register_masks, "inpaintx_register_metrics": inpaintx_register_metrics}
     registry = Registry([plugin("one", **hooks)])
     assert registry.masks["spot"] is len
-    assert {"centre", "strokes", "discard"} < set(registry.masks)
+    assert {"center", "strokes", "discard"} < set(registry.masks)
     assert registry.metrics == {"worst": abs}
 
 
 def test_a_plugin_that_fails_to_import_harms_no_other(plugin):
     missing = importlib.metadata.EntryPoint("broken", "no_such_module_here", "inpaintx")
-    registry = Registry([missing, plugin("one", **registers(Grey))])
+    registry = Registry([missing, plugin("one", **registers(Gray))])
     assert "no_such_module_here" in {p.name: p for p in registry.plugins}["broken"].error
     assert list(registry.methods) == ["grey"]
     with pytest.raises(InpaintxError, match=r"unknown method 'x'.*failed to load: broken"):
@@ -77,7 +77,7 @@ def test_a_plugin_that_fails_to_import_harms_no_other(plugin):
 def test_a_hook_that_raises_is_recorded_and_gives_nothing(plugin, error):
     @inpaintx.hookimpl
     def inpaintx_register_methods(register):
-        register(Grey)
+        register(Gray)
         raise error
 
     registry = Registry([plugin("one", inpaintx_register_methods=inpaintx_register_methods)])
@@ -89,7 +89,7 @@ def test_a_hook_that_raises_is_recorded_and_gives_nothing(plugin, error):
 def test_a_misspelt_hook_is_an_error(plugin):
     @inpaintx.hookimpl
     def inpaintx_register_metods(register):
-        register(Grey)
+        register(Gray)
 
     registry = Registry([plugin("one", inpaintx_register_metods=inpaintx_register_metods), plugin("two")])
     assert "no hook 'inpaintx_register_metods'; did you mean 'inpaintx_register_methods'" in registry.plugins[0].error
@@ -98,7 +98,7 @@ def test_a_misspelt_hook_is_an_error(plugin):
 
 def test_a_forgotten_mark_is_an_error(plugin):
     def inpaintx_register_methods(register):
-        register(Grey)
+        register(Gray)
 
     registry = Registry([plugin("one", inpaintx_register_methods=inpaintx_register_methods)])
     assert "write @inpaintx.hookimpl above it" in registry.plugins[0].error
@@ -114,7 +114,7 @@ def test_where_a_plugin_raised_is_said(plugin):
 
 
 def test_a_duplicate_name_names_both(plugin):
-    registry = Registry([plugin("a", **registers(Grey)), plugin("b", **registers(Grey))])
+    registry = Registry([plugin("a", **registers(Gray)), plugin("b", **registers(Gray))])
     assert registry.plugins[0].error is None
     assert "plugin_a" in registry.plugins[1].error
     assert "plugin_b" in registry.plugins[1].error
@@ -122,16 +122,16 @@ def test_a_duplicate_name_names_both(plugin):
 
 
 def test_a_duplicate_entry_point_names_the_first(plugin):
-    registry = Registry([plugin("a", **registers(Grey)), importlib.metadata.EntryPoint("a", "zzz", "inpaintx")])
+    registry = Registry([plugin("a", **registers(Gray)), importlib.metadata.EntryPoint("a", "zzz", "inpaintx")])
     assert "plugin_a" in registry.plugins[1].error
 
 
 @pytest.mark.parametrize(
     "thing",
     [
-        Grey(),
+        Gray(),
         int,
-        type("NoPaper", (Grey,), {"name": "x", "paper": None}),
+        type("NoPaper", (Gray,), {"name": "x", "paper": None}),
         type("Idle", (inpaintx.Method,), {"name": "x", "paper": ""}),
     ],
 )
@@ -142,7 +142,7 @@ def test_what_is_not_a_method_is_refused(plugin, thing):
 
 def test_load_plugins_narrows(plugin, monkeypatch):
     monkeypatch.setenv("INPAINTX_LOAD_PLUGINS", "two, three")
-    registry = Registry([plugin("one", **registers(Grey)), plugin("two")])
+    registry = Registry([plugin("one", **registers(Gray)), plugin("two")])
     assert {p.name: bool(p.error) for p in registry.plugins} == {"two": False, "three": True}
     assert not registry.methods
 

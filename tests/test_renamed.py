@@ -1,10 +1,13 @@
-"""What methods of plugins had by other names in version 0.1: set on the class or read, it works and warns."""
+"""What had other names in version 0.1: attributes of methods, set on the class or read, keywords and options."""
 
+import numpy as np
 import pytest
 import torch
 
 import inpaintx
+from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.inference.run import run_method
+from inpaintx.plugin.registry import registry
 from inpaintx.plugin.renamed import ATTRIBUTES, RenamedAttribute
 
 VALUES = {
@@ -94,3 +97,20 @@ def test_the_main_job_goes_by_old_names():
     method, mask = Old(), torch.zeros(1, 1, 20, 24)
     run_method(method, method.network(method.config()), torch.rand(1, 3, 20, 24), mask)
     assert seen == [[1, 3, 16, 16]]
+
+
+def test_terms_of_weights():
+    with pytest.warns(DeprecationWarning, match=r"Weights\(licence=\) is deprecated and goes in 0\.3; use license="):
+        weights = inpaintx.Weights("file.safetensors", licence="mine")
+    assert weights == inpaintx.Weights("file.safetensors", license="mine")
+    with pytest.warns(DeprecationWarning, match=r"Weights\.licence is deprecated"):
+        assert weights.licence == weights.license == "mine"
+    assert inpaintx.Weights("file.safetensors").license == ""
+
+
+def test_options_spelt_otherwise():
+    old, new = (parse_mask_spec(f"{name}:side=0.3+box", size=32) for name in ("centre", "center"))
+    for i in range(4):
+        np.testing.assert_array_equal(old((i,)), new((i,)))
+    method = registry().method("context_encoder")
+    assert method.config(variant="centre", bottleneck="conv") == method.config(variant="center", bottleneck="conv")

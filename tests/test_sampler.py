@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 import pytest
-from face_sets import grey, shared_faces, write  # noqa: F401
+from face_sets import gray, shared_faces, write  # noqa: F401
 from toy_methods import box
 
 import inpaintx
@@ -29,12 +29,12 @@ def test_every_generator_draws_from_its_seed_alone(name, shape):
         assert hole.dtype == np.bool_
         assert 0 < hole.sum() < hole.size
         np.testing.assert_array_equal(hole, draw(np.random.default_rng(seed), *shape))
-    assert len({hole.tobytes() for hole in holes}) == (1 if name == "centre" else 4 if name == "half" else 24)
+    assert len({hole.tobytes() for hole in holes}) == (1 if name == "center" else 4 if name == "half" else 24)
 
 
 def test_fixed_shapes():
     rng = np.random.default_rng(0)
-    np.testing.assert_array_equal(np.argwhere(generators.centre(rng, 8, 8))[[0, -1]], [[2, 2], [5, 5]])
+    np.testing.assert_array_equal(np.argwhere(generators.center(rng, 8, 8))[[0, -1]], [[2, 2], [5, 5]])
     for side, part in {"left": np.s_[:, :4], "right": np.s_[:, 4:], "top": np.s_[:4], "bottom": np.s_[4:]}.items():
         hole = generators.half(rng, 8, 8, side=side)
         assert hole[part].all()
@@ -95,8 +95,8 @@ def test_a_ratio_is_reached(spec, low, high):
 
 
 def test_a_ratio_that_never_comes_is_an_error_at_once():
-    with pytest.raises(InpaintxError, match=r"'centre:ratio=0.1-0.2': none of 200 .*they had 0.250 to 0.250"):
-        parse_mask_spec("centre:ratio=0.1-0.2", size=16)
+    with pytest.raises(InpaintxError, match=r"'center:ratio=0.1-0.2': none of 200 .*they had 0.250 to 0.250"):
+        parse_mask_spec("center:ratio=0.1-0.2", size=16)
 
 
 def test_a_hole_is_a_function_of_its_key():
@@ -109,9 +109,9 @@ def test_a_hole_is_a_function_of_its_key():
 
 
 def test_several_sources_share_the_keys():
-    holes = parse_mask_spec("centre+half:side=left", size=8)
-    centre = parse_mask_spec("centre", size=8)((0,))
-    share = np.mean([np.array_equal(holes((0, n)), centre) for n in range(400)])
+    holes = parse_mask_spec("center+half:side=left", size=8)
+    center = parse_mask_spec("center", size=8)((0,))
+    share = np.mean([np.array_equal(holes((0, n)), center) for n in range(400)])
     assert 0.4 < share < 0.6
 
 
@@ -138,7 +138,7 @@ def test_bad_words(spec, words):
 @pytest.fixture
 def mask_files(tmp_path):
     for number in range(6):
-        write(tmp_path / "masks" / f"{number}.png", grey(box(32, 32, top=number, left=3, side=10)))
+        write(tmp_path / "masks" / f"{number}.png", gray(box(32, 32, top=number, left=3, side=10)))
     return tmp_path / "masks"
 
 
@@ -155,8 +155,8 @@ def test_polarity_is_explicit_or_measured(mask_files):
     assert black((0,)).mean() > 0.9
     assert any("mean hole covers 90%: are they inverted?" in note and "polarity=white" in note for note in black.notes)
     for path in mask_files.iterdir():
-        hole = ~(parse_mask_spec("centre", size=32)((0,)))
-        write(path, grey(hole))
+        hole = ~(parse_mask_spec("center", size=32)((0,)))
+        write(path, gray(hole))
     auto = parse_mask_spec(f"{mask_files}:polarity=auto", size=32)
     assert auto((0,)).mean() == 0.25
     assert any("so black = hole" in note for note in auto.notes)
@@ -183,7 +183,7 @@ def test_a_folder_of_labels(mask_files, dark, bright, inverted):
 def test_a_folder_of_paint_on_transparent_layers(mask_files, paint):
     for path in mask_files.iterdir():
         hole = box(32, 32, top=4, left=3, side=10)
-        write(path, np.dstack([np.full((32, 32, 3), paint, np.uint8), grey(hole)]))
+        write(path, np.dstack([np.full((32, 32, 3), paint, np.uint8), gray(hole)]))
     holes = parse_mask_spec(f"{mask_files}:polarity=auto", size=32)
     np.testing.assert_array_equal(holes((0,)), box(32, 32, top=4, left=3, side=10))
 
@@ -195,7 +195,7 @@ def test_folders_that_cannot_serve(mask_files, tmp_path):
     with pytest.raises(InpaintxError, match="no mask files"):
         parse_mask_spec(str(tmp_path / "empty"), size=8)
     for split in ("train", "test"):
-        write(tmp_path / "qd" / split / "0.png", grey(box(8, 8, side=4)))
+        write(tmp_path / "qd" / split / "0.png", gray(box(8, 8, side=4)))
     with pytest.raises(InpaintxError, match=r"several sets of masks \(test, train\)"):
         parse_mask_spec(str(tmp_path / "qd"), size=8)
 

@@ -75,7 +75,7 @@ def export(*arguments):
 
 def test_export_and_inpaint(done, tmp_path, capsys):
     out = tmp_path / "w.safetensors"
-    assert export(done, "-o", out, "--which", "last", "--licence", "research only") == 0
+    assert export(done, "-o", out, "--which", "last", "--license", "research only") == 0
     said = capsys.readouterr().out
     assert f"SHA-256 {sha256(out)}" in said
     with safe_open(out, "pt") as file:

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from face_sets import grey, picture, plain, write
+from face_sets import gray, picture, plain, write
 from lightning_fabric import Fabric
 from toy_methods import box
 from toy_training import Toy, ToyTrainer, differing, weights
@@ -312,7 +312,7 @@ def test_masks_of_the_set_itself(toy_faces, tmp_path):
     hole = box(16, 16, top=2, left=3, side=6)
     for split, count in (("train", 10), ("val", 4)):
         for i in range(count):
-            write(toy_faces / "masks" / split / f"{i:02}.png", grey(hole))
+            write(toy_faces / "masks" / split / f"{i:02}.png", gray(hole))
     seen = []
 
     class Looking(Toy):

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from face_sets import grey, picture, write
+from face_sets import gray, picture, write
 from toy_training import differing
 
 import inpaintx
@@ -170,10 +170,10 @@ def test_a_changed_image_is_noticed(toy_faces, tmp_path):
 
 def test_a_changed_mask_file_is_noticed(toy_faces, tmp_path):
     for number in range(3):
-        write(tmp_path / "holes" / f"{number}.png", grey(np.eye(16, k=number) > 0))
+        write(tmp_path / "holes" / f"{number}.png", gray(np.eye(16, k=number) > 0))
     run(toy_faces, tmp_path / "run", steps=2, holes=str(tmp_path / "holes"))
     run(toy_faces, tmp_path / "run", steps=3, resume=True)
-    write(tmp_path / "holes" / "1.png", grey(np.eye(16, k=9) > 0))
+    write(tmp_path / "holes" / "1.png", gray(np.eye(16, k=9) > 0))
     with pytest.raises(InpaintxError, match="a mask file has changed"):
         run(toy_faces, tmp_path / "run", steps=4, resume=True)
 

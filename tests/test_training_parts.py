@@ -90,14 +90,14 @@ def test_validation_knows_its_figures_and_leaves_the_network_as_it_was():
     validation = Validation([{"image": x} for x in truth], lambda key: mask.numpy(), 3)
     assert validation.floor["hole/mae"] == 0
 
-    class Grey(Toy):
+    class Gray(Toy):
         def inpaint(self, net, image, mask, *, generator=None):
             assert not net.training
             return torch.full_like(image, 0.1)
 
     net = Toy().network(ToyConfig()).train()
     net.norm.eval()
-    metrics, picture = validation(Grey(), net, torch.device("cpu"))
+    metrics, picture = validation(Gray(), net, torch.device("cpu"))
     assert metrics["hole/mae"] == pytest.approx(25.5, rel=1e-5)
     assert metrics["hole/psnr"] == pytest.approx(20, rel=1e-5)
     assert metrics["full/mae"] == pytest.approx(25.5 / 16, rel=1e-5)

@@ -106,7 +106,7 @@ def test_raw_and_samples_of_a_photo_with_alpha():
 
 
 @pytest.mark.parametrize("bad", [np.nan, 2.0, -0.5])
-def test_alpha_and_seen_colours_of_floats_are_held_against_the_range(bad):
+def test_alpha_and_seen_colors_of_floats_are_held_against_the_range(bad):
     photo = np.full((60, 80, 4), 0.5)
     photo[0, 0, 3] = bad
     with pytest.raises(InpaintxError, match=r"\[0,1\]"):
@@ -163,20 +163,20 @@ def test_a_photo_that_shows_nothing_is_refused_in_words(tmp_path, monkeypatch, c
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("method", [Tinted(), SmallTinted()])
 @pytest.mark.parametrize("blend", ["none", "poisson"])
-def test_a_grey_photo_gets_the_fill_of_its_grey_file(dtype, method, blend):
-    grey = as_type(noise(60, 80, None), dtype)
-    rgb = np.dstack([grey] * 3)
+def test_a_gray_photo_gets_the_fill_of_its_gray_file(dtype, method, blend):
+    gray = as_type(noise(60, 80, None), dtype)
+    rgb = np.dstack([gray] * 3)
     rgb[HOLE] = rgb[0, 0] * [1, 0, 0]  # what lies under the hole is no colour of the photo
-    seen = np.dstack([rgb, np.full_like(grey, as_type(np.uint8([255]), dtype)[0])])
+    seen = np.dstack([rgb, np.full_like(gray, as_type(np.uint8([255]), dtype)[0])])
     seen[:10, :, 3], seen[:10, :, 0] = 0, 0  # nor is what cannot be seen
-    plain = inpaintx.inpaint(grey, HOLE, method, blend=blend)
+    plain = inpaintx.inpaint(gray, HOLE, method, blend=blend)
     np.testing.assert_array_equal(inpaintx.inpaint(rgb, HOLE, method, blend=blend), np.dstack([plain] * 3))
     with_alpha = inpaintx.inpaint(seen, HOLE, method, blend=blend)[HOLE]
     assert (with_alpha[:, :3] == with_alpha[:, :1]).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_each_image_of_a_batch_of_tensors_is_grey_or_not(dtype):
+def test_each_image_of_a_batch_of_tensors_is_gray_or_not(dtype):
     image = torch.rand(2, 3, 40, 50, dtype=torch.float64).to(dtype)
     image[0] = image[0, :1]
     mask = torch.zeros(1, 1, 40, 50)
@@ -194,15 +194,15 @@ def test_each_image_of_a_batch_of_tensors_is_grey_or_not(dtype):
     ("suffix", "options"),
     [(".jpg", [cv2.IMWRITE_JPEG_QUALITY, 60]), (".webp", [cv2.IMWRITE_WEBP_QUALITY, 60]), (".png", [])],
 )
-def test_grey_that_a_lossy_format_has_rounded_is_grey(suffix, options):
-    grey = cv2.GaussianBlur(noise(120, 160, None), (0, 0), 2) // 2 + 60
-    photo = cv2.imdecode(cv2.imencode(suffix, np.dstack([grey] * 3), options)[1], cv2.IMREAD_UNCHANGED)
+def test_gray_that_a_lossy_format_has_rounded_is_gray(suffix, options):
+    gray = cv2.GaussianBlur(noise(120, 160, None), (0, 0), 2) // 2 + 60
+    photo = cv2.imdecode(cv2.imencode(suffix, np.dstack([gray] * 3), options)[1], cv2.IMREAD_UNCHANGED)
     hole = box(120, 160)
     fill = inpaintx.inpaint(photo, hole, Tinted())[hole]
     assert (fill == fill[:, :1]).all()
 
 
-def test_a_photo_with_colours_keeps_them():
+def test_a_photo_with_colors_keeps_them():
     tinted = np.full((60, 80, 3), 120, np.uint8)
     tinted[..., 0] += 1  # all over: not rounding
     spot = np.full((60, 80, 3), 120, np.uint8)
@@ -215,11 +215,11 @@ def test_a_photo_with_colours_keeps_them():
 
 @pytest.mark.filterwarnings("ignore::inpaintx.errors.UntrainedWarning")
 @pytest.mark.parametrize("method", [name for name in inpaintx.methods() if name not in ("yeh", "qiang", "efros_leung")])
-def test_every_method_fills_grey_with_grey(method):
+def test_every_method_fills_gray_with_gray(method):
     rng = np.random.default_rng(0)
-    grey = cv2.GaussianBlur(rng.integers(0, 256, (64, 64), np.uint8), (0, 0), 3)
+    gray = cv2.GaussianBlur(rng.integers(0, 256, (64, 64), np.uint8), (0, 0), 3)
     hole = box(64, 64, top=20, left=20, side=16)
-    fill = inpaintx.inpaint(np.dstack([grey] * 3), hole, method=method)[hole]
+    fill = inpaintx.inpaint(np.dstack([gray] * 3), hole, method=method)[hole]
     assert (fill == fill[:, :1]).all()
 
 

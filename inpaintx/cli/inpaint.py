@@ -267,10 +267,10 @@ def _work_line(inpainter: Inpainter, seed: int) -> str:
 
 
 def _lines(report: Report, inpainter: Inpainter, several: bool) -> Iterator[str]:
-    colours = {1: "grey", 3: "RGB", 4: "RGBA"}[report.channels]
+    colors = {1: "grey", 3: "RGB", 4: "RGBA"}[report.channels]
     crops = f"{report.crops} crop{'s' * (report.crops != 1)}"
     yield (
-        f"{report.photo}: {report.width} x {report.height} {colours}, {report.bits} bit; hole {report.hole_ratio:.2%} "
+        f"{report.photo}: {report.width} x {report.height} {colors}, {report.bits} bit; hole {report.hole_ratio:.2%} "
         f"({report.hole_pixels} pixels, {crops}){f', mask {report.mask}' if report.mask else ''}"
     )
     if not several:

@@ -19,7 +19,8 @@ class Crop(str, Enum):
     """How faces are cut."""
 
     auto = "auto"
-    centre = "centre"
+    middle = "center"
+    centre = "centre"  # as before 0.2
 
 
 class SplitBy(str, Enum):
@@ -35,7 +36,7 @@ def prepare(
     out: Annotated[str, typer.Option("-o", "--out", help="The folder to make; interrupted, run again: it goes on.")],
     size: Annotated[int, typer.Option(metavar="S", help="Side of the images.")] = 256,
     crop: Annotated[
-        Crop, typer.Option(help="auto: by landmarks, else by YuNet's if given, else the middle; centre: the middle.")
+        Crop, typer.Option(help="auto: by landmarks, else by YuNet's if given, else the middle; center: the middle.")
     ] = Crop.auto,
     yunet: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Model file of OpenCV's face detector YuNet (.onnx).")

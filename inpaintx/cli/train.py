@@ -63,13 +63,15 @@ def export(
     which: Annotated[Which, typer.Option(help="Checkpoint.")] = Which.best,
     half: Annotated[bool, typer.Option("--half", help="Store numbers in float16.")] = False,
     average: Annotated[bool, typer.Option(help="The running average, where the run has one.")] = True,
-    licence: Annotated[str, typer.Option(help="Terms of the weights, in words.")] = "not stated",
+    license: Annotated[
+        str, typer.Option("--license", "--licence", help="Terms of the weights, in words.")
+    ] = "not stated",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
     """Write a run's network as weights for 'inpaintx inpaint --weights'."""
     from inpaintx.training.export import export as job
 
-    done = job(run, out, which=which.value, half=half, average=average, licence=licence, overwrite=overwrite)
+    done = job(run, out, which=which.value, half=half, average=average, license=license, overwrite=overwrite)
     for key, value in done.metadata.items():
         say(f"{key}: {value if isinstance(value, str) else json.dumps(_rounded(value))}")
     say(f"wrote {done.path}, SHA-256 {done.sha256}")

@@ -29,7 +29,7 @@ def show(as_json: AsJson = False) -> None:
             "path": str(path) if path else None,
             "sha256": entry.sha256,
             "preset": entry.preset,
-            "terms": entry.licence,
+            "terms": entry.license,
             "trained_on": entry.trained_on,
         }
         for name, method in sorted(registry().methods.items())

@@ -160,7 +160,7 @@ def _decode_any(file: _File, flag: int, name: str) -> Array:
         raise UnreadableFileError(str(error)) from None
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
-    grey = flag == cv2.IMREAD_GRAYSCALE
+    gray = flag == cv2.IMREAD_GRAYSCALE
     if pixels.ndim == 2:
-        return pixels if grey else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
-    return np.asarray(cv2.cvtColor(pixels[..., :3].copy(), cv2.COLOR_RGB2GRAY if grey else cv2.COLOR_RGB2BGR))
+        return pixels if gray else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
+    return np.asarray(cv2.cvtColor(pixels[..., :3].copy(), cv2.COLOR_RGB2GRAY if gray else cv2.COLOR_RGB2BGR))

@@ -19,7 +19,7 @@ __all__ = [
     "Bools",
     "Generator",
     "box",
-    "centre",
+    "center",
     "discard",
     "half",
     "quickdraw",
@@ -32,7 +32,7 @@ Generator = Callable[..., Bools]
 Side = Literal["any", "left", "right", "top", "bottom"]
 
 
-def centre(rng: np.random.Generator, height: int, width: int, *, side: float = 0.5) -> Bools:
+def center(rng: np.random.Generator, height: int, width: int, *, side: float = 0.5) -> Bools:
     """Draw a rectangle in the middle; ``side``: its share of the picture's height and width, in (0,1)."""
     _check_share("side", side)
     rows, columns = max(1, round(height * side)), max(1, round(width * side))
@@ -215,6 +215,6 @@ def _check_share(name: str, value: float) -> None:
         raise InpaintxError(f"{name} must lie between 0 and 1, both excluded; got {value}")
 
 
-GENERATORS: dict[str, Generator] = {f.__name__: f for f in (centre, box, half, strokes, walk, quickdraw, discard)}
+GENERATORS: dict[str, Generator] = {f.__name__: f for f in (center, box, half, strokes, walk, quickdraw, discard)}
 ACCUMULATIVE = frozenset({strokes, walk, quickdraw})
 """Generators whose holes may be laid over each other and remain of their kind, to reach a large ratio."""

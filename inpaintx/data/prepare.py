@@ -29,7 +29,7 @@ from inpaintx.io.texts import parse_json, read_text
 
 __all__ = ["Prepared", "prepare"]
 
-Crop = Literal["auto", "centre"]
+Crop = Literal["auto", "center", "centre"]
 SplitBy = Literal["auto", "identity", "name"]
 REGIONS = ("skin", "foreground")
 JOURNAL = "faces.jsonl"
@@ -69,7 +69,7 @@ def prepare(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """AlignedCrop, align, resize and split a face set into a plain folder, once.
+    """Cut, align, resize and split a face set into a plain folder, once.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def prepare(
         Side of the images.
     crop
         ``"auto"``: by the set's landmarks, else by YuNet's if ``yunet`` is given, else the middle square, a face at a
-        time; ``"centre"``: the middle square of each.
+        time; ``"center"`` (or ``"centre"``): the middle square of each.
     yunet
         Model file of OpenCV's face detector.
     split_by
@@ -112,6 +112,7 @@ def prepare(
     detector = YuNet(Path(yunet)) if yunet is not None and crop == "auto" else None
     splits, split_note = _splits(layout, split_by)
     names = _names(layout, splits)
+    crop = "center" if crop == "centre" else crop
     settings = {
         "source": printable(Path(source).resolve()),
         "layout": layout.kind,
@@ -196,10 +197,11 @@ def _open_folder(out: Path, settings: dict[str, Any], overwrite: bool) -> dict[s
     summary = out / SUMMARY
     if summary.is_file():
         told = read_prepared(out)
+        old = told.get("settings", {})
+        old |= {"crop": "center"} if old.get("crop") == "centre" else {}  # as version 0.1 wrote it
         if overwrite:
             _remove(out)
-        elif told.get("settings") != settings:
-            old = told.get("settings", {})
+        elif old != settings:
             changed = [f"{k}: {old.get(k)!r}, now {v!r}" for k, v in settings.items() if old.get(k) != v]
             raise InpaintxError(
                 f"{out} was prepared with other settings ({'; '.join(changed)}); give another folder or --overwrite"
@@ -306,7 +308,7 @@ class _Maker:
             points, way = self.detector(picture), "yunet"
         cut = cut_by_points(points) if points is not None and self.crop == "auto" else None
         if cut is None:
-            cut, way = cut_middle(picture.shape[1], picture.shape[0], self.layout.crop), "centre"
+            cut, way = cut_middle(picture.shape[1], picture.shape[0], self.layout.crop), "center"
         return points, cut, way
 
 

@@ -21,6 +21,7 @@ from inpaintx.io.formats import READABLE
 
 __all__ = ["MaskSampler", "SkippedFileWarning", "own_generators", "parse_mask_spec"]
 
+RENAMED = {"centre": "center"}  # generators by names of earlier versions
 MOST_TRIES = 2000
 SAMPLED = 64  # mask files that are measured for polarity and mean hole
 SUSPICIOUS = 0.7
@@ -125,6 +126,7 @@ def _source(part: str, holes: MaskSampler, generators: Generators) -> Draw:
         head, tail = part, ""
     elif head not in known and ":" in tail:  # a colon in the folder's name
         head, _, tail = part.rpartition(":")
+    head = RENAMED.get(head, head)
     options = dict(_option(item, part) for item in tail.split(",") if item.strip())
     low, high = _ratio(options.pop("ratio", None), part)
     generator = known.get(head)
@@ -266,19 +268,19 @@ def _files(folder: Path, options: dict[str, str], holes: MaskSampler) -> "_Files
         # a side that is nowhere is not the hole: paint of one colour on transparent files
         chosen = min((0, 1), key=lambda i: shares[i] or math.inf)
         read, mean = readers[chosen], shares[chosen]
-        colour, other = (("white", "black"), ("black", "white"))[chosen]
+        color, other = (("white", "black"), ("black", "white"))[chosen]
         share = f"{shares[0]:.1%} of {count} is white or the brighter of two values"
-        holes.notes.append(f"masks {folder}: {len(files)} files, polarity auto: {share}, so {colour} = hole")
+        holes.notes.append(f"masks {folder}: {len(files)} files, polarity auto: {share}, so {color} = hole")
     else:
-        colour, other = ("white", "black") if polarity == "white" else ("black", "white")
+        color, other = ("white", "black") if polarity == "white" else ("black", "white")
         read = _Reader(files, holes.size, holes.skipped, "white" if polarity == "white" else "black")
         mean = read.mean_share()
-        share = f"{mean:.1%} of {count} is {colour}"
+        share = f"{mean:.1%} of {count} is {color}"
         holes.notes.append(f"masks {folder}: {len(files)} files, {polarity} = hole; {share}")
     if mean in (0.0, 1.0) and len(files) <= SAMPLED:
         what = "no hole" if mean == 0 else "nothing but hole"
         raise InpaintxError(
-            f"masks {folder}: every file is all {other if mean == 0 else colour}, which with {colour} = hole is "
+            f"masks {folder}: every file is all {other if mean == 0 else color}, which with {color} = hole is "
             f"{what}; give other files"
         )
     if mean > SUSPICIOUS:

@@ -22,12 +22,12 @@ from inpaintx.plugin.registry import registry
 from inpaintx.plugin.successor import current_method
 from inpaintx.plugin.weights import load
 
-__all__ = ["TRIVIAL_BASELINE", "Entry", "EntryRecord", "EntrySpec", "MeanColour", "find_entries"]
+__all__ = ["TRIVIAL_BASELINE", "Entry", "EntryRecord", "EntrySpec", "MeanColor", "find_entries"]
 
 TRIVIAL_BASELINE = "mean_colour"
 
 
-class MeanColour(Method):
+class MeanColor(Method):
     """The mean of the known pixels of each image: the floor that every method has to beat."""
 
     name, paper = TRIVIAL_BASELINE, ""
@@ -99,7 +99,7 @@ class Entry:
     """
 
     def __init__(self, spec: EntrySpec, size: int, seed: int, device: torch.device) -> None:
-        method = MeanColour() if spec.method == TRIVIAL_BASELINE else registry().method(spec.method)
+        method = MeanColor() if spec.method == TRIVIAL_BASELINE else registry().method(spec.method)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UntrainedWarning)  # the record says it
             method, preset = current_method(method, spec.preset, spec.weights)

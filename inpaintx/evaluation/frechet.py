@@ -31,13 +31,13 @@ def frechet_distance(a: Features, b: Features) -> float:
     ----------
     Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", 2017, eq. 6.
     """
-    (mean_a, x), (mean_b, y) = _centred(a), _centred(b)
+    (mean_a, x), (mean_b, y) = _centered(a), _centered(b)
     common = np.linalg.svd(x @ y.T, compute_uv=False).sum()
     distance = ((mean_a - mean_b) ** 2).sum() + (x**2).sum() + (y**2).sum() - 2 * common
     return max(0.0, float(distance))
 
 
-def _centred(features: Features) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _centered(features: Features) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The mean, and X with X^T X the covariance, of at most D rows."""
     features = features.astype(np.float64)
     mean = features.mean(0)

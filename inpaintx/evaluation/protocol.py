@@ -37,7 +37,7 @@ __all__ = [
 
 BINS = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 DISCARD = (0.2, 0.4, 0.6, 0.8)
-DEFAULT_MASKS = ("bins:strokes", "centre", "discard")
+DEFAULT_MASKS = ("bins:strokes", "center", "discard")
 SMALLEST = 16  # pixels a side: SSIM's window has 11
 
 

@@ -53,8 +53,8 @@ class ArrayCanvas:
         self.max_value = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else 1.0
         self.unseen = visible.unseen(pixels, hole)
         known = ~hole if self.unseen is None else ~(hole | self.unseen)
-        self.coloured = pixels.ndim == 3 and pixels.shape[2] > 2
-        self.grey = not self.coloured or visible.is_grey(pixels, known)
+        self.colored = pixels.ndim == 3 and pixels.shape[2] > 2
+        self.gray = not self.colored or visible.is_gray(pixels, known)
 
     def holes(self, box: Box, device: torch.device) -> Tensor:
         """See :meth:`Canvas.holes`."""
@@ -65,24 +65,24 @@ class ArrayCanvas:
 
     def plane(self, box: Box, channel: int, device: torch.device) -> Tensor:
         """See :meth:`Canvas.plane`."""
-        cut = self._channel(self.pixels, channel if self.coloured else 0)[box.at]
+        cut = self._channel(self.pixels, channel if self.colored else 0)[box.at]
         return torch.from_numpy(cut.astype(np.float32)).to(device).div_(self.max_value)
 
     def put(self, crop: Crop, fill: Iterable[Tensor], raw: Iterable[Tensor]) -> None:
         """See :meth:`Canvas.put`."""
         hole = self.remaining_mask[crop.write_box.at]
         mine = hole if crop.only is None else hole & crop.only
-        self._write(self.pixels, crop, fill, mine, grey=self.grey)
+        self._write(self.pixels, crop, fill, mine, gray=self.gray)
         if self.raw is not None:
             shown = np.ones_like(hole) if crop.only is None else mine
-            self._write(self.raw, crop, raw, shown, grey=not self.coloured)
+            self._write(self.raw, crop, raw, shown, gray=not self.colored)
         hole[mine] = False
 
-    def _write(self, target: Array, crop: Crop, planes: Iterable[Tensor], where: Bools, *, grey: bool) -> None:
+    def _write(self, target: Array, crop: Crop, planes: Iterable[Tensor], where: Bools, *, gray: bool) -> None:
         rows, columns = crop.write_box.within(crop.box)
         values: Iterable[Array] = (plane[rows, columns].cpu().numpy()[where] for plane in planes)
-        if grey:
-            values = [np.mean(list(values), 0)] * (3 if self.coloured else 1)
+        if gray:
+            values = [np.mean(list(values), 0)] * (3 if self.colored else 1)
         for channel, written in enumerate(values):
             self._channel(target, channel)[crop.write_box.at][where] = self._levels(written)
 
@@ -100,7 +100,7 @@ class TensorCanvas:
         self.pixels = image.detach().clone()
         self.raw = self.pixels.clone() if raw else None
         self.remaining_mask = hole[0].clone()
-        self.grey = visible.is_grey_tensor(self.pixels, self.remaining_mask)
+        self.gray = visible.is_gray_tensor(self.pixels, self.remaining_mask)
 
     def holes(self, box: Box, device: torch.device) -> Tensor:
         """See :meth:`Canvas.holes`."""
@@ -115,7 +115,7 @@ class TensorCanvas:
         rows, columns = crop.write_box.within(crop.box)
         hole = self.remaining_mask[crop.write_box.at]
         mine = hole.clone() if crop.only is None else hole & torch.from_numpy(crop.only).to(hole.device)
-        if self.grey:
+        if self.gray:
             fill = torch.stack(list(fill)).mean(0).expand(3, -1, -1)
         for channel, plane in enumerate(fill):
             target = self.pixels[channel][crop.write_box.at]

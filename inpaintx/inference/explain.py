@@ -18,7 +18,7 @@ from inpaintx.io.photo import write_photo
 __all__ = ["Beside", "explained"]
 
 Array = npt.NDArray[Any]
-COLOURS = [(228, 40, 90), (40, 120, 228), (60, 180, 75), (245, 170, 30)]  # of the first, second, ... method
+COLORS = [(228, 40, 90), (40, 120, 228), (60, 180, 75), (245, 170, 30)]  # of the first, second, ... method
 FACE = (255, 225, 25)
 
 
@@ -44,18 +44,18 @@ def explained(pixels: Array, hole: npt.NDArray[np.bool_], plan: Plan) -> Array:
     height, width = hole.shape
     line = max(1, min(height, width) // 300)
     legend = []
-    for (name, mine), colour in zip(plan.owners(hole), COLOURS, strict=False):
-        picture[mine] = colour
-        legend.append((f"{name}: {np.count_nonzero(mine)} pixels", colour))
+    for (name, mine), color in zip(plan.owners(hole), COLORS, strict=False):
+        picture[mine] = color
+        legend.append((f"{name}: {np.count_nonzero(mine)} pixels", color))
     for face in plan.faces:
         corners = cv2.boxPoints(((face.cut.x, face.cut.y), (face.cut.side,) * 2, float(np.degrees(face.cut.angle))))
         cv2.polylines(picture, [np.rint(corners).astype(np.int32)], True, FACE, line, cv2.LINE_AA)
         legend.append((f"face, score {face.score:.2f}", FACE))
     row = 18 * line
     paper = np.full((row * max(1, len(legend)), width, 3), 30, np.uint8)
-    for number, (words, colour) in enumerate(legend):
+    for number, (words, color) in enumerate(legend):
         at = (6 * line, row * number + 13 * line)
-        cv2.putText(paper, words, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * line, colour, line, cv2.LINE_AA)
+        cv2.putText(paper, words, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * line, color, line, cv2.LINE_AA)
     return np.concatenate([picture, paper])
 
 

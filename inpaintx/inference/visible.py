@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-__all__ = ["channel", "has_alpha", "is_grey", "is_grey_tensor", "show_hole", "unseen"]
+__all__ = ["channel", "has_alpha", "is_gray", "is_gray_tensor", "show_hole", "unseen"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -21,11 +21,11 @@ def has_alpha(pixels: Array) -> bool:
     return pixels.ndim == 3 and pixels.shape[2] in (2, 4)
 
 
-def channel(pixels: Array, colour: int) -> Array:
+def channel(pixels: Array, color: int) -> Array:
     """Give one of the three colours ``[H,W]`` of a photo; a grey one's are all the same."""
     if pixels.ndim == 2:
         return pixels
-    return pixels[..., colour if pixels.shape[2] > 2 else 0]
+    return pixels[..., color if pixels.shape[2] > 2 else 0]
 
 
 def unseen(pixels: Array, hole: Bools) -> Bools | None:
@@ -50,7 +50,7 @@ def show_hole(pixels: Array, hole: Bools) -> None:
     alpha[hole] = seen[0] if even else np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
 
 
-def is_grey(pixels: Array, known: Bools) -> bool:
+def is_gray(pixels: Array, known: Bools) -> bool:
     """Whether all known pixels of ``[H,W,3]`` or ``[H,W,4]`` are grey, up to the rounding of lossy formats.
 
     Parameters
@@ -71,7 +71,7 @@ def is_grey(pixels: Array, known: Bools) -> bool:
     return total > 0 and uneven <= ROUNDED * total
 
 
-def is_grey_tensor(image: Tensor, hole: Tensor) -> bool:
+def is_gray_tensor(image: Tensor, hole: Tensor) -> bool:
     """The same for a tensor ``[3,H,W]`` in [0,1] and its hole ``[H,W]``."""
     known = ~hole
     spread = (image.amax(0) - image.amin(0))[known]

@@ -123,13 +123,13 @@ def encode(pixels: Array, fmt: str, metadata: Metadata = NOTHING) -> tuple[bytes
         done = False
     if not done:
         raise InpaintxError(f"OpenCV cannot write {list(pixels.shape)} {pixels.dtype} pixels as {fmt}")
-    file, dropped = _with_metadata(data.tobytes(), fmt, metadata, grey=pixels.ndim == 2, alpha=alpha)
+    file, dropped = _with_metadata(data.tobytes(), fmt, metadata, gray=pixels.ndim == 2, alpha=alpha)
     if dropped:
         notes.append(f"{fmt} does not carry the photo's {', '.join(dropped)}")
     return file, notes
 
 
-def _with_metadata(file: bytes, fmt: str, metadata: Metadata, *, grey: bool, alpha: bool) -> tuple[bytes, list[str]]:
+def _with_metadata(file: bytes, fmt: str, metadata: Metadata, *, gray: bool, alpha: bool) -> tuple[bytes, list[str]]:
     """The file with its metadata, and the names of what the format has no place for."""
     if fmt == "PNG":
         return png.add_metadata(file, metadata)
@@ -139,7 +139,7 @@ def _with_metadata(file: bytes, fmt: str, metadata: Metadata, *, grey: bool, alp
         file, more = jpeg.add_metadata(file, metadata)
         return file, dropped + more
     if fmt == "WebP":
-        if grey and metadata.icc:
+        if gray and metadata.icc:
             metadata = Metadata(None, metadata.exif, metadata.resolution)
             dropped.append("grey colour profile (WebP stores RGB)")
         if metadata.resolution and not metadata.exif:

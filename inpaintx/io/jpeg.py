@@ -11,7 +11,7 @@ from inpaintx.io.header import JpegHeader
 from inpaintx.io.metadata import Metadata, exif_block, left_out, read_exif
 from inpaintx.io.opencv import import_cv2
 
-__all__ = ["add_metadata", "grey_rest", "read_header", "without_tail", "without_zeros"]
+__all__ = ["add_metadata", "gray_rest", "read_header", "without_tail", "without_zeros"]
 
 END = b"\xff\xd9"
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # a marker other than stuffed bytes, fill and restarts
@@ -146,7 +146,7 @@ def without_tail(header: JpegHeader) -> bytes | None:
     return file[: -TAIL - 2] + END if len(file) - header.scan > 4 * TAIL else None
 
 
-def grey_rest(pixels: npt.NDArray[Any], header: JpegHeader) -> npt.NDArray[np.bool_] | None:
+def gray_rest(pixels: npt.NDArray[Any], header: JpegHeader) -> npt.NDArray[np.bool_] | None:
     """Find what a decoder had no data for: it leaves blocks mid-grey, to the next restart or to the end.
 
     Parameters
@@ -162,11 +162,11 @@ def grey_rest(pixels: npt.NDArray[Any], header: JpegHeader) -> npt.NDArray[np.bo
         ``[H,W]`` bool, with the block before each such run, in which the data ended; None where there is no run.
     """
     height, width = pixels.shape[:2]
-    grey = pixels == 128 if pixels.ndim == 2 else (pixels == 128).all(-1)
+    gray = pixels == 128 if pixels.ndim == 2 else (pixels == 128).all(-1)
     across, down = header.unit
     columns, rows = -(-width // across), -(-height // down)
     padded = np.ones((rows * down, columns * across), bool)
-    padded[:height, :width] = grey
+    padded[:height, :width] = gray
     # halved colours are smoothed over the border of blocks, which the pixels on both sides of it show
     inner = padded.reshape(rows, down, columns, across)[:, 2:-2, :, 2:-2].all((1, 3)).ravel()
     interval = min(header.restart or inner.size, inner.size)

@@ -11,7 +11,7 @@ __all__ = ["Exif", "Metadata", "exif_block", "exif_from_tags", "read_exif"]
 # of a camera's main directory: description, maker, model, software, time, artist, host, copyright, Windows' own
 DESCRIBING = (270, 271, 272, 305, 306, 315, 316, 18246, 33432, *range(40091, 40096))
 MAKER_NOTE, INTEROPERABILITY, EXIF_WIDTH, EXIF_HEIGHT = 37500, 40965, 40962, 40963
-INCH, CENTIMETRE = 2, 3
+INCH, CENTIMETER = 2, 3
 # to what a PNG's colours are to be read as; other formats have an ICC profile for that
 COLOR_CHUNKS = ("cICP", "iCCP", "sRGB", "gAMA", "cHRM", "sBIT", "mDCV", "cLLI")
 
@@ -54,9 +54,9 @@ def resolution_of(tags: dict[int, Tag]) -> tuple[float, float] | None:
     """Pixels an inch that a TIFF or EXIF directory tells."""
     across, down = (tags[n].fraction if n in tags else None for n in (tiff.X_RESOLUTION, tiff.Y_RESOLUTION))
     unit = tags[tiff.RESOLUTION_UNIT].values[:1] if tiff.RESOLUTION_UNIT in tags else (INCH,)
-    if not across or not down or unit not in ((INCH,), (CENTIMETRE,)):
+    if not across or not down or unit not in ((INCH,), (CENTIMETER,)):
         return None
-    scale = 2.54 if unit == (CENTIMETRE,) else 1.0
+    scale = 2.54 if unit == (CENTIMETER,) else 1.0
     return across * scale, down * scale
 
 

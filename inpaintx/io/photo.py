@@ -210,7 +210,7 @@ def _jpeg(decoded: opencv.Decoded, header: JpegHeader, notes: list[str], whole: 
         notes.append(CMYK_NOTE)
     if flaw and whole:
         raise ValueError(flaw)
-    damage = jpeg.grey_rest(pixels, header) if flaw else None
+    damage = jpeg.gray_rest(pixels, header) if flaw else None
     notes += [words for words in (flaw, note) if words]
     if damage is not None:
         notes.append(f"{damage.mean():.1%} of the photo are grey for want of data (--mask-from-damage fills them)")

@@ -7,7 +7,7 @@ from inpaintx.io.metadata import Metadata
 
 __all__ = ["read_bmp", "read_gif"]
 
-METRE = 0.0254
+METER = 0.0254
 MOST_BLOCKS = 2**21
 
 
@@ -19,7 +19,7 @@ def read_bmp(data: bytes) -> Header:
         return Header("BMP", width, height, 1 if bits == 1 else 3)
     width, height, _, bits = struct.unpack_from("<iiHH", data, 18)
     across, down = struct.unpack_from("<ii", data, 38)
-    resolution = (across * METRE, down * METRE) if across > 0 and down > 0 else None
+    resolution = (across * METER, down * METER) if across > 0 and down > 0 else None
     notes = []
     if bits == 32 and size >= 56 and struct.unpack_from("<I", data, 66)[0]:
         notes.append("the alpha channel of a BMP was dropped: OpenCV does not read it")

@@ -40,28 +40,28 @@ def threshold(
     top = int(np.iinfo(picture.pixels.dtype).max)
     shown = _shown(picture, name, notes)
     seen: Any = slice(None) if shown is None else shown
-    colours = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[..., :3]
-    grey, codes = _luminance(colours)
-    white = grey > top // 2
+    colors = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[..., :3]
+    gray, codes = _luminance(colors)
+    white = gray > top // 2
     some = _some_of_each(codes[seen].ravel())
     sides = set(white[seen].ravel()[some].tolist()) if some else {False, True}
     if polarity == "auto" and shown is not None and len(np.unique(white[seen])) == 1:
         notes.append("polarity auto: what is painted on the transparent mask was taken as the hole")
         return shown, notes
     if polarity == "auto" and some and len(some) == 2:
-        return _rarer(codes, colours, seen, some, top, notes) & (True if shown is None else shown), notes
+        return _rarer(codes, colors, seen, some, top, notes) & (True if shown is None else shown), notes
     if some and len(some) == 2 and len(sides) == 1:
-        flat = colours[seen].reshape(codes[seen].size, -1)
+        flat = colors[seen].reshape(codes[seen].size, -1)
         values = " and ".join(_numbers(flat[i]) for i in _by_brightness(flat, some))
         way = f"{option}auto takes the rarer as the hole" if option else f"expected black and white, 0 and {top}"
         raise InpaintxError(f"{name} has two values, {values}, on one side of 50 %; {way}")
     if not some:
         painted = shown is not None and option is not None
         way = f"{option}auto takes what is painted on it" if painted else "paint the hole white on black"
-        _check_sides(colours[seen], grey[seen], polarity, name, top, way)
-    if codes is not grey:
+        _check_sides(colors[seen], gray[seen], polarity, name, top, way)
+    if codes is not gray:
         notes.append("the mask has colours: their luminance counts")
-    _note_greys(grey, top, notes)
+    _note_grays(gray, top, notes)
     chosen: str = polarity
     if polarity == "auto":
         share = np.count_nonzero(white[seen]) / white[seen].size
@@ -97,15 +97,15 @@ def brighter(picture: Photo, name: str) -> tuple[Bools, Bools]:
     shown = _shown(picture, name, [])
     if shown is None:
         shown = np.ones(picture.pixels.shape[:2], bool)
-    colours = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[..., :3]
-    grey, codes = _luminance(colours)
+    colors = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[..., :3]
+    gray, codes = _luminance(colors)
     some = _some_of_each(codes[shown])
     if some and len(some) == 2:
-        flat, values = colours[shown].reshape(np.count_nonzero(shown), -1), codes[shown]
+        flat, values = colors[shown].reshape(np.count_nonzero(shown), -1), codes[shown]
         return shown & (codes == values[_by_brightness(flat, some)[1]]), shown
     if not some:
-        _check_sides(colours[shown], grey[shown], "auto", name, top, "paint the hole white on black")
-    return shown & (grey > top // 2), shown
+        _check_sides(colors[shown], gray[shown], "auto", name, top, "paint the hole white on black")
+    return shown & (gray > top // 2), shown
 
 
 def _shown(picture: Photo, name: str, notes: list[str]) -> Bools | None:
@@ -121,18 +121,18 @@ def _shown(picture: Photo, name: str, notes: list[str]) -> Bools | None:
     return shown
 
 
-def _luminance(colours: Array) -> tuple[Array, Array]:
+def _luminance(colors: Array) -> tuple[Array, Array]:
     """Luminance ``[H,W]``, and a number ``[H,W]`` that is another one for every colour."""
-    if colours.ndim == 2:
-        return colours, colours
+    if colors.ndim == 2:
+        return colors, colors
     cv2 = import_cv2()
-    grey: Array = cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_RGB2GRAY)
-    red, green, blue = (colours[..., c] for c in range(3))
+    gray: Array = cv2.cvtColor(np.ascontiguousarray(colors), cv2.COLOR_RGB2GRAY)
+    red, green, blue = (colors[..., c] for c in range(3))
     if np.array_equal(red, green) and np.array_equal(green, blue):
-        return grey, grey
-    wide = np.uint32 if colours.dtype == np.uint8 else np.uint64
-    bits = wide(colours.dtype.itemsize * 8)
-    return grey, (red.astype(wide) << bits | green) << bits | blue
+        return gray, gray
+    wide = np.uint32 if colors.dtype == np.uint8 else np.uint64
+    bits = wide(colors.dtype.itemsize * 8)
+    return gray, (red.astype(wide) << bits | green) << bits | blue
 
 
 def _some_of_each(codes: Array) -> list[int] | None:
@@ -149,9 +149,9 @@ def _by_brightness(flat: Array, some: list[int]) -> list[int]:
     return sorted(some, key=lambda i: int(flat[i].astype(np.int64).sum()))
 
 
-def _rarer(codes: Array, colours: Array, seen: Any, some: list[int], top: int, notes: list[str]) -> Bools:
+def _rarer(codes: Array, colors: Array, seen: Any, some: list[int], top: int, notes: list[str]) -> Bools:
     """Of exactly two values the rarer; the brighter where both are as frequent."""
-    flat = colours[seen].reshape(codes[seen].size, -1)
+    flat = colors[seen].reshape(codes[seen].size, -1)
     dark, bright = _by_brightness(flat, some)
     share = np.count_nonzero(codes[seen] == codes[seen].ravel()[bright]) / codes[seen].size
     rarer = bright if share <= 0.5 else dark
@@ -171,35 +171,35 @@ def _numbers(value: Array) -> str:
     return str(value[0]) if (value == value[0]).all() else f"({', '.join(map(str, value))})"
 
 
-def _check_sides(colours: Array, grey: Array, polarity: Polarity, name: str, top: int, way: str) -> None:
+def _check_sides(colors: Array, gray: Array, polarity: Polarity, name: str, top: int, way: str) -> None:
     """Refuse a picture of more than two values that has no black or no white, or colours that are neither."""
-    if colours.ndim > grey.ndim:
-        strong = colours.max(-1).astype(np.int32) - colours.min(-1) > top // 4
-        neither = np.count_nonzero(strong & (grey < 0.75 * top)) / grey.size
+    if colors.ndim > gray.ndim:
+        strong = colors.max(-1).astype(np.int32) - colors.min(-1) > top // 4
+        neither = np.count_nonzero(strong & (gray < 0.75 * top)) / gray.size
         if neither > 0.01:
             raise InpaintxError(
                 f"{name} has colours that are neither black nor white ({_percent(neither)} of its pixels): a photo, or "
                 f"labels? {way}, as a PNG"
             )
-    low, high = int(grey.min()), int(grey.max())
+    low, high = int(gray.min()), int(gray.max())
     lacks = "white" if polarity != "black" and high <= 0.6 * top else ""
     lacks = lacks or ("black" if polarity != "white" and low >= 0.4 * top else "")
     if lacks:
         raise InpaintxError(f"{name} has nothing {lacks}: its values run from {low} to {high} of {top}; {way}")
 
 
-def _note_greys(grey: Array, top: int, notes: list[str]) -> None:
-    greys = np.count_nonzero((grey != 0) & (grey != top)) / grey.size
-    if greys:
-        notes.append(f"{_percent(greys)} of the mask's pixels are grey (between black and white): split at 50 %")
-        middle = _halftones(grey, top)
+def _note_grays(gray: Array, top: int, notes: list[str]) -> None:
+    grays = np.count_nonzero((gray != 0) & (gray != top)) / gray.size
+    if grays:
+        notes.append(f"{_percent(grays)} of the mask's pixels are grey (between black and white): split at 50 %")
+        middle = _halftones(gray, top)
         if middle > MANY:
             notes.append(f"{middle:.0%} are far from both: is this a mask, and not a photo?")
 
 
-def _halftones(grey: Array, top: int) -> float:
+def _halftones(gray: Array, top: int) -> float:
     """The share of pixels that are far from black and from white."""
-    return np.count_nonzero((grey > top * 0.1) & (grey < top * 0.9)) / grey.size
+    return np.count_nonzero((gray > top * 0.1) & (gray < top * 0.9)) / gray.size
 
 
 def looks_like(picture: Photo, photo: Photo) -> bool:
@@ -207,17 +207,17 @@ def looks_like(picture: Photo, photo: Photo) -> bool:
     if picture.pixels.shape[:2] != photo.pixels.shape[:2]:
         return False
     step = max(1, int((photo.pixels.shape[0] * photo.pixels.shape[1] / 1e6) ** 0.5))
-    one, two = (_grey_of(p.pixels[::step, ::step]) for p in (picture, photo))
+    one, two = (_gray_of(p.pixels[::step, ::step]) for p in (picture, photo))
     if _halftones(one, np.iinfo(picture.pixels.dtype).max if picture.pixels.dtype.kind in "ui" else 1) <= MANY:
         return False
     spread = one.std() * two.std()
     return bool(spread > 0 and np.mean((one - one.mean()) * (two - two.mean())) > ALIKE * spread)
 
 
-def _grey_of(pixels: Array) -> Array:
+def _gray_of(pixels: Array) -> Array:
     """The mean of the colours ``[H,W]``, in float64."""
-    colours = 3 if pixels.ndim == 3 and pixels.shape[2] >= 3 else 1
-    return np.asarray(pixels.reshape(*pixels.shape[:2], -1)[..., :colours].mean(-1, dtype=np.float64))
+    colors = 3 if pixels.ndim == 3 and pixels.shape[2] >= 3 else 1
+    return np.asarray(pixels.reshape(*pixels.shape[:2], -1)[..., :colors].mean(-1, dtype=np.float64))
 
 
 def _percent(share: float) -> str:

@@ -156,8 +156,8 @@ def _samples(
     predicted = _one(tags, tiff.PREDICTOR, 1) == 2 and _one(tags, tiff.COMPRESSION, 1) in PREDICTING
     tile = _one(tags, tiff.TILE_WIDTH, width)
     wide = 1 if planar else count
-    grey = {number: tag for number, tag in tags.items() if number not in (tiff.PREDICTOR, tiff.COLOR_MAP)}
-    grey |= {
+    gray = {number: tag for number, tag in tags.items() if number not in (tiff.PREDICTOR, tiff.COLOR_MAP)}
+    gray |= {
         tiff.WIDTH: Tag.of(tiff.LONG, width * wide),
         tiff.BITS: Tag.of(tiff.SHORT, bits),
         tiff.PHOTOMETRIC: Tag.of(tiff.SHORT, BLACK_IS_ZERO),
@@ -165,15 +165,15 @@ def _samples(
         tiff.PLANAR: Tag.of(tiff.SHORT, 1),
     }
     if tiff.TILE_WIDTH in tags:
-        grey[tiff.TILE_WIDTH] = Tag.of(tiff.LONG, tile * wide)
+        gray[tiff.TILE_WIDTH] = Tag.of(tiff.LONG, tile * wide)
     planes = []
     for plane in range(count if planar else 1):
         if planar:
-            grey |= {number: _part(tags[number], plane, count) for number in PLACES if number in tags}
+            gray |= {number: _part(tags[number], plane, count) for number in PLACES if number in tags}
         if bits == 8 and tiff.TILE_WIDTH in tags and _one(tags, tiff.COMPRESSION, 1) == 1:
-            decoded = _plain_tiles(data, grey)  # which libtiff refuses by a wrong count of bytes
+            decoded = _plain_tiles(data, gray)  # which libtiff refuses by a wrong count of bytes
         else:
-            decoded = decode(tiff.with_tags(data, grey))
+            decoded = decode(tiff.with_tags(data, gray))
         _checked(decoded, (height, width * wide), dtype)
         values = decoded.reshape(height, width, wide)
         if predicted:  # each pixel was stored as the difference to its left neighbour

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from inpaintx.errors import warn_renamed
 from inpaintx.ops._native import ReferenceOpWarning
-from inpaintx.ops._renamed import warn_of
 from inpaintx.ops.attention import (
     contextual_attention,
     contextual_attention_ref,
@@ -73,6 +73,6 @@ _RENAMED = {"Conv2d": "WinogradConv2d", "yeh_weight": "context_weight"}
 def __getattr__(name: str) -> Any:
     """Names of earlier versions."""
     if name in _RENAMED:
-        warn_of(f"inpaintx.ops.{name}", f"inpaintx.ops.{_RENAMED[name]}")
+        warn_renamed(f"inpaintx.ops.{name}", f"inpaintx.ops.{_RENAMED[name]}")
         return globals()[_RENAMED[name]]
     raise AttributeError(f"module 'inpaintx.ops' has no attribute {name!r}")

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from inpaintx.ops._renamed import renamed
+from inpaintx.errors import renamed
 
 __all__ = ["contextual_attention", "contextual_attention_ref", "self_attention", "self_attention_ref"]
 

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from inpaintx.ops._renamed import renamed
+from inpaintx.errors import renamed
 from inpaintx.ops.context_weight import as_hole
 
 __all__ = ["boundary_weight"]

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inpaintx.ops._renamed import renamed
+from inpaintx.errors import renamed
 
 __all__ = ["as_hole", "context_weight"]
 

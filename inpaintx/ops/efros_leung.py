@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
+from inpaintx.errors import renamed
 from inpaintx.ops._native import check_same_device, has_kernel
-from inpaintx.ops._renamed import renamed
 from inpaintx.ops.poisson import poisson_blend_ref
 
 __all__ = ["EfrosLeung", "efros_leung", "efros_leung_ref"]
@@ -96,14 +96,14 @@ def _fill_ref(image: Tensor, hole: Tensor, kernel_size: int, seed: int) -> Tenso
     height, width = hole.shape
     if bool(hole.all()):
         return image
-    centres, kernel_size, scattered = _candidates_ref(hole, min(kernel_size, (min(height, width) - 1) // 2 * 2 + 1))
+    centers, kernel_size, scattered = _candidates_ref(hole, min(kernel_size, (min(height, width) - 1) // 2 * 2 + 1))
     if scattered:  # what is unknown is interpolated, and compared like what is known
-        grey = torch.full_like(image, 0.5)[None]
-        image = poisson_blend_ref(grey, image[None], hole[None, None], tol=1e-13)[0]
+        gray = torch.full_like(image, 0.5)[None]
+        image = poisson_blend_ref(gray, image[None], hole[None, None], tol=1e-13)[0]
     r = kernel_size // 2
     # [N, C, k, k]
     windows = image.unfold(1, kernel_size, 1).unfold(2, kernel_size, 1)
-    patches = windows[:, centres[:, 0], centres[:, 1]].transpose(0, 1).clone()
+    patches = windows[:, centers[:, 0], centers[:, 1]].transpose(0, 1).clone()
     along = torch.arange(-r, r + 1, dtype=torch.float64)
     gauss = torch.exp(-(along[:, None] ** 2 + along**2) / (2 * (kernel_size / 6.4) ** 2))
     limit = 0.3
@@ -140,9 +140,9 @@ def _candidates_ref(hole: Tensor, widest: int) -> tuple[Tensor, int, bool]:
         for kernel_size in range(widest, 0 if scattered or widest < 3 else 2, -2):
             windows = (~hole).unfold(0, kernel_size, 1).unfold(1, kernel_size, 1)
             r = kernel_size // 2
-            centres = (windows[..., r, r] if scattered else windows.flatten(2).all(2)).nonzero()
-            if len(centres) >= enough or (scattered and kernel_size == 1):
-                return centres, kernel_size, scattered
+            centers = (windows[..., r, r] if scattered else windows.flatten(2).all(2)).nonzero()
+            if len(centers) >= enough or (scattered and kernel_size == 1):
+                return centers, kernel_size, scattered
     raise AssertionError("a window of one pixel always does")
 
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
+from inpaintx.errors import renamed
 from inpaintx.ops._native import check_same_device, has_kernel
-from inpaintx.ops._renamed import renamed
 
 __all__ = ["PatchMatch", "patchmatch", "patchmatch_ref"]
 

@@ -155,7 +155,7 @@ class _Adjoint(torch.autograd.Function):
         return result
 
 
-def _neighbour_sum(x: Tensor) -> Tensor:
+def _neighbor_sum(x: Tensor) -> Tensor:
     """Sum over the four neighbours, zero outside."""
     p = F.pad(x, (1, 1, 1, 1))
     return p[..., :-2, 1:-1] + p[..., 2:, 1:-1] + p[..., 1:-1, :-2] + p[..., 1:-1, 2:]
@@ -173,14 +173,14 @@ def poisson_blend_ref(
     zero = torch.zeros((), dtype=dtype, device=image.device)
     # Without a known pixel there is nothing to solve for: the unknown F - fill stays zero.
     inner = (hole & ~hole.flatten(1).all(1)[:, None, None, None]).to(dtype)
-    neighbours = _neighbour_sum(torch.ones_like(inner))
-    rim = ~hole & (_neighbour_sum(inner) > 0)
+    neighbors = _neighbor_sum(torch.ones_like(inner))
+    rim = ~hole & (_neighbor_sum(inner) > 0)
     data = torch.where(rim, image.to(dtype) - fill.to(dtype), zero)
     peak = data.detach().abs().amax((2, 3), keepdim=True)
     spoilt = ~peak.isfinite()
     scale = torch.where(spoilt | (peak == 0), 1, peak)  # squares would leave the range
     data = torch.where(spoilt, zero, data / scale)
-    b = inner * _neighbour_sum(data)
+    b = inner * _neighbor_sum(data)
 
     def norm2(x: Tensor) -> Tensor:
         return x.square().sum((2, 3), keepdim=True)
@@ -192,7 +192,7 @@ def poisson_blend_ref(
     for _ in range(steps):
         if not (rr > goal).any():
             break
-        q = inner * (neighbours * p - _neighbour_sum(p))
+        q = inner * (neighbors * p - _neighbor_sum(p))
         curvature = (p * q).sum((2, 3), keepdim=True)
         alpha = torch.where(curvature > 0, rr / curvature, 0)
         v, r = v + alpha * p, r - alpha * q

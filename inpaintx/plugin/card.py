@@ -30,7 +30,7 @@ def model_card(path: Path, method: Method, entry: Weights | None = None, tag: st
     with safe_open(path, "np") as file:
         meta = file.metadata() or {}
         numbers = sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - not a dict
-    terms = (entry.licence if entry else "") or meta.get("licence", "") or "not stated"
+    terms = (entry.license if entry else "") or meta.get("licence", "") or "not stated"
     options = json.loads(meta.get("inpaintx.config", "{}"))
     parts = [
         _front(method, terms),

@@ -2,14 +2,14 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from inpaintx.errors import InpaintxError
+from inpaintx.errors import InpaintxError, warn_renamed
 from inpaintx.io.memory import LARGEST_SQUARE
 from inpaintx.nn.blend import Blend
 from inpaintx.plugin.renamed import RenamedAttribute, adopt
@@ -62,7 +62,7 @@ class Weights:
         Of the whole file, in hexadecimal; ``""`` if unknown.
     preset
         The preset of the method that they fit.
-    licence, trained_on
+    license, trained_on
         Terms of the weights, and the data, steps and hardware in words.
     url
         Where a person can fetch them; inpaintx itself downloads nothing unless told to.
@@ -71,9 +71,18 @@ class Weights:
     file: str
     sha256: str = ""
     preset: str = "default"
-    licence: str = ""
+    license: str = ""
     trained_on: str = ""
     url: str = ""
+    licence: InitVar[str | None] = None
+
+    def __post_init__(self, licence: str | None) -> None:
+        if licence is not None:
+            warn_renamed("Weights(licence=)", "license=", 4)
+            object.__setattr__(self, "license", licence)
+
+
+setattr(Weights, "licence", RenamedAttribute("license", Weights, "licence"))  # noqa: B010 - of a frozen class
 
 
 class NoNetwork(nn.Module):

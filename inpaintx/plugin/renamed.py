@@ -1,8 +1,9 @@
 """Attributes of methods that plugins of earlier versions set and read: taken for one release, with a warning."""
 
 import inspect
-import warnings
 from typing import Any
+
+from inpaintx.errors import warn_renamed
 
 __all__ = ["ATTRIBUTES", "RenamedAttribute", "adopt"]
 
@@ -22,14 +23,16 @@ ATTRIBUTES = {
 class RenamedAttribute:
     """An attribute under its old name: reading it warns, and gives what stands under the new one."""
 
-    def __init__(self, new: str) -> None:
+    def __init__(self, new: str, owner: type | None = None, old: str = "") -> None:
         self._new = new
+        if owner is not None:
+            self.__set_name__(owner, old)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._old, self._base = name, owner
 
     def __get__(self, instance: Any, owner: type) -> Any:
-        _warn(f"{owner.__name__}.{self._old}", self._new, 3)
+        warn_renamed(f"{owner.__name__}.{self._old}", self._new, 3)
         if inspect.getattr_static(owner, self._old) is not self:  # super().old(...) in an override: the base's own
             return vars(self._base)[self._new].__get__(instance, owner)
         return getattr(owner if instance is None else instance, self._new)
@@ -44,17 +47,11 @@ def adopt(cls: type) -> None:
         value = vars(cls).get(old)
         if value is None or isinstance(value, RenamedAttribute):
             continue
-        _warn(f"{cls.__name__}.{old}", new, 4)
+        warn_renamed(f"{cls.__name__}.{old}", new, 4)
         if new not in vars(cls):
             setattr(cls, new, value)
         if not inspect.isfunction(value):
             delattr(cls, old)
     for old, new in ATTRIBUTES.items():  # a new name above an old one: the old name reads the new one
         if new in vars(cls) and old not in vars(cls) and inspect.isfunction(inspect.getattr_static(cls, old)):
-            attribute = RenamedAttribute(new)
-            attribute.__set_name__(cls, old)
-            setattr(cls, old, attribute)
-
-
-def _warn(old: str, new: str, stacklevel: int) -> None:
-    warnings.warn(f"{old} is deprecated and goes in 0.3; use {new}", DeprecationWarning, stacklevel=stacklevel)
+            setattr(cls, old, RenamedAttribute(new, cls, old))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from inpaintx.errors import InpaintxError
+from inpaintx.errors import InpaintxError, renamed
 from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
 from inpaintx.plugin.blame import blamed
@@ -30,6 +30,7 @@ class Exported:
     metadata: dict[str, Any]
 
 
+@renamed(licence="license")
 def export(
     run: str | Path,
     out: str | Path,
@@ -37,7 +38,7 @@ def export(
     which: Which = "best",
     half: bool = False,
     average: bool = True,
-    licence: str = "not stated",
+    license: str = "not stated",
     method: Method | None = None,
     overwrite: bool = False,
 ) -> Exported:
@@ -55,7 +56,7 @@ def export(
         Whether numbers are stored in float16; they are read back as float32.
     average
         Whether the running average is taken where the run has one.
-    licence
+    license
         Terms of the weights, in words.
     method
         Default: the registered one that the run names.
@@ -97,12 +98,12 @@ def export(
         if largest > torch.finfo(torch.float16).max:
             raise InpaintxError(f"float16 cannot hold the weights: the largest is {largest:g}")
         net = net.half()
-    metadata = _metadata(record, averaged, half, licence)
+    metadata = _metadata(record, averaged, half, license)
     weights.save(out, method, config, net, **metadata)
     return Exported(out, sha256(out), metadata)
 
 
-def _metadata(record: dict[str, Any], averaged: bool, half: bool, licence: str) -> dict[str, Any]:
+def _metadata(record: dict[str, Any], averaged: bool, half: bool, license: str) -> dict[str, Any]:
     """Where weights come from; nothing of the machine but what it is in general words."""
     data, train, extra = record["data"], record["train"], record.get("extra") or {}
     before, whole = record.get("seen_before", (0, not train["init"]))
@@ -132,6 +133,6 @@ def _metadata(record: dict[str, Any], averaged: bool, half: bool, licence: str) 
         },
         "hardware": record["hardware"],
         "weights": ("running average" if averaged else "last step's") + (", float16" if half else ", float32"),
-        "licence": licence,
+        "licence": license,
         "versions": f"inpaintx {record['inpaintx']}, torch {record['torch']}",
     }

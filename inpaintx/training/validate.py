@@ -27,7 +27,7 @@ def is_improvement(metric: str, new: float, old: float | None) -> bool:
     return old is None or (new > old if more_is_better else new < old)
 
 
-def mean_colour(image: Tensor, mask: Tensor) -> Tensor:
+def mean_color(image: Tensor, mask: Tensor) -> Tensor:
     """Fill with the mean of the known pixels, each image its own: the floor that training has to leave."""
     known = 1 - mask
     mean = (image * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True).clamp_min(1)
@@ -70,7 +70,7 @@ class Validation:
         else:
             masks = [torch.from_numpy(holes((0, 0, number))) for number in range(len(chosen))]
             self.mask = torch.stack(masks).unsqueeze(1).float()
-        floor = measure(mean_colour(self.image, self.mask), self.image, self.mask)
+        floor = measure(mean_color(self.image, self.mask), self.image, self.mask)
         self.floor = {name: float(values.mean()) for name, values in floor.items()}
 
     def __call__(self, method: Method, net: nn.Module, device: torch.device) -> tuple[dict[str, float], Pixels]:

@@ -85,10 +85,10 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], *, tile: int = 256, title: str
     return sheet
 
 
-def show_hole(image: Pixels, mask: npt.NDArray[np.bool_], colour: tuple[int, int, int] = (228, 40, 90)) -> Pixels:
+def show_hole(image: Pixels, mask: npt.NDArray[np.bool_], color: tuple[int, int, int] = (228, 40, 90)) -> Pixels:
     """The photo ``[H,W,3]`` uint8 with its hole (``mask`` ``[H,W]``, True = hole) painted in one colour."""
     shown = image.copy()
-    shown[mask] = colour
+    shown[mask] = color
     return shown
 
 
@@ -114,7 +114,7 @@ def _fitted(cv2: Any, picture: Pixels, tile: int) -> Pixels:
     return fitted
 
 
-def _text(cv2: Any, sheet: Pixels, words: str, x: int, y: int, grey: int, room: int, scale: float) -> None:
+def _text(cv2: Any, sheet: Pixels, words: str, x: int, y: int, gray: int, room: int, scale: float) -> None:
     """One line, made smaller where it is longer than its room, and cut off at the end where that is not enough."""
     words = words.encode("ascii", "replace").decode()
     size = FONT_SIZE * scale
@@ -128,4 +128,4 @@ def _text(cv2: Any, sheet: Pixels, words: str, x: int, y: int, grey: int, room: 
         while words and width(words + "...") > room:
             words = words[:-1]
         words += "..."
-    cv2.putText(sheet, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, (grey,) * 3, 1, cv2.LINE_AA)
+    cv2.putText(sheet, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, (gray,) * 3, 1, cv2.LINE_AA)

@@ -199,13 +199,13 @@ def _vote(
     match = F.pad(torch.where(torch.isfinite(cost), match, r * width + r), (r, r, r, r), value=r * width + r).flatten()
     y, x = hole.nonzero().unbind(1)
     at = (y + r) * (width + 2 * r) + x + r
-    colours = source.flatten(1).T.contiguous()
+    colors = source.flatten(1).T.contiguous()
     total, sum_of_weights = torch.zeros(len(at), len(source)), torch.zeros(len(at), 1)
     for dy in range(-r, r + 1):
         for dx in range(-r, r + 1):
             over = at - (dy * (width + 2 * r) + dx)  # the patch that has this pixel at (dy, dx) from its centre
             w = weight[over, None]
-            total += w * colours[match[over] + (dy * width + dx)]
+            total += w * colors[match[over] + (dy * width + dx)]
             sum_of_weights += w
     voted = result.clone()
     enough = sum_of_weights[:, 0] > 0

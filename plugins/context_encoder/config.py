@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 from typing_extensions import Self
 
 from inpaintx.plugin.method import LearnedConfig, Weights
 
 __all__ = ["PRESETS", "WEIGHTS", "Bottleneck", "Variant"]
 
-Variant = Literal["centre", "random"]
+Variant = Literal["center", "random"]
 Bottleneck = Literal["conv", "cfc"]
 
 
@@ -23,7 +23,7 @@ class ContextEncoderConfig(LearnedConfig):
     init_std
         Deviation of the first weights; 0: 0.02·√(64 / width).
     overlap, overlap_weight
-        ``"centre"``: how many pixels of the predicted square are shown to the network all around, and their weight
+        ``"center"``: how many pixels of the predicted square are shown to the network all around, and their weight
         in the loss.
     known_weight
         ``"random"``: weight of the known pixels in the loss; 1 for those in the hole.
@@ -51,21 +51,26 @@ class ContextEncoderConfig(LearnedConfig):
     adversarial: float = Field(0.001, ge=0, le=1)
     blended: float = Field(0.0, ge=0)
 
+    @field_validator("variant", mode="before")
+    @classmethod
+    def _spelling(cls, variant: object) -> object:
+        return "center" if variant == "centre" else variant  # as weights of version 0.1 have it
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.size & (self.size - 1):
             raise ValueError(f"size must be a power of two from 64, got {self.size}")
         if 4 * self.overlap >= self.size:
             raise ValueError(f"overlap {self.overlap} leaves nothing of the square of {self.size // 2} pixels")
-        if self.blended and self.variant == "centre":
-            raise ValueError("variant 'centre' predicts no pixels outside its square to blend with; set blended=0")
+        if self.blended and self.variant == "center":
+            raise ValueError("variant 'center' predicts no pixels outside its square to blend with; set blended=0")
         return self
 
 
 PRESETS: dict[str, BaseModel] = {
     "default": ContextEncoderConfig(),
     # 500 epochs of 27,000 images, CelebA-HQ's training part in paper 003
-    "paper": ContextEncoderConfig(width=64, variant="centre", bottleneck="conv", steps=210_938),
+    "paper": ContextEncoderConfig(width=64, variant="center", bottleneck="conv", steps=210_938),
     "tiny": ContextEncoderConfig(size=64, width=16, batch=8, steps=200),
 }
 
@@ -73,7 +78,7 @@ WEIGHTS: dict[str, Weights] = {
     "default": Weights(
         "random128.safetensors",
         sha256="688f2306a4e28d28ada7da851278db73062c12f0413ecde61187296b47b06ae3",
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 3,000 steps of 8 on one CPU core",
     )
 }

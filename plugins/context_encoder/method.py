@@ -38,7 +38,7 @@ class ContextEncoder(Method):
         Raises
         ------
         InpaintxError
-            ``variant="centre"`` and a hole that is not inside the square in the middle.
+            ``variant="center"`` and a hole that is not inside the square in the middle.
         """
         config: ContextEncoderConfig = net.config
         if config.variant == "random":
@@ -49,7 +49,7 @@ class ContextEncoder(Method):
         if bool((mask > whole).any()):
             rows = hidden[-1]
             raise InpaintxError(
-                f"this context encoder (variant 'centre') fills only the square of {rows.stop - rows.start} pixels in "
+                f"this context encoder (variant 'center') fills only the square of {rows.stop - rows.start} pixels in "
                 f"the middle of {config.size}x{config.size}, from {rows.start} to {rows.stop - 1}, and the hole "
                 "reaches beyond it; take variant 'random' (the default preset), or centre the hole"
             )

@@ -51,7 +51,7 @@ class Network(nn.Module):
     width
         Channels of the first layer.
     variant
-        ``"centre"``: the output is the square of half the side in the middle; ``"random"``: the whole picture.
+        ``"center"``: the output is the square of half the side in the middle; ``"random"``: the whole picture.
     bottleneck, code
         ``"conv"``: a 4×4 convolution to ``code`` channels of one pixel, and one back; ``"cfc"``:
         :class:`ChannelwiseDense`.

@@ -32,7 +32,7 @@ def squared_error(a: Tensor, b: Tensor, weights: Tensor) -> Tensor:
 class ContextEncoderTrainer(Trainer):
     """One update of the discriminator, then one of the network.
 
-    ``"centre"``: the square in the middle is hidden, whatever the batch's masks, and the discriminator sees squares.
+    ``"center"``: the square in the middle is hidden, whatever the batch's masks, and the discriminator sees squares.
     ``"random"``: the batch's masks are the holes, and the discriminator sees whole pictures, the known pixels true.
 
     References
@@ -74,13 +74,13 @@ class ContextEncoderTrainer(Trainer):
         """Update both once."""
         net, discriminator = self.networks["net"], self.networks["discriminator"]
         image, mask, weights = batch["image"], batch["mask"], self.weights
-        if self.variant == "centre":
+        if self.variant == "center":
             mask = torch.zeros_like(mask)
             mask[square(self.size, self.overlap)] = 1
         else:
             weights = torch.where(mask > 0.5, 1.0, self.known_weight)
         predicted = net(shown_to_network(image, mask))
-        if self.variant == "centre":
+        if self.variant == "center":
             target = 2 * image[square(self.size)] - 1
             judged = predicted
         else:

@@ -49,7 +49,7 @@ WEIGHTS: dict[str, Weights] = {
     "default": Weights(
         "gated128.safetensors",
         sha256="ba61141704c22680e430dcf2f9677f6e4e6641d3220ec80d04c4ce099f78113e",
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 2,000 steps of 8 on one CPU core",
     )
 }

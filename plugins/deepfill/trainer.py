@@ -47,9 +47,9 @@ def hole_boxes(mask: Tensor) -> Tensor:
 
 def cut(image: Tensor, boxes: Tensor, side: int) -> Tensor:
     """Each image's box, resized bilinearly to ``[B,C,side,side]``."""
-    half, centre = (boxes[:, 2:] - boxes[:, :2]) / 2, (boxes[:, 2:] + boxes[:, :2]) / 2
+    half, center = (boxes[:, 2:] - boxes[:, :2]) / 2, (boxes[:, 2:] + boxes[:, :2]) / 2
     theta = torch.zeros(len(boxes), 2, 3, device=image.device)
-    theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = half[:, 0], half[:, 1], centre
+    theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = half[:, 0], half[:, 1], center
     grid = F.affine_grid(theta, [*image.shape[:2], side, side], align_corners=False)
     return F.grid_sample(image, grid, align_corners=False)
 

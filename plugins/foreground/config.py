@@ -48,7 +48,7 @@ WEIGHTS: dict[str, Weights] = {
     "default": Weights(
         "guided128.safetensors",
         sha256="1e9e8fe60420986ab49ddaa25a453b82d190c1f333a7d30c62c3a8dc3467027d",
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 5,000 steps of 8 on one CPU core",
     )
 }

@@ -49,7 +49,7 @@ WEIGHTS: dict[str, Weights] = {
     "default": Weights(
         "gradients128.safetensors",
         sha256="eaff87c5ad20a957b153ede933fe9dd7d8bd60bd2afd8e212d907a23ebbb4bcf",
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 8,000 steps of 8 on one CPU core",
     )
 }

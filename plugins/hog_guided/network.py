@@ -10,7 +10,7 @@ from inpaintx.ops import hog, hog_image
 
 __all__ = ["HOGGuidedNet", "ResidualGenerator"]
 
-GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class ResidualGenerator(nn.Sequential):
@@ -85,15 +85,15 @@ class HOGGuidedNet(nn.Module):
 
     def guidance(self, image: Tensor) -> Tensor:
         """Map of oriented gradients of the grey image: ``[B,3,H,W]`` in [0,1] to ``[B,bins or 1,H,W]`` in [0,1]."""
-        grey = self.grey(image)
+        gray = self.gray(image)
         if not self.bins:
-            return hog_image(grey, self.cell)
-        cells = hog(grey, self.cell, bins=self.bins).permute(0, 3, 1, 2)
+            return hog_image(gray, self.cell)
+        cells = hog(gray, self.cell, bins=self.bins).permute(0, 3, 1, 2)
         return F.interpolate(cells, scale_factor=float(self.cell)).clamp(0, 1)
 
-    def grey(self, image: Tensor) -> Tensor:
+    def gray(self, image: Tensor) -> Tensor:
         """``[B,3,H,W]`` to ``[B,1,H,W]``."""
-        return (image * image.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        return (image * image.new_tensor(GRAY).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
     def near_hole(self, mask: Tensor, cells: int) -> Tensor:
         """Pixels of cells within ``cells`` cells of one that the hole touches: ``[B,1,H,W]`` bool."""
@@ -109,16 +109,16 @@ class HOGGuidedNet(nn.Module):
     def complete(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The map as G_H predicts it, and the completed one: predicted where the hole spoils it, its own elsewhere."""
         hole = (mask > 0.5).to(image.dtype)
-        grey = self.grey(image) * (1 - hole) + hole
+        gray = self.gray(image) * (1 - hole) + hole
         known = self.known_guidance(image, mask)
-        predicted = self.shape(torch.cat([grey, known, hole], 1)).sigmoid()
+        predicted = self.shape(torch.cat([gray, known, hole], 1)).sigmoid()
         return predicted, torch.where(self.near_hole(mask, 1), predicted, known)
 
-    def colour(self, image: Tensor, mask: Tensor, guidance: Tensor) -> Tensor:
+    def color(self, image: Tensor, mask: Tensor, guidance: Tensor) -> Tensor:
         """G: ``[B,3,H,W]`` with the hole white, and the map, to ``[B,3,H,W]`` in [0,1]."""
         white = torch.where(mask > 0.5, torch.ones_like(image), image)
         return (self.paint(torch.cat([white, guidance], 1)).tanh() + 1) / 2
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Both stages: ``[B,3,H,W]`` in [0,1] and ``[B,1,H,W]`` (1 = hole) to ``[B,3,H,W]`` in [0,1]."""
-        return self.colour(image, mask, self.complete(image, mask)[1])
+        return self.color(image, mask, self.complete(image, mask)[1])

@@ -92,9 +92,9 @@ class HOGGuidedTrainer(Trainer):
     def _shape(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         net: Any = self.networks["net"]
         judge = self.networks["judge_shape"]
-        true, grey = net.guidance(image), net.grey(image)
+        true, gray = net.guidance(image), net.gray(image)
         predicted, _ = net.complete(image, mask)
-        real, fake = torch.cat([grey, true], 1), torch.cat([grey, predicted], 1)
+        real, fake = torch.cat([gray, true], 1), torch.cat([gray, predicted], 1)
         d_loss = discriminator_loss(judge(real)[-1], judge(fake.detach())[-1], "nsgan") / 2
         self.update("judge_shape", d_loss)
         seen = judge(fake)
@@ -110,7 +110,7 @@ class HOGGuidedTrainer(Trainer):
         judge = self.networks["judge_paint"]
         with torch.no_grad():
             guidance = net.guidance(image) if self.stage == "true" else net.complete(image, mask)[1]  # type: ignore[operator]
-        output = net.colour(image, mask, guidance)  # type: ignore[operator]
+        output = net.color(image, mask, guidance)  # type: ignore[operator]
         d_loss = discriminator_loss(judge(image)[-1], judge(output.detach())[-1], "nsgan") / 2
         self.update("judge_paint", d_loss)
         edgeconnect = c.losses == "edgeconnect"

@@ -84,7 +84,7 @@ WEIGHTS = {
     "default": Weights(
         "dcgan64.safetensors",
         sha256="45dea3720ab14d03db29e011a7f2ffcbe1061721984bdcd3d9f837ec73c1e59c",
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 64 x 64; 9,500 steps of 32 on two CPU cores",
     )
 }

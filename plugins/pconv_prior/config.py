@@ -36,19 +36,19 @@ WEIGHTS: dict[str, Weights] = {
     "default": Weights(
         "prior128.safetensors",
         sha256="e2a9d7b0d86849b2e36172c6bc5f75dfc6b4a4eabcdb634ff45213e92e05c761",
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 32,000 steps of 8 on one CPU core",
     ),
     "small": Weights(
         "small128.safetensors",
         sha256="fd3684ff6b5f1a764d8dadfb79ec5e0eef772fbf6ade32cb1c833e9a4db73d7f",
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 10,000 steps of 8 on one CPU core",
     ),
     "256": Weights(
         "prior256.safetensors",
         sha256="c8d8e1e920de15d6e006c045f9fe36247ffc95c0c1601783ae11e56d9203f6e1",
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 1,300 faces, and 3,642 generated faces, at 256 x 256; 5,000 "
         "steps of 8 from the default weights on one CPU core",
     ),

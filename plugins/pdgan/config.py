@@ -106,7 +106,7 @@ def _weights(row: str, sha256: str) -> Weights:
     return Weights(
         f"{row}128.safetensors",
         sha256=sha256,
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 2,500 steps of 4 and 350 more, after "
         "10,000 of 8 of the prior, on one CPU core",
     )

@@ -131,7 +131,7 @@ def _trained(
     first = _go_on(progress, state, made_with) if progress.exists() else 0
     stream = make_loader(
         faces,
-        parse_mask_spec("centre", size=fit.size),
+        parse_mask_spec("center", size=fit.size),
         batch=fit.batch,
         seed=fit.seed,
         start=first,

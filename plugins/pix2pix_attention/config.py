@@ -35,7 +35,7 @@ WEIGHTS: dict[str, Weights] = {
     "default": Weights(
         "unet128.safetensors",
         sha256="752de6efb73f2a188d6bb29b300635048830182b6c4aa163ad3ce58bb161f47f",
-        licence="research use only, as its images",
+        license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 7,000 steps of 8 on one CPU core",
     )
 }

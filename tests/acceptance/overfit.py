@@ -61,7 +61,7 @@ def psnr(a, b, where):
     return float((-10 * square.log10()).mean())
 
 
-def mean_colour(batch):
+def mean_color(batch):
     """The mean of each image's known pixels in its hole."""
     known = 1 - batch["mask"]
     mean = (batch["image"] * known).sum((2, 3), keepdim=True) / known.sum((2, 3), keepdim=True)
@@ -87,13 +87,13 @@ def learn_by_heart(shared_faces, name, method, config, holes, **notes):
     trainer = method.trainer(net, config)
     history = overfit(trainer, faces, holes, config.steps, batch=config.batch)
     batch = tensors(faces, parse_mask_spec(holes, size=config.size))
-    ours, floor = (psnr(x, batch["image"], batch["mask"]) for x in (filled(method, net, batch), mean_colour(batch)))
+    ours, floor = (psnr(x, batch["image"], batch["mask"]) for x in (filled(method, net, batch), mean_color(batch)))
     record(
         name,
         holes=holes,
         steps=config.steps,
         hole_psnr=ours,
-        mean_colour=floor,
+        mean_color=floor,
         **{key: note(trainer) if callable(note) else note for key, note in notes.items()},
         first_losses=history[0],
         last_losses=history[-1],

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.acceptance
 
 
 @pytest.mark.parametrize("bottleneck", ["conv", "cfc"])
-@pytest.mark.parametrize("variant", ["centre", "random"])
+@pytest.mark.parametrize("variant", ["center", "random"])
 def test_eight_faces(shared_faces, variant, bottleneck):
     method = ContextEncoder()
     config = method.config("tiny", variant=variant, bottleneck=bottleneck, code=500, steps=800)

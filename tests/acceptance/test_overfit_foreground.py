@@ -3,7 +3,7 @@
 import pytest
 import torch
 from inpaintx_plugins.foreground import Foreground
-from overfit import eight_faces, filled, mean_colour, overfit, psnr, record, tensors
+from overfit import eight_faces, filled, mean_color, overfit, psnr, record, tensors
 
 from inpaintx.data.dataset import open_dataset
 from inpaintx.data.sampler import parse_mask_spec
@@ -26,7 +26,7 @@ def test_eight_faces(shared_faces):
     faces = eight_faces(shared_faces, 64, frozenset({"foreground"}))
     method, net, history = fitted(faces, 800)
     batch = tensors(faces, parse_mask_spec(HOLES, size=64))
-    fills = filled(method, net, batch), mean_colour(batch)
+    fills = filled(method, net, batch), mean_color(batch)
     ours, floor = (psnr(x, batch["image"], batch["mask"] * batch["foreground"]) for x in fills)
     everywhere, everywhere_floor = (psnr(x, batch["image"], batch["mask"]) for x in fills)
     record(
@@ -34,9 +34,9 @@ def test_eight_faces(shared_faces):
         holes=HOLES,
         steps=800,
         foreground_in_hole_psnr=ours,
-        foreground_mean_colour=floor,
+        foreground_mean_color=floor,
         hole_psnr=everywhere,
-        mean_colour=everywhere_floor,
+        mean_color=everywhere_floor,
         last_losses=history[-1],
         notes=faces.notes,
     )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from inpaintx_plugins.hog_guided import HOGGuided
-from overfit import eight_faces, filled, mean_colour, overfit, psnr, record, tensors
+from overfit import eight_faces, filled, mean_color, overfit, psnr, record, tensors
 
 from inpaintx.data.sampler import parse_mask_spec
 
@@ -30,9 +30,9 @@ def test_eight_faces(shared_faces):
     net.eval()
     with torch.no_grad():
         guided = {
-            "true": net.colour(image, mask, net.guidance(image)),
+            "true": net.color(image, mask, net.guidance(image)),
             "predicted": net(image, mask),
-            "zero": net.colour(image, mask, torch.zeros_like(true)),
+            "zero": net.color(image, mask, torch.zeros_like(true)),
         }
     figures = {name: psnr(x, image, mask) for name, x in guided.items()}
     record(
@@ -44,7 +44,7 @@ def test_eight_faces(shared_faces):
         map_error_of_zero=errors[1],
         hole_psnr=psnr(filled(method, net, batch), image, mask),
         hole_psnr_by_guidance=figures,
-        mean_colour=psnr(mean_colour(batch), image, mask),
+        mean_color=psnr(mean_color(batch), image, mask),
         first_losses=history[0],
         last_losses=history[-1],
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from inpaintx_plugins.pconv_prior import PConvPrior
 from inpaintx_plugins.pdgan import PDGAN
-from overfit import RESULTS, eight_faces, filled, mean_colour, overfit, psnr, record, tensors
+from overfit import RESULTS, eight_faces, filled, mean_color, overfit, psnr, record, tensors
 from scipy.stats import spearmanr
 
 from inpaintx.data.sampler import parse_mask_spec
@@ -40,7 +40,7 @@ def prior(faces, tmp_path_factory):
     record(
         "pdgan_prior",
         hole_psnr=psnr(filled(method, net, batch), batch["image"], batch["mask"]),
-        mean_colour=psnr(mean_colour(batch), batch["image"], batch["mask"]),
+        mean_color=psnr(mean_color(batch), batch["image"], batch["mask"]),
     )
     return path
 
@@ -61,10 +61,10 @@ def measures(method, net, batch):
     assert all(torch.equal(f[known], image[known]) for f in fills)
     vgg, _ = load_vgg(16, ["relu4_1"], "small")
     apart = (fills[0] - fills[1]).abs().mean(1, keepdim=True)
-    centre = parse_mask_spec("centre", size=64)((0,))
-    square = {**batch, "mask": torch.from_numpy(centre).expand(len(image), 1, -1, -1).float()}
+    center = parse_mask_spec("centre", size=64)((0,))
+    square = {**batch, "mask": torch.from_numpy(center).expand(len(image), 1, -1, -1).float()}
     a, b = (filled(method, net, square, seed) for seed in (1, 2))
-    hole = torch.from_numpy(centre)
+    hole = torch.from_numpy(center)
     depth = torch.arange(64).sub(31.5).abs()
     depth = 16 - torch.maximum(depth[:, None], depth[None]).sub(0.5)  # rings of the square, 1 at its rim
     levels = [float((a - b).abs().mean((0, 1))[hole & (depth == d)].mean()) for d in range(1, 17)]

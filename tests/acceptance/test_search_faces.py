@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 ITERATIONS = 1000
 
 
-def centre(count):
+def center(count):
     mask = torch.zeros(count, 1, 64, 64)
     mask[..., 16:48, 16:48] = 1
     return mask
@@ -56,7 +56,7 @@ def test_its_own_pictures_are_found_again(trained, kind):
     generator = torch.Generator().manual_seed(11)
     with torch.no_grad():
         image = net.generator(draw(4, config.z, generator, CPU)) / 2 + 0.5
-        mask = centre(4)
+        mask = center(4)
         starts = draw(4, config.z, generator, CPU)
         loss = YehLoss(image, mask, 7)
         if kind == "qiang":
@@ -95,7 +95,7 @@ def test_its_own_pictures_are_found_again(trained, kind):
 
 def test_qiang_and_yeh_on_faces(trained, shared_faces):  # noqa: F811
     """(c) and (d): 32 held-out faces, centre hole, the same network, starts and number of steps."""
-    image, mask = first_faces(shared_faces, 32), centre(32)
+    image, mask = first_faces(shared_faces, 32), center(32)
     figures = {}
     scores = {}
     for method in (Yeh(), Qiang()):
@@ -136,7 +136,7 @@ def seam(x, raw):
 
 def test_four_together_equal_four_alone(trained, shared_faces):  # noqa: F811
     """(e)."""
-    image, mask = first_faces(shared_faces, 4), centre(4)
+    image, mask = first_faces(shared_faces, 4), center(4)
     run = filler(Qiang(), trained, iterations=100, starts=1)
     together = run(image, mask).image
     worst = max(float((run(image[i : i + 1], mask[:1]).image - together[i]).abs().max()) for i in range(4))
@@ -161,7 +161,7 @@ def test_which_similarity_the_paper_measured(trained, shared_faces):  # noqa: F8
         printed={"ssim": [0.4836, 0.1198], "distance": [2800, 687]},
         ssim_global=spread([ssim(a, b, mode="global") for a, b in pairs]),
         ssim_window=spread([ssim(a, b) for a, b in pairs]),
-        ssim_global_grey=spread([ssim(a.mean(1, True), b.mean(1, True), mode="global") for a, b in pairs]),
-        ssim_window_grey=spread([ssim(a.mean(1, True), b.mean(1, True)) for a, b in pairs]),
+        ssim_global_gray=spread([ssim(a.mean(1, True), b.mean(1, True), mode="global") for a, b in pairs]),
+        ssim_window_gray=spread([ssim(a.mean(1, True), b.mean(1, True)) for a, b in pairs]),
         distance=spread([(a - b).abs().sum((1, 2, 3)) for a, b in pairs]),
     )

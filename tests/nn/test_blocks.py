@@ -9,7 +9,7 @@ from inpaintx.ops import PartialConv2d
 
 
 @torch.no_grad()
-def test_init_draws_what_spectral_norm_normalises_too():
+def test_init_draws_what_spectral_norm_normalizes_too():
     torch.manual_seed(0)
     sn = spectral_norm(nn.Conv2d(16, 64, 3))
     net = nn.Sequential(nn.Conv2d(16, 64, 3), sn, PartialConv2d(16, 64, 3), nn.BatchNorm2d(4000), nn.InstanceNorm2d(4))

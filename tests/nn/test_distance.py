@@ -15,7 +15,7 @@ def distance(tmp_path_factory):
     return FeatureDistance(vgg_file(tmp_path_factory.mktemp("vgg") / "vgg.safetensors"))
 
 
-def test_the_distance_is_the_sum_over_layers_of_normalised_features(distance):
+def test_the_distance_is_the_sum_over_layers_of_normalized_features(distance):
     a, b = torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
     assert torch.equal(distance(a, a), torch.zeros(2))
     found = distance(a, b)

@@ -49,8 +49,8 @@ def serial(source, target, valid, patch, iterations, seed):
         if (sy, sx) in good and cost(y, x, sy, sx) < best[y, x]:
             nnf[y, x], best[y, x] = (sy, sx), cost(y, x, sy, sx)
 
-    def draw(bits, centre, radius, size):
-        first, last = max(0, centre - radius), min(size - 1, centre + radius)
+    def draw(bits, center, radius, size):
+        first, last = max(0, center - radius), min(size - 1, center + radius)
         return first + (bits * (last - first + 1) >> 32)
 
     for iteration in range(1, iterations + 1):

@@ -35,8 +35,8 @@ def by_loops(x, y, weight, window=11, sigma=1.5, data_range=1.0):
             va, vb, cov = ((p * u * v).sum((1, 2)) for u, v in ((a - ma, a - ma), (b - mb, b - mb), (a - ma, b - mb)))
             ma, mb = ma.flatten(), mb.flatten()
             value = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
-            centre = w[window // 2, window // 2]
-            total, weights = total + centre * value.mean(), weights + centre
+            center = w[window // 2, window // 2]
+            total, weights = total + center * value.mean(), weights + center
     return total / weights
 
 
