@@ -2,6 +2,8 @@
 
 import re
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,12 @@ __all__ = ["add_metadata", "gray_rest", "read_header", "without_tail", "without_
 
 END = b"\xff\xd9"
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # a marker other than stuffed bytes, fill and restarts
+START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+DROPPED = {  # by the marker and the beginning of a segment
+    (0xE1, b"http://ns.adobe.com/x"): "XMP data",
+    (0xED, b""): "Photoshop data",
+    (0xFE, b""): "comments",
+}
 MOST_SEGMENTS = 10_000
 MOST_SCANS = 100  # cameras and programs write 1 to 12; each makes a decoder go over the whole picture
 PROFILE = b"ICC_PROFILE\0"
@@ -31,84 +39,115 @@ def read_header(data: bytes) -> JpegHeader:
     ValueError, struct.error, IndexError
         Damaged, or cut off before its scan begins; two frames (readers differ in which one counts).
     """
-    at, frame, scans, scan, cut = 2, b"", 0, 0, False
-    profile: dict[int, bytes] = {}
-    exif, resolution, restart, several, dropped = b"", None, 0, False, []
-    for _ in range(MOST_SEGMENTS):
-        marker, at = _next_marker(data, at)
-        if marker == 0xD9 or (marker is None and scans):
-            cut = marker is None
-            break
-        if marker is None:
-            raise IndexError
-        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
-            continue
-        try:
-            (length,) = struct.unpack_from(">H", data, at)
-        except struct.error:
-            cut = bool(scans)
-            if not cut:
-                raise
-            break
-        body = data[at + 2 : at + length]
-        at += length
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            if frame:
-                raise ValueError("the file is damaged (a JPEG with two frames)")
-            frame = body
+    found, end = _Found(), None
+    for marker, body, at in _segments(data):
+        if marker == END_OF_IMAGE:
+            end = at
+        elif marker == START_OF_SCAN:
+            found.count_scan(at)
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            found.take_frame(body)
         elif marker == 0xDD:
-            restart = int.from_bytes(body[:2], "big")
-        elif marker == 0xE0 and body.startswith(b"JFIF\0") and resolution is None:
-            resolution = _density(body)
-        elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
-            exif = exif or body
-        elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/x"):
-            dropped.append("XMP data")
-        elif marker == 0xE2 and body.startswith(PROFILE) and len(body) > 14:
-            profile.setdefault(body[12], body)
-        elif marker == 0xE2 and body.startswith(b"MPF\0"):
-            several = True
-        elif marker == 0xED:
-            dropped.append("Photoshop data")
-        elif marker == 0xFE:
-            dropped.append("comments")
-        elif marker == 0xDA:
-            scans += 1
-            if not frame:
-                raise ValueError("the file is damaged (a JPEG without a frame)")
-            if scans > MOST_SCANS:
-                raise ValueError(f"it has more than {MOST_SCANS} scans")
-            scan = at
-            found = AFTER_SCAN.search(data, at)
-            at = found.start() if found else len(data)
-    else:
-        raise ValueError(f"it has more than {MOST_SEGMENTS} segments")
-    if not frame:
+            found.restart = int.from_bytes(body[:2], "big")
+        else:
+            found.take_metadata(marker, body)
+    if not found.frame:
         raise ValueError("the file is damaged (a JPEG without a frame)")
-    precision, height, width, count = struct.unpack_from(">BHHB", frame)
+    precision, height, width, count = struct.unpack_from(">BHHB", found.frame)
     if precision != 8:
         raise ValueError(f"it is a JPEG of {precision} bits a channel; convert it to a 16-bit PNG or TIFF")
-    factors = [frame[7 + 3 * i] for i in range(count)]
+    factors = [found.frame[7 + 3 * i] for i in range(count)]
     unit = (8, 8) if count == 1 else (8 * max(f >> 4 for f in factors), 8 * max(f & 15 for f in factors))
-    read, orientation, exif_resolution = read_exif(exif)
-    icc = _joined(profile)
-    dropped += ["an incomplete colour profile"] * (icc is None and bool(profile)) + left_out(read, exif)
+    read, orientation, exif_resolution = read_exif(found.exif)
+    icc = _joined(found.profile)
+    lost = ["an incomplete colour profile"] * (icc is None and bool(found.profile)) + left_out(read, found.exif)
     return JpegHeader(
         "JPEG",
         width,
         height,
         count,
-        several,
-        Metadata(icc, read, resolution or exif_resolution),
+        found.several,
+        Metadata(icc, read, found.resolution or exif_resolution),
         orientation,
-        list(dict.fromkeys(dropped)),
+        list(dict.fromkeys([*found.dropped, *lost])),
         # a file without its end stops libjpeg in the middle; with an end marker it goes as far as the data do
-        data=data.rstrip(b"\0") + END if cut else data[:at],
-        cut=cut,
+        data=data.rstrip(b"\0") + END if end is None else data[:end],
+        cut=end is None,
         unit=unit,
-        restart=restart,
-        scan=scan,
+        restart=found.restart,
+        scan=found.scan,
     )
+
+
+@dataclass
+class _Found:
+    """What the segments of a file have said so far."""
+
+    frame: bytes = b""
+    scans: int = 0
+    scan: int = 0  # where the data of the last scan begin
+    restart: int = 0
+    exif: bytes = b""
+    resolution: tuple[float, float] | None = None
+    several: bool = False
+    profile: dict[int, bytes] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+
+    def take_frame(self, body: bytes) -> None:
+        if self.frame:
+            raise ValueError("the file is damaged (a JPEG with two frames)")
+        self.frame = body
+
+    def count_scan(self, at: int) -> None:
+        if not self.frame:
+            raise ValueError("the file is damaged (a JPEG without a frame)")
+        self.scans, self.scan = self.scans + 1, at
+        if self.scans > MOST_SCANS:
+            raise ValueError(f"it has more than {MOST_SCANS} scans")
+
+    def take_metadata(self, marker: int, body: bytes) -> None:
+        if marker == 0xE0 and body.startswith(b"JFIF\0"):
+            self.resolution = self.resolution or _density(body)
+        elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
+            self.exif = self.exif or body
+        elif marker == 0xE2 and body.startswith(PROFILE) and len(body) > 14:
+            self.profile.setdefault(body[12], body)
+        elif marker == 0xE2 and body.startswith(b"MPF\0"):
+            self.several = True
+        else:
+            self.dropped += [
+                words for (kind, start), words in DROPPED.items() if kind == marker and body.startswith(start)
+            ]
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Each segment's marker and body, and where what follows it begins; the last one, of a whole file, is its end.
+
+    A file that is cut off after its first scan began ends without one.
+    """
+    at, scanned = 2, False
+    for _ in range(MOST_SEGMENTS):
+        marker, at = _next_marker(data, at)
+        if marker is None:
+            if scanned:
+                return
+            raise IndexError
+        if marker == END_OF_IMAGE:
+            yield marker, b"", at
+            return
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            continue
+        if scanned and at + 2 > len(data):
+            return
+        (length,) = struct.unpack_from(">H", data, at)
+        body = data[at + 2 : at + length]
+        at += length
+        yield marker, body, at
+        if marker == START_OF_SCAN:
+            scanned = True
+            found = AFTER_SCAN.search(data, at)
+            at = found.start() if found else len(data)
+    raise ValueError(f"it has more than {MOST_SEGMENTS} segments")
 
 
 def _next_marker(data: bytes, at: int) -> tuple[int | None, int]:

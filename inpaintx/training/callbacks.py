@@ -3,7 +3,7 @@
 import importlib.util
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.io.names import printable
 from inpaintx.io.photo import encode
 
-__all__ = ["Bar", "Callback", "Meter", "TensorBoardLogger"]
+__all__ = ["Bar", "Callback", "Callbacks", "Meter", "TensorBoardLogger"]
 
 Pixels = npt.NDArray[Any]
 
@@ -52,6 +52,48 @@ class Callback:
 
     def picture(self, step: int, pixels: Pixels) -> None:
         """``[H,W,3]`` uint8: hole, fill, composite and truth of a few validation images."""
+
+
+class Callbacks(Callback):
+    """Several callbacks as one; each is told in turn."""
+
+    def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
+        self.callbacks = callbacks
+
+    def note(self, words: str) -> None:
+        """Pass it on."""
+        for callback in self.callbacks:
+            callback.note(words)
+
+    def begin(self, step: int, steps: int) -> None:
+        """Pass it on."""
+        for callback in self.callbacks:
+            callback.begin(step, steps)
+
+    def step(self, step: int) -> None:
+        """Pass it on."""
+        for callback in self.callbacks:
+            callback.step(step)
+
+    def log(self, step: int, losses: Mapping[str, float], speed: Mapping[str, float]) -> None:
+        """Pass it on."""
+        for callback in self.callbacks:
+            callback.log(step, losses, speed)
+
+    def rates(self, step: int, rates: Mapping[str, float]) -> None:
+        """Pass it on."""
+        for callback in self.callbacks:
+            callback.rates(step, rates)
+
+    def validated(self, step: int, metrics: Mapping[str, float], best: bool) -> None:
+        """Pass it on."""
+        for callback in self.callbacks:
+            callback.validated(step, metrics, best)
+
+    def picture(self, step: int, pixels: Pixels) -> None:
+        """Pass it on."""
+        for callback in self.callbacks:
+            callback.picture(step, pixels)
 
 
 class TensorBoardLogger(Callback):

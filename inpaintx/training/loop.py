@@ -31,7 +31,7 @@ from inpaintx.plugin.registry import mask_generators, registry
 from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
 from inpaintx.training.begin import begin_from, seen_before
-from inpaintx.training.callbacks import Bar, Callback, Meter, TensorBoardLogger
+from inpaintx.training.callbacks import Bar, Callback, Callbacks, Meter, TensorBoardLogger
 from inpaintx.training.config import Settings, check_same, resolve_settings
 from inpaintx.training.ema import EMA
 from inpaintx.training.processes import hardware, same_threads, start
@@ -223,13 +223,14 @@ class _Run:
             hold(self.fabric, self.out, stack, begins=earlier is None)
             first = self._continue(earlier) if earlier else 0
             self.fabric.barrier()
-            self.callbacks = [stack.enter_context(callback) for callback in callbacks]
+            entered = [stack.enter_context(callback) for callback in callbacks]
+            self.callbacks = Callbacks(entered)
             if self.fabric.is_global_zero:
                 self._begin_folder()
-                self.callbacks.append(stack.enter_context(TensorBoardLogger(self.out, first)))
-            self._tell("begin", first, self.config.steps)
+                entered.append(stack.enter_context(TensorBoardLogger(self.out, first)))
+            self.callbacks.begin(first, self.config.steps)
             for note in self._notes(first):
-                self._tell("note", note)
+                self.callbacks.note(note)
             if first < self.config.steps:
                 stream: Any = make_loader(
                     self.faces,
@@ -248,7 +249,7 @@ class _Run:
                 self._train(first, stack.enter_context(closing(stream)))
             best = self.best
             words = f"; the best {best['metric']} is {best['value']:.4g}, at step {best['step']}" if best else ""
-            self._tell("note", f"{self.out}: {self.trainer.steps} steps{words}")
+            self.callbacks.note(f"{self.out}: {self.trainer.steps} steps{words}")
         return Trained(self.out, self.trainer.steps, self.metrics, self.best)
 
     def _continue(self, earlier: dict[str, Any]) -> int:
@@ -296,11 +297,11 @@ class _Run:
             meter.waited += time.perf_counter() - begun
             rates = {name: float(o.param_groups[0]["lr"]) for name, o in self.trainer.optimizers.items()}
             meter.add(self._step(step, batch))
-            self._tell("step", step)
+            self.callbacks.step(step)
             last = step == self.config.steps
             if last or _due(step, self.options.log_every):
-                self._tell("log", step, *meter.read())
-                self._tell("rates", step, rates)
+                self.callbacks.log(step, *meter.read())
+                self.callbacks.rates(step, rates)
             try:
                 improved = (last or _due(step, self.options.validate_every)) and self._validate(step)
             except InpaintxError:  # a hole that the method refuses, say
@@ -349,8 +350,8 @@ class _Run:
         improved = is_improvement(self.options.best, value, self.best["value"] if self.best else None)
         if improved:
             self.best = {"step": step, "metric": self.options.best, "value": value}
-        self._tell("validated", step, self.metrics, improved)
-        self._tell("picture", step, picture)
+        self.callbacks.validated(step, self.metrics, improved)
+        self.callbacks.picture(step, picture)
         return self.fabric.broadcast(improved)
 
     def _save(self, step: int) -> None:
@@ -373,10 +374,6 @@ class _Run:
         random.seed(value)
         np.random.seed(value % 2**32)
         torch.manual_seed(value)
-
-    def _tell(self, event: str, *values: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, event)(*values)
 
     def _notes(self, first: int) -> Iterator[str]:
         size = sum(p.numel() for p in self.net.parameters())
