@@ -6,19 +6,18 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import Enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inpaintx.cli.console import say, stdout_for_results
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.files import Reading, Report, inpaint_many
-from inpaintx.inference.inpainter import Inpainter
-from inpaintx.inference.jobs import Failure, find_jobs, is_batch_path, is_done
-from inpaintx.inference.pipeline import inpainter_for
 from inpaintx.io.atomic import make_folder, read_stream
-from inpaintx.io.masks import Resize
-from inpaintx.io.opencv import quiet_cv2
+
+if TYPE_CHECKING:
+    from inpaintx.inference.files import Report
+    from inpaintx.inference.inpainter import Inpainter
+    from inpaintx.io.masks import Resize
 
 __all__ = ["inpaint", "option", "warnings_as_words"]
 
@@ -128,6 +127,11 @@ def inpaint(
 ) -> None:
     """Fill the holes of a photo, or of a folder of photos."""
     _check_arguments(photo, mask, out, mask_from_alpha, mask_from_damage, overwrite and skip_existing)
+    from inpaintx.inference.files import Reading, inpaint_many
+    from inpaintx.inference.jobs import Failure, find_jobs, is_batch_path, is_done
+    from inpaintx.inference.pipeline import inpainter_for
+    from inpaintx.io.opencv import quiet_cv2
+
     several = is_batch_path(photo)
     words = None if as_json else "stderr" if out == "-" else "stdout"
     given = _given(photo), None if mask is None else _given(mask)
@@ -208,7 +212,7 @@ def _given(name: str) -> str | bytes:
     return read_stream(sys.stdin.buffer, "the picture from stdin")
 
 
-def _resize(asked: ResizeMask | None) -> Resize:
+def _resize(asked: ResizeMask | None) -> "Resize":
     return "stretch" if asked is ResizeMask.stretch else asked is not None
 
 
@@ -256,7 +260,7 @@ def option(text: str) -> tuple[str, Any]:
     return key.strip(), value
 
 
-def _work_line(inpainter: Inpainter, seed: int) -> str:
+def _work_line(inpainter: "Inpainter", seed: int) -> str:
     """The method, where it comes from, and on what it runs."""
     method, source = inpainter.method, inpainter.loaded.source
     blend = "" if inpainter.blend == "none" else f", blend {inpainter.blend}"
@@ -266,7 +270,7 @@ def _work_line(inpainter: Inpainter, seed: int) -> str:
     )
 
 
-def _lines(report: Report, inpainter: Inpainter, several: bool) -> Iterator[str]:
+def _lines(report: "Report", inpainter: "Inpainter", several: bool) -> Iterator[str]:
     colors = {1: "grey", 3: "RGB", 4: "RGBA"}[report.channels]
     crops = f"{report.crops} crop{'s' * (report.crops != 1)}"
     yield (

@@ -1,16 +1,14 @@
 """``inpaintx prepare``: a face set cut, aligned, resized and split, once."""
 
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inpaintx.cli.console import say
-from inpaintx.data.prepare import Prepared
-from inpaintx.data.prepare import prepare as make
-from inpaintx.io.opencv import quiet_cv2
+
+if TYPE_CHECKING:
+    from inpaintx.data.prepare import Prepared
 
 __all__ = ["prepare"]
 
@@ -51,6 +49,12 @@ def prepare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make a set anew that was prepared there.")] = False,
 ) -> None:
     """Cut, align, resize and split a face set into a folder for training."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from inpaintx.data.prepare import prepare as make
+    from inpaintx.io.opencv import quiet_cv2
+
     quiet_cv2()
     columns = (TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -70,7 +74,7 @@ def prepare(
     _say(done)
 
 
-def _say(done: Prepared) -> None:
+def _say(done: "Prepared") -> None:
     told = done.summary
     splits = ", ".join(f"{name} {count}" for name, count in told["splits"].items())
     say(f"{done.out}: {told['faces']} faces of {told['settings']['size']} x {told['settings']['size']} ({splits})")

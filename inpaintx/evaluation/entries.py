@@ -16,7 +16,7 @@ from inpaintx.evaluation.protocol import Frozen
 from inpaintx.inference.run import InpaintOutput, run_method
 from inpaintx.io.digest import sha256
 from inpaintx.io.names import printable
-from inpaintx.nn.blend import Blend
+from inpaintx.nn.options import Blend
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.successor import current_method

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from inpaintx.nn.inception import load_inception
 from inpaintx.nn.lpips import load_lpips
-from inpaintx.nn.pretrained import OnMissing
+from inpaintx.nn.options import OnMissing
 from inpaintx.nn.vgg import load_vgg
 
 __all__ = ["Networks"]

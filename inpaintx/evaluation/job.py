@@ -33,7 +33,7 @@ from inpaintx.io.atomic import atomic_folder, make_folder
 from inpaintx.io.extras import require
 from inpaintx.io.lock import locked
 from inpaintx.io.texts import read_json
-from inpaintx.nn.pretrained import OnMissing
+from inpaintx.nn.options import OnMissing
 from inpaintx.plugin.registry import registry
 
 __all__ = ["DEFAULT_MASKS", "Evaluation", "Progress", "evaluate", "merge"]

@@ -21,7 +21,7 @@ from inpaintx.evaluation.features import Networks
 from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest, picture_of
 from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.nn import metrics
-from inpaintx.nn.pretrained import OnMissing
+from inpaintx.nn.options import OnMissing
 from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.registry import registry
 

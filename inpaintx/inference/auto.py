@@ -29,7 +29,7 @@ from inpaintx.inference.faces import Face, rounds_of
 from inpaintx.inference.inpainter import AUTO, Detail, Inpainter
 from inpaintx.inference.plan import Plan, Saw
 from inpaintx.inference.tiling import Canvas, Crop
-from inpaintx.nn.blend import Blend
+from inpaintx.nn.options import Blend
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.store import HOW_TO_GET, find

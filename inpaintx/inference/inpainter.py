@@ -21,7 +21,8 @@ from inpaintx.inference.run import run_method
 from inpaintx.inference.tiling import Box, Canvas, Crop
 from inpaintx.inference.warp import bring_back, show
 from inpaintx.io.memory import LARGEST_SQUARE, OutOfMemoryError, memory_in_words
-from inpaintx.nn.blend import Blend, guidance_image
+from inpaintx.nn.blend import guidance_image
+from inpaintx.nn.options import Blend
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.successor import current_method

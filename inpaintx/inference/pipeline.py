@@ -16,7 +16,7 @@ from inpaintx.inference.run import check_image_mask
 from inpaintx.inference.tiling import ArrayCanvas, TensorCanvas
 from inpaintx.io.masks import cut_of
 from inpaintx.io.memory import memory_in_words
-from inpaintx.nn.blend import Blend
+from inpaintx.nn.options import Blend
 from inpaintx.plugin.method import Method
 
 __all__ = ["inpaint", "inpainter_for", "pick_device"]

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.blend import Blend, guidance_image
+from inpaintx.nn.blend import guidance_image
+from inpaintx.nn.options import Blend
 from inpaintx.plugin.blame import blamed, owner_of
 from inpaintx.plugin.method import Method
 
@@ -85,7 +86,7 @@ def run_method(
             f"known pixels of image must lie in [0,1], got values from {low.item():g} to {high.item():g}"
         )
     fixed = method.fixed_size if fixed_size is None else fixed_size
-    side = method.input_size(getattr(net, "config", None)) if fixed else None  # type: ignore[arg-type]
+    side = method.input_size(getattr(net, "config", None)) if fixed else None
     raw = _run(method, net, shown, hole.float(), generator, side)
     if not torch.isfinite(raw.masked_fill(~hole, 0)).all():
         raise InpaintxError(

@@ -1,10 +1,9 @@
 """Out of memory, whoever says so: one sentence in place of a traceback."""
 
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
 
 from inpaintx.errors import InpaintxError
 
@@ -36,7 +35,7 @@ def ran_out(error: BaseException) -> bool:
     """Whether an exception of Python, NumPy, PyTorch (any device) or OpenCV means that there was no memory left."""
     if isinstance(error, InpaintxError):
         return False
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if isinstance(error, MemoryError) or _is_torchs(error):
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
@@ -44,6 +43,11 @@ def ran_out(error: BaseException) -> bool:
         return True
     words = str(error).lower()
     return isinstance(error, (RuntimeError, ImportError)) and any(part in words for part in WORDS)
+
+
+def _is_torchs(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")  # where it is not loaded, it has raised nothing
+    return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 @contextmanager

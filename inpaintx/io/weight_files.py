@@ -1,15 +1,20 @@
 """Headers of weight files: read and held against a network before any memory is taken."""
 
+from __future__ import annotations
+
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import safe_open
-from torch import Tensor
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import check_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["check_shapes"]
 

@@ -1,14 +1,12 @@
 """How a fill is joined to the photo around it."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Blend", "guidance_image"]
+from inpaintx.nn.options import Blend
 
-Blend = Literal["none", "poisson", "poisson_interior"]
+__all__ = ["guidance_image"]
 
 
 def guidance_image(raw: Tensor, images: Tensor, holes: Tensor, blend: Blend) -> Tensor:

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
+from inpaintx.nn.options import OnMissing
+from inpaintx.nn.pretrained import WeightFile, frozen
 
 __all__ = ["FILE", "InceptionFID", "load_inception"]
 

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen
+from inpaintx.nn.options import OnMissing
+from inpaintx.nn.pretrained import WeightFile, frozen
 from inpaintx.nn.vgg import load_vgg
 
 __all__ = ["FILE", "LPIPS", "load_lpips"]

@@ -7,10 +7,9 @@ from torch import Tensor
 
 from inpaintx.errors import InpaintxError
 
-__all__ = ["MOST_PSNR", "OWN", "check_consistent", "diversity", "measure", "sharpness"]
+__all__ = ["MOST_PSNR", "check_consistent", "diversity", "measure", "sharpness"]
 
 MOST_PSNR = 100.0  # dB; what a fill without any error counts as, so that means stay finite
-OWN = ("mse", "mae", "psnr", "ssim", "lpips", "fid", "diversity")  # names that a plugin's metric cannot take
 
 
 def measure(result: Tensor, truth: Tensor, mask: Tensor, foreground: Tensor | None = None) -> dict[str, Tensor]:

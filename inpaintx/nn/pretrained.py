@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import check_file
 from inpaintx.io.digest import sha256
+from inpaintx.nn.options import OnMissing
 
-__all__ = ["OnMissing", "WeightFile", "find", "frozen", "he_init", "load_file_into", "read_state"]
+__all__ = ["WeightFile", "find", "frozen", "he_init", "load_file_into", "read_state"]
 
-OnMissing = Literal["error", "random", "skip"]
 Net = TypeVar("Net", bound=nn.Module)
 
 

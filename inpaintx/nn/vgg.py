@@ -1,19 +1,19 @@
 """VGG16 and VGG19 as feature extractors, with torchvision's names of weights."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.pretrained import OnMissing, WeightFile, frozen, he_init
+from inpaintx.nn.options import Features, OnMissing
+from inpaintx.nn.pretrained import WeightFile, frozen, he_init
 from inpaintx.ops import WinogradConv2d
 
-__all__ = ["VGG", "Features", "asked_anew", "load_vgg"]
+__all__ = ["VGG", "load_vgg"]
 
 Depth = Literal[16, 19]
-Features = Literal["error", "random", "skip", "small"]
 CONVS: dict[Depth, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each of the five blocks
 TIMES = (1, 2, 4, 8, 8)  # their channels, in units of the first block's
 _URL = "https://download.pytorch.org/models/"
@@ -121,12 +121,3 @@ def load_vgg(
         return small.eval().requires_grad_(False), "random, a quarter of the width"
     on_missing: OnMissing = "error" if features == "small" else features
     return frozen(lambda: VGG(depth, layers, normalize=normalize), FILES[depth], on_missing, path=path, option=option)
-
-
-def asked_anew(config: Any) -> dict[str, Any]:
-    """Changes of options for a training that begins from weights, for :meth:`inpaintx.Method.finetune_config`.
-
-    Weights keep no more than the name of the file of features that they were trained with. Another training has to say
-    anew which it takes: without a word, it would run on random ones with the weights of real ones.
-    """
-    return {"vgg_path": "", "vgg": "error"} if config.vgg_path else {}

@@ -1,23 +1,30 @@
-"""The contract of a method, and the one place where a method is called."""
+"""The contract of a method. It loads no torch: what a method is can be told before its network is needed."""
+
+from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from inpaintx.errors import InpaintxError, warn_renamed
 from inpaintx.io.memory import LARGEST_SQUARE
-from inpaintx.nn.blend import Blend
+from inpaintx.nn.options import Blend
 from inpaintx.plugin.renamed import RenamedAttribute, adopt
-from inpaintx.plugin.trainer import Trainer
 
-__all__ = ["Config", "LearnedConfig", "Method", "Trainer", "Weights"]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from inpaintx.plugin.trainer import Trainer
+
+__all__ = ["Config", "LearnedConfig", "Method", "Weights"]
 
 Options = TypeVar("Options", bound=BaseModel)
+ConfigT = TypeVar("ConfigT", bound=BaseModel, default=Any)
 
 
 class Config(BaseModel):
@@ -85,15 +92,7 @@ class Weights:
 setattr(Weights, "licence", RenamedAttribute("license", Weights, "licence"))  # noqa: B010 - of a frozen class
 
 
-class NoNetwork(nn.Module):
-    """The network of a method that has none: it only carries the options."""
-
-    def __init__(self, config: BaseModel) -> None:
-        super().__init__()
-        self.config = config
-
-
-class Method:
+class Method(Generic[ConfigT]):
     """One way to fill holes; a plugin subclasses it once. ``name``, ``paper`` and :meth:`inpaint` must be given.
 
     Attributes
@@ -164,7 +163,7 @@ class Method:
         super().__init_subclass__(**kwargs)
         adopt(cls)
 
-    def config(self, preset: str = "default", **options: Any) -> BaseModel:
+    def config(self, preset: str = "default", **options: Any) -> ConfigT:
         """Make the options of a preset with some of them changed.
 
         Raises
@@ -176,23 +175,26 @@ class Method:
             known = ", ".join(sorted({"default", *self.presets}))
             hint = f" (method {self.successor!r} took over others)" if self.successor else ""
             raise InpaintxError(f"method {self.name!r} has no preset {preset!r}; it has: {known}{hint}")
-        return with_options(self.presets.get(preset) or self.Config(), options, f"method {self.name!r}")
+        base = cast(ConfigT, self.presets.get(preset) or self.Config())
+        return with_options(base, options, f"method {self.name!r}")
 
-    def build(self, config: BaseModel) -> nn.Module:
+    def build(self, config: ConfigT) -> nn.Module:
         """Make the network for the options, with random weights; the default carries the options alone."""
+        from inpaintx.plugin.no_network import NoNetwork
+
         return NoNetwork(config)
 
-    def network(self, config: BaseModel) -> nn.Module:
+    def network(self, config: ConfigT) -> nn.Module:
         """Call :meth:`build`, and let the network carry its options as ``net.config``."""
         net = self.build(config)
         net.config = config  # type: ignore[assignment]
         return net
 
-    def input_size(self, config: BaseModel) -> int | None:
+    def input_size(self, config: ConfigT) -> int | None:
         """Side in pixels of the square that the method wants with these options; None: any size."""
         return getattr(config, "size", self.size)
 
-    def size_divisor(self, config: BaseModel) -> int:
+    def size_divisor(self, config: ConfigT) -> int:
         """What height and width must be multiples of with these options."""
         return self.multiple
 
@@ -200,7 +202,7 @@ class Method:
         """Whether options of an old weight file or run are of a network that :attr:`successor` has now."""
         return False
 
-    def required_annotations(self, config: BaseModel) -> frozenset[str]:
+    def required_annotations(self, config: ConfigT) -> frozenset[str]:
         """What its training needs in a batch beside image and mask: of ``{"skin", "foreground", "landmarks"}``."""
         return frozenset()
 
@@ -227,11 +229,11 @@ class Method:
         """
         raise NotImplementedError(f"method {self.name!r} does not define inpaint()")
 
-    def finetune_config(self, config: BaseModel) -> BaseModel:
+    def finetune_config(self, config: ConfigT) -> ConfigT:
         """Options of a training that begins from weights made with ``config``: without what those began from."""
         return config
 
-    def trainer(self, net: nn.Module, config: BaseModel) -> Trainer:
+    def trainer(self, net: nn.Module, config: ConfigT) -> Trainer:
         """Make what trains the network (:class:`Trainer`); a method that is not trained does not define it."""
         raise InpaintxError(f"method {self.name!r} has nothing to train")
 

@@ -13,7 +13,7 @@ import pluggy
 
 from inpaintx.data.generators import GENERATORS
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.metrics import OWN
+from inpaintx.nn.options import METRICS
 from inpaintx.plugin import hookspecs
 from inpaintx.plugin.method import Method
 
@@ -58,7 +58,7 @@ class Registry:
         for name, generator in GENERATORS.items():
             self._claim("mask", name, own)
             self.masks[name] = generator
-        for name in OWN:
+        for name in METRICS:
             self._claim("metric", name, Plugin("inpaintx", "inpaintx.nn.metrics", "inpaintx", "itself"))
         self.manager = pluggy.PluginManager(hookspecs.GROUP)
         self.manager.add_hookspecs(hookspecs)

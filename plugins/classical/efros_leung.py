@@ -1,16 +1,17 @@
 """Inpainting by texture synthesis, pixel after pixel."""
 
-import warnings
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import torch
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from pydantic import BaseModel, Field, field_validator
-from torch import Tensor
 
 from inpaintx import Config, Method
-from inpaintx.ops import efros_leung
 
-from .seed import draw_seed
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["EfrosLeung"]
 
@@ -31,7 +32,7 @@ class EfrosLeungConfig(Config):
         return value
 
 
-class EfrosLeung(Method):
+class EfrosLeung(Method[EfrosLeungConfig]):
     """Copy, pixel by pixel from the rim inwards, the centre of a known window that looks like the pixel's own.
 
     Notes
@@ -55,6 +56,10 @@ class EfrosLeung(Method):
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Fill by :func:`inpaintx.ops.efros_leung`, on the CPU; warns where that takes long or means little."""
+        from inpaintx.ops import efros_leung
+
+        from .seed import draw_seed
+
         device, image, mask, seed = image.device, image.cpu(), mask.cpu(), draw_seed(generator)
         holes = (mask > 0.5).sum((1, 2, 3)).double()
         work = float((holes * (mask[0].numel() - holes)).sum())

@@ -1,12 +1,14 @@
 """Harmonic inpainting."""
 
-from typing import Any
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from inpaintx import Method
-from inpaintx.ops import poisson_blend
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["Harmonic"]
 
@@ -28,4 +30,8 @@ class Harmonic(Method):
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Fill by :func:`inpaintx.ops.poisson_blend`."""
+        import torch
+
+        from inpaintx.ops import poisson_blend
+
         return poisson_blend(torch.full_like(image, 0.5), image, mask)

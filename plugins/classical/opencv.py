@@ -1,15 +1,19 @@
 """Navier-Stokes and Telea as OpenCV has them."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from pydantic import BaseModel, Field
-from torch import Tensor
 
 from inpaintx import Config, Method
 from inpaintx.io.opencv import import_cv2
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["NavierStokes", "Telea"]
 
@@ -22,7 +26,7 @@ class OpenCVConfig(Config):
     radius: float = Field(default=3.0, gt=0, le=100, description="pixels around each hole pixel that count")
 
 
-class NavierStokes(Method):
+class NavierStokes(Method[OpenCVConfig]):
     """Continue the lines of equal brightness into the hole, as a fluid continues its stream lines.
 
     Notes
@@ -43,6 +47,8 @@ class NavierStokes(Method):
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Fill each image by ``cv2.inpaint``; mid-grey where nothing is known."""
+        import torch
+
         hole = (mask > 0.5).cpu()
         given = torch.where(hole, 0.0, image.detach().float().cpu()).clamp(0, 1)
         out = torch.full(image.shape, 0.5)

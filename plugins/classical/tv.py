@@ -1,13 +1,16 @@
 """Total variation inpainting."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from pydantic import BaseModel, Field
-from torch import Tensor
 
 from inpaintx import Config, Method
-from inpaintx.ops import tv_inpaint
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 __all__ = ["TV"]
 
@@ -19,7 +22,7 @@ class TVConfig(Config):
     max_iter: int = Field(default=10000, ge=0, description="iterations on each level of the pyramid")
 
 
-class TV(Method):
+class TV(Method[TVConfig]):
     """The fill whose edges have the least length times height, each channel for itself.
 
     Notes
@@ -43,4 +46,6 @@ class TV(Method):
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Fill by :func:`inpaintx.ops.tv_inpaint`, on the CPU."""
+        from inpaintx.ops import tv_inpaint
+
         return tv_inpaint(image.cpu(), mask.cpu(), net.config.tol, net.config.max_iter).to(image)

@@ -1,24 +1,26 @@
 """The method: what the network is shown, what is taken from it, and its options."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from pydantic import BaseModel
-from torch import Tensor, nn
 
+from inpaintx import Method, Weights
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.blocks import first_std
-from inpaintx.plugin.method import Method, Trainer, Weights
 
 from .config import PRESETS, WEIGHTS, ContextEncoderConfig
-from .network import Network
-from .trainer import ContextEncoderTrainer
-from .window import shown_to_network, square
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from inpaintx import Trainer
 
 __all__ = ["ContextEncoder"]
 
 
-class ContextEncoder(Method):
+class ContextEncoder(Method[ContextEncoderConfig]):
     """Encoder, bottleneck and decoder under a squared and an adversarial loss (Pathak et al. 2016)."""
 
     name, paper, requires_weights, fixed_size = "context_encoder", "https://arxiv.org/abs/1604.07379", True, True
@@ -27,8 +29,12 @@ class ContextEncoder(Method):
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def build(self, config: Any) -> nn.Module:
+    def build(self, config: ContextEncoderConfig) -> nn.Module:
         """Make the network."""
+        from inpaintx.nn.blocks import first_std
+
+        from .network import Network
+
         std = first_std(config.width, config.init_std)
         return Network(config.size, config.width, config.variant, config.bottleneck, config.code, std=std)
 
@@ -40,6 +46,10 @@ class ContextEncoder(Method):
         InpaintxError
             ``variant="center"`` and a hole that is not inside the square in the middle.
         """
+        import torch
+
+        from .window import shown_to_network, square
+
         config: ContextEncoderConfig = net.config
         if config.variant == "random":
             return net(shown_to_network(image, mask)) / 2 + 0.5
@@ -57,8 +67,12 @@ class ContextEncoder(Method):
         filled[window] = net(shown_to_network(image, whole)) / 2 + 0.5
         return torch.where(mask > 0.5, filled, image)
 
-    def trainer(self, net: Any, config: Any) -> Trainer:
+    def trainer(self, net: Any, config: ContextEncoderConfig) -> Trainer:
         """Train the network against a discriminator of what it predicts."""
+        from inpaintx.nn.blocks import first_std
+
+        from .trainer import ContextEncoderTrainer
+
         return ContextEncoderTrainer(
             net,
             config.size,

@@ -1,21 +1,26 @@
 """The method: options, presets, and how a hole is filled."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from pydantic import BaseModel
-from torch import Tensor, nn
 
-from inpaintx import Method, Trainer
+from inpaintx import Method
 from inpaintx.plugin.method import Weights
 
 from .config import PRESETS, WEIGHTS, DeepFillConfig
-from .network import DeepFillNet, network_input
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from inpaintx import Trainer
 
 __all__ = ["DeepFill"]
 
 
-class DeepFill(Method):
+class DeepFill(Method[DeepFillConfig]):
     """Yu et al.: coarse to fine, with attention that copies from known patches; plain (v1) or gated (v2) convolutions.
 
     Notes
@@ -36,16 +41,20 @@ class DeepFill(Method):
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def build(self, config: Any) -> nn.Module:
+    def build(self, config: DeepFillConfig) -> nn.Module:
         """Make both stages."""
+        from .network import DeepFillNet
+
         return DeepFillNet(config.version, config.width, compat=config.compat)
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One pass; the refined image."""
+        from .network import network_input
+
         hole = (mask > 0.5).to(image.dtype)
         return (net(network_input(image, hole), hole)[1] + 1) / 2
 
-    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+    def trainer(self, net: nn.Module, config: DeepFillConfig) -> Trainer:
         """Global and local Wasserstein critics (v1), or a patch discriminator with spectral norm (v2)."""
         from .trainer import V1Trainer, V2Trainer
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from inpaintx import LearnedConfig
-from inpaintx.nn.vgg import Features
+from inpaintx.nn.options import Features
 from inpaintx.plugin.method import Weights
 
 __all__ = ["PRESETS", "WEIGHTS", "ForegroundConfig"]

@@ -1,23 +1,27 @@
 """The method: options, presets, and how a hole is filled."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from pydantic import BaseModel
-from torch import Tensor, nn
 
-from inpaintx import Method, Trainer
-from inpaintx.nn.blocks import first_std
-from inpaintx.nn.vgg import asked_anew
+from inpaintx import Method
+from inpaintx.nn.options import asked_anew
 from inpaintx.plugin.method import Weights
 
 from .config import PRESETS, WEIGHTS, ForegroundConfig
-from .network import ForegroundNet, network_input
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from inpaintx import Trainer
 
 __all__ = ["Foreground"]
 
 
-class Foreground(Method):
+class Foreground(Method[ForegroundConfig]):
     """Jam et al.: a mask of skin and hair weighs the losses; it never enters the network.
 
     Notes
@@ -36,27 +40,33 @@ class Foreground(Method):
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def size_divisor(self, config: Any) -> int:
+    def size_divisor(self, config: ForegroundConfig) -> int:
         """Four halvings."""
         return 16
 
-    def required_annotations(self, config: Any) -> frozenset[str]:
+    def required_annotations(self, config: ForegroundConfig) -> frozenset[str]:
         """The foreground, unless every pixel counts."""
         return frozenset({"foreground"}) if config.guided else frozenset()
 
-    def build(self, config: Any) -> nn.Module:
+    def build(self, config: ForegroundConfig) -> nn.Module:
         """Make the network."""
+        from inpaintx.nn.blocks import first_std
+
+        from .network import ForegroundNet
+
         return ForegroundNet(config.width, std=first_std(config.width, config.init_std))
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One pass."""
+        from .network import network_input
+
         return (net(network_input(image, mask), (mask > 0.5).to(image.dtype)) + 1) / 2
 
-    def finetune_config(self, config: Any) -> BaseModel:
+    def finetune_config(self, config: ForegroundConfig) -> ForegroundConfig:
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+    def trainer(self, net: nn.Module, config: ForegroundConfig) -> Trainer:
         """Weighted losses and a Wasserstein critic."""
         from .trainer import ForegroundTrainer
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from inpaintx import LearnedConfig, Weights
-from inpaintx.nn.vgg import Features
+from inpaintx.nn.options import Features
 
 __all__ = ["PRESETS", "WEIGHTS", "HOGGuidedConfig"]
 

@@ -1,23 +1,27 @@
 """The method: options, presets, and how a hole is filled."""
 
+from __future__ import annotations
+
 import math
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from pydantic import BaseModel
-from torch import Tensor, nn
 
-from inpaintx import Method, Trainer, Weights
-from inpaintx.nn.blocks import first_std
-from inpaintx.nn.vgg import asked_anew
+from inpaintx import Method, Weights
+from inpaintx.nn.options import asked_anew
 
 from .config import PRESETS, WEIGHTS, HOGGuidedConfig
-from .network import HOGGuidedNet
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from inpaintx import Trainer
 
 __all__ = ["HOGGuided"]
 
 
-class HOGGuided(Method):
+class HOGGuided(Method[HOGGuidedConfig]):
     """Salem: EdgeConnect with histograms of oriented gradients in place of edges.
 
     Notes
@@ -38,12 +42,16 @@ class HOGGuided(Method):
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def size_divisor(self, config: Any) -> int:
+    def size_divisor(self, config: HOGGuidedConfig) -> int:
         """Whole cells, two halvings, and at the bottom more pixels than the dilation reflects over."""
         return math.lcm(config.cell, 16)
 
-    def build(self, config: Any) -> nn.Module:
+    def build(self, config: HOGGuidedConfig) -> nn.Module:
         """Make both generators."""
+        from inpaintx.nn.blocks import first_std
+
+        from .network import HOGGuidedNet
+
         return HOGGuidedNet(
             config.width, config.blocks, config.cell, config.bins, std=first_std(config.width, config.init_std)
         )
@@ -52,11 +60,11 @@ class HOGGuided(Method):
         """Both stages; ``net.complete`` gives the map alone."""
         return net(image, mask)
 
-    def finetune_config(self, config: Any) -> BaseModel:
+    def finetune_config(self, config: HOGGuidedConfig) -> HOGGuidedConfig:
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+    def trainer(self, net: nn.Module, config: HOGGuidedConfig) -> Trainer:
         """Three stages in one run."""
         from .trainer import HOGGuidedTrainer
 

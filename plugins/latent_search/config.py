@@ -6,9 +6,9 @@ from pydantic import Field, field_validator
 
 from inpaintx.plugin.method import LearnedConfig, Weights
 
-from .objectives import Prior
-
 NETWORK = frozenset({"size", "z", "width", "critic"})  # what a weight file decides; the search is the caller's
+
+Prior = Literal["saturating", "nonsaturating"]
 
 
 class SearchConfig(LearnedConfig):

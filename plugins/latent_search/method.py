@@ -1,41 +1,27 @@
 """Two methods on one DCGAN: the search of Yeh et al. and that of Qiang et al."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from pydantic import BaseModel
-from torch import Tensor, nn
 
-from inpaintx.plugin.method import Method, Trainer, Weights
+from inpaintx.plugin.method import Method, Weights
 
-from .config import NETWORK, PAPER, TINY, WEIGHTS, QiangConfig, SearchConfig, YehConfig
-from .network import DCGAN
-from .objectives import Limits, QiangLoss, YehLoss
-from .search import Frozen, draw, search
-from .trainer import DCGANTrainer
+from .config import NETWORK, PAPER, TINY, WEIGHTS, QiangConfig, YehConfig
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from inpaintx import Trainer
 
 __all__ = ["Qiang", "Yeh"]
 
 CALIBRATION = 64  # pairs of pictures; the paper takes 64 faces
 
 
-def complete(net: DCGAN, config: SearchConfig, loss: YehLoss | QiangLoss, starts: Tensor) -> Tensor:
-    """Search; the picture ``[B,3,64,64]`` in [0,1] of each image's best vector."""
-    frozen = Frozen(net)
-    found = search(
-        frozen,
-        starts,
-        len(loss.image),
-        loss,
-        iterations=config.iterations,
-        rate=config.rate,
-        prior_weight=config.prior_weight,
-        prior_form=config.prior,
-    )
-    return frozen.picture(found.choice()) / 2 + 0.5
-
-
-class Yeh(Method):
+class Yeh(Method[YehConfig]):
     """Semantic inpainting in the latent space of a DCGAN ("DIP" in Qiang et al.)."""
 
     name, paper, requires_weights, fixed_size = "yeh", "https://arxiv.org/abs/1607.07539", True, True
@@ -49,21 +35,28 @@ class Yeh(Method):
     compatible_weights, checkpoint_fields, blend = frozenset({"qiang"}), NETWORK, "poisson"
     is_stochastic = True
 
-    def build(self, config: Any) -> nn.Module:
+    def build(self, config: YehConfig) -> nn.Module:
         """Make the DCGAN."""
+        from .network import DCGAN
+
         return DCGAN(config.z, config.width, config.critic)
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Find the picture whose rim around the hole is the image's."""
+        from .objectives import YehLoss
+        from .search import complete, draw
+
         starts = draw(net.config.starts, net.config.z, generator, image.device)
         return complete(net, net.config, YehLoss(image, mask, net.config.window), starts)
 
-    def trainer(self, net: Any, config: Any) -> Trainer:
+    def trainer(self, net: Any, config: YehConfig) -> Trainer:
         """Train the DCGAN on whole faces."""
+        from .trainer import DCGANTrainer
+
         return DCGANTrainer(net, config.z, config.learning_rate)
 
 
-class Qiang(Method):
+class Qiang(Method[QiangConfig]):
     """The search with a structural loss, weighted towards the hole's rim, of Qiang et al. (2019)."""
 
     name, paper, requires_weights, fixed_size = "qiang", "https://doi.org/10.2991/ijcis.d.191016.003", True, True
@@ -77,12 +70,17 @@ class Qiang(Method):
     compatible_weights, checkpoint_fields, blend = frozenset({"yeh"}), NETWORK, "poisson"
     is_stochastic = True
 
-    def build(self, config: Any) -> nn.Module:
+    def build(self, config: QiangConfig) -> nn.Module:
         """Make the DCGAN."""
+        from .network import DCGAN
+
         return DCGAN(config.z, config.width, config.critic)
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Find the picture whose known pixels are the image's in structure and colour."""
+        from .objectives import Limits, QiangLoss
+        from .search import complete, draw
+
         config: QiangConfig = net.config
         starts = draw(config.starts, config.z, generator, image.device)
         loss = QiangLoss(
@@ -101,6 +99,8 @@ class Qiang(Method):
             loss.calibrate(net.generator(draw(CALIBRATION, config.z, generator, image.device)))
         return complete(net, config, loss, starts)
 
-    def trainer(self, net: Any, config: Any) -> Trainer:
+    def trainer(self, net: Any, config: QiangConfig) -> Trainer:
         """Train the DCGAN on whole faces."""
+        from .trainer import DCGANTrainer
+
         return DCGANTrainer(net, config.z, config.learning_rate)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from inpaintx.ops import boundary_weight, context_weight, ssim
 
-__all__ = ["Limits", "QiangLoss", "YehLoss", "prior"]
+from .config import Prior
 
-Prior = Literal["saturating", "nonsaturating"]
+__all__ = ["Limits", "QiangLoss", "YehLoss", "prior"]
 
 
 def prior(logits: Tensor, form: Prior) -> Tensor:

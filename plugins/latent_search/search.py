@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .config import Prior, SearchConfig
 from .network import DCGAN
-from .objectives import Prior, prior
+from .objectives import QiangLoss, YehLoss, prior
 
-__all__ = ["Found", "Frozen", "draw", "search"]
+__all__ = ["Found", "Frozen", "complete", "draw", "search"]
 
 
 def draw(count: int, z: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
@@ -125,3 +126,19 @@ def search(
         optimizer.step()
         z.detach().clamp_(-1, 1)
     return Found(kept.view(*shape, -1), known, best)
+
+
+def complete(net: DCGAN, config: SearchConfig, loss: YehLoss | QiangLoss, starts: Tensor) -> Tensor:
+    """Search; the picture ``[B,3,64,64]`` in [0,1] of each image's best vector."""
+    frozen = Frozen(net)
+    found = search(
+        frozen,
+        starts,
+        len(loss.image),
+        loss,
+        iterations=config.iterations,
+        rate=config.rate,
+        prior_weight=config.prior_weight,
+        prior_form=config.prior,
+    )
+    return frozen.picture(found.choice()) / 2 + 0.5

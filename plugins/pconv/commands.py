@@ -6,11 +6,6 @@ from typing import Annotated
 import typer
 
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.pretrained import read_state
-from inpaintx.plugin import weights
-
-from .method import PConv
-from .official import load_official
 
 __all__ = ["import_pconv"]
 
@@ -21,6 +16,12 @@ def import_pconv(
     window: Annotated[bool, typer.Option(help="The weights are of NVIDIA's layers, which divide otherwise.")] = False,
 ) -> None:
     """Bring published weights of partial convolutions into inpaintx's format."""
+    from inpaintx.nn.pretrained import read_state
+    from inpaintx.plugin import weights
+
+    from .method import PConv
+    from .official import load_official
+
     method = PConv()
     scale = "window" if window else "sum"
     if len(files) != 1:

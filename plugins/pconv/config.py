@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from inpaintx import LearnedConfig
-from inpaintx.nn.vgg import Features
+from inpaintx.nn.options import Features
 
 __all__ = ["PRESETS", "Arch", "PConvConfig", "PartialConvConfig"]
 

@@ -1,23 +1,30 @@
 """The method: options, presets, and how a hole is filled."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from pydantic import BaseModel
-from torch import Tensor, nn
 
-from inpaintx import Method, Trainer
+from inpaintx import Method
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.vgg import asked_anew
+from inpaintx.nn.options import asked_anew
 
 from .config import PRESETS, PConvConfig
-from .network import PConvUNet
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from inpaintx import Trainer
+
+    from .network import PConvUNet
 
 __all__ = ["PConv"]
 
 
-class PConv(Method):
+class PConv(Method[PConvConfig]):
     """Liu et al.: a U-Net whose convolutions see known pixels only.
 
     Notes
@@ -41,12 +48,14 @@ class PConv(Method):
         """PD-GAN's prior was an option of this method once."""
         return options.get("arch") == "prior"
 
-    def size_divisor(self, config: Any) -> int:
+    def size_divisor(self, config: PConvConfig) -> int:
         """Halvings."""
         return 2**config.levels
 
-    def build(self, config: Any) -> PConvUNet:
+    def build(self, config: PConvConfig) -> PConvUNet:
         """Make the network."""
+        from .network import PConvUNet
+
         divisor = self.size_divisor(config)
         if config.size % divisor:
             raise InpaintxError(
@@ -58,11 +67,11 @@ class PConv(Method):
         """One pass; the U-Net's last layer has no bounds, so it is clamped."""
         return net.from_net(net(net.to_net(image), mask)).clamp(0, 1)
 
-    def finetune_config(self, config: Any) -> BaseModel:
+    def finetune_config(self, config: PConvConfig) -> PConvConfig:
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+    def trainer(self, net: nn.Module, config: PConvConfig) -> Trainer:
         """Five losses, then fine-tuning with frozen encoder statistics."""
         from .trainer import PConvTrainer
 

@@ -1,16 +1,17 @@
 """The network of partial convolutions that PD-GAN takes as its prior, and the face paper as its baseline."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inpaintx import Method, hookimpl
 
 from .config import PConvPriorConfig
 from .method import PConvPrior
-from .official import load_official
 
 if TYPE_CHECKING:
     import typer
+
+    from .official import load_official
 
 __all__ = [
     "PConvPrior",
@@ -33,3 +34,12 @@ def inpaintx_register_commands(app: "typer.Typer") -> None:
     from .commands import import_pconv_prior
 
     app.command()(import_pconv_prior)
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs torch at its first use."""
+    if name == "load_official":
+        from .official import load_official
+
+        return load_official
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

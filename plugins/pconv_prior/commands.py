@@ -5,12 +5,6 @@ from typing import Annotated
 
 import typer
 
-from inpaintx.nn.pretrained import read_state
-from inpaintx.plugin import weights
-
-from .method import PConvPrior
-from .official import load_official
-
 __all__ = ["import_pconv_prior"]
 
 
@@ -20,6 +14,12 @@ def import_pconv_prior(
     out: Annotated[Path, typer.Option(help="Weight file to write (.safetensors).")],
 ) -> None:
     """Bring PD-GAN's published prior into inpaintx's format."""
+    from inpaintx.nn.pretrained import read_state
+    from inpaintx.plugin import weights
+
+    from .method import PConvPrior
+    from .official import load_official
+
     method = PConvPrior()
     config = method.config(scale="sum")
     net = method.network(config)

@@ -1,24 +1,28 @@
 """The method: options, presets, weights, and how a hole is filled."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from pydantic import BaseModel
-from torch import Tensor, nn
 
-from inpaintx import Method, Trainer
+from inpaintx import Method
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.blocks import first_std
-from inpaintx.nn.vgg import asked_anew
+from inpaintx.nn.options import asked_anew
 from inpaintx.plugin.method import Weights
 
 from .config import PRESETS, WEIGHTS, PConvPriorConfig
-from .network import PriorNet
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from inpaintx import Trainer
 
 __all__ = ["PConvPrior"]
 
 
-class PConvPrior(Method):
+class PConvPrior(Method[PConvPriorConfig]):
     """PD-GAN's prior: partial convolutions down, transposed convolutions up.
 
     Notes
@@ -39,12 +43,16 @@ class PConvPrior(Method):
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
     compatible_weights: ClassVar[frozenset[str]] = frozenset({"pconv"})  # its files of before
 
-    def size_divisor(self, config: Any) -> int:
+    def size_divisor(self, config: PConvPriorConfig) -> int:
         """Halvings, and two pixels at the bottom for the instance norms."""
         return 2 ** (config.levels + 1)
 
-    def build(self, config: Any) -> nn.Module:
+    def build(self, config: PConvPriorConfig) -> nn.Module:
         """Make the network."""
+        from inpaintx.nn.blocks import first_std
+
+        from .network import PriorNet
+
         divisor = self.size_divisor(config)
         if config.size % divisor:
             raise InpaintxError(
@@ -56,11 +64,11 @@ class PConvPrior(Method):
         """One pass."""
         return net.from_net(net(net.to_net(image), mask)).clamp(0, 1)
 
-    def finetune_config(self, config: Any) -> BaseModel:
+    def finetune_config(self, config: PConvPriorConfig) -> PConvPriorConfig:
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+    def trainer(self, net: nn.Module, config: PConvPriorConfig) -> Trainer:
         """The losses of Liu's U-Net on other layers, with a rate that fades."""
         from ..pconv.trainer import PConvTrainer
 

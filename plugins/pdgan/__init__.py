@@ -1,16 +1,17 @@
 """PD-GAN for faces: several fills for one hole, and the improvements of the face paper as options."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inpaintx import Method, hookimpl
 
 from .config import PDGANConfig
 from .method import PDGAN
-from .official import load_official
 
 if TYPE_CHECKING:
     import typer
+
+    from .official import load_official
 
 __all__ = ["PDGAN", "PDGANConfig", "inpaintx_register_commands", "inpaintx_register_methods", "load_official"]
 
@@ -28,3 +29,12 @@ def inpaintx_register_commands(app: "typer.Typer") -> None:
 
     app.command()(import_pdgan)
     app.command()(train_fan)
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs torch at its first use."""
+    if name == "load_official":
+        from .official import load_official
+
+        return load_official
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

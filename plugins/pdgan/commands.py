@@ -5,12 +5,6 @@ from typing import Annotated
 
 import typer
 
-from inpaintx.nn.pretrained import read_state
-from inpaintx.plugin import weights
-
-from .method import PDGAN
-from .official import load_official
-
 __all__ = ["import_pdgan", "train_fan"]
 
 
@@ -21,6 +15,12 @@ def import_pdgan(
     out: Annotated[Path, typer.Option(help="Weight file to write (.safetensors).")],
 ) -> None:
     """Bring PD-GAN's published weights into inpaintx's format."""
+    from inpaintx.nn.pretrained import read_state
+    from inpaintx.plugin import weights
+
+    from .method import PDGAN
+    from .official import load_official
+
     method = PDGAN()
     config = method.config("paper")
     net = method.network(config)

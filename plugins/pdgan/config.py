@@ -5,8 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from inpaintx import LearnedConfig
-from inpaintx.nn.pretrained import OnMissing
-from inpaintx.nn.vgg import Features
+from inpaintx.nn.options import Features, OnMissing
 from inpaintx.plugin.method import Weights
 
 __all__ = ["PRESETS", "WEIGHTS", "PDGANConfig"]

@@ -1,25 +1,28 @@
 """The method: options, presets, and how a hole is filled."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar
+
 from pydantic import BaseModel
-from torch import Tensor, nn
 
-from inpaintx import Method, Trainer
+from inpaintx import Method
 from inpaintx.errors import InpaintxError
-from inpaintx.nn.blocks import first_std
-from inpaintx.nn.vgg import asked_anew
+from inpaintx.nn.options import asked_anew
 from inpaintx.plugin.method import Weights
 
-from ..pconv_prior.network import PriorNet
 from .config import PRESETS, WEIGHTS, PDGANConfig
-from .network import Generator, PDGANNet
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from inpaintx import Trainer
 
 __all__ = ["PDGAN"]
 
 
-class PDGAN(Method):
+class PDGAN(Method[PDGANConfig]):
     """PD-GAN and its improvement for faces.
 
     Notes
@@ -43,12 +46,17 @@ class PDGAN(Method):
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def required_annotations(self, config: Any) -> frozenset[str]:
+    def required_annotations(self, config: PDGANConfig) -> frozenset[str]:
         """The skin, where its loss counts; heatmaps are FAN's own."""
         return frozenset({"skin"} if config.alpha else ())
 
-    def build(self, config: Any) -> nn.Module:
+    def build(self, config: PDGANConfig) -> nn.Module:
         """Make prior and generator."""
+        from inpaintx.nn.blocks import first_std
+
+        from ..pconv_prior.network import PriorNet
+        from .network import Generator, PDGANNet
+
         levels = config.size.bit_length() - 3
         if config.size != 4 << levels or not 2 <= levels <= 6:
             raise InpaintxError(f"pdgan's size must be 16, 32, 64, 128 or 256, got {config.size}")
@@ -71,15 +79,17 @@ class PDGAN(Method):
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw one vector a call, for all images of the batch."""
+        import torch
+
         z = torch.randn(1, net.generator.z, generator=generator, device=image.device).expand(len(image), -1)
         return (net(z, 2 * image - 1, mask) + 1) / 2
 
-    def finetune_config(self, config: Any) -> BaseModel:
+    def finetune_config(self, config: PDGANConfig) -> PDGANConfig:
         """The weights hold the prior, too; the heatmaps want a FAN that is named anew, and features a VGG."""
         own = {"prior": "", "prior_steps": 0, "fan_path": "", "fan": "skip"}
         return config.model_copy(update=own | asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: Any) -> Trainer:
+    def trainer(self, net: nn.Module, config: PDGANConfig) -> Trainer:
         """The prior first, unless it is given; then generator and discriminator in turn."""
         from .trainer import PDGANTrainer
 
