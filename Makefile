@@ -58,7 +58,9 @@ $(VENV)/.torch:
 $(VENV)/.built: $(VENV)/.torch $(SOURCES)
 	$(PIP) "setuptools>=77" wheel ninja numpy
 	@echo "building the extension (one to three minutes from clean)"
-	$(PIP) --no-build-isolation -e ".[faces]" -e ./weights
+	@touch $(VENV)/.begun; ( while sleep 10; do \
+	  echo "  $$(find build -name '*.o' -newer $(VENV)/.begun 2>/dev/null | wc -l) of $(words $(filter %.cpp,$(SOURCES))) files compiled"; \
+	done ) & counter=$$!; trap "kill $$counter" EXIT; $(PIP) --no-build-isolation -e ".[faces]" -e ./weights
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.built

@@ -24,6 +24,7 @@ from inpaintx.io.atomic import make_folder
 from inpaintx.io.masks import read_mask
 from inpaintx.io.photo import check_output, read_photo, write_photo
 from inpaintx.ops.ssim import ssim
+from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.viz.contact_sheet import Cell, contact_sheet, show_hole
 
@@ -59,13 +60,22 @@ def score(result: npt.NDArray[Any], truth: npt.NDArray[Any], hole: npt.NDArray[n
     return psnr, float(ssim(ours, theirs, data_range=255.0))
 
 
-def run(out: Path, *, overwrite: bool = False, say: Callable[[str], None] = lambda words: None) -> Demo:
+def _only_moved(method: Method) -> bool:
+    """Whether all weights of a method are another one's now, which is shown in its place."""
+    return bool(method.successor) and not method.weights
+
+
+def run(
+    out: Path, *, slow: bool = False, overwrite: bool = False, say: Callable[[str], None] = lambda words: None
+) -> Demo:
     """Fill the portraits with every method and write the results and a contact sheet.
 
     Parameters
     ----------
     out
         Folder; made if missing.
+    slow
+        Whether methods that take tens of seconds for a fill (:attr:`Method.is_slow`) are shown as well.
     say
         Gets a line a method as the work goes on.
 
@@ -76,7 +86,14 @@ def run(out: Path, *, overwrite: bool = False, say: Callable[[str], None] = lamb
     """
     make_folder(out)
     demo = Demo(out / "contact_sheet.png")
-    methods = [AUTO, *sorted(registry().methods)]
+    methods = [
+        AUTO,
+        *(
+            name
+            for name, method in sorted(registry().methods.items())
+            if (slow or not method.is_slow) and not _only_moved(method)
+        ),
+    ]
     targets = {(p, m): out / f"{p}-{m}.png" for p in PORTRAITS for m in methods}
     for path in (demo.sheet, *targets.values()):
         check_output(path, overwrite=overwrite)

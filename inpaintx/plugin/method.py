@@ -129,6 +129,8 @@ class Method(Generic[ConfigT]):
         hole, for a method whose output has a seam of its own at the rim.
     is_stochastic
         Whether fills are drawn at random, so that two calls differ.
+    is_slow
+        Whether one fill takes tens of seconds on a CPU: the demo leaves the method out unless it is asked for all.
     """
 
     name: ClassVar[str]
@@ -147,6 +149,7 @@ class Method(Generic[ConfigT]):
     checkpoint_fields: ClassVar[frozenset[str] | None] = None
     blend: ClassVar[Blend] = "none"
     is_stochastic: ClassVar[bool] = False
+    is_slow: ClassVar[bool] = False
 
     # names of version 0.1
     takes: ClassVar[Any] = RenamedAttribute("compatible_weights")

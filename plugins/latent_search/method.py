@@ -33,7 +33,7 @@ class Yeh(Method[YehConfig]):
     }
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
     compatible_weights, checkpoint_fields, blend = frozenset({"qiang"}), NETWORK, "poisson"
-    is_stochastic = True
+    is_stochastic = is_slow = True
 
     def build(self, config: YehConfig) -> nn.Module:
         """Make the DCGAN."""
@@ -68,7 +68,7 @@ class Qiang(Method[QiangConfig]):
     }
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
     compatible_weights, checkpoint_fields, blend = frozenset({"yeh"}), NETWORK, "poisson"
-    is_stochastic = True
+    is_stochastic = is_slow = True
 
     def build(self, config: QiangConfig) -> nn.Module:
         """Make the DCGAN."""
