@@ -1,5 +1,6 @@
 """Damaged files: refused, or read as far as they go, and that is said."""
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -20,6 +21,7 @@ from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import decode, read_photo
 
 cv2 = import_cv2()
+Image = pytest.importorskip("PIL.Image")
 END = b"\xff\xd9"
 
 
@@ -132,6 +134,15 @@ def test_python_users_are_warned_of_damage(tmp_path):
             inpaintx.inpaint(photo, hole, "harmonic")
     with pytest.raises(InpaintxError, match="mask given as bytes cannot be read: the JPEG is cut off"):
         inpaintx.inpaint(smooth(), damaged_jpegs()["cut"], "harmonic")
+
+
+def test_the_rest_of_a_photo_in_cmyk_is_found():
+    stream = io.BytesIO()
+    Image.fromarray(smooth()).convert("CMYK").save(stream, "JPEG", quality=90)
+    whole = decode(stream.getvalue(), "photo").pixels
+    got = decode(stream.getvalue()[: len(stream.getvalue()) // 2], "photo")
+    assert 0.2 < got.damage.mean() < 0.9
+    np.testing.assert_array_equal(got.pixels[~got.damage], whole[~got.damage])
 
 
 def test_restarts_bound_the_damage():

@@ -28,6 +28,7 @@ MOST_SCANS = 100  # cameras and programs write 1 to 12; each makes a decoder go 
 PROFILE = b"ICC_PROFILE\0"
 ROOM = 65_533  # bytes in a segment
 ZEROS = 512
+EMPTY_CMYK = 63, 66  # half of each ink as RGB, whatever the rounding
 TAIL = 64  # bytes; some cameras leave a few before the end
 
 
@@ -201,7 +202,9 @@ def gray_rest(pixels: npt.NDArray[Any], header: JpegHeader) -> npt.NDArray[np.bo
         ``[H,W]`` bool, with the block before each such run, in which the data ended; None where there is no run.
     """
     height, width = pixels.shape[:2]
-    gray = pixels == 128 if pixels.ndim == 2 else (pixels == 128).all(-1)
+    low, high = EMPTY_CMYK if header.channels == 4 else (128, 128)
+    empty = (pixels >= low) & (pixels <= high)
+    gray = empty if pixels.ndim == 2 else empty.all(-1)
     across, down = header.unit
     columns, rows = -(-width // across), -(-height // down)
     padded = np.ones((rows * down, columns * across), bool)
@@ -216,9 +219,9 @@ def gray_rest(pixels: npt.NDArray[Any], header: JpegHeader) -> npt.NDArray[np.bo
         return None
     lost[:, :-1] |= lost[:, 1:]
     blocks = lost.ravel()[: inner.size].reshape(rows, columns)
-    found = np.repeat(np.repeat(blocks, down, 0), across, 1)[:height, :width]
+    rest = np.repeat(np.repeat(blocks, down, 0), across, 1)[:height, :width]
     cv2 = import_cv2()
-    return np.asarray(cv2.dilate(found.view(np.uint8), np.ones((3, 3), np.uint8))).view(bool)
+    return np.asarray(cv2.dilate(rest.view(np.uint8), np.ones((3, 3), np.uint8))).view(bool)
 
 
 def add_metadata(file: bytes, metadata: Metadata) -> tuple[bytes, list[str]]:
