@@ -63,7 +63,7 @@ def test_step(versus, threads, benchmark, name):
     config = method.config(options.pop("preset", "default"), **options)
     torch.manual_seed(0)
     trainer = method.trainer(method.network(config).to(DEVICE).train(), config)
-    image = torch.rand(config.batch, 3, config.size, config.size, device=DEVICE)
+    image = torch.rand(config.batch_size, 3, config.size, config.size, device=DEVICE)
     mask = torch.zeros_like(image[:, :1])
     mask[..., config.size // 4 : -config.size // 4, config.size // 3 :] = 1
     batch = {"image": image, "mask": mask, "skin": 1 - mask}

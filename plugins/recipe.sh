@@ -40,7 +40,7 @@ two_runs() {
 further() {
   method=$1 name=$2 steps=$3 more=$4
   shift 4
-  train "$method" "$name" --steps "$steps" --set init=default --set batch=8 --set extra="$more" \
+  train "$method" "$name" --steps "$steps" --set init=default --set batch_size=8 --set extra="$more" \
     --set precision=32-true --set checkpoint_every=100 --set val_images=48 "$@"
   ship "$name" last "$name.safetensors"
 }

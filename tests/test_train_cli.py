@@ -81,7 +81,7 @@ def test_export_and_inpaint(done, tmp_path, capsys):
     with safe_open(out, "pt") as file:
         metadata = file.metadata()
     assert metadata["inpaintx.method"] == "toy"
-    assert json.loads(metadata["inpaintx.config"])["batch"] == 4
+    assert json.loads(metadata["inpaintx.config"])["batch_size"] == 4
     expected = {"preset": "tiny", "steps": "4", "seed": "3", "licence": "research only"}
     assert {key: metadata[key] for key in expected} == expected
     assert metadata["data"] == "faces (folder, 10 images of split 'train')"

@@ -72,7 +72,7 @@ def test_what_a_run_leaves(toy_faces, tmp_path):
     values = {step: metrics["hole/psnr"] for step, metrics, _ in validated}
     assert done.best == {"step": max(values, key=values.get), "metric": "hole/psnr", "value": max(values.values())}
     record = json.loads((out / "config.json").read_text())
-    assert record["config"]["batch"] == 4
+    assert record["config"]["batch_size"] == 4
     assert record["train"]["ema"] == 0.9
     assert record["frozen"] == {"vgg": "random"}
     assert any("vgg=random" in words for (words,) in seen.events("note"))

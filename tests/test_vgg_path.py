@@ -9,6 +9,7 @@ from inpaintx.plugin.registry import methods, registry
 
 TINY = {
     "pconv": {"preset": "tiny", "levels": 3, "size": 32},
+    "pconv_prior": {"preset": "tiny", "levels": 3, "size": 32},
     "pdgan": {"preset": "tiny", "size": 32},
     "hog_guided": {"preset": "tiny"},
     "foreground": {"preset": "tiny"},

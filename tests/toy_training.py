@@ -18,7 +18,7 @@ NAMES = [f"{split}/{i:02}.png" for split, count in (("train", 10), ("val", 4)) f
 
 class ToyConfig(LearnedConfig):
     size: int = 16
-    batch: int = 4
+    batch_size: int = 4
     steps: int = 6
     lr: float = 1e-2
     dropout: float = 0.3

@@ -8,7 +8,7 @@ import inpaintx
 
 
 class Config(inpaintx.LearnedConfig):
-    """Its options; ``size``, ``batch`` and ``steps`` come with LearnedConfig."""
+    """Its options; ``size``, ``batch_size`` and ``steps`` come with LearnedConfig."""
 
     width: int = 32
     lr: float = 2e-3

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypeVar
 
 from inpaintx.errors import InpaintxError, warn_renamed
@@ -28,33 +28,75 @@ ConfigT = TypeVar("ConfigT", bound=BaseModel, default=Any)
 
 
 class Config(BaseModel):
-    """Base of a method's options: frozen, and an unknown name is an error."""
+    """Base of a method's options: frozen, and an unknown name is an error.
+
+    Attributes
+    ----------
+    renamed_options
+        Options by the names that files of earlier versions have, and their present names.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    renamed_options: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def current_names(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Give options their present names."""
+        names = cls.earlier_names()
+        return {names.get(key, key): value for key, value in options.items()}
+
+    @classmethod
+    def earlier_names(cls) -> dict[str, str]:
+        """All :attr:`renamed_options`, those of base classes among them."""
+        return {k: v for base in reversed(cls.__mro__) for k, v in vars(base).get("renamed_options", {}).items()}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, options: Any) -> Any:
+        return cls.current_names(options) if isinstance(options, dict) else options
 
 
 class LearnedConfig(Config):
     """What every trained method's options have: the square that it works on, and how it is trained by default.
 
-    Parameters
+    Attributes
     ----------
-    size
-        Side in pixels of the images that the network is trained on, and of the crops that it fills.
-    batch, steps
-        Images of one update, and number of updates.
-    mirrored
-        Fill the mirror image as well, and take the mean of both: twice the time, usually somewhat nearer to the truth.
-        Not for methods that draw their fills at random.
     stages
         Names of further options that count steps: those that are not given scale with ``steps``.
     """
 
     stages: ClassVar[frozenset[str]] = frozenset()
 
-    size: int = Field(default=256, ge=8, le=LARGEST_SQUARE)
-    batch: int = Field(default=8, ge=1)
-    steps: int = Field(default=100_000, ge=1)
-    mirrored: bool = False
+    renamed_options: ClassVar[dict[str, str]] = {"batch": "batch_size"}
+
+    size: int = Field(
+        default=256,
+        ge=8,
+        le=LARGEST_SQUARE,
+        description="side in pixels of the images, and of the crops that are filled",
+    )
+    batch_size: int = Field(default=8, ge=1, description="images of one update")
+    steps: int = Field(default=100_000, ge=1, description="number of updates")
+    mirrored: bool = Field(
+        default=False,
+        description="fill the mirror image too and take the mean of both: twice the time, somewhat nearer to the "
+        "truth; not for methods that draw their fills at random",
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Take ``batch``, as a plugin for version 0.1 may set it, for :attr:`batch_size`."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if "batch" in cls.__pydantic_fields__:
+            warn_renamed(f"{cls.__name__}.batch", "batch_size", 4)
+            cls.__pydantic_fields__["batch_size"] = cls.__pydantic_fields__.pop("batch")
+            cls.model_rebuild(force=True)
+
+    @property
+    def batch(self) -> int:
+        """:attr:`batch_size` by its name in version 0.1."""
+        warn_renamed(f"{type(self).__name__}.batch", "batch_size")
+        return self.batch_size
 
 
 @dataclass(frozen=True)
@@ -255,11 +297,16 @@ def with_options(base: Options, options: dict[str, Any], owner: str) -> Options:
         Unknown option (with the nearest that there is), or a value that does not fit.
     """
     try:
-        return type(base).model_validate({**base.model_dump(), **options})
+        return type(base).model_validate({**base.model_dump(), **current_names(type(base), options)})
     except ValueError as error:
         known = ", ".join(type(base).model_fields) or "none"
         detail = "; ".join(_in_words(e, base) for e in getattr(error, "errors", list)())
         raise InpaintxError(f"options of {owner}: {detail or error} (options: {known})") from None
+
+
+def current_names(config: type[BaseModel], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by their present names, where the model knows earlier ones (:meth:`Config.current_names`)."""
+    return config.current_names(options) if issubclass(config, Config) else dict(options)
 
 
 def _in_words(error: dict[str, Any], config: BaseModel) -> str:

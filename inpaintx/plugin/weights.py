@@ -22,7 +22,7 @@ from inpaintx.io.digest import sha256
 from inpaintx.io.texts import parse_json
 from inpaintx.io.weight_files import check_shapes, open_weights
 from inpaintx.plugin.blame import blamed
-from inpaintx.plugin.method import Method
+from inpaintx.plugin.method import Method, current_names
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.store import HOW_TO_GET, find
 
@@ -168,6 +168,7 @@ def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]
     if owner != method.name and owner not in method.compatible_weights:
         raise InpaintxError(f"weights {path} are of method {owner!r}, not of {method.name!r}")
     saved = parse_json(meta.get("inpaintx.config", "{}"), f"the metadata of weights {path}")
+    saved, options = (current_names(type(config), given) for given in (saved, options))
     try:
         if method.checkpoint_fields is not None:
             saved = {**config.model_dump(), **{k: v for k, v in saved.items() if k in method.checkpoint_fields}}

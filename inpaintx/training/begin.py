@@ -11,7 +11,7 @@ from torch import nn
 from inpaintx.errors import InpaintxError
 from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
-from inpaintx.plugin.method import Method
+from inpaintx.plugin.method import LearnedConfig, Method
 from inpaintx.plugin.store import find
 
 __all__ = ["Seen", "begin_from", "seen_before", "seen_in"]
@@ -66,7 +66,8 @@ def seen_in(path: Path) -> Seen:
         return Seen(**json.loads(meta["images_seen"]))
     try:
         training = json.loads(meta["training"])
-        own = int(meta["steps"]) * int(json.loads(meta["inpaintx.config"])["batch"]) * int(training["processes"])
+        options = LearnedConfig.current_names(json.loads(meta["inpaintx.config"]))
+        own = int(meta["steps"]) * int(options["batch_size"]) * int(training["processes"])
     except (KeyError, ValueError):
         return Seen(0, whole=False)
     return Seen(own, whole=not training.get("init"))

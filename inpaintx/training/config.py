@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inpaintx.errors import InpaintxError
 from inpaintx.plugin import weights
-from inpaintx.plugin.method import LearnedConfig, Method, with_options
+from inpaintx.plugin.method import Config, LearnedConfig, Method, with_options
 
 __all__ = ["FREE", "Metric", "Settings", "TrainConfig", "check_same", "resolve_settings"]
 
@@ -167,8 +167,10 @@ def resolve_settings(
         _check_continued(train, settled)
     if settled.best == "distance" and not settled.val_vgg:
         raise InpaintxError("best=distance needs the weight file of a VGG16 to measure it: val_vgg=FILE")
-    if config.batch % settled.accumulate:
-        raise InpaintxError(f"batch={config.batch} cannot be cut into accumulate={settled.accumulate} equal parts")
+    if config.batch_size % settled.accumulate:
+        raise InpaintxError(
+            f"batch_size={config.batch_size} cannot be cut into accumulate={settled.accumulate} equal parts"
+        )
     return Settings(method, preset or (earlier or {}).get("preset", "default"), config, settled)
 
 
@@ -185,10 +187,11 @@ def _scaled(base: LearnedConfig, own: dict[str, Any]) -> dict[str, int]:
 def _divide(method: Method, config: BaseModel, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options that are the method's, and those that are the loop's."""
     own, loop = set(type(config).model_fields), set(TrainConfig.model_fields)
+    earlier = type(config).earlier_names().keys() - loop if isinstance(config, Config) else set()
     given: tuple[dict[str, Any], dict[str, Any]] = {}, {}
     for key, value in options.items():
         owner, _, name = key.rpartition(".")
-        if owner == "method" or (not owner and name in own - loop):
+        if owner == "method" or (not owner and name in (own | earlier) - loop):
             given[0][name] = value
         elif owner == "run" or (not owner and name in loop - own):
             given[1][name] = value

@@ -10,7 +10,7 @@ from inpaintx.errors import InpaintxError, renamed
 from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
 from inpaintx.plugin.blame import blamed
-from inpaintx.plugin.method import Method
+from inpaintx.plugin.method import LearnedConfig, Method
 from inpaintx.plugin.registry import registry
 from inpaintx.training import checkpoint
 from inpaintx.training.begin import Seen
@@ -107,7 +107,7 @@ def _metadata(record: dict[str, Any], averaged: bool, half: bool, license: str) 
     """Where weights come from; nothing of the machine but what it is in general words."""
     data, train, extra = record["data"], record["train"], record.get("extra") or {}
     before, whole = record.get("seen_before", (0, not train["init"]))
-    own = record["step"] * record["config"]["batch"] * record["processes"]
+    own = record["step"] * LearnedConfig.current_names(record["config"])["batch_size"] * record["processes"]
     shares = f", and {extra['name']} for {train['extra_share']:g} of each batch" if extra else ""
     return {
         "preset": record["preset"],

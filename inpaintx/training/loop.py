@@ -235,7 +235,7 @@ class _Run:
                 stream: Any = make_loader(
                     self.faces,
                     self.holes,
-                    batch=self.config.batch,
+                    batch=self.config.batch_size,
                     seed=self.options.seed,
                     start=first,
                     rank=self.fabric.global_rank,
@@ -290,7 +290,7 @@ class _Run:
         if self.options.compile:
             for network in self.trainer.networks.values():
                 network.compile()
-        meter = Meter(self.config.batch * self.fabric.world_size)
+        meter = Meter(self.config.batch_size * self.fabric.world_size)
         for step in range(first + 1, self.config.steps + 1):
             begun = time.perf_counter()
             batch = next(stream)
@@ -312,7 +312,7 @@ class _Run:
 
     def _step(self, step: int, batch: dict[str, Any]) -> list[dict[str, Tensor]]:
         """One step on one batch; the loss terms of each part of it."""
-        count, size = self.options.accumulate, self.config.batch // self.options.accumulate
+        count, size = self.options.accumulate, self.config.batch_size // self.options.accumulate
         terms: list[dict[str, Tensor]] = []
         for number in range(count):
             part = {key: value[number * size : (number + 1) * size] for key, value in batch.items()}

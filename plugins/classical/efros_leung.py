@@ -21,14 +21,16 @@ SLOW = 2.5e9  # hole pixels times known pixels, above which a fill takes the bes
 class EfrosLeungConfig(Config):
     """The window that is compared."""
 
-    window: int = Field(default=11, ge=3, le=101, description="largest side of the window in pixels, odd")
+    renamed_options: ClassVar[dict[str, str]] = {"window": "kernel_size"}
 
-    @field_validator("window")
+    kernel_size: int = Field(default=11, ge=3, le=101, description="largest side of the window in pixels, odd")
+
+    @field_validator("kernel_size")
     @classmethod
     def odd(cls, value: int) -> int:
         """Windows have a centre."""
         if value % 2 == 0:
-            raise ValueError(f"window must be odd, got {value}")
+            raise ValueError(f"kernel_size must be odd, got {value}")
         return value
 
 
@@ -51,7 +53,7 @@ class EfrosLeung(Method[EfrosLeungConfig]):
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": EfrosLeungConfig(),
         "paper": EfrosLeungConfig(),
-        "tiny": EfrosLeungConfig(window=7),
+        "tiny": EfrosLeungConfig(kernel_size=7),
     }
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -69,4 +71,4 @@ class EfrosLeung(Method[EfrosLeungConfig]):
                 "which takes long; fill smaller pictures or smaller holes",
                 stacklevel=2,
             )
-        return efros_leung(image, mask, net.config.window, seed).to(device)
+        return efros_leung(image, mask, net.config.kernel_size, seed).to(device)

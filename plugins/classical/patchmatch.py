@@ -18,17 +18,19 @@ __all__ = ["PatchMatch"]
 class PatchMatchConfig(Config):
     """Size of patches and effort."""
 
-    patch: int = Field(default=7, ge=3, le=31, description="side of a patch in pixels, odd")
+    renamed_options: ClassVar[dict[str, str]] = {"patch": "kernel_size"}
+
+    kernel_size: int = Field(default=7, ge=3, le=31, description="side of a patch in pixels, odd")
     iterations: int = Field(default=5, ge=1, description="rounds of PatchMatch for each nearest neighbour field")
     max_rounds: int = Field(default=8, ge=1, description="most rounds of matching and voting on one level")
     trust: float = Field(default=1.3, ge=1, le=10, description="a patch one pixel deeper in the hole weighs 1/trust")
 
-    @field_validator("patch")
+    @field_validator("kernel_size")
     @classmethod
     def odd(cls, value: int) -> int:
         """Patches have a centre."""
         if value % 2 == 0:
-            raise ValueError(f"patch must be odd, got {value}")
+            raise ValueError(f"kernel_size must be odd, got {value}")
         return value
 
 
@@ -62,7 +64,7 @@ class PatchMatch(Method[PatchMatchConfig]):
         hole = (mask > 0.5).cpu()
         known = torch.where(hole, 0.0, image.detach().float().cpu())
         filled = [
-            fill_by_patches(x, h[0], config.patch, config.iterations, config.max_rounds, config.trust, seed)
+            fill_by_patches(x, h[0], config.kernel_size, config.iterations, config.max_rounds, config.trust, seed)
             for x, h in zip(known, hole, strict=True)
         ]
         return torch.stack(filled).to(image)

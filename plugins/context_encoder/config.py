@@ -1,6 +1,7 @@
 """Options, presets and trained weights."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 from typing_extensions import Self
@@ -14,42 +15,47 @@ Bottleneck = Literal["conv", "cfc"]
 
 
 class ContextEncoderConfig(LearnedConfig):
-    """Options of the context encoder.
+    """Options of the context encoder."""
 
-    Parameters
-    ----------
-    width, variant, bottleneck, code
-        Of :class:`Network`.
-    init_std
-        Deviation of the first weights; 0: 0.02·√(64 / width).
-    overlap, overlap_weight
-        ``"center"``: how many pixels of the predicted square are shown to the network all around, and their weight
-        in the loss.
-    known_weight
-        ``"random"``: weight of the known pixels in the loss; 1 for those in the hole.
-    learning_rate, generator_rate
-        Of the discriminator, and how many times that the network's is.
-    adversarial
-        Share of the adversarial loss; the rest is the squared error's.
-    blended
-        Weight of the L1 of hidden pixels after Poisson blending; ``"random"`` only.
-    """
+    renamed_options: ClassVar[dict[str, str]] = {"learning_rate": "discriminator_lr", "generator_rate": "lr"}
 
-    size: int = Field(128, ge=64, le=4096)
-    batch: int = Field(64, ge=1)
-    steps: int = Field(100_000, ge=1)
-    width: int = Field(56, ge=1)
-    init_std: float = Field(0.0, ge=0)
-    variant: Variant = "random"
-    bottleneck: Bottleneck = "cfc"
-    code: int = Field(4000, ge=1)
-    overlap: int = Field(4, ge=0)
-    overlap_weight: float = Field(10.0, ge=0)
-    known_weight: float = Field(0.0, ge=0)
-    learning_rate: float = Field(2e-4, gt=0)
-    generator_rate: float = Field(10.0, gt=0)
-    adversarial: float = Field(0.001, ge=0, le=1)
-    blended: float = Field(0.0, ge=0)
+    size: int = Field(default=128, ge=64, le=4096, description="side in pixels of the images, a power of two")
+    batch_size: int = Field(default=64, ge=1, description="images of one update")
+    steps: int = Field(default=100_000, ge=1, description="number of updates")
+    width: int = Field(default=56, ge=1, description="channels of the first layer")
+    init_std: float = Field(default=0.0, ge=0, description="of the first weights; 0: 0.02·√(64 / width)")
+    variant: Variant = Field(
+        default="random",
+        description="random: any hole, the whole picture is predicted; center: the square in the middle alone",
+    )
+    bottleneck: Bottleneck = Field(
+        default="cfc", description="between encoder and decoder: convolutions, or the paper's channel-wise layer"
+    )
+    code: int = Field(default=4000, ge=1, description="length of the bottleneck's code")
+    overlap: int = Field(
+        default=4, ge=0, description="center: pixels of the predicted square that are shown to the network all around"
+    )
+    overlap_weight: float = Field(default=10.0, ge=0, description="center: weight of those pixels in the loss")
+    known_weight: float = Field(
+        default=0.0, ge=0, description="random: weight of the known pixels in the loss; 1 for those in the hole"
+    )
+    lr: float = Field(default=2e-3, gt=0, description="learning rate of the network")
+    discriminator_lr: float = Field(default=2e-4, gt=0, description="learning rate of the discriminator")
+    adversarial: float = Field(
+        default=0.001, ge=0, le=1, description="share of the adversarial loss; the rest is the squared error's"
+    )
+    blended: float = Field(
+        default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending; random only"
+    )
+
+    @classmethod
+    def current_names(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Give options their present names; ``generator_rate`` was how many times the discriminator's rate."""
+        given = dict(options)
+        if "learning_rate" in given or "generator_rate" in given:
+            given["discriminator_lr"] = float(given.pop("learning_rate", 2e-4))
+            given["lr"] = float(given.pop("generator_rate", 10.0)) * given["discriminator_lr"]
+        return super().current_names(given)
 
     @field_validator("variant", mode="before")
     @classmethod
@@ -71,7 +77,7 @@ PRESETS: dict[str, BaseModel] = {
     "default": ContextEncoderConfig(),
     # 500 epochs of 27,000 images, CelebA-HQ's training part in paper 003
     "paper": ContextEncoderConfig(width=64, variant="center", bottleneck="conv", steps=210_938),
-    "tiny": ContextEncoderConfig(size=64, width=16, batch=8, steps=200),
+    "tiny": ContextEncoderConfig(size=64, width=16, batch_size=8, steps=200),
 }
 
 WEIGHTS: dict[str, Weights] = {

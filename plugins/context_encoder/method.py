@@ -82,8 +82,8 @@ class ContextEncoder(Method[ContextEncoderConfig]):
             overlap=config.overlap,
             overlap_weight=config.overlap_weight,
             known_weight=config.known_weight,
-            learning_rate=config.learning_rate,
-            generator_rate=config.generator_rate,
+            lr=config.lr,
+            discriminator_lr=config.discriminator_lr,
             adversarial=config.adversarial,
             blended=config.blended,
         )

@@ -51,8 +51,8 @@ class ContextEncoderTrainer(Trainer):
         overlap: int,
         overlap_weight: float,
         known_weight: float,
-        learning_rate: float,
-        generator_rate: float,
+        lr: float,
+        discriminator_lr: float,
         adversarial: float,
         blended: float,
     ) -> None:
@@ -62,8 +62,8 @@ class ContextEncoderTrainer(Trainer):
         super().__init__(
             {"net": net, "discriminator": discriminator},
             {
-                "net": torch.optim.Adam(net.parameters(), generator_rate * learning_rate, (0.5, 0.999)),
-                "discriminator": torch.optim.Adam(discriminator.parameters(), learning_rate, (0.5, 0.999)),
+                "net": torch.optim.Adam(net.parameters(), lr, (0.5, 0.999)),
+                "discriminator": torch.optim.Adam(discriminator.parameters(), discriminator_lr, (0.5, 0.999)),
             },
         )
         self.size, self.variant, self.overlap = size, variant, overlap

@@ -59,7 +59,7 @@ def _adam(module: nn.Module, config: DeepFillConfig, beta2: float) -> torch.opti
 
 
 class V1Trainer(Trainer):
-    """The critics at every step, the network at every ``critic_steps``-th."""
+    """The critics at every step, the network at every ``discriminator_steps``-th."""
 
     def __init__(self, net: nn.Module, config: DeepFillConfig) -> None:
         self.config = config
@@ -74,7 +74,7 @@ class V1Trainer(Trainer):
         c, net, critics = self.config, self.networks["net"], self.networks["critics"]
         mask, image = batch["mask"], 2 * batch["image"] - 1
         boxes = hole_boxes(mask)
-        learns = self.steps % c.critic_steps == 0
+        learns = self.steps % c.discriminator_steps == 0
         with torch.set_grad_enabled(learns):
             coarse, fine = net(network_input(batch["image"], mask), mask)
         composite = torch.where(mask > 0.5, fine, image)

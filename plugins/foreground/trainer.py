@@ -41,7 +41,7 @@ def foreground_losses(
     given = image.masked_fill(mask > 0.5, 0.0)
     elements = image[0].numel()
     outside = (1 - foreground) * mask
-    if config.losses == "literal":
+    if config.equations == "literal":
         corrupted = l1_loss(given, output, foreground)
         true = ((foreground * (image - output)).flatten(1).norm(dim=1) / elements).mean()
     else:
@@ -59,9 +59,9 @@ class ForegroundTrainer(Trainer):
 
     def __init__(self, net: nn.Module, config: ForegroundConfig) -> None:
         self.config = config
-        w = config.critic_width
+        w = config.discriminator_width
         critic = Critic(
-            config.size, (w, 2 * w, 4 * w, 8 * w), kernel_size=3, batch_norm=config.critic_norm, dropout=0.25
+            config.size, (w, 2 * w, 4 * w, 8 * w), kernel_size=3, batch_norm=config.discriminator_norm, dropout=0.25
         )
         init_weights(critic, first_std(w, config.init_std))
         device = next(net.parameters()).device
@@ -70,7 +70,7 @@ class ForegroundTrainer(Trainer):
             self.vgg.to(device)
         optimizers = {
             "net": torch.optim.Adam(net.parameters(), config.lr),
-            "critic": torch.optim.Adam(critic.to(device).parameters(), config.critic_lr),
+            "critic": torch.optim.Adam(critic.to(device).parameters(), config.discriminator_lr),
         }
         super().__init__({"net": net, "critic": critic}, optimizers, frozen={"vgg": outcome})
 
@@ -97,7 +97,7 @@ class ForegroundTrainer(Trainer):
     def _perceptual(self, composite: Tensor, image: Tensor, mask: Tensor, foreground: Tensor) -> Tensor:
         """Eq. 3: as printed against the masked input and not squared, or against the true image and squared."""
         assert self.vgg is not None
-        literal = self.config.losses == "literal"
+        literal = self.config.equations == "literal"
         target = image.masked_fill(mask > 0.5, 0.0) if literal else image
         want = self.vgg.target((target + 1) / 2)[TAP]
         have = self.vgg((composite + 1) / 2)[TAP]

@@ -1,83 +1,75 @@
 """Options, presets and trained weights."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from inpaintx.plugin.method import LearnedConfig, Weights
 
-NETWORK = frozenset({"size", "z", "width", "critic"})  # what a weight file decides; the search is the caller's
+NETWORK = frozenset(
+    {"size", "z", "width", "discriminator_width"}
+)  # what a weight file decides; the search is the caller's
 
 Prior = Literal["saturating", "nonsaturating"]
 
 
 class SearchConfig(LearnedConfig):
-    """The DCGAN, its training, and what both searches have in common.
+    """The DCGAN, its training, and what both searches have in common."""
 
-    Parameters
-    ----------
-    z, width, critic
-        Of :class:`DCGAN`.
-    learning_rate
-        Of :class:`DCGANTrainer`.
-    iterations, starts, rate
-        Steps of the search, number of vectors that it starts from, and Adam's step.
-    window
-        Side of the window that makes the weights of the known pixels.
-    prior_weight, prior
-        Weight of the discriminator's judgement and its form: log(1 - D) (``"saturating"``) or -log D.
-    """
+    renamed_options: ClassVar[dict[str, str]] = {
+        "learning_rate": "lr",
+        "critic": "discriminator_width",
+        "rate": "search_lr",
+        "window": "kernel_size",
+        "prior": "prior_form",
+    }
 
-    size: int = Field(64, ge=64, le=64)
-    batch: int = Field(32, ge=1)
-    steps: int = Field(20_000, ge=1)
-    z: int = Field(100, ge=1)
-    width: int = Field(64, ge=1)
-    critic: int = Field(56, ge=1)
-    learning_rate: float = Field(2e-4, gt=0)
-    iterations: int = Field(1000, ge=1)
-    starts: int = Field(4, ge=1)
-    rate: float = Field(0.01, gt=0)
-    window: int = Field(7, ge=1)
-    prior_weight: float = Field(0.003, ge=0)
-    prior: Prior = "saturating"
+    size: int = Field(default=64, ge=64, le=64, description="side in pixels of the images; the DCGAN has no other")
+    batch_size: int = Field(default=32, ge=1, description="images of one update")
+    steps: int = Field(default=20_000, ge=1, description="number of updates")
+    z: int = Field(default=100, ge=1, description="length of the random vector")
+    width: int = Field(default=64, ge=1, description="channels of the generator's last hidden layer")
+    discriminator_width: int = Field(default=56, ge=1, description="channels of the discriminator's first layer")
+    lr: float = Field(default=2e-4, gt=0, description="learning rate of the training")
+    iterations: int = Field(default=1000, ge=1, description="steps of the search")
+    starts: int = Field(default=4, ge=1, description="number of vectors that the search starts from")
+    search_lr: float = Field(default=0.01, gt=0, description="learning rate of the search")
+    kernel_size: int = Field(
+        default=7, ge=1, description="side of the window that makes the weights of known pixels, odd"
+    )
+    prior_weight: float = Field(
+        default=0.003, ge=0, description="weight of the discriminator's judgement in the search"
+    )
+    prior_form: Prior = Field(default="saturating", description="its form: log(1 - D) (saturating) or -log D")
 
-    @field_validator("window")
+    @field_validator("kernel_size")
     @classmethod
-    def _odd(cls, window: int) -> int:
-        if window % 2 == 0:
-            raise ValueError(f"must be odd, got {window}")
-        return window
+    def _odd(cls, kernel_size: int) -> int:
+        if kernel_size % 2 == 0:
+            raise ValueError(f"must be odd, got {kernel_size}")
+        return kernel_size
 
 
 class YehConfig(SearchConfig):
     """Yeh's search has nothing of its own but its number of steps."""
 
-    iterations: int = Field(1500, ge=1)
+    iterations: int = Field(default=1500, ge=1, description="steps of the search")
 
 
 class QiangConfig(SearchConfig):
-    """What Qiang's search has beside Yeh's.
+    """What Qiang's search has beside Yeh's."""
 
-    Parameters
-    ----------
-    alpha
-        How much more a pixel at the rim weighs.
-    context_weight, structure_weight
-        λ_c and λ_s.
-    structure, clamped
-        Of :class:`QiangLoss`.
-    limits
-        Where the losses' limits come from: ``"mask"``, pairs of pictures of the generator under the mask at hand;
-        ``"set"``, pictures against faces in training, without mask, as the paper measured them; ``"printed"``.
-    """
-
-    alpha: float = Field(2.0, ge=0)
-    context_weight: float = Field(0.2, ge=0)
-    structure_weight: float = Field(0.797, ge=0)
-    structure: Literal["window", "global"] = "window"
-    clamped: bool = False
-    limits: Literal["mask", "set", "printed"] = "mask"
+    alpha: float = Field(default=2.0, ge=0, description="how much more a pixel at the rim weighs")
+    context_weight: float = Field(default=0.2, ge=0, description="weight of the context loss, λ_c")
+    structure_weight: float = Field(default=0.797, ge=0, description="weight of the structure loss, λ_s")
+    structure: Literal["window", "global"] = Field(
+        default="window", description="SSIM under a Gaussian window, or of the whole image as printed"
+    )
+    clamped: bool = Field(default=False, description="whether the losses are cut off at their limits")
+    limits: Literal["mask", "set", "printed"] = Field(
+        default="mask",
+        description="where the losses' limits come from: pictures under the mask at hand, those of training, the paper",
+    )
 
 
 WEIGHTS = {
@@ -91,7 +83,14 @@ WEIGHTS = {
 
 
 # 20 epochs of CelebA's 200,599 training images in batches of 128; one start
-PAPER: dict[str, Any] = {"width": 128, "critic": 128, "batch": 128, "steps": 31_344, "starts": 1}
+PAPER: dict[str, Any] = {"width": 128, "discriminator_width": 128, "batch_size": 128, "steps": 31_344, "starts": 1}
 
 
-TINY: dict[str, Any] = {"width": 8, "critic": 8, "batch": 8, "steps": 100, "iterations": 8, "starts": 2}
+TINY: dict[str, Any] = {
+    "width": 8,
+    "discriminator_width": 8,
+    "batch_size": 8,
+    "steps": 100,
+    "iterations": 8,
+    "starts": 2,
+}

@@ -39,7 +39,7 @@ class Yeh(Method[YehConfig]):
         """Make the DCGAN."""
         from .network import DCGAN
 
-        return DCGAN(config.z, config.width, config.critic)
+        return DCGAN(config.z, config.width, config.discriminator_width)
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Find the picture whose rim around the hole is the image's."""
@@ -47,13 +47,13 @@ class Yeh(Method[YehConfig]):
         from .search import complete, draw
 
         starts = draw(net.config.starts, net.config.z, generator, image.device)
-        return complete(net, net.config, YehLoss(image, mask, net.config.window), starts)
+        return complete(net, net.config, YehLoss(image, mask, net.config.kernel_size), starts)
 
     def trainer(self, net: Any, config: YehConfig) -> Trainer:
         """Train the DCGAN on whole faces."""
         from .trainer import DCGANTrainer
 
-        return DCGANTrainer(net, config.z, config.learning_rate)
+        return DCGANTrainer(net, config.z, config.lr)
 
 
 class Qiang(Method[QiangConfig]):
@@ -74,7 +74,7 @@ class Qiang(Method[QiangConfig]):
         """Make the DCGAN."""
         from .network import DCGAN
 
-        return DCGAN(config.z, config.width, config.critic)
+        return DCGAN(config.z, config.width, config.discriminator_width)
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Find the picture whose known pixels are the image's in structure and colour."""
@@ -86,7 +86,7 @@ class Qiang(Method[QiangConfig]):
         loss = QiangLoss(
             image,
             mask,
-            window=config.window,
+            kernel_size=config.kernel_size,
             alpha=config.alpha,
             context_weight=config.context_weight,
             structure_weight=config.structure_weight,
@@ -103,4 +103,4 @@ class Qiang(Method[QiangConfig]):
         """Train the DCGAN on whole faces."""
         from .trainer import DCGANTrainer
 
-        return DCGANTrainer(net, config.z, config.learning_rate)
+        return DCGANTrainer(net, config.z, config.lr)

@@ -29,7 +29,7 @@ class YehLoss:
     ----------
     image, mask
         ``[B,3,H,W]`` in [0,1] and ``[B,1,H,W]``, 1 = hole.
-    window
+    kernel_size
         Side of W's window.
 
     References
@@ -37,8 +37,8 @@ class YehLoss:
     Yeh et al., "Semantic Image Inpainting with Deep Generative Models", CVPR 2017, eq. 2 to 4.
     """
 
-    def __init__(self, image: Tensor, mask: Tensor, window: int) -> None:
-        self.weight = context_weight(mask, window)
+    def __init__(self, image: Tensor, mask: Tensor, kernel_size: int) -> None:
+        self.weight = context_weight(mask, kernel_size)
         self.image = 2 * image - 1
 
     def __call__(self, pictures: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ class QiangLoss:
     ----------
     image, mask
         ``[B,3,H,W]`` in [0,1] and ``[B,1,H,W]``, 1 = hole.
-    window, alpha
+    kernel_size, alpha
         k and α of the weights W (eq. 7).
     context_weight, structure_weight
         λ_c and λ_s.
@@ -100,14 +100,14 @@ class QiangLoss:
         image: Tensor,
         mask: Tensor,
         *,
-        window: int,
+        kernel_size: int,
         alpha: float,
         context_weight: float,
         structure_weight: float,
         structure: Literal["window", "global"],
         clamped: bool,
     ) -> None:
-        self.weight = boundary_weight(mask, window, alpha) * (1 - mask)
+        self.weight = boundary_weight(mask, kernel_size, alpha) * (1 - mask)
         self.image = image
         self.context_weight, self.structure_weight = context_weight, structure_weight
         self.structure: Literal["window", "global"] = structure

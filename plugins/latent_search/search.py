@@ -137,8 +137,8 @@ def complete(net: DCGAN, config: SearchConfig, loss: YehLoss | QiangLoss, starts
         len(loss.image),
         loss,
         iterations=config.iterations,
-        rate=config.rate,
+        rate=config.search_lr,
         prior_weight=config.prior_weight,
-        prior_form=config.prior,
+        prior_form=config.prior_form,
     )
     return frozen.picture(found.choice()) / 2 + 0.5

@@ -23,7 +23,7 @@ class DCGANTrainer(Trainer):
         In training mode.
     z
         Length of the vectors.
-    learning_rate
+    lr
         Of both.
 
     References
@@ -31,11 +31,11 @@ class DCGANTrainer(Trainer):
     Radford et al., ICLR 2016, section 4.
     """
 
-    def __init__(self, net: DCGAN, z: int, learning_rate: float) -> None:
+    def __init__(self, net: DCGAN, z: int, lr: float) -> None:
         super().__init__(
             {"net": net},
             {
-                part: torch.optim.Adam(getattr(net, part).parameters(), learning_rate, (0.5, 0.999))
+                part: torch.optim.Adam(getattr(net, part).parameters(), lr, (0.5, 0.999))
                 for part in ("discriminator", "generator")
             },
         )

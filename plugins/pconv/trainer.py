@@ -46,7 +46,7 @@ class PConvLoss(nn.Module):
     def __init__(self, config: PartialConvConfig) -> None:
         super().__init__()
         self.config = config
-        self.perceptual_layers, self.style_layers = LAYERS["light" if config.taps == "light" else config.arch]
+        self.perceptual_layers, self.style_layers = LAYERS["light" if config.layers == "light" else config.arch]
         wanted = {*self.perceptual_layers, *self.style_layers}
         self.vgg, self.outcome = load_vgg(16, wanted, config.vgg, normalize=config.vgg_normalize, path=config.vgg_path)
 

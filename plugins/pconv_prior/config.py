@@ -17,11 +17,11 @@ class PConvPriorConfig(PartialConvConfig):
     arch: ClassVar[Arch] = "prior"
 
     levels: int = Field(default=6, ge=2, le=7, description="halvings")
-    steps: int = Field(default=105_000, ge=1)
-    lr: float = Field(default=1e-3, gt=0)
+    steps: int = Field(default=105_000, ge=1, description="number of updates")
+    lr: float = Field(default=1e-3, gt=0, description="learning rate")
     finetune_steps: int = Field(default=0, ge=0, description="the last so many steps: finetune_lr")
     fade: bool = Field(default=True, description="constant rate for a sixth of the steps, then linearly to 0")
-    beta1: float = Field(default=0.0, ge=0, lt=1)
+    beta1: float = Field(default=0.0, ge=0, lt=1, description="Adam's first moment")
 
 
 PRESETS: dict[str, BaseModel] = {

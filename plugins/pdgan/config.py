@@ -21,24 +21,30 @@ class PDGANConfig(LearnedConfig):
     prior_width: int = Field(default=0, ge=0, multiple_of=4, description="channels of the prior; 0: as width")
     prior_levels: int = Field(default=0, ge=0, le=8, description="halvings of the prior; 0: down to 4x4 pixels")
     z: int = Field(default=256, ge=1, description="length of the random vector")
-    map: Literal["hard", "improved"] = "hard"
-    upsample: Literal["deconv", "pixelshuffle"] = "deconv"
+    map: Literal["hard", "improved"] = Field(
+        default="hard", description="probability map: the paper's, or the face paper's"
+    )
+    upsample: Literal["deconv", "pixelshuffle"] = Field(
+        default="deconv", description="transposed convolutions, or the face paper's pixel shuffle"
+    )
     floor: bool = Field(default=False, description="keep the improved map above e^-n")
     soft: Literal["learnt", "capped"] = Field(
         default="learnt", description="the shortcut's map in the hole: the learnt one, or that times the hole's map"
     )
-    mask_resize: Literal["nearest", "area"] = "nearest"
+    mask_resize: Literal["nearest", "area"] = Field(
+        default="nearest", description="how the mask is brought to each layer's size"
+    )
     scale: Literal["window", "sum"] = Field(default="window", description="of the prior's partial convolutions")
     prior: str = Field(default="", description="a file or tag of pconv_prior's weights; without, it is trained first")
     prior_steps: int = Field(default=105_000, ge=0, description="first steps that train the prior if it is not given")
-    prior_lr: float = Field(default=1e-3, gt=0)
-    steps: int = Field(default=210_000, ge=1)
+    prior_lr: float = Field(default=1e-3, gt=0, description="learning rate of the prior")
+    steps: int = Field(default=210_000, ge=1, description="number of updates")
     lr: float = Field(default=1e-3, gt=0, description="half of it for the generator, twice it for the discriminator")
-    perceptual: float = Field(default=10.0, ge=0)
-    feature_matching: float = Field(default=10.0, ge=0)
-    tv: float = Field(default=0.1, ge=0)
-    diversity: float = Field(default=1.0, ge=0)
-    diversity_eps: float = Field(default=1e-2, gt=0)
+    perceptual: float = Field(default=10.0, ge=0, description="weight of the perceptual loss")
+    feature_matching: float = Field(default=10.0, ge=0, description="weight of the feature matching")
+    tv: float = Field(default=0.1, ge=0, description="weight of the total variation")
+    diversity: float = Field(default=1.0, ge=0, description="weight of the diversity loss")
+    diversity_eps: float = Field(default=1e-2, gt=0, description="added to its denominator")
     diversity_fall: float = Field(
         default=1.0,
         gt=0,

@@ -17,18 +17,18 @@ class Pix2PixAttentionConfig(LearnedConfig):
     attention: bool = Field(default=True, description="self-attention after three halvings and before the last three")
     mask_input: bool = Field(default=True, description="whether the network is given the mask beside the white hole")
     dropout: float = Field(default=0.5, ge=0, lt=1, description="of three layers of the decoder, in training")
-    discriminator_width: int = Field(default=64, ge=4)
+    discriminator_width: int = Field(default=64, ge=4, description="channels of the discriminator's first layer")
     spectral: bool = Field(default=False, description="spectral norm in the discriminator in place of batch norm")
     l1: float = Field(default=100.0, ge=0, description="weight of the L1 to the true image")
     blended: float = Field(default=0.0, ge=0, description="weight of the L1 of hidden pixels after Poisson blending")
-    lr: float = Field(default=2e-4, gt=0)
+    lr: float = Field(default=2e-4, gt=0, description="learning rate")
 
 
 PRESETS: dict[str, BaseModel] = {
     "default": Pix2PixAttentionConfig(),
-    "paper": Pix2PixAttentionConfig(batch=1, steps=109_800, mask_input=False),
+    "paper": Pix2PixAttentionConfig(batch_size=1, steps=109_800, mask_input=False),
     "pix2pix": Pix2PixAttentionConfig(attention=False),
-    "tiny": Pix2PixAttentionConfig(size=64, width=32, levels=6, discriminator_width=16, batch=8, steps=1000),
+    "tiny": Pix2PixAttentionConfig(size=64, width=32, levels=6, discriminator_width=16, batch_size=8, steps=1000),
 }
 
 WEIGHTS: dict[str, Weights] = {

@@ -85,7 +85,7 @@ def learn_by_heart(shared_faces, name, method, config, holes, **notes):
     torch.manual_seed(0)
     net = method.network(config).train()
     trainer = method.trainer(net, config)
-    history = overfit(trainer, faces, holes, config.steps, batch=config.batch)
+    history = overfit(trainer, faces, holes, config.steps, batch=config.batch_size)
     batch = tensors(faces, parse_mask_spec(holes, size=config.size))
     ours, floor = (psnr(x, batch["image"], batch["mask"]) for x in (filled(method, net, batch), mean_color(batch)))
     record(

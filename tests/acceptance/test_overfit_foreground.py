@@ -18,7 +18,7 @@ def fitted(faces, steps, **options):
     config = method.config("tiny", steps=steps, **options)
     torch.manual_seed(0)
     net = method.network(config).train()
-    history = overfit(method.trainer(net, config), faces, HOLES, steps, batch=config.batch)
+    history = overfit(method.trainer(net, config), faces, HOLES, steps, batch=config.batch_size)
     return method, net, history
 
 

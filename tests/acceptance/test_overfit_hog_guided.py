@@ -20,13 +20,13 @@ def test_eight_faces(shared_faces):
     trainer = method.trainer(net, config)
     batch = tensors(faces, parse_mask_spec(HOLES, size=config.size))
     image, mask = batch["image"], batch["mask"]
-    history = overfit(trainer, faces, HOLES, config.shape_steps, batch=config.batch)
+    history = overfit(trainer, faces, HOLES, config.shape_steps, batch=config.batch_size)
     net.eval()
     with torch.no_grad():
         true, (predicted, _) = net.guidance(image), net.complete(image, mask)
         errors = [float(((m - true).abs() * mask).sum() / mask.sum()) for m in (predicted, torch.zeros_like(true))]
     net.train()
-    history += overfit(trainer, faces, HOLES, config.steps - config.shape_steps, batch=config.batch)
+    history += overfit(trainer, faces, HOLES, config.steps - config.shape_steps, batch=config.batch_size)
     net.eval()
     with torch.no_grad():
         guided = {

@@ -33,7 +33,7 @@ def prior(faces, tmp_path_factory):
     config = method.config("tiny", width=4, steps=1500)
     torch.manual_seed(0)
     net = method.network(config).train()
-    overfit(method.trainer(net, config), faces, HOLES, config.steps, batch=config.batch)
+    overfit(method.trainer(net, config), faces, HOLES, config.steps, batch=config.batch_size)
     path = tmp_path_factory.mktemp("prior") / "prior.safetensors"
     weights.save(path, method, config, net)
     batch = tensors(faces, parse_mask_spec(HOLES, size=64))
@@ -93,7 +93,7 @@ def test_variant(faces, prior, row):
     batch = tensors(faces, parse_mask_spec(HOLES, size=64))
     results = {"steps_0": measures(method, net, batch)}
     for steps in (500, 1000):
-        history = overfit(trainer, faces, HOLES, 500, batch=config.batch)
+        history = overfit(trainer, faces, HOLES, 500, batch=config.batch_size)
         results[f"steps_{steps}"] = measures(method, net, batch)
     flags = {k: getattr(config, k) for k in ("map", "upsample", "alpha", "beta", "z", "batch", "width")}
     record(f"pdgan_{row}", flags=flags, frozen=trainer.frozen, last_losses=history[-1], **results)

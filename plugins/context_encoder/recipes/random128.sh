@@ -3,5 +3,5 @@
 # Usage: random128.sh FACES RUN [STEPS [BLENDED_STEPS]]
 . "$(dirname "$0")/../../recipe.sh"
 two_runs context_encoder random128.safetensors last "${3:-1500}" "${4:-1500}" \
-  "--set batch=8 --set init_std=0.02" \
+  "--set batch_size=8 --set init_std=0.02" \
   "--set blended=6"

@@ -4,7 +4,7 @@
 # Usage: flagship128.sh FACES RUN MORE FEATURES [STEPS]
 . "$(dirname "$0")/../../recipe.sh"
 train pconv_prior flagship128 --steps "${5:-52000}" --set init=default --set size=128 --set width=24 \
-  --set levels=5 --set batch=8 --set lr=2e-4 --set hole=1 --set blended=6 --set seen=blended --set taps=light \
+  --set levels=5 --set batch_size=8 --set lr=2e-4 --set hole=1 --set blended=6 --set seen=blended --set layers=light \
   --set perceptual=0.5 --set style=0.3 --set adversarial=0.25 --set vgg_path="$4" --set mirrored=true \
   --set jitter=0.1 --set jitter_angle=10 --set jitter_part=0.5 --set extra="$3" --set extra_share=0.25 \
   --set precision=32-true --set checkpoint_every=100 --set validate_every=250 --set val_images=48 \

@@ -8,7 +8,7 @@ prior_steps=${3:-10000} fan_steps=${4:-8000} steps=${5:-2500} calm_steps=${6:-70
 [ $# -gt 6 ] && shift 6 || set -- printed improved
 
 [ -f "$run/prior.safetensors" ] || train pconv_prior prior --steps "$prior_steps" --set size=128 --set width=12 \
-  --set levels=5 --set batch=8 --set vgg=skip --set hole=1 --set blended=6 --set init_std=0.02
+  --set levels=5 --set batch_size=8 --set vgg=skip --set hole=1 --set blended=6 --set init_std=0.02
 keep prior best
 [ -f "$run/fan.safetensors" ] ||
   inpaintx train-fan "$faces" --out "$run/fan.safetensors" --steps "$fan_steps"
@@ -18,7 +18,7 @@ for row; do
     improved) options="--preset full" fan="--set fan_path=$run/fan.safetensors" ;;
     *) echo "no row '$row': printed or improved" >&2 && exit 2 ;;
   esac
-  gan="--set init_std=0.02 --set size=128 --set batch=4 --set vgg=small --set vgg_normalize=true --set blended=50 --set skin=mean $fan"
+  gan="--set init_std=0.02 --set size=128 --set batch_size=4 --set vgg=small --set vgg_normalize=true --set blended=50 --set skin=mean $fan"
   [ -f "$run/$row.safetensors" ] || train pdgan "$row" $options --steps "$steps" $gan --set diversity=0.05 --set width=8 \
     --set prior_width=12 --set prior="$run/prior.safetensors" --set scale=window
   keep "$row" best

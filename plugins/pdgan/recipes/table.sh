@@ -10,7 +10,7 @@ prior=$3 features=$4 fan=$5 size=$6 steps=${7:-7500} seeds=${8:-0 1 2}
 
 if [ "$size" != 128 ]; then
   train pconv_prior "prior$size" --steps 3000 --set init="$prior" --set size="$size" --set width=24 \
-    --set levels=5 --set batch=8 --set lr=2e-4 --set hole=1 --set blended=6 --set seen=blended --set taps=light \
+    --set levels=5 --set batch_size=8 --set lr=2e-4 --set hole=1 --set blended=6 --set seen=blended --set layers=light \
     --set perceptual=0.5 --set style=0.3 --set adversarial=0.05 --set vgg_path="$features" --set precision=32-true
   keep "prior$size" last
   prior=$run/prior$size.safetensors
@@ -24,7 +24,7 @@ for seed in $seeds; do
       full) own="--set alpha=10 --set skin=hole --set fan_path=$fan" ;;
       *) echo "no row '$row': paper, fan_only, mask_only or full" >&2 && exit 2 ;;
     esac
-    train pdgan "$row$size-$seed" --preset "$row" --steps "$steps" --seed "$seed" --set size="$size" --set batch=8 \
+    train pdgan "$row$size-$seed" --preset "$row" --steps "$steps" --seed "$seed" --set size="$size" --set batch_size=8 \
       --set width=8 --set scale=window --set prior="$prior" --set prior_width=24 --set prior_levels=5 \
       --set soft=capped --set free=0.9 --set perceptual=0.3 --set diversity=0.5 --set diversity_eps=1e-2 \
       --set diversity_fall=0.1 --set blended=50 --set vgg_path="$features" --set vgg_normalize=true \
