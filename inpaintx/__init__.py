@@ -16,7 +16,7 @@ from inpaintx.errors import InpaintxError, UntrainedWarning
 if TYPE_CHECKING:
     from inpaintx import ops, testing
     from inpaintx.evaluation.job import evaluate
-    from inpaintx.inference.pipeline import inpaint
+    from inpaintx.inference.pipeline import Model, inpaint, load
     from inpaintx.ops.poisson import PoissonSolver
     from inpaintx.plugin.hookspecs import hookimpl
     from inpaintx.plugin.method import Config, LearnedConfig, Method, Weights
@@ -31,6 +31,7 @@ __all__ = [
     "InpaintxError",
     "LearnedConfig",
     "Method",
+    "Model",
     "PoissonSolver",
     "Trainer",
     "UntrainedWarning",
@@ -40,6 +41,7 @@ __all__ = [
     "export",
     "hookimpl",
     "inpaint",
+    "load",
     "methods",
     "ops",
     "testing",
@@ -47,7 +49,7 @@ __all__ = [
 ]
 _MODULES = {
     "inpaintx.evaluation.job": ("evaluate",),
-    "inpaintx.inference.pipeline": ("inpaint",),
+    "inpaintx.inference.pipeline": ("Model", "inpaint", "load"),
     "inpaintx.ops.poisson": ("PoissonSolver",),
     "inpaintx.plugin.hookspecs": ("hookimpl",),
     "inpaintx.plugin.method": ("Config", "LearnedConfig", "Method", "Weights"),

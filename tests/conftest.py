@@ -5,6 +5,7 @@ from toy_methods import folder, toys  # noqa: F401
 from toy_training import toy, toy_faces  # noqa: F401
 
 import inpaintx
+from inpaintx.inference import pipeline
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -20,6 +21,11 @@ def threads():
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def no_model_of_another_test():
+    pipeline._KEPT.models.clear()
 
 
 def pytest_terminal_summary(terminalreporter):

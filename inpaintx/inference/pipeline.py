@@ -1,5 +1,7 @@
 """The main job: photo in, photo out, on tensors, arrays and files of any size."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from torch import Tensor
 from inpaintx.errors import InpaintxError
 from inpaintx.inference.auto import AutoInpainter
 from inpaintx.inference.device import pick_device
+from inpaintx.inference.face_fill import BEST
 from inpaintx.inference.given import check_pixels, check_range, read_hole, read_image
 from inpaintx.inference.inpainter import AUTO, Detail, Inpainter, check_seed
 from inpaintx.inference.run import check_image_mask
@@ -17,9 +20,12 @@ from inpaintx.inference.tiling import ArrayCanvas, TensorCanvas
 from inpaintx.io.masks import cut_of
 from inpaintx.io.memory import memory_in_words
 from inpaintx.nn.options import Blend
+from inpaintx.plugin.card import model_card
 from inpaintx.plugin.method import Method
+from inpaintx.plugin.registry import registry
+from inpaintx.plugin.store import find
 
-__all__ = ["inpaint", "inpainter_for", "pick_device"]
+__all__ = ["Model", "inpaint", "inpainter_for", "load", "pick_device"]
 
 
 def inpainter_for(
@@ -128,36 +134,135 @@ def inpaint(
     >>> photo[20:30, 20:30], hole[20:30, 20:30] = 0, True
     >>> result = inpaintx.inpaint(photo, hole, method="telea")
     """
-    check_seed(seed, samples)
-    chosen: str | torch.device = device
-    if isinstance(image, Tensor):
-        mask = _tensor_holes(image, mask)
-        chosen = image.device if device == "auto" else device
-    else:
+    settings = {"preset": preset, "weights": weights, "blend": blend, "faces": faces, "detail": detail}
+    chosen: str | torch.device = image.device if isinstance(image, Tensor) and device == "auto" else device
+    model = _KEPT.model(method, device=chosen, seed=seed, **settings, **options)
+    return model(image, mask, seed=seed, samples=samples, raw=raw)
+
+
+class Model:
+    """A method that is ready to fill photos: :func:`load` makes it, once for any number of calls.
+
+    Attributes
+    ----------
+    method
+        The method (for ``"auto"``: a stand-in of that name).
+    net, config
+        Its network in eval mode, and the network's options; of ``"auto"``: the face network's.
+    source
+        The weight file, ``"random"`` or ``"none needed"``.
+    """
+
+    def __init__(self, inpainter: Inpainter) -> None:
+        self._inpainter = inpainter
+        self.method = inpainter.method
+        chief = getattr(inpainter, "network", None) or inpainter
+        self.net, self.config, self.source = chief.loaded.net, chief.loaded.config, chief.loaded.source
+        self._owner: Method = chief.method
+
+    def __repr__(self) -> str:
+        return f"<inpaintx model {self.method.name}, weights: {self.source}, device {self._inpainter.device}>"
+
+    @property
+    def card(self) -> str:
+        """The model card of its weight file, in Markdown; empty without one."""
+        if self.source in ("random", "none needed"):
+            return ""
+        path = Path(self.source)
+        entry = next((entry for entry in self._owner.weights.values() if entry.file == path.name), None)
+        return model_card(path, self._owner, entry)
+
+    @memory_in_words("fill the photo")
+    def __call__(self, image: Any, mask: Any, *, seed: int = 0, samples: int = 1, raw: bool = False) -> Any:
+        """Fill the holes of photos; parameters, result and errors are those of :func:`inpaint`."""
+        check_seed(seed, samples)
+        if isinstance(image, Tensor):
+            holes = _tensor_holes(image, mask)
+            results = _inpaint_tensors(self._inpainter, image, holes, [seed + k for k in range(samples)], raw)
+            return results[0] if samples == 1 else results
         given = read_image(image)
-        image, hole = given.pixels, read_hole(mask, given.pixels)
-        check_pixels(image, hole)
-    inpainter = inpainter_for(
-        method,
-        preset=preset,
-        weights=weights,
-        seed=seed,
-        device=chosen,
-        blend=blend,
-        faces=faces,
-        detail=detail,
-        options=options,
-    )
-    if isinstance(image, Tensor):
-        results = _inpaint_tensors(inpainter, image, mask, [seed + k for k in range(samples)], raw)
+        pixels, hole = given.pixels, read_hole(mask, given.pixels)
+        check_pixels(pixels, hole)
+        plan, results = self._inpainter.plan(pixels, hole), []
+        for k in range(samples):
+            canvas = ArrayCanvas(pixels, hole, raw=raw)
+            self._inpainter.run([(canvas, plan)], seed + k)
+            result = given.back(canvas.pixels)
+            results.append(result if canvas.raw is None else (result, given.back(canvas.raw)))
         return results[0] if samples == 1 else results
-    plan, results = inpainter.plan(image, hole), []
-    for k in range(samples):
-        canvas = ArrayCanvas(image, hole, raw=raw)
-        inpainter.run([(canvas, plan)], seed + k)
-        result = given.back(canvas.pixels)
-        results.append(result if canvas.raw is None else (result, given.back(canvas.raw)))
-    return results[0] if samples == 1 else results
+
+
+def load(
+    method: str | Method | None = None,
+    *,
+    preset: str = "default",
+    weights: str | Path | None = None,
+    device: str | torch.device = "auto",
+    blend: Blend | None = None,
+    faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
+    detail: Detail = "none",
+    seed: int = 0,
+    **options: Any,
+) -> Model:
+    """Load a method and its weights once, to fill any number of photos.
+
+    Parameters
+    ----------
+    method, preset, weights, device, blend, faces, detail, options
+        As for :func:`inpaint`.
+    seed
+        Of random weights, where there are no trained ones.
+
+    Raises
+    ------
+    InpaintxError
+        Unknown method, preset, option, blend or device; weights that are missing, damaged or of another method.
+
+    Examples
+    --------
+    >>> import numpy as np, inpaintx
+    >>> model = inpaintx.load("telea")
+    >>> photo, hole = np.full((32, 32), 200, np.uint8), np.eye(32, dtype=bool)
+    >>> int(model(photo, hole)[0, 0])
+    200
+    """
+    settings = {"weights": weights, "device": device, "blend": blend, "faces": faces, "detail": detail, "seed": seed}
+    return Model(inpainter_for(method, preset=preset, options=options, **settings))
+
+
+class _Kept(threading.local):
+    """The last few models of each thread, so that a call of :func:`inpaint` does not build and read them again."""
+
+    most = 3
+
+    def __init__(self) -> None:
+        self.models: OrderedDict[Any, Model] = OrderedDict()
+
+    def model(self, method: str | Method | None, seed: int, **settings: Any) -> Model:
+        """Load a model, or give the one that was loaded from the same files with the same settings."""
+        key = None if isinstance(method, Method) else (method, _files(method, settings["weights"]), repr(settings))
+        if key in self.models:
+            self.models.move_to_end(key)
+            return self.models[key]
+        model = load(method, seed=seed, **settings)
+        if key is not None and model.source != "random":  # random weights are of the seed
+            self.models[key] = model
+            if len(self.models) > self.most:
+                self.models.popitem(last=False)
+        return model
+
+
+_KEPT = _Kept()
+
+
+def _files(name: str | None, weights: Any) -> tuple[Any, ...]:
+    """What a model is made of that may change between two calls: the method itself, and the state of its files."""
+    methods = registry().methods
+    asked = [methods.get(other or BEST) for other in {None if name == AUTO else name, BEST}]
+    paths = [Path(weights)] if weights is not None else []
+    paths += [path for method in asked if method for tag in method.weights for path in [find(method, tag)] if path]
+    stats = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file()]
+    return (*map(id, asked), *stats)
 
 
 def _tensor_holes(image: Tensor, mask: Any) -> Tensor:
