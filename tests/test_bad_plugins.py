@@ -49,7 +49,7 @@ def leaves(self, *args, **kwargs):
 
 
 @pytest.mark.parametrize(
-    ("member", "behaviour", "words"),
+    ("member", "behavior", "words"),
     [
         ("inpaint", raises, "failed in inpaint(): KeyError: 'no such key'"),
         ("inpaint", leaves, "failed in inpaint(): SystemExit: 0"),

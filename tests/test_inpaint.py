@@ -85,7 +85,7 @@ def test_hidden_pixels_have_no_influence_at_any_scale(method, hole, blend):
 
 
 @pytest.mark.parametrize("method", ["telea", "square", "slow"])
-@pytest.mark.parametrize(("dtype", "grey"), [(np.uint8, 200), (np.uint16, 40_001)])
+@pytest.mark.parametrize(("dtype", "gray"), [(np.uint8, 200), (np.uint16, 40_001)])
 @pytest.mark.parametrize("hole", [box(900, 1100, side=500), scratch(900, 1100)], ids=["box", "scratch"])
 def test_a_plain_photo_is_restored_to_the_last_gray_level(method, dtype, gray, hole):
     photo = np.full((900, 1100, 3), gray, dtype)
