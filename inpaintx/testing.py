@@ -1,6 +1,7 @@
 """The contract tests that any plugin author can run: ``inpaintx check NAME`` or :func:`check_method`."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +9,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from inpaintx.errors import InpaintxError
 from inpaintx.inference.run import run_method
 from inpaintx.plugin import weights as weight_files
+from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
 
-__all__ = ["BrokenRuleError", "RuleResult", "check_method", "run_rules"]
+__all__ = ["BrokenRuleError", "RuleResult", "check_method", "count_ops", "run_rules"]
 
 PRESET = "tiny"  # taken where the method has it, so that a check takes seconds on a CPU
 
@@ -274,3 +277,45 @@ def check_method(method: "Method | type[Method] | str", **options: Any) -> None:
     broken = [r for r in run_rules(method, **options) if r.error]
     if broken:
         raise BrokenRuleError("\n".join(f"{r.rule}: {r.error}" for r in broken))
+
+
+class _OpCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the calls of the library's own ops that reach the dispatcher, those of backward passes among them."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.calls: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.namespace == "inpaintx":
+            self.calls[func.__name__.partition(".")[0]] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def count_ops(method: Method, *, device: str = "cpu", seed: int = 0) -> dict[str, dict[str, int]]:
+    """Count the calls of native ops in a fill and in the last step of a training, by running both on small pictures.
+
+    Parameters
+    ----------
+    method
+        It is run with its preset ``"tiny"`` where it has one, on one image (the fill) and on two (the step).
+
+    Returns
+    -------
+    dict
+        ``"fill"``, and ``"step"`` where the method is trained: calls by the name of the op, the most frequent first.
+        An op that is made of PyTorch's is none of the library's own, and not counted.
+    """
+    case = Case(method, device, seed)
+    with _OpCounter() as fill:
+        case.fill(*case.picture(case.side, case.side))
+    found = {"fill": dict(fill.calls.most_common())}
+    if method.is_trainable():
+        batch = case.batch(*case.picture(case.side, case.side, 2))
+        with weight_files.seeded(seed), blamed(method, "a training step"):
+            trainer = method.trainer(method.network(case.config).to(case.device).train(), case.config)
+            trainer.steps = max(0, getattr(case.config, "steps", 1) - 1)
+            with _OpCounter() as step:
+                trainer.step(batch)
+        found["step"] = dict(step.calls.most_common())
+    return found

@@ -7,9 +7,11 @@ import torch
 from pydantic import Field
 
 import inpaintx
+from inpaintx.cli import run
 from inpaintx.plugin import weights
 from inpaintx.plugin.method import LearnedConfig, with_options
 from inpaintx.plugin.registry import registry
+from inpaintx.testing import count_ops
 
 PLUGINS = "inpaintx_plugins."
 OWN = {name: method for name, method in registry().methods.items() if type(method).__module__.startswith(PLUGINS)}
@@ -82,3 +84,46 @@ def test_a_plugins_batch_is_its_batch_size():
         assert Own(batch_size=4).batch == 4
     assert isinstance(Own(), inpaintx.Config)
     assert "batch" not in Own().model_dump()
+
+
+@pytest.mark.parametrize(
+    ("name", "fill", "step"),
+    [
+        ("pconv", {"partial_conv2d", "poisson_blend"}, {"partial_conv2d", "partial_conv2d_backward"}),
+        ("tv", {"tv_inpaint"}, None),
+        ("patchmatch", {"patchmatch", "tv_inpaint"}, None),
+    ],
+)
+def test_ops_are_counted_where_they_are_called(name, fill, step):
+    found = count_ops(OWN[name])
+    assert set(found["fill"]) == fill
+    assert ("step" in found) == (step is not None)
+    assert set(found.get("step", ())) == (step or set())
+    assert all(calls > 0 for part in found.values() for calls in part.values())
+
+
+def test_methods_shows_one_method(capsys):
+    assert run(["methods", "tv", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["options"]["tol"] == {
+        "type": "float",
+        "default": 1e-4,
+        "description": "primal-dual gap relative to the energy",
+    }
+    assert found["presets"] == ["default", "paper", "tiny"]
+    assert found["paper"] == OWN["tv"].paper
+    assert found["ops"] == {"fill": {"tv_inpaint": 1}}
+    assert run(["methods", "tv"]) == 0
+    words = capsys.readouterr().out
+    assert "ops, fill (preset tiny): tv_inpaint x1" in words
+    assert "primal-dual gap relative to the energy" in words
+    assert run(["methods", "teleq"]) == 2
+    assert "did you mean 'telea'?" in capsys.readouterr().err
+
+
+def test_methods_shows_choices_and_weights(capsys):
+    assert run(["methods", "yeh", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["options"]["prior_form"]["type"] == "saturating | nonsaturating"
+    assert found["weights"]["default"]["preset"] == "default"
+    assert "poisson_blend" in found["ops"]["fill"]
