@@ -61,7 +61,7 @@ def test_the_result_is_whole(five_faces, tmp_path):
     rows = [line for line in table.splitlines() if line.startswith("| learned")]
     assert len(rows) == 1 + 6 + 1
     assert all(line.startswith("| learned **(untrained)** |") for line in rows)
-    for name in ("results.json", "masks.json", "images.csv", "table.md"):
+    for name in ("results.json", "masks.json", "images.csv", "table.md", "table.csv", "table.tex"):
         assert str(tmp_path) not in (tmp_path / "out" / name).read_text()
     for path in result.pictures:
         assert read_photo(path).pixels.std() > 10

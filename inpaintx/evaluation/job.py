@@ -149,7 +149,7 @@ def evaluate(
     InpaintxError
         Says what came, what was expected, and what to do; nothing that existed is changed.
     """
-    require("eval", "evaluation", "torchmetrics")
+    require("eval", "evaluation", "torchmetrics", "matplotlib")
     out = Path(out)
     number, parts = part
     if not 1 <= number <= parts:

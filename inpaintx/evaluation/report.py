@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inpaintx.evaluation.entries import EntryRecord
+from inpaintx.evaluation.paper import latex, plot_pdf, spreadsheet
 from inpaintx.evaluation.protocol import Protocol
 from inpaintx.evaluation.results import Measured, Row
 from inpaintx.evaluation.summary import RESAMPLES, Estimate
@@ -25,8 +26,11 @@ FILES = {
     "masks.json": "the frozen list: every image and every hole, with digests",
     "images.csv": "the values of each image, for tests of your own",
     "table.md": "the tables",
+    "table.csv": "every figure of the tables, a row each",
+    "table.tex": "the hole's PSNR, SSIM and MAE in LaTeX (booktabs), best in bold",
     "gallery.png": "fills side by side; it shows images of the set, whose terms hold for it",
     "psnr_by_hole_ratio.png": "hole PSNR against hole ratio, with 95 % intervals",
+    "psnr_by_hole_ratio.pdf": "the same in vectors",
 }
 COLUMNS = {  # of a group's table: heading, output, region, metric, digits
     "PSNR hole": ("composite", "hole", "psnr", 2),
@@ -212,7 +216,14 @@ def write_all(
     (folder / "masks.json").write_text(json.dumps(listed, allow_nan=False) + "\n")
     (folder / "images.csv").write_text(_csv(protocol, measured), encoding="utf-8")
     (folder / "table.md").write_text(markdown(result), encoding="utf-8")
-    write_photo(folder / "psnr_by_hole_ratio.png", _plot(protocol, records, result["table"]))
+    (folder / "table.csv").write_text(spreadsheet(result), encoding="utf-8")
+    (folder / "table.tex").write_text(latex(result), encoding="utf-8")
+    panels, labels = (
+        _panels(protocol, records, result["table"]),
+        {"x_label": "hole ratio, %", "y_label": "hole PSNR, dB"},
+    )
+    write_photo(folder / "psnr_by_hole_ratio.png", draw(panels, **labels))
+    (folder / "psnr_by_hole_ratio.pdf").write_bytes(plot_pdf(panels, **labels))
     if gallery:
         write_photo(folder / "gallery.png", _gallery(protocol, records, measured))
 
@@ -232,7 +243,7 @@ def _csv(protocol: Protocol, measured: dict[str, Measured]) -> str:
     return out.getvalue()
 
 
-def _plot(protocol: Protocol, records: Sequence[EntryRecord], rows: list[dict[str, Any]]) -> Any:
+def _panels(protocol: Protocol, records: Sequence[EntryRecord], rows: list[dict[str, Any]]) -> list[Panel]:
     found = {(r["method"], r["group"]): r["estimate"] for r in rows if _is_hole_psnr(r)}
     panels = []
     for family in dict.fromkeys(group.family for group in protocol.groups):
@@ -244,7 +255,7 @@ def _plot(protocol: Protocol, records: Sequence[EntryRecord], rows: list[dict[st
             y, low, high = ([p[key] for p in points] for key in ("mean", "low", "high"))
             curves.append(Curve(record.title, x, y, low, high, dashed=record.weights == "random"))
         panels.append(Panel(family, curves))
-    return draw(panels, x_label="hole ratio, %", y_label="hole PSNR, dB")
+    return panels
 
 
 def _is_hole_psnr(row: dict[str, Any]) -> bool:
