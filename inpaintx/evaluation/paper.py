@@ -43,8 +43,8 @@ def latex(result: dict[str, Any]) -> str:
     """The table of a result in LaTeX (package booktabs): the composite's hole, best means in bold."""
     groups = list(dict.fromkeys(row["group"] for row in result["table"]))
     lines = [
-        f"% {result['protocol']['images']} images of {_escaped(result['protocol']['data'])}; needs booktabs; intervals: "
-        "95 %, bootstrap over images",
+        f"% {result['protocol']['images']} images of {_escaped(result['protocol']['data'])}; needs booktabs; "
+        "intervals: 95 %, bootstrap over images",
         rf"\begin{{tabular}}{{ll{'r' * len(groups)}}}",
         r"\toprule",
         " & ".join(["", "Method", *map(_escaped, groups)]) + r" \\",
