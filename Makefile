@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: photos build-matrix demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against clean
+.PHONY: test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -21,6 +21,19 @@ test: $(VENV)/.test lint types pytest cuda-emulate cuda-check
 
 pytest: $(VENV)/.test
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+# The page in headless Chromium; its screenshots are written to build/web.
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+test-web: $(if $(CHROMIUM),$(VENV)/.web)
+ifeq ($(CHROMIUM),)
+	@echo "test-web: Chromium was not found, so the page was not tested in a browser (Debian: apt install chromium)"
+else
+	CHROMIUM=$(CHROMIUM) $(PY) -m pytest -m browser tests/test_web_browser.py $(PYTEST_ARGS)
+endif
+
+$(VENV)/.web: $(VENV)/.test
+	$(PIP) playwright axe-playwright-python
+	@touch $@
 
 lint: $(VENV)/.test
 	$(PY) -m ruff check .

@@ -57,6 +57,7 @@ def test_the_core_does_without(arguments, tmp_path):
         (("train", "pconv", "faces", "-o", "run"), "train"),
         (("evaluate", "faces", "-m", "telea", "-o", "table"), "eval"),
         (("weights", "get", "hf://owner/repo/w.safetensors", "-o", "w.safetensors"), "hub"),
+        (("web",), "web"),
     ],
     ids=lambda a: a if isinstance(a, str) else a[0],
 )

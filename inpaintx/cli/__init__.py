@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli import demo, doctor, evaluate, inpaint, mask, plugins, prepare, train, weights
+from inpaintx.cli import demo, doctor, evaluate, inpaint, mask, plugins, prepare, train, web, weights
 from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
 from inpaintx.errors import InpaintxError
 from inpaintx.io.memory import ran_out
@@ -100,6 +100,7 @@ def make_app() -> typer.Typer:
         train.export,
         evaluate.evaluate,
         demo.demo,
+        web.web,
         plugins.methods,
         plugins.plugins,
         plugins.check,
