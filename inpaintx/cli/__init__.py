@@ -104,6 +104,7 @@ def make_app() -> typer.Typer:
         plugins.methods,
         plugins.plugins,
         plugins.check,
+        plugins.new_plugin,
         doctor.doctor,
     ):
         app.command()(command)

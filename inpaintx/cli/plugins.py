@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -13,7 +14,7 @@ from inpaintx.io.names import printable
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.store import find
 
-__all__ = ["check", "method_rows", "methods", "plugin_rows", "plugins", "print_table"]
+__all__ = ["check", "method_rows", "methods", "new_plugin", "plugin_rows", "plugins", "print_table"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="The same in JSON.")]
 
@@ -81,6 +82,18 @@ def check(
     say(f"method {name!r} " + (f"breaks {broken} rule{'s' * (broken > 1)}" if broken else "keeps the contract"))
     if broken:
         raise typer.Exit(1)
+
+
+def new_plugin(
+    name: Annotated[str, typer.Argument(help="Name of the method, like soft_fill.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the package; must not exist.")] = None,
+    trained: Annotated[bool, typer.Option("--trained", help="A network with a trainer, not ten lines.")] = False,
+) -> None:
+    """Write the package of a plugin with one method that keeps the contract, to begin from."""
+    from inpaintx.plugin.scaffold import new_plugin as job
+
+    folder = job(name, out, trained=trained)
+    say(f"wrote {folder}; next: pip install -e {folder} && inpaintx check {name}")
 
 
 def plugin_rows() -> list[dict[str, Any]]:
