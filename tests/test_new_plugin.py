@@ -52,7 +52,6 @@ def test_its_method_is_trained(tmp_path, toy_faces):
         ("Soft", "letters a-z"),
         ("a-b", "letters a-z"),
         ("class", "letters a-z"),
-        ("", "a-z"),
     ],
 )
 def test_names_that_cannot_be(name, words, tmp_path, capsys):
