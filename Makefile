@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against clean
+.PHONY: test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate cuda-race gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against bench-busy bits-against clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -109,6 +109,13 @@ cuda-emulate: $(VENV)/.test
 	$(EMULATED)
 	INPAINTX_EMULATE_ORDER=reverse $(EMULATED)
 
+# The same with each access to memory recorded: data races between threads, and shared memory that nobody has written.
+RACE_TESTS := tests/ops/test_cuda.py tests/test_emulation.py
+cuda-race: $(VENV)/.test
+	INPAINTX_EMULATE_CUDA=race $(PY) setup.py -q build --build-lib build/race
+	PYTHONPATH=$(CURDIR)/build/race $(VENV)/bin/pytest -q -m "not slow and not gpu" -p no:cacheprovider \
+	  --override-ini=addopts=--strict-markers $(RACE_TESTS) $(PYTEST_ARGS)
+
 # On a machine with a GPU: build for it, test, benchmark; writes build/bench-gpu.json (benchmarks/results/ is its place).
 gpu: $(VENV)/.bench
 	@$(PY) -c 'import torch; assert torch.cuda.is_available(), "make gpu: torch finds no CUDA device here"'
@@ -171,6 +178,20 @@ bench-against: $(VENV)/.bench
 	for run in 1 2 3; do $(QUICK) --benchmark-json=build/now-$$run.json && (cd $(AGAINST) && \
 	  $(subst $(PY),$(CURDIR)/$(PY),$(QUICK)) --benchmark-json=$(CURDIR)/build/then-$$run.json) || exit 1; done
 	$(PY) benchmarks/report.py compare build/now-?.json --baseline build/then-?.json
+
+# What every op returns on fixed seeds, of the working tree and of another commit (REV), bit for bit.
+bits-against: $(VENV)/.test
+	rm -rf $(AGAINST)
+	git clone -q . $(AGAINST)
+	git -C $(AGAINST) checkout -q $$(git rev-parse $(REV))
+	cd $(AGAINST) && $(CURDIR)/$(PY) setup.py -q build_ext --inplace
+	$(PY) benchmarks/bits.py write build/bits-now.json
+	PYTHONPATH=$(AGAINST) $(PY) benchmarks/bits.py write build/bits-then.json
+	$(PY) benchmarks/bits.py compare build/bits-now.json build/bits-then.json
+
+# Each op with one thread and all, alone and beside one busy process a core; RESULTS.md shows each op's worst case.
+bench-busy: $(VENV)/.bench
+	$(PY) benchmarks/busy.py -o benchmarks/results/busy.json $(BUSY_ARGS)
 
 # The native tests under AddressSanitizer and UBSan.
 SANITIZED := LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" \

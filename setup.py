@@ -3,7 +3,7 @@
 Environment: FORCE_CUDA=1|0 overrides the choice, TORCH_CUDA_ARCH_LIST names the architectures,
 MAX_JOBS the parallel compilers, INPAINTX_OPENCV=opencv-python-headless the cv2 to depend on,
 INPAINTX_SANITIZE=1 builds with AddressSanitizer and UBSan, INPAINTX_EMULATE_CUDA=1 with the CUDA kernels compiled as
-C++ in place of the CPU's (for tests where there is no GPU; slow).
+C++ in place of the CPU's (for tests where there is no GPU; slow), =race with a detector of data races in them besides.
 """
 
 import json
@@ -17,6 +17,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent.resolve()
+EMULATION = ROOT / "tests" / "cuda_emulation"
 MINIMUM_TORCH = (2, 9)
 
 try:
@@ -75,10 +76,28 @@ def commit() -> str:
     return git.stdout.strip() or "unknown"
 
 
-EMULATE = os.environ.get("INPAINTX_EMULATE_CUDA") == "1"
+EMULATE = os.environ.get("INPAINTX_EMULATE_CUDA", "") in ("1", "race")
+RACE = os.environ.get("INPAINTX_EMULATE_CUDA") == "race"
 CUDA = False if EMULATE else with_cuda()
 SANITIZE = os.environ.get("INPAINTX_SANITIZE") == "1"
 cap_jobs()
+
+
+def emulated_kernels() -> list[Path]:
+    """The CUDA sources as C++ for the CPU."""
+    sys.path.insert(0, str(EMULATION))
+    from translate import translate_all
+
+    return translate_all(ROOT / "csrc", ROOT / "build" / "emulation")
+
+
+def instrumented(source: Path, flags: list[str], include: list[str]) -> str:
+    """Compile one file so that each access to memory is a call, which tests/cuda_emulation/race.cpp answers."""
+    target = source.with_suffix(".race.o")
+    paths = [f"-I{path}" for path in [*include, *cpp_extension.include_paths()]]
+    command = [os.environ.get("CXX", "c++"), *flags, "-fPIC", "-O1", "-fsanitize=thread", *paths]
+    subprocess.run([*command, "-c", str(source), "-o", str(target)], check=True)
+    return str(target)
 
 
 def extension() -> Extension:
@@ -95,14 +114,16 @@ def extension() -> Extension:
         cxx += ["-D_GLIBCXX_ASSERTIONS"]
         link = ["-fsanitize=address,undefined"]
     include = [str(ROOT / "csrc")]
+    objects = []
     if EMULATE:
-        sys.path.insert(0, str(ROOT / "csrc" / "emulation"))
-        from translate import translate_all
-
-        written = translate_all(ROOT / "csrc", ROOT / "build" / "emulation")
-        sources += [str(p.relative_to(ROOT)) for p in written]
-        include.insert(0, str(ROOT / "csrc" / "emulation"))  # its cuda_runtime.h
-        cxx += ["-DINPAINTX_WITH_CUDA", "-DINPAINTX_EMULATE_CUDA"]
+        cxx += ["-DINPAINTX_WITH_CUDA", "-DINPAINTX_EMULATE_CUDA"] + ["-DINPAINTX_CUDA_RACE"] * RACE
+        include.insert(0, str(EMULATION))  # its cuda_runtime.h
+        sources += [f"{EMULATION.relative_to(ROOT)}/{name}.cpp" for name in ["emulation"] + ["race"] * RACE]
+        kernels = emulated_kernels()
+        if RACE:
+            objects = [instrumented(kernel, cxx, include) for kernel in kernels]
+        else:
+            sources += [str(kernel.relative_to(ROOT)) for kernel in kernels]
     args = {"cxx": cxx}
     kind = cpp_extension.CppExtension
     if CUDA:
@@ -111,7 +132,14 @@ def extension() -> Extension:
         sources += sorted(str(p.relative_to(ROOT)) for p in (ROOT / "csrc").rglob("*.cu"))
         args = {"cxx": [*cxx, "-DINPAINTX_WITH_CUDA"], "nvcc": ["-std=c++20", "-O3", "--expt-relaxed-constexpr"]}
         kind = cpp_extension.CUDAExtension
-    return kind("inpaintx._C", sources, include_dirs=include, extra_compile_args=args, extra_link_args=link)
+    return kind(
+        "inpaintx._C",
+        sources,
+        include_dirs=include,
+        extra_compile_args=args,
+        extra_link_args=link,
+        extra_objects=objects,
+    )
 
 
 class BuildExtension(cpp_extension.BuildExtension):
@@ -119,7 +147,7 @@ class BuildExtension(cpp_extension.BuildExtension):
 
     def finalize_options(self):
         super().finalize_options()
-        kind = ("cuda" if CUDA else "cpu") + "-emulated" * EMULATE + "-sanitize" * SANITIZE
+        kind = ("cuda" if CUDA else "cpu") + "-emulated" * EMULATE + "-race" * RACE + "-sanitize" * SANITIZE
         self.build_temp = str(ROOT / "build" / f"torch-{torch.__version__}-{sys.implementation.cache_tag}-{kind}")
 
     def run(self):

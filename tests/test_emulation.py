@@ -1,6 +1,9 @@
-"""The translation of CUDA sources for the emulated build; the kernels themselves are tested by `make cuda-emulate`."""
+"""The emulation of CUDA on the CPU; the project's kernels are tested by `make cuda-emulate` and `make cuda-race`."""
 
 import importlib.util
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def translation():
-    spec = importlib.util.spec_from_file_location("translate", ROOT / "csrc" / "emulation" / "translate.py")
+    spec = importlib.util.spec_from_file_location("translate", ROOT / "tests" / "cuda_emulation" / "translate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -20,7 +23,7 @@ def test_launches_and_dynamic_shared_memory(translation):
     source = "extern __shared__ float row[];\nfold<float, 3><<<blocks(n), 256, 4 * n, stream_of(q)>>>(a, b(1));"
     assert translation.translate(source) == (
         "float* row = static_cast<float*>(::inpaintx::emulate::dynamic_shared());\n"
-        "::inpaintx::emulate::launch({blocks(n), 256, 4 * n, stream_of(q)}, "
+        '::inpaintx::emulate::launch("fold<float, 3>", {blocks(n), 256, 4 * n, stream_of(q)}, '
         "[](auto... a) { fold<float, 3>(a...); }, a, b(1));"
     )
 
@@ -35,3 +38,44 @@ def test_no_launch_of_the_project_is_left(translation, tmp_path):
 def test_an_unchanged_source_is_not_written_again(translation, tmp_path):
     first = {p: p.stat().st_mtime_ns for p in translation.translate_all(ROOT / "csrc", tmp_path)}
     assert {p: p.stat().st_mtime_ns for p in translation.translate_all(ROOT / "csrc", tmp_path)} == first
+
+
+# what a build of faults.cu says of each kernel: plain, and with the detector of races
+FAULTS = {
+    "sound": ("nothing, out[0] = 4034", "nothing, out[0] = 4034"),
+    "unwritten": ("nothing, out[0] = -4", "unwritten: a thread reads what nobody has written in shared memory"),
+    "carried_over": ("out[127] = -4", "carried_over: a thread reads what nobody has written in shared memory"),
+    "both_arms": ("threads of a block wait at different __syncthreads, line",) * 2,
+    "left_out": ("left_out: threads wait for others that never come: thread 0 at line",) * 2,
+    "without_itself": ("calls with a mask without itself, line",) * 2,
+    "from_outside": ("from_outside: a shuffle reads from lane 20, which takes no part, line",) * 2,
+    "plain_sum": ("nothing, out[0] = 128", "plain_sum: a thread reads what another writes in global memory"),
+    "missing_barrier": ("nothing", "missing_barrier: a thread reads what"),
+    "large_shared": ("invalid configuration",) * 2,
+}
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
+@pytest.mark.parametrize("race", [False, True], ids=["plain", "race"])
+def test_each_fault_is_found(translation, tmp_path, race):
+    place = ROOT / "tests" / "cuda_emulation"
+    (tmp_path / "faults.cpp").write_text(translation.translate((place / "faults.cu").read_text()))
+    flags = ["-std=c++20", "-O1", f"-I{place}"] + ["-DINPAINTX_CUDA_RACE"] * race
+    objects = []
+    for source in (tmp_path / "faults.cpp", place / "emulation.cpp", *[place / "race.cpp"] * race):
+        objects.append(tmp_path / f"{source.stem}.o")
+        instrument = ["-fsanitize=thread"] * (race and source.stem == "faults")
+        subprocess.run(["c++", *flags, *instrument, "-c", source, "-o", objects[-1]], check=True)
+    program = tmp_path / "faults"
+    subprocess.run(["c++", *objects, "-o", program], check=True)
+    for order in ("forward", "reverse"):
+        done = subprocess.run(
+            [program, *FAULTS],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "INPAINTX_EMULATE_ORDER": order},
+        )
+        said = dict(line.split("|", 1) for line in done.stdout.splitlines())
+        for fault, expected in FAULTS.items():
+            assert expected[race] in said[fault], (order, fault, said[fault])

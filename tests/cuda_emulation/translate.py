@@ -8,8 +8,8 @@ SHARED = re.compile(r"extern __shared__ (?:__align__\(\d+\) )?([\w:]+) (\w+)\[\]
 
 
 def translate(source: str) -> str:
-    """``kernel<<<grid, block>>>(args)`` becomes a call of ``emulate::launch``."""
-    source = LAUNCH.sub(r"::inpaintx::emulate::launch({\2}, [](auto... a) { \1(a...); }, ", source)
+    """``kernel<<<grid, block>>>(args)`` becomes a call of ``emulate::launch``, which is told the kernel's name."""
+    source = LAUNCH.sub(r'::inpaintx::emulate::launch("\1", {\2}, [](auto... a) { \1(a...); }, ', source)
     return SHARED.sub(r"\1* \2 = static_cast<\1*>(::inpaintx::emulate::dynamic_shared());", source)
 
 
@@ -18,7 +18,7 @@ def translate_all(sources: Path, target: Path) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for source in sorted(sources.rglob("*.cu")):
-        path = target / f"{source.parent.name}_{source.stem}.cpp"
+        path = target / ("_".join(source.relative_to(sources).with_suffix("").parts) + ".cpp")
         text = f'#line 1 "{source}"\n{translate(source.read_text())}'
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

@@ -1,7 +1,9 @@
-// CUDA kernels on the CPU, for tests where there is no GPU: the sources of cuda.cu, compiled as C++ and run thread by
-// thread. Found instead of the toolkit's header by builds with INPAINTX_EMULATE_CUDA=1; see emulation/translate.py.
+// CUDA kernels on the CPU, for tests where there is no GPU: the sources of *.cu, compiled as C++ and run thread by
+// thread. Found instead of the toolkit's header by builds with INPAINTX_EMULATE_CUDA; see translate.py.
+//
 // A thread of a block runs until a barrier; only then does the next one go on, so that the order of threads is known
-// and can be turned round (INPAINTX_EMULATE_ORDER=reverse): a result that depends on it is a race.
+// and can be turned round (INPAINTX_EMULATE_ORDER=reverse): a result that depends on it is a race. What hardware lets
+// pass or leaves undefined is an error here, or spoils the result: see emulation.cpp and, for races, race.cpp.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +19,9 @@
 #define __forceinline__ inline
 #define __restrict__
 #define __launch_bounds__(...)
-#define __shared__ static  // blocks run one after the other
+// Blocks run one after the other and share these. A section of their own, so that it can be found and spoilt between
+// them.
+#define __shared__ static __attribute__((section("cuda_shared")))
 
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
@@ -69,68 +73,76 @@ struct Launch {
   cudaStream_t stream = nullptr;
 };
 
-void run(const Launch& launch, const std::function<void()>& kernel);
+void run_grid(const char* name, const Launch& launch, const std::function<void()>& kernel);
 void* dynamic_shared();  // as much as the launch asked for
-enum class Barrier { warp, block };
-void wait(Barrier barrier);
+// Of the whole block, or of the lanes of a mask. `line`: where in the source, for threads must meet at one place.
+void wait_for_block(unsigned line);
+void wait_for_warp(unsigned mask, unsigned line);
 void* slot(unsigned lane);  // eight bytes of each thread of the warp, for shuffles
+// Checks that a shuffle reads from a lane that takes part.
+void check_source_lane(unsigned mask, unsigned from, unsigned line);
 
 template <typename Kernel, typename... Args>
-void launch(const Launch& config, Kernel kernel, Args... args) {
-  run(config, [&] { kernel(args...); });
+void launch(const char* name, const Launch& config, Kernel kernel, Args... args) {
+  run_grid(name, config, [&] { kernel(args...); });
 }
 
+// Not instrumented: the emulation's own work, and atomics, are no accesses of a kernel that could race.
+#define CUDA_EMULATION_OWN __attribute__((no_sanitize("thread"), noinline))
+
 template <typename T>
-T shuffle(T value, unsigned from) {
+CUDA_EMULATION_OWN T shuffle(unsigned mask, T value, unsigned from, unsigned line) {
   static_assert(sizeof(T) <= 8);
-  const unsigned lane = threadIdx.x % warpSize;
-  std::memcpy(slot(lane), &value, sizeof(T));
-  wait(Barrier::warp);
+  check_source_lane(mask, from, line);
+  std::memcpy(slot(threadIdx.x % warpSize), &value, sizeof(T));
+  wait_for_warp(mask, line);
   std::memcpy(&value, slot(from % warpSize), sizeof(T));
-  wait(Barrier::warp);
+  wait_for_warp(mask, line);
   return value;
 }
 
 }  // namespace inpaintx::emulate
 
-inline void __syncthreads() { inpaintx::emulate::wait(inpaintx::emulate::Barrier::block); }
-inline void __syncwarp(unsigned = ~0u) { inpaintx::emulate::wait(inpaintx::emulate::Barrier::warp); }
-template <typename T>
-T __shfl_sync(unsigned, T value, int from) {
-  return inpaintx::emulate::shuffle(value, from);
+inline void __syncthreads(unsigned line = __builtin_LINE()) { inpaintx::emulate::wait_for_block(line); }
+inline void __syncwarp(unsigned mask = ~0u, unsigned line = __builtin_LINE()) {
+  inpaintx::emulate::wait_for_warp(mask, line);
 }
 template <typename T>
-T __shfl_xor_sync(unsigned, T value, int bits) {
-  return inpaintx::emulate::shuffle(value, threadIdx.x % warpSize ^ bits);
+T __shfl_sync(unsigned mask, T value, int from, unsigned line = __builtin_LINE()) {
+  return inpaintx::emulate::shuffle(mask, value, from, line);
 }
 template <typename T>
-T __shfl_down_sync(unsigned, T value, unsigned by) {
+T __shfl_xor_sync(unsigned mask, T value, int bits, unsigned line = __builtin_LINE()) {
+  return inpaintx::emulate::shuffle(mask, value, threadIdx.x % warpSize ^ bits, line);
+}
+template <typename T>
+T __shfl_down_sync(unsigned mask, T value, unsigned by, unsigned line = __builtin_LINE()) {
   const unsigned lane = threadIdx.x % warpSize;
-  return inpaintx::emulate::shuffle(value, lane + by < warpSize ? lane + by : lane);
+  return inpaintx::emulate::shuffle(mask, value, lane + by < warpSize ? lane + by : lane, line);
 }
 template <typename T>
-T __shfl_up_sync(unsigned, T value, unsigned by) {
+T __shfl_up_sync(unsigned mask, T value, unsigned by, unsigned line = __builtin_LINE()) {
   const unsigned lane = threadIdx.x % warpSize;
-  return inpaintx::emulate::shuffle(value, lane >= by ? lane - by : lane);
+  return inpaintx::emulate::shuffle(mask, value, lane >= by ? lane - by : lane, line);
 }
 template <typename T>
 T __ldg(const T* at) {
   return *at;
 }
 template <typename T>
-T atomicAdd(T* at, T value) {
+CUDA_EMULATION_OWN T atomicAdd(T* at, T value) {
   const T before = *at;
   *at += value;
   return before;
 }
 template <typename T>
-T atomicMax(T* at, T value) {
+CUDA_EMULATION_OWN T atomicMax(T* at, T value) {
   const T before = *at;
   *at = std::max(before, value);
   return before;
 }
 template <typename T>
-T atomicMin(T* at, T value) {
+CUDA_EMULATION_OWN T atomicMin(T* at, T value) {
   const T before = *at;
   *at = std::min(before, value);
   return before;
