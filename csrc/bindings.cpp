@@ -4,15 +4,26 @@
 
 #include <array>
 
-#include "common/kept_memory.h"
-#include "common/level.h"
+#include "common/allocator.h"
+#include "common/isa.h"
 #include "ops.h"
 
 namespace py = pybind11;
+namespace ops = inpaintx::ops;
 using at::Tensor;
 using Pair = std::array<int64_t, 2>;
 
 namespace {
+
+// An op of which the caller gets the first result alone; the others are for the backward pass.
+template <class T>
+struct first_of;
+template <inpaintx::OpName name, class Result, class... Args>
+struct first_of<inpaintx::Op<name, Result(Args...)>> {
+  static Tensor call(Args... args) {
+    return std::get<0>(inpaintx::Op<name, Result(Args...)>::call(std::forward<Args>(args)...));
+  }
+};
 
 py::dict build_info() {
   py::dict info;
@@ -37,8 +48,9 @@ py::dict build_info() {
   info["cpu"] = "baseline";
 #endif
   // what runs of it, ATEN_CPU_CAPABILITY regarded
-  const int level = inpaintx::cpu_level();
-  info["own_convolution"] = level == 4 ? "avx512" : level == 3 ? "avx2" : "none";
+  using inpaintx::Isa;
+  const Isa isa = inpaintx::isa();
+  info["own_convolution"] = isa == Isa::kAvx512 ? "avx512" : isa == Isa::kAvx2 ? "avx2" : "none";
   return info;
 }
 
@@ -53,23 +65,25 @@ PYBIND11_MODULE(_C, m) {
       "partial_conv2d",
       [](const Tensor& x, const Tensor& mask, const Tensor& weight, const std::optional<Tensor>& bias, Pair stride,
          Pair padding, Pair dilation, bool scale_by_sum) {
-        return inpaintx::ops::partial_conv2d(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+        const auto [y, new_mask, ratio] =
+            ops::PartialConv2d::call(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+        return std::pair(y, new_mask);
       },
       release);
   m.def(
       "conv3x3",
       [](const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias, Pair padding) {
-        return inpaintx::ops::conv3x3(x, weight, bias, padding);
+        return ops::Conv3x3::call(x, weight, bias, padding);
       },
       release);
-  m.def("spd_map", &inpaintx::ops::spd_map, release);
-  m.def("hog", &inpaintx::ops::hog, release);
-  m.def("ssim", &inpaintx::ops::ssim, release);
-  m.def("spd_norm", &inpaintx::ops::spd_norm, release);
-  m.def("patchmatch", &inpaintx::ops::patchmatch, release);
-  m.def("tv_inpaint", &inpaintx::ops::tv_inpaint, release);
-  m.def("efros_leung", &inpaintx::ops::efros_leung, release);
+  m.def("spd_map", &ops::SpdMap::call, release);
+  m.def("hog", &ops::Hog::call, release);
+  m.def("ssim", &first_of<ops::Ssim>::call, release);
+  m.def("spd_norm", &first_of<ops::SpdNorm>::call, release);
+  m.def("patchmatch", &ops::PatchMatch::call, release);
+  m.def("tv_inpaint", &ops::TvInpaint::call, release);
+  m.def("efros_leung", &ops::EfrosLeung::call, release);
   bind_poisson(m);
-  m.def("empty_cache", [] { return inpaintx::KeptMemory::instance().clear(); }, release);
+  m.def("empty_cache", [] { return inpaintx::CachingAllocator::instance().clear(); }, release);
   m.def("build_info", &build_info, "Compiler, vector extension in use, and whether CUDA was built.");
 }

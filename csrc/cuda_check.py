@@ -21,7 +21,7 @@ ARCHS = ["arch=compute_80,code=sm_80", "arch=compute_90,code=[sm_90,compute_90]"
 
 def compile_one(nvcc: str, source: Path) -> tuple[Path, float]:
     started = time.monotonic()
-    target = OUT / f"{source.parent.name}_{source.name}.o"
+    target = OUT / ("_".join(source.relative_to(SOURCE).parts) + ".o")
     toolkit = Path(nvcc).resolve().parents[1] / "include"
     toolkit = toolkit if (toolkit / "cuda_runtime.h").exists() else Path("/usr/local/cuda/include")
     foreign = [*cpp_extension.include_paths(), str(toolkit), sysconfig.get_path("include")]

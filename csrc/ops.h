@@ -1,48 +1,89 @@
-// Every op as a C++ function: the dispatcher's typed entry, so that autograd, autocast and devices apply.
+// Every op as a type: Hog::call(x, ...) goes through the dispatcher (common/op.h). Layouts: contiguous, channels_last
+// or any strides, unless said otherwise; masks are real or bool, 1 = hole (above 0.5). The Python functions of
+// inpaintx/ops say what the ops compute.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <optional>
-#include <string>
 #include <tuple>
+
+#include "common/op.h"
 
 namespace inpaintx::ops {
 
-// x [B,Cin,H,W], mask [B|1, 1|Cin, H, W] with 1 = hole, weight [Cout,Cin,kh,kw], bias [Cout]
-// -> y [B,Cout,Ho,Wo], new_mask [B,1,Ho,Wo] in the mask's dtype
-std::tuple<at::Tensor, at::Tensor> partial_conv2d(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& weight,
-                                                  const std::optional<at::Tensor>& bias, at::IntArrayRef stride,
-                                                  at::IntArrayRef padding, at::IntArrayRef dilation, bool scale_by_sum);
+using at::IntArrayRef;
+using at::Tensor;
+using OptionalTensor = std::optional<Tensor>;
+using OneTensor = Tensor;
+using TwoTensors = std::tuple<Tensor, Tensor>;
+using ThreeTensors = std::tuple<Tensor, Tensor, Tensor>;
+using FourTensors = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 
-// x [B,Cin,H,W], weight [Cout,Cin,3,3], bias [Cout] -> y [B,Cout,Ho,Wo]
-at::Tensor conv3x3(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-                   at::IntArrayRef padding);
+// x [B,Cin,H,W], mask [B|1,1|Cin,H,W], weight [Cout,Cin,kh,kw], bias [Cout], all of x's floating dtype but the mask
+// -> y [B,Cout,Ho,Wo] in x's dtype, new_mask [B,1,Ho,Wo] in the mask's dtype, and for the backward pass the ratio
+//    K/S [B,1,Ho,Wo], float32 (float64 for float64), 0 where the window shows no known pixel
+using PartialConv2d = Op<"partial_conv2d", ThreeTensors(const Tensor& x, const Tensor& mask, const Tensor& weight,
+                                                        const OptionalTensor& bias, IntArrayRef stride,
+                                                        IntArrayRef padding, IntArrayRef dilation, bool scale_by_sum)>;
+// grad_output as y; the others as in the forward pass -> gradients of x, weight and bias where output_mask asks
+using PartialConv2dBackward =
+    Op<"partial_conv2d_backward",
+       ThreeTensors(const Tensor& grad_output, const Tensor& x, const Tensor& mask, const Tensor& ratio,
+                    const Tensor& weight, IntArrayRef stride, IntArrayRef padding, IntArrayRef dilation,
+                    std::array<bool, 3> output_mask)>;
 
-// mask [B,1,H,W] -> P [B,1,H,W] float32
-at::Tensor spd_map(const at::Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze);
+// x [B,Cin,H,W], weight [Cout,Cin,3,3], bias [Cout], of one floating dtype -> y [B,Cout,H+2p-2,W+2p-2]
+using Conv3x3 =
+    Op<"conv3x3", OneTensor(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, IntArrayRef padding)>;
+using Conv3x3Backward =
+    Op<"conv3x3_backward", ThreeTensors(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
+                                        IntArrayRef padding, std::array<bool, 3> output_mask)>;
 
-// x [B,C,H,W] -> cells [B,Cy,Cx,bins] and blocks [B,By,Bx,block,block,bins]
-std::tuple<at::Tensor, at::Tensor> hog(const at::Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip);
+// mask [B,1,H,W] -> P [B,1,H,W] float32, contiguous; 1 where a pixel is known
+using SpdMap =
+    Op<"spd_map", OneTensor(const Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze)>;
 
-// x, y [B,C,H,W], weight [B|1,1,H,W] -> [B], the mean over pixels and channels
-at::Tensor ssim(const at::Tensor& x, const at::Tensor& y, const std::optional<at::Tensor>& weight, int64_t window,
-                double sigma, double data_range);
+// x [B,C,H,W], floating -> cells [B,Cy,Cx,bins] and blocks [B,By,Bx,block,block,bins] in x's dtype
+using Hog = Op<"hog", TwoTensors(const Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip)>;
 
-// x, gamma, beta [B,C,H,W], probability [B,1,H,W] -> [B,C,H,W]
-at::Tensor spd_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta, const at::Tensor& probability,
-                    double eps);
+// x, y [B,C,H,W] of one floating dtype, weight [B|1,1,H,W], real, at least 0
+// -> value [B], the mean over pixels and channels, and for the backward pass the weights' total [B]; both float32
+//    (float64 for float64)
+using Ssim = Op<"ssim", TwoTensors(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size,
+                                   double sigma, double data_range)>;
+using SsimBackward =
+    Op<"ssim_backward", TwoTensors(const Tensor& grad_output, const Tensor& x, const Tensor& y,
+                                   const OptionalTensor& weight, const Tensor& total, int64_t kernel_size, double sigma,
+                                   double data_range, std::array<bool, 2> output_mask)>;
 
-// source [B,C,Hs,Ws], target [B,C,H,W], source_valid [B|1,1,Hs,Ws] with 1 = usable, init [B,H,W,2], where [B,1,H,W]
-// bool
-// -> nnf [B,H,W,2] int32 (row, column), cost [B,H,W] float32
-std::tuple<at::Tensor, at::Tensor> patchmatch(const at::Tensor& source, const at::Tensor& target,
-                                              const at::Tensor& source_valid, int64_t patch, int64_t iterations,
-                                              int64_t seed, const std::optional<at::Tensor>& init,
-                                              const std::optional<at::Tensor>& where);
+// x, gamma, beta [B,C,H,W] of one floating dtype, C >= 2, probability [B,1,H,W] floating
+// -> y [B,C,H,W] as x, and for the backward pass mean and 1 / sqrt(variance + eps) of each pixel, [B,1,H,W], float32
+//    (float64 for float64)
+using SpdNorm = Op<"spd_norm", ThreeTensors(const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                                            const Tensor& probability, double eps)>;
+using SpdNormBackward =
+    Op<"spd_norm_backward",
+       FourTensors(const Tensor& grad_output, const Tensor& x, const Tensor& gamma, const OptionalTensor& beta,
+                   const Tensor& probability, const Tensor& mean, const Tensor& rstd, std::array<bool, 4> output_mask)>;
 
-// image [B,C,H,W], mask [B|1,1,H,W] with 1 = hole -> [B,C,H,W]
-at::Tensor tv_inpaint(const at::Tensor& image, const at::Tensor& mask, double tol, int64_t max_iter);
-at::Tensor efros_leung(const at::Tensor& image, const at::Tensor& mask, int64_t window, int64_t seed);
+// fill, image [B,C,H,W] floating, mask [B|1,1,H,W] -> [B,C,H,W] in the image's dtype
+using PoissonBlend = Op<"poisson_blend", OneTensor(const Tensor& fill, const Tensor& image, const Tensor& mask,
+                                                   double tol, std::optional<int64_t> max_iter)>;
+// grad_output as the image -> gradients of fill and image
+using PoissonBlendBackward = Op<"poisson_blend_backward", TwoTensors(const Tensor& grad_output, const Tensor& mask,
+                                                                     double tol, std::optional<int64_t> max_iter)>;
+
+// source [B,C,Hs,Ws], target [B,C,H,W], floating, source_valid [B|1,1,Hs,Ws] with 1 = usable, init [B,H,W,2] integer,
+// where [B,1,H,W] bool -> nnf [B,H,W,2] int32 (row, column), cost [B,H,W] float32
+using PatchMatch = Op<"patchmatch", TwoTensors(const Tensor& source, const Tensor& target, const Tensor& source_valid,
+                                               int64_t kernel_size, int64_t iterations, int64_t seed,
+                                               const OptionalTensor& init, const OptionalTensor& where)>;
+
+// image [B,C,H,W] floating, mask [B|1,1,H,W] -> [B,C,H,W]
+using TvInpaint = Op<"tv_inpaint", OneTensor(const Tensor& image, const Tensor& mask, double tol, int64_t max_iter)>;
+using EfrosLeung =
+    Op<"efros_leung", OneTensor(const Tensor& image, const Tensor& mask, int64_t kernel_size, int64_t seed)>;
 
 }  // namespace inpaintx::ops

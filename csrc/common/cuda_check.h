@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/stream.h"
+
 #define INPAINTX_CUDA_CHECK(call)                                                                        \
   do {                                                                                                   \
     const cudaError_t error = (call);                                                                    \
@@ -18,6 +20,8 @@
   } while (0)
 
 namespace inpaintx {
+
+inline cudaStream_t cuda_stream(Stream stream) { return static_cast<cudaStream_t>(stream.handle); }
 
 constexpr int kThreads = 256;
 

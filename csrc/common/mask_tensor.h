@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/gt.h>
 
 #include <cstdint>
 
@@ -13,6 +14,9 @@ inline at::Tensor readable_mask(const at::Tensor& mask) {
   const bool ready = mask.scalar_type() == at::kFloat || mask.scalar_type() == at::kBool;
   return (ready ? mask : mask.gt(0.5)).contiguous();
 }
+
+// float, 1 where a pixel is known, else 0: the factors of winograd.h
+inline at::Tensor known_pixels(const at::Tensor& mask) { return mask.gt(0.5).logical_not_().to(at::kFloat); }
 
 // kernel(mask_t{}): float or uint8_t, for the pointers below
 template <typename F>

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "common/host_device.h"
+#include "common/inline.h"
 
 namespace inpaintx {
 

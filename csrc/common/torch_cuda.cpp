@@ -3,7 +3,7 @@
 #if defined(INPAINTX_EMULATE_CUDA)
 namespace inpaintx {
 
-void* current_stream(const at::Tensor&) { return nullptr; }
+Stream current_stream(const at::Tensor&) { return {}; }
 bool capturing() { return false; }
 
 void Prepared::mark(const at::Tensor&) {}
@@ -16,7 +16,9 @@ void Prepared::use(std::initializer_list<at::Tensor>) const {}
 
 namespace inpaintx {
 
-void* current_stream(const at::Tensor& tensor) { return c10::cuda::getCurrentCUDAStream(tensor.get_device()).stream(); }
+Stream current_stream(const at::Tensor& tensor) {
+  return {c10::cuda::getCurrentCUDAStream(tensor.get_device()).stream()};
+}
 
 bool capturing() { return c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None; }
 

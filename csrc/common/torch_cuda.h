@@ -8,6 +8,8 @@
 #include <initializer_list>
 #include <memory>
 
+#include "common/stream.h"
+
 namespace inpaintx {
 
 // Whether the kernels of cuda.cu serve this tensor. The emulation build sends every tensor there.
@@ -19,8 +21,8 @@ inline bool on_cuda(const at::Tensor& tensor) {
 #endif
 }
 
-// The current cudaStream_t of the tensor's device; defined in CUDA builds only.
-void* current_stream(const at::Tensor& tensor);
+// The current stream of the tensor's device; defined in CUDA builds only.
+Stream current_stream(const at::Tensor& tensor);
 
 // Whether the current stream records a CUDA graph; what is written then is there only after a replay.
 bool capturing();
@@ -36,3 +38,13 @@ class Prepared {
 };
 
 }  // namespace inpaintx
+
+// INPAINTX_LAUNCH(x, hog, histograms, args) calls hog::cuda::histograms(args, stream) or hog::cpu::histograms(args), by
+// where the tensor x is.
+#ifdef INPAINTX_WITH_CUDA
+#define INPAINTX_LAUNCH(tensor, op, kernel, ...)                                                   \
+  (::inpaintx::on_cuda(tensor) ? op::cuda::kernel(__VA_ARGS__, ::inpaintx::current_stream(tensor)) \
+                               : op::cpu::kernel(__VA_ARGS__))
+#else
+#define INPAINTX_LAUNCH(tensor, op, kernel, ...) op::cpu::kernel(__VA_ARGS__)
+#endif

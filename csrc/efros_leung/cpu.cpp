@@ -1,5 +1,3 @@
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -8,11 +6,12 @@
 #include <tuple>
 #include <vector>
 
+#include "common/isa.h"
+#include "common/parallel.h"
 #include "common/random.h"
-#include "common/simd.h"
 #include "efros_leung/kernels.h"
 #include "efros_leung/math.h"
-#include "poisson/solver.h"
+#include "poisson/cpu/solver.h"
 
 namespace inpaintx::efros_leung::cpu {
 namespace {
@@ -42,8 +41,8 @@ struct Term {
 // distance[i] = sum over terms of weight * (source[i + offset] - value)^2 for a whole block. Sums only grow: false, and
 // distances not written, as soon as all are above `limit`.
 template <typename acc_t>
-inline __attribute__((always_inline)) bool distances(const acc_t* source, const Term<acc_t>* terms, int64_t count,
-                                                     acc_t limit, acc_t* distance) {
+INPAINTX_INLINE bool distances(const acc_t* source, const Term<acc_t>* terms, int64_t count, acc_t limit,
+                               acc_t* distance) {
   using lanes_t = typename Lanes<acc_t>::type;
   constexpr int64_t n = Lanes<acc_t>::count;
   lanes_t a0{}, a1{}, a2{}, a3{};
@@ -173,7 +172,7 @@ class Image {
     for (auto steps = next_ring(); !steps.empty(); steps = next_ring()) {
       std::atomic<bool> progress = false;
       for (const std::vector<int64_t>& step : steps) {
-        at::parallel_for(0, static_cast<int64_t>(step.size()), 1, [&](int64_t begin, int64_t end) {
+        parallel_for(0, static_cast<int64_t>(step.size()), 1, [&](int64_t begin, int64_t end) {
           Scratch s(static_cast<int64_t>(blocks_.size()));
           for (int64_t i = begin; i < end; ++i) {
             if (fill_pixel(step[i], limit, s)) progress = true;
@@ -342,14 +341,14 @@ class Image {
 }  // namespace
 
 template <typename acc_t>
-void run(const Synthesis<acc_t>& a) {
+void synthesize(const Synthesis<acc_t>& a) {
   if (a.batch == 1) return Image<acc_t>(a, 0).fill();  // threads share its rings
-  at::parallel_for(0, a.batch, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.batch, 1, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) Image<acc_t>(a, b).fill();
   });
 }
 
-template void run(const Synthesis<float>&);
-template void run(const Synthesis<double>&);
+template void synthesize(const Synthesis<float>&);
+template void synthesize(const Synthesis<double>&);
 
 }  // namespace inpaintx::efros_leung::cpu

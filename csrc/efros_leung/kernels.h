@@ -15,7 +15,7 @@ struct Synthesis {
 
 namespace cpu {
 template <typename acc_t>
-void run(const Synthesis<acc_t>&);
+void synthesize(const Synthesis<acc_t>&);
 }
 
 }  // namespace inpaintx::efros_leung

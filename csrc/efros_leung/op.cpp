@@ -1,61 +1,45 @@
 // efros_leung: schema, checks, allocation. No gradient.
-#include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
-#include <torch/library.h>
 
-#include "common/image_mask.h"
+#include "common/checks.h"
 #include "efros_leung/kernels.h"
 #include "ops.h"
 
 namespace inpaintx::ops {
 namespace {
 
-using at::Tensor;
-
 template <typename acc_t>
-Tensor compute(const Tensor& image, const Tensor& hole, int64_t window, int64_t seed) {
+Tensor compute(const Tensor& image, const Tensor& hole, int64_t kernel_size, int64_t seed) {
   const Tensor x = image.to(c10::CppTypeToScalarType<acc_t>::value).contiguous();
   Tensor out = at::empty(x.sizes(), x.options());
-  efros_leung::cpu::run(efros_leung::Synthesis<acc_t>{x.const_data_ptr<acc_t>(), hole.const_data_ptr<bool>(),
-                                                      out.mutable_data_ptr<acc_t>(), x.size(0), x.size(1), x.size(2),
-                                                      x.size(3), window, seed});
+  efros_leung::cpu::synthesize(efros_leung::Synthesis<acc_t>{x.const_data_ptr<acc_t>(), hole.const_data_ptr<bool>(),
+                                                             out.mutable_data_ptr<acc_t>(), x.size(0), x.size(1),
+                                                             x.size(2), x.size(3), kernel_size, seed});
   return out.to(image.scalar_type());
 }
 
-Tensor efros_leung_native(const Tensor& image, const Tensor& mask, int64_t window, int64_t seed) {
+Tensor efros_leung_native(const Tensor& image, const Tensor& mask, int64_t kernel_size, int64_t seed) {
   check_image_mask("efros_leung", image, mask);
-  TORCH_CHECK_VALUE(window > 0 && window % 2 == 1, "efros_leung: kernel_size must be odd and positive, got ", window);
+  TORCH_CHECK_VALUE(kernel_size > 0 && kernel_size % 2 == 1, "efros_leung: kernel_size must be odd and positive, got ",
+                    kernel_size);
   const Tensor hole = hole_of(image, mask);
   check_finite("efros_leung", "image", image, hole);
-  return image.scalar_type() == at::kDouble ? compute<double>(image, hole, window, seed)
-                                            : compute<float>(image, hole, window, seed);
+  return image.scalar_type() == at::kDouble ? compute<double>(image, hole, kernel_size, seed)
+                                            : compute<float>(image, hole, kernel_size, seed);
 }
 
 // On any other device: by the CPU and back.
-Tensor efros_leung_carried(const Tensor& image, const Tensor& mask, int64_t window, int64_t seed) {
+Tensor efros_leung_carried(const Tensor& image, const Tensor& mask, int64_t kernel_size, int64_t seed) {
   check_image_mask("efros_leung", image, mask);
-  return efros_leung_native(image.cpu(), mask.cpu(), window, seed).to(image.device());
-}
-
-Tensor efros_leung_autograd(const Tensor& image, const Tensor& mask, int64_t window, int64_t seed) {
-  const at::AutoDispatchBelowADInplaceOrView below;
-  return efros_leung(image, mask, window, seed);
-}
-
-}  // namespace
-
-Tensor efros_leung(const Tensor& image, const Tensor& mask, int64_t window, int64_t seed) {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::efros_leung", "").typed<decltype(efros_leung_native)>();
-  return op.call(image, mask, window, seed);
+  return efros_leung_native(image.cpu(), mask.cpu(), kernel_size, seed).to(image.device());
 }
 
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
-  m.def("efros_leung(Tensor image, Tensor mask, int kernel_size, int seed) -> Tensor");
+  m.def("efros_leung(Tensor image, Tensor mask, int kernel_size=11, int seed=0) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("efros_leung", efros_leung_native); }
 TORCH_LIBRARY_IMPL(inpaintx, CompositeExplicitAutograd, m) { m.impl("efros_leung", efros_leung_carried); }
-TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("efros_leung", efros_leung_autograd); }
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("efros_leung", EfrosLeung::call_below_autograd); }
 
+}  // namespace
 }  // namespace inpaintx::ops

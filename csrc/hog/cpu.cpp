@@ -1,9 +1,8 @@
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <vector>
 
-#include "common/simd.h"
+#include "common/isa.h"
+#include "common/parallel.h"
 #include "hog/kernels.h"
 #include "hog/math.h"
 
@@ -13,8 +12,8 @@ namespace {
 // Gradient of one row and channel: [-1,0,1], zero at the outer rows and columns; up or below may be null (outer row).
 // Keeps the gradient where it is larger than what the channels before left there.
 template <typename acc_t>
-inline __attribute__((always_inline)) void gradient(const acc_t* up, const acc_t* row, const acc_t* below,
-                                                    int64_t width, acc_t* down, acc_t* right, acc_t* square) {
+INPAINTX_INLINE void gradient(const acc_t* up, const acc_t* row, const acc_t* below, int64_t width, acc_t* down,
+                              acc_t* right, acc_t* square) {
 #pragma omp simd
   for (int64_t x = 1; x < width - 1; ++x) {
     const acc_t dy = up ? below[x] - up[x] : acc_t(0), dx = row[x + 1] - row[x - 1];
@@ -37,8 +36,8 @@ inline __attribute__((always_inline)) void gradient(const acc_t* up, const acc_t
 // Adds the magnitudes of a row to the sums of the edges that each gradient's direction has passed (bin_of): those of
 // the i-th edge are of bin i and of all after it, so that bins are differences, exactly 0 where nothing lies between.
 template <typename acc_t>
-inline __attribute__((always_inline)) void tally(acc_t* down, acc_t* right, acc_t* square, int64_t width,
-                                                 const Edges<acc_t>& e, int bins, acc_t* passed) {
+INPAINTX_INLINE void tally(acc_t* down, acc_t* right, acc_t* square, int64_t width, const Edges<acc_t>& e, int bins,
+                           acc_t* passed) {
 #pragma omp simd
   for (int64_t x = 0; x < width; ++x) {
     const bool fold = down[x] < 0 || (down[x] == 0 && right[x] < 0);
@@ -60,7 +59,7 @@ inline __attribute__((always_inline)) void tally(acc_t* down, acc_t* right, acc_
 
 // L2-Hys of a row of blocks: normalise, clip, normalise again. `cells`: the first of a.block rows of cells.
 template <typename acc_t>
-inline __attribute__((always_inline)) void l2_hys(const Hog<acc_t>& a, const acc_t* cells, acc_t* norm, acc_t* out) {
+INPAINTX_INLINE void l2_hys(const Hog<acc_t>& a, const acc_t* cells, acc_t* norm, acc_t* out) {
   const int64_t cells_x = a.cells_x(), blocks_x = a.blocks_x(), line = a.block * a.bins, size = a.block * line;
   const acc_t clip = static_cast<acc_t>(a.clip), least = acc_t(1e-10);
   acc_t* const squares = norm + blocks_x;  // of each column of cells
@@ -157,23 +156,23 @@ void histograms(const Hog<acc_t>& a, const acc_t* image, int64_t cy, const Edges
 }  // namespace
 
 template <typename acc_t>
-void run(const Hog<acc_t>& a) {
+void histograms(const Hog<acc_t>& a) {
   const auto e = edges<acc_t>(a.bins);
   const int64_t cy = a.cells_y(), cx = a.cells_x(), by = a.blocks_y(), bx = a.blocks_x();
   const int64_t line = a.block * a.bins;  // a row of cells within a block
   std::vector<acc_t> raw(a.batch * cy * cx * a.bins);
-  at::parallel_for(0, a.batch * cy, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.batch * cy, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       histograms(a, a.x + i / cy * a.channels * a.height * a.width, i % cy, e, raw.data() + i * cx * a.bins);
     }
   });
-  at::parallel_for(0, a.batch * by, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.batch * by, 1, [&](int64_t begin, int64_t end) {
     std::vector<acc_t> norm(bx + cx);
     for (int64_t i = begin; i < end; ++i) {
       normalise(a, raw.data() + (i / by * cy + i % by) * cx * a.bins, norm.data(), a.blocks + i * bx * a.block * line);
     }
   });
-  at::parallel_for(0, a.batch * cy, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.batch * cy, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / cy, y = i % cy;
       const int64_t v0 = std::max<int64_t>(0, y - a.block + 1), v1 = std::min(y, by - 1);
@@ -194,7 +193,7 @@ void run(const Hog<acc_t>& a) {
   });
 }
 
-template void run(const Hog<float>&);
-template void run(const Hog<double>&);
+template void histograms(const Hog<float>&);
+template void histograms(const Hog<double>&);
 
 }  // namespace inpaintx::hog::cpu

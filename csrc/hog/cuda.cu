@@ -111,8 +111,8 @@ __global__ void cell_kernel(Hog<acc_t> a) {
 }  // namespace
 
 template <typename acc_t>
-void run(const Hog<acc_t>& a) {
-  const auto stream = static_cast<cudaStream_t>(a.stream);
+void histograms(const Hog<acc_t>& a, Stream queue) {
+  const auto stream = cuda_stream(queue);
   const int64_t cells = a.batch * a.cells_y() * a.cells_x(), blocks = a.batch * a.blocks_y() * a.blocks_x();
   if (cells == 0) return;
   histogram_kernel<<<blocks_for(cells, kWarps), kThreads, 0, stream>>>(a, edges<acc_t>(a.bins));
@@ -123,7 +123,7 @@ void run(const Hog<acc_t>& a) {
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
-template void run(const Hog<float>&);
-template void run(const Hog<double>&);
+template void histograms(const Hog<float>&, Stream);
+template void histograms(const Hog<double>&, Stream);
 
 }  // namespace inpaintx::hog::cuda

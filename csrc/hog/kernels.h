@@ -2,7 +2,8 @@
 
 #include <cstdint>
 
-#include "common/host_device.h"
+#include "common/inline.h"
+#include "common/stream.h"
 
 namespace inpaintx::hog {
 
@@ -14,8 +15,7 @@ struct Hog {
   int64_t batch, channels, height, width;
   int64_t cell, block, bins;
   double clip;
-  acc_t* raw = nullptr;    // CUDA: [batch, cells_y, cells_x, bins] of scratch
-  void* stream = nullptr;  // CUDA's
+  acc_t* raw = nullptr;  // CUDA: [batch, cells_y, cells_x, bins] of scratch
 
   INPAINTX_HD int64_t cells_y() const { return height / cell; }
   INPAINTX_HD int64_t cells_x() const { return width / cell; }
@@ -25,12 +25,12 @@ struct Hog {
 
 namespace cpu {
 template <typename acc_t>
-void run(const Hog<acc_t>&);
+void histograms(const Hog<acc_t>&);
 }
 
 namespace cuda {
 template <typename acc_t>
-void run(const Hog<acc_t>&);
+void histograms(const Hog<acc_t>&, Stream);
 }
 
 }  // namespace inpaintx::hog

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "common/host_device.h"
+#include "common/inline.h"
 
 namespace inpaintx::hog {
 

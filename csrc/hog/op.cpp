@@ -1,9 +1,6 @@
 // hog: schema, checks, allocation. No gradient.
-#include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <torch/library.h>
 
 #include "common/torch_cuda.h"
 #include "hog/kernels.h"
@@ -12,8 +9,6 @@
 
 namespace inpaintx::ops {
 namespace {
-
-using at::Tensor;
 
 template <typename acc_t>
 std::tuple<Tensor, Tensor> compute(const Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip) {
@@ -27,12 +22,11 @@ std::tuple<Tensor, Tensor> compute(const Tensor& x, int64_t cell, int64_t block,
   if (on_cuda(x)) {
     const Tensor raw = at::empty_like(cells);
     a.raw = raw.mutable_data_ptr<acc_t>();
-    a.stream = current_stream(x);
-    hog::cuda::run(a);
+    hog::cuda::histograms(a, current_stream(x));
     return {cells, blocks};
   }
 #endif
-  hog::cpu::run(a);
+  hog::cpu::histograms(a);
   return {cells, blocks};
 }
 
@@ -50,26 +44,11 @@ std::tuple<Tensor, Tensor> hog_native(const Tensor& x, int64_t cell, int64_t blo
   return {cells.to(x.scalar_type()), blocks.to(x.scalar_type())};
 }
 
-std::tuple<Tensor, Tensor> hog_autograd(const Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip) {
-  const at::AutoDispatchBelowADInplaceOrView below;
-  return hog(x, cell, block, bins, clip);
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def("hog(Tensor x, int cell=8, int block=2, int bins=9, float clip=0.2) -> (Tensor cells, Tensor blocks)");
 }
+INPAINTX_CPU_AND_CUDA(m) { m.impl("hog", hog_native); }
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("hog", Hog::call_below_autograd); }
 
 }  // namespace
-
-std::tuple<Tensor, Tensor> hog(const Tensor& x, int64_t cell, int64_t block, int64_t bins, double clip) {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::hog", "").typed<decltype(hog_native)>();
-  return op.call(x, cell, block, bins, clip);
-}
-
-TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
-  m.def("hog(Tensor x, int cell, int block, int bins, float clip) -> (Tensor cells, Tensor blocks)");
-}
-TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("hog", hog_native); }
-#ifdef INPAINTX_WITH_CUDA
-TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) { m.impl("hog", hog_native); }
-#endif
-TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("hog", hog_autograd); }
-
 }  // namespace inpaintx::ops

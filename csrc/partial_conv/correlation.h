@@ -79,7 +79,7 @@ struct Plan {
   int64_t pitch, row;     // floats from column to column of sources that are `step` apart, and from row to row
 };
 
-struct SeenTap {
+struct ActiveTap {
   int64_t source, weight;  // floats from the tile's and the panel's start
 };
 
@@ -92,11 +92,11 @@ struct Run {
   int64_t row, rows, column, end;
 };
 
-// Room for one tile's work.
-struct Room {
+// Scratch for one tile's work.
+struct Scratch {
   std::vector<float> source, factors, straight;
   std::vector<int32_t> known;
-  std::vector<SeenTap> taps;
+  std::vector<ActiveTap> taps;
   std::vector<Block> blocks;
   std::vector<Run> skipped;
 };

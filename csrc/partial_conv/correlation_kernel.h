@@ -64,10 +64,10 @@ Plan plan(const Correlation& c, const F& compact) {
 struct Tile {
   const Correlation& c;
   const Plan& p;
-  Room& room;
+  Scratch& scratch;
   int64_t first = 0, end = 0;  // the columns of a tile's sources that lie inside
 
-  int32_t* known_of(int64_t v) const { return room.known.data() + v * (p.seen[1] + 1); }
+  int32_t* known_of(int64_t v) const { return scratch.known.data() + v * (p.seen[1] + 1); }
 
   // The sources from (top, left); and of each row, how many pixels before each column have a factor.
   void gather(int64_t b, int64_t top, int64_t left) {
@@ -78,24 +78,24 @@ struct Tile {
     end = std::clamp<int64_t>(from.width - left, first, p.seen[1]);
     const int64_t above = std::clamp<int64_t>(-top, 0, p.seen[0]);
     const int64_t below = std::clamp<int64_t>(from.height - top, above, p.seen[0]);
-    std::fill_n(room.known.data(), p.seen[0] * (p.seen[1] + 1), 0);
-    std::fill_n(room.source.data(), above * p.row, 0.0f);
-    std::fill_n(room.source.data() + below * p.row, (p.seen[0] - below) * p.row, 0.0f);
+    std::fill_n(scratch.known.data(), p.seen[0] * (p.seen[1] + 1), 0);
+    std::fill_n(scratch.source.data(), above * p.row, 0.0f);
+    std::fill_n(scratch.source.data() + below * p.row, (p.seen[0] - below) * p.row, 0.0f);
 
     const auto split_factors = [&](int64_t v, int64_t ch, float* to) {
-      const float* f = factors.row(b, ch, top + v, left + first, end - first, 1, room.straight.data()) - first;
+      const float* f = factors.row(b, ch, top + v, left + first, end - first, 1, scratch.straight.data()) - first;
       count(v, [f](int64_t u) { return f[u] > 0.0f; });
       for (int64_t rest = 0; rest < step; ++rest) {
         split(f, to + rest * p.pitch, rest, [](float factor, int64_t, int64_t) { return factor; });
       }
     };
-    float* f = room.factors.data();
+    float* f = scratch.factors.data();
     if (from.channels_last) {
       for (int64_t v = above; v < below; ++v) {
         for (int64_t ch = 0; ch < factors.channels; ++ch) split_factors(v, ch, f + ch * line);
         for (int64_t rest = 0; rest < step; ++rest) {
           gather_pixels(c.source + from.at(b, 0, top + v, left + rest), f + rest * p.pitch,
-                        factors.channels > 1 ? line : 0, room.source.data() + v * p.row + rest * p.pitch, rest);
+                        factors.channels > 1 ? line : 0, scratch.source.data() + v * p.row + rest * p.pitch, rest);
         }
       }
     } else {
@@ -104,7 +104,7 @@ struct Tile {
       for (int64_t ch = 0; ch < from.channels; ++ch) {  // plane by plane, as they lie; the next one is asked for
         for (int64_t v = above; v < below; ++v) {
           const float* x = c.source + from.at(b, ch, top + v, left);
-          float* to = room.source.data() + v * p.row + ch * line;
+          float* to = scratch.source.data() + v * p.row + ch * line;
           const int64_t next = first + (ch + 1 < from.channels ? from.height * from.width : 0);
           prefetch(x + next, end - first);
           if (many && factors.soft) {
@@ -209,7 +209,7 @@ struct Worker : Tile {
   }
 
   // Appends the taps that show a known pixel to any of a block's results.
-  SeenTap* list_taps(const Phase& phase, int64_t row, int64_t column, SeenTap* to) const {
+  ActiveTap* list_taps(const Phase& phase, int64_t row, int64_t column, ActiveTap* to) const {
     const int64_t step = c.step[1];
     int64_t panel = 0;
     for (const auto& tap : phase.taps) {
@@ -237,9 +237,9 @@ struct Worker : Tile {
   }
 
   void correlate(const Phase& phase, int64_t b, int64_t top, int64_t left, int64_t rows, int64_t columns) const {
-    Block* last = room.blocks.data();
-    Run* skipped = room.skipped.data();
-    SeenTap* taps = room.taps.data();
+    Block* last = scratch.blocks.data();
+    Run* skipped = scratch.skipped.data();
+    ActiveTap* taps = scratch.taps.data();
     for (int64_t row = 0; row < rows; row += kHigh) {
       for (int64_t column = 0; column < columns; column += kWide) {
         const int64_t high = std::min(kHigh, rows - row), wide = std::min(kWide, columns - column);
@@ -247,8 +247,9 @@ struct Worker : Tile {
         for (int64_t r = row; r < row + high; ++r) any = any || wanted(phase, b, top + r, left + column, wide);
         if (any) {
           taps = list_taps(phase, row, column, taps);
-          *last++ = {row, column, taps - room.taps.data()};
-        } else if (column > 0 && skipped > room.skipped.data() && skipped[-1].end == column && skipped[-1].row == row) {
+          *last++ = {row, column, taps - scratch.taps.data()};
+        } else if (column > 0 && skipped > scratch.skipped.data() && skipped[-1].end == column &&
+                   skipped[-1].row == row) {
           skipped[-1].end += wide;
         } else {
           *skipped++ = {row, high, column, column + wide};
@@ -256,21 +257,21 @@ struct Worker : Tile {
       }
     }
     const float* weight = phase.weight.data();
-    const int64_t blocks = last - room.blocks.data(), runs = skipped - room.skipped.data();
+    const int64_t blocks = last - scratch.blocks.data(), runs = skipped - scratch.skipped.data();
     for (int64_t channel = 0; channel < c.to.channels; channel += kWidth) {
       // zeros are written bit by bit, and find their way to memory while blocks are summed up
       const int64_t planes = c.to.channels_last ? channel == 0 : std::min(kWidth, c.to.channels - channel);
       int64_t cleared = 0;
       const auto clear_to = [&](int64_t end) {
         for (; cleared < end; ++cleared) {
-          clear(phase, b, channel + cleared % planes, top, left, room.skipped[cleared / planes]);
+          clear(phase, b, channel + cleared % planes, top, left, scratch.skipped[cleared / planes]);
         }
       };
       if (blocks == 0) clear_to(planes * runs);
-      const SeenTap* tap = room.taps.data();
-      for (const Block* block = room.blocks.data(); block < last; ++block) {
-        clear_to(planes * runs * (block - room.blocks.data() + 1) / blocks);
-        const SeenTap* end = room.taps.data() + block->taps;
+      const ActiveTap* tap = scratch.taps.data();
+      for (const Block* block = scratch.blocks.data(); block < last; ++block) {
+        clear_to(planes * runs * (block - scratch.blocks.data() + 1) / blocks);
+        const ActiveTap* end = scratch.taps.data() + block->taps;
         Vector sum[kCount][2];
         accumulate(tap, end, weight, sum);
         tap = end;
@@ -305,12 +306,12 @@ struct Worker : Tile {
     }
   }
 
-  void accumulate(const SeenTap* tap, const SeenTap* end, const float* weight, Vector (&result)[kCount][2]) const {
+  void accumulate(const ActiveTap* tap, const ActiveTap* end, const float* weight, Vector (&result)[kCount][2]) const {
     Vector sum[kCount][2] = {};
     const int64_t channels = c.from.channels, line = c.step[1] * p.pitch;
     const int64_t jump = c.step[0] * p.row;
     for (; tap != end; ++tap) {
-      const float* x = room.source.data() + tap->source;
+      const float* x = scratch.source.data() + tap->source;
       const float* w = weight + tap->weight;
       for (int64_t ch = 0; ch < channels; ++ch, x += line, w += kWidth) {
         const float* one = kByRows ? w : x;
@@ -384,17 +385,18 @@ struct Worker : Tile {
 };
 
 template <int64_t kPatch, int kCount = kMost>
-void tiles_counted(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Room& room) {
+void tiles_counted(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Scratch& scratch) {
   if constexpr (kCount > 1) {
-    if (p.count < kCount) return tiles_counted<kPatch, kCount - 1>(c, p, begin, end, room);
+    if (p.count < kCount) return tiles_counted<kPatch, kCount - 1>(c, p, begin, end, scratch);
   }
-  Worker<kPatch, kCount> worker{{c, p, room}};
+  Worker<kPatch, kCount> worker{{c, p, scratch}};
   for (int64_t i = begin; i < end; ++i) {
     worker.tile(i / (p.down * p.across), i / p.across % p.down * p.rows, i % p.across * p.columns);
   }
 }
 
-inline void tiles(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Room& room) {
-  if (p.wide == 0) return tiles_counted<0>(c, p, begin, end, room);
-  p.wide == kLanes ? tiles_counted<kLanes>(c, p, begin, end, room) : tiles_counted<kNarrow>(c, p, begin, end, room);
+inline void tiles(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Scratch& scratch) {
+  if (p.wide == 0) return tiles_counted<0>(c, p, begin, end, scratch);
+  p.wide == kLanes ? tiles_counted<kLanes>(c, p, begin, end, scratch)
+                   : tiles_counted<kNarrow>(c, p, begin, end, scratch);
 }

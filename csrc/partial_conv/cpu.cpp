@@ -1,11 +1,11 @@
-#include <ATen/Parallel.h>
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 
 #include <algorithm>
 #include <vector>
 
-#include "common/simd.h"
+#include "common/isa.h"
+#include "common/parallel.h"
 #include "partial_conv/kernels.h"
 #include "partial_conv/math.h"
 
@@ -19,11 +19,11 @@ constexpr int64_t kCounted = 2048;   // pixels whose counts stay in the nearest 
 // Calls f(begin, end) over units of `size` elements each.
 template <typename F>
 void over(int64_t units, int64_t size, const F& f) {
-  at::parallel_for(0, units, std::max<int64_t>(1, kGrain / std::max<int64_t>(size, 1)), f);
+  parallel_for(0, units, std::max<int64_t>(1, kGrain / std::max<int64_t>(size, 1)), f);
 }
 
 template <typename scalar_t, typename mask_t>
-inline __attribute__((always_inline)) void hide_plane(const scalar_t* x, const mask_t* mask, scalar_t* out, int64_t n) {
+INPAINTX_INLINE void hide_plane(const scalar_t* x, const mask_t* mask, scalar_t* out, int64_t n) {
 #pragma omp simd
   for (int64_t p = 0; p < n; ++p) {
     const scalar_t value = x[p];  // read in any case, or the loop stays scalar
@@ -38,8 +38,7 @@ INPAINTX_CLONES void hide(const float* x, const float* mask, float* out, int64_t
 
 // known[p] loses the holes; with x, `hidden` is what remains of it.
 template <typename mask_t>
-inline __attribute__((always_inline)) void take_holes_of(const mask_t* mask, int32_t* known, const float* x,
-                                                         float* hidden, int64_t n) {
+INPAINTX_INLINE void take_holes_of(const mask_t* mask, int32_t* known, const float* x, float* hidden, int64_t n) {
   constexpr auto kHole = static_cast<mask_t>(0.5f);  // above it; of a byte, above 0
   if (x) {
 #pragma omp simd
@@ -63,7 +62,7 @@ INPAINTX_CLONES void take_holes(const uint8_t* mask, int32_t* known, const float
 }  // namespace
 
 template <typename scalar_t, typename mask_t>
-void run(const Hide<scalar_t, mask_t>& a, Queue) {
+void apply_mask(const ApplyMask<scalar_t, mask_t>& a) {
   const auto& im = a.image;
   const int64_t image_stride = a.mask_batch == 1 ? 0 : a.mask_channels * im.pixels;
   if (!im.channels_last) {
@@ -132,7 +131,7 @@ INPAINTX_CLONES void add_row(const int32_t* row, int32_t* sums, int64_t n) {
 
 // The window sum is separable: known channels of a pixel, then along the row, then down the columns.
 template <typename acc_t, typename mask_t>
-void run(const Ratio<acc_t, mask_t>& a, Queue) {
+void mask_ratio(const MaskRatio<acc_t, mask_t>& a) {
   const auto& w = a.window;
   const int64_t pixels = w.height * w.width, step = w.stride[1];
   const int64_t part = step > kSplitStride ? 0 : (w.width + 2 * w.padding[1] + step - 1) / step;
@@ -147,7 +146,7 @@ void run(const Ratio<acc_t, mask_t>& a, Queue) {
       std::fill(known.begin(), known.end(), static_cast<int32_t>(w.mask_channels));
       for (int64_t c = 0; c < w.mask_channels; ++c) {
         const int64_t plane = (b * w.mask_channels + c) * pixels + at;
-        take_holes(mask + c * pixels + at, known.data(), a.x ? a.x + plane : nullptr, a.x ? a.hidden + plane : nullptr,
+        take_holes(mask + c * pixels + at, known.data(), a.x ? a.x + plane : nullptr, a.x ? a.masked + plane : nullptr,
                    count * w.width);
       }
       for (int64_t y = 0; y < count; ++y) {
@@ -181,11 +180,11 @@ void run(const Ratio<acc_t, mask_t>& a, Queue) {
            [&](int64_t first, int64_t last) { ratios_of(b, first, last, rows.data()); });
     }
   };
-  w.batch < at::get_num_threads() ? images(0, w.batch) : at::parallel_for(0, w.batch, 1, images);
+  w.batch < available_threads() ? images(0, w.batch) : parallel_for(0, w.batch, 1, images);
 }
 
 template <typename scalar_t, typename acc_t>
-void run(const Renormalise<scalar_t, acc_t>& a, Queue) {
+void rescale(const Rescale<scalar_t, acc_t>& a) {
   const auto& im = a.image;
   if (!im.channels_last) {
     over(im.batch * im.channels, im.pixels, [&](int64_t begin, int64_t end) {
@@ -215,7 +214,7 @@ void run(const Renormalise<scalar_t, acc_t>& a, Queue) {
 // Bias sums go through a partial sum for every image (NCHW) or block of pixels (channels_last), added in order, so
 // that the result does not depend on the number of threads.
 template <typename scalar_t, typename acc_t>
-void run(const ScaleGrad<scalar_t, acc_t>& a, Queue) {
+void scale_gradient(const ScaleGradient<scalar_t, acc_t>& a) {
   const auto& im = a.image;
   if (!im.channels_last) {
     std::vector<acc_t> partial(im.batch * im.channels);
@@ -270,15 +269,15 @@ void run(const ScaleGrad<scalar_t, acc_t>& a, Queue) {
   }
 }
 
-template void run(const Ratio<float, uint8_t>&, Queue);
-template void run(const Ratio<float, float>&, Queue);
-template void run(const Ratio<double, uint8_t>&, Queue);
-template void run(const Ratio<double, float>&, Queue);
+template void mask_ratio(const MaskRatio<float, uint8_t>&);
+template void mask_ratio(const MaskRatio<float, float>&);
+template void mask_ratio(const MaskRatio<double, uint8_t>&);
+template void mask_ratio(const MaskRatio<double, float>&);
 #define INSTANTIATE(scalar_t, acc_t)                             \
-  template void run(const Hide<scalar_t, uint8_t>&, Queue);      \
-  template void run(const Hide<scalar_t, float>&, Queue);        \
-  template void run(const Renormalise<scalar_t, acc_t>&, Queue); \
-  template void run(const ScaleGrad<scalar_t, acc_t>&, Queue);
+  template void apply_mask(const ApplyMask<scalar_t, uint8_t>&); \
+  template void apply_mask(const ApplyMask<scalar_t, float>&);   \
+  template void rescale(const Rescale<scalar_t, acc_t>&);        \
+  template void scale_gradient(const ScaleGradient<scalar_t, acc_t>&);
 INSTANTIATE(float, float)
 INSTANTIATE(double, double)
 INSTANTIATE(c10::Half, float)

@@ -20,7 +20,7 @@ __device__ __forceinline__ Place place(const Image& im, int64_t i) {
 }
 
 template <typename scalar_t, typename mask_t>
-__global__ void hide_kernel(Hide<scalar_t, mask_t> a, int64_t total) {
+__global__ void apply_mask_kernel(ApplyMask<scalar_t, mask_t> a, int64_t total) {
   INPAINTX_GRID_LOOP(i, total) {
     const Place p = place(a.image, i);
     const int64_t b = a.mask_batch == 1 ? 0 : p.batch, c = a.mask_channels == 1 ? 0 : p.channel;
@@ -29,7 +29,7 @@ __global__ void hide_kernel(Hide<scalar_t, mask_t> a, int64_t total) {
 }
 
 template <typename acc_t, typename mask_t>
-__global__ void ratio_kernel(Ratio<acc_t, mask_t> a, int64_t total) {
+__global__ void mask_ratio_kernel(MaskRatio<acc_t, mask_t> a, int64_t total) {
   const Window& w = a.window;
   INPAINTX_GRID_LOOP(i, total) {
     const int64_t x0 = i % w.out_width * w.stride[1] - w.padding[1];
@@ -51,7 +51,7 @@ __global__ void ratio_kernel(Ratio<acc_t, mask_t> a, int64_t total) {
 }
 
 template <typename scalar_t, typename acc_t>
-__global__ void renormalise_kernel(Renormalise<scalar_t, acc_t> a, int64_t total) {
+__global__ void rescale_kernel(Rescale<scalar_t, acc_t> a, int64_t total) {
   INPAINTX_GRID_LOOP(i, total) {
     const Place p = place(a.image, i);
     const acc_t bias = a.bias ? static_cast<acc_t>(a.bias[p.channel]) : acc_t(0);
@@ -61,7 +61,7 @@ __global__ void renormalise_kernel(Renormalise<scalar_t, acc_t> a, int64_t total
 }
 
 template <typename scalar_t, typename acc_t>
-__global__ void scale_grad_kernel(ScaleGrad<scalar_t, acc_t> a, int64_t total) {
+__global__ void scale_gradient_kernel(ScaleGradient<scalar_t, acc_t> a, int64_t total) {
   INPAINTX_GRID_LOOP(i, total) {
     const Place p = place(a.image, i);
     const acc_t ratio = a.ratio[p.batch * a.image.pixels + p.pixel];
@@ -71,7 +71,7 @@ __global__ void scale_grad_kernel(ScaleGrad<scalar_t, acc_t> a, int64_t total) {
 
 // One block a channel and a fixed order of additions, so that the sum is the same at every run.
 template <typename scalar_t, typename acc_t>
-__global__ void grad_bias_kernel(ScaleGrad<scalar_t, acc_t> a) {
+__global__ void grad_bias_kernel(ScaleGradient<scalar_t, acc_t> a) {
   __shared__ acc_t partial[kThreads];
   const Image& im = a.image;
   const int64_t c = blockIdx.x;
@@ -90,58 +90,56 @@ __global__ void grad_bias_kernel(ScaleGrad<scalar_t, acc_t> a) {
   if (threadIdx.x == 0) a.grad_bias[c] = partial[0];
 }
 
-cudaStream_t stream_of(Queue queue) { return static_cast<cudaStream_t>(queue.stream); }
-
 int64_t elements(const Image& im) { return im.batch * im.channels * im.pixels; }
 
 }  // namespace
 
 template <typename scalar_t, typename mask_t>
-void run(const Hide<scalar_t, mask_t>& a, Queue queue) {
+void apply_mask(const ApplyMask<scalar_t, mask_t>& a, Stream stream) {
   const int64_t total = elements(a.image);
   if (total == 0) return;
-  hide_kernel<<<blocks_for(total), kThreads, 0, stream_of(queue)>>>(a, total);
+  apply_mask_kernel<<<blocks_for(total), kThreads, 0, cuda_stream(stream)>>>(a, total);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
 template <typename acc_t, typename mask_t>
-void run(const Ratio<acc_t, mask_t>& a, Queue queue) {
+void mask_ratio(const MaskRatio<acc_t, mask_t>& a, Stream stream) {
   const int64_t total = a.window.batch * a.window.out_height * a.window.out_width;
   if (total == 0) return;
-  ratio_kernel<<<blocks_for(total), kThreads, 0, stream_of(queue)>>>(a, total);
+  mask_ratio_kernel<<<blocks_for(total), kThreads, 0, cuda_stream(stream)>>>(a, total);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
 template <typename scalar_t, typename acc_t>
-void run(const Renormalise<scalar_t, acc_t>& a, Queue queue) {
+void rescale(const Rescale<scalar_t, acc_t>& a, Stream stream) {
   const int64_t total = elements(a.image);
   if (total == 0) return;
-  renormalise_kernel<<<blocks_for(total), kThreads, 0, stream_of(queue)>>>(a, total);
+  rescale_kernel<<<blocks_for(total), kThreads, 0, cuda_stream(stream)>>>(a, total);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
 template <typename scalar_t, typename acc_t>
-void run(const ScaleGrad<scalar_t, acc_t>& a, Queue queue) {
+void scale_gradient(const ScaleGradient<scalar_t, acc_t>& a, Stream stream) {
   const int64_t total = elements(a.image);
   if (total > 0) {
-    scale_grad_kernel<<<blocks_for(total), kThreads, 0, stream_of(queue)>>>(a, total);
+    scale_gradient_kernel<<<blocks_for(total), kThreads, 0, cuda_stream(stream)>>>(a, total);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
   }
   if (a.grad_bias && a.image.channels > 0) {
-    grad_bias_kernel<<<static_cast<unsigned>(a.image.channels), kThreads, 0, stream_of(queue)>>>(a);
+    grad_bias_kernel<<<static_cast<unsigned>(a.image.channels), kThreads, 0, cuda_stream(stream)>>>(a);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
   }
 }
 
-template void run(const Ratio<float, uint8_t>&, Queue);
-template void run(const Ratio<float, float>&, Queue);
-template void run(const Ratio<double, uint8_t>&, Queue);
-template void run(const Ratio<double, float>&, Queue);
-#define INSTANTIATE(scalar_t, acc_t)                             \
-  template void run(const Hide<scalar_t, uint8_t>&, Queue);      \
-  template void run(const Hide<scalar_t, float>&, Queue);        \
-  template void run(const Renormalise<scalar_t, acc_t>&, Queue); \
-  template void run(const ScaleGrad<scalar_t, acc_t>&, Queue);
+template void mask_ratio(const MaskRatio<float, uint8_t>&, Stream);
+template void mask_ratio(const MaskRatio<float, float>&, Stream);
+template void mask_ratio(const MaskRatio<double, uint8_t>&, Stream);
+template void mask_ratio(const MaskRatio<double, float>&, Stream);
+#define INSTANTIATE(scalar_t, acc_t)                                     \
+  template void apply_mask(const ApplyMask<scalar_t, uint8_t>&, Stream); \
+  template void apply_mask(const ApplyMask<scalar_t, float>&, Stream);   \
+  template void rescale(const Rescale<scalar_t, acc_t>&, Stream);        \
+  template void scale_gradient(const ScaleGradient<scalar_t, acc_t>&, Stream);
 INSTANTIATE(float, float)
 INSTANTIATE(double, double)
 INSTANTIATE(c10::Half, float)

@@ -1,13 +1,12 @@
 #include "partial_conv/direct.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "common/level.h"
+#include "common/isa.h"
 #include "common/mask_tensor.h"
+#include "common/parallel.h"
 #include "partial_conv/correlation.h"
 #include "partial_conv/math.h"
 
@@ -16,18 +15,18 @@ namespace inpaintx::partial_conv {
 #ifdef INPAINTX_LEVELS
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
-namespace v4 {
+namespace avx512 {
 constexpr int64_t kLanes = 16, kMost = 14;
 #include "partial_conv/correlation_kernel.h"
-}  // namespace v4
+}  // namespace avx512
 #pragma GCC pop_options
 
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
-namespace v3 {
+namespace avx2 {
 constexpr int64_t kLanes = 8, kMost = 6;
 #include "partial_conv/correlation_kernel.h"
-}  // namespace v3
+}  // namespace avx2
 #pragma GCC pop_options
 #endif
 
@@ -41,17 +40,17 @@ constexpr int64_t kGrain = 1 << 15;  // weights below which a second thread cost
 template <typename F>
 Plan plan(const Correlation& c, const F& compact) {
 #ifdef INPAINTX_LEVELS
-  return cpu_level() == 4 ? v4::plan(c, compact) : v3::plan(c, compact);
+  return isa() == Isa::kAvx512 ? avx512::plan(c, compact) : avx2::plan(c, compact);
 #else
-  TORCH_INTERNAL_ASSERT(false, "direct_pays() says no");
+  TORCH_INTERNAL_ASSERT(false, "has_direct() says no");
 #endif
 }
 
-void tiles(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Room& room) {
+void tiles(const Correlation& c, const Plan& p, int64_t begin, int64_t end, Scratch& scratch) {
 #ifdef INPAINTX_LEVELS
-  cpu_level() == 4 ? v4::tiles(c, p, begin, end, room) : v3::tiles(c, p, begin, end, room);
+  isa() == Isa::kAvx512 ? avx512::tiles(c, p, begin, end, scratch) : avx2::tiles(c, p, begin, end, scratch);
 #else
-  TORCH_INTERNAL_ASSERT(false, "direct_pays() says no");
+  TORCH_INTERNAL_ASSERT(false, "has_direct() says no");
 #endif
 }
 
@@ -95,11 +94,11 @@ Correlation correlation(const at::Tensor& source, const Factors& source_factors,
 // Whether so many results are left out that blocks should fit closely what is not.
 bool compact(const Correlation& c) {
   const Factors& f = c.result_factors;
-  std::vector<float> room(f.width);
+  std::vector<float> scratch(f.width);
   int64_t hidden = 0;
   for (int64_t b = 0; b < f.batch; ++b) {
     for (int64_t y = 0; y < f.height; ++y) {
-      const float* row = f.row(b, 0, y, 0, f.width, 1, room.data());
+      const float* row = f.row(b, 0, y, 0, f.width, 1, scratch.data());
       hidden += std::count(row, row + f.width, 0.0f);
     }
   }
@@ -108,7 +107,7 @@ bool compact(const Correlation& c) {
 
 // weight(result's channel, source's channel, ky, kx)
 template <typename F>
-void run(Correlation& c, const F& weight) {
+void correlate(Correlation& c, const F& weight) {
   const Plan p = plan(c, [&] { return compact(c); });
   const int64_t panels = (c.to.channels + p.width - 1) / p.width, rows = c.from.channels;
   size_t most_taps = 0;
@@ -116,7 +115,7 @@ void run(Correlation& c, const F& weight) {
     most_taps = std::max(most_taps, phase.taps.size());
     const int64_t taps = static_cast<int64_t>(phase.taps.size());
     phase.weight.resize(panels * taps * rows * p.width);
-    at::parallel_for(0, panels * taps, 1 + kGrain / (rows * p.width), [&](int64_t begin, int64_t end) {
+    parallel_for(0, panels * taps, 1 + kGrain / (rows * p.width), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const auto& tap = phase.taps[i % taps];
         const int64_t first = i / taps * p.width;
@@ -129,23 +128,23 @@ void run(Correlation& c, const F& weight) {
       }
     });
   }
-  at::parallel_for(0, c.batch * p.down * p.across, 1, [&](int64_t begin, int64_t end) {
-    Room room;
-    room.source.resize(p.seen[0] * p.row);
-    room.factors.resize(std::max(p.seen[0], c.source_factors.channels) * c.step[1] * p.pitch);
-    room.straight.resize(p.seen[1]);
-    room.known.resize(p.seen[0] * (p.seen[1] + 1));
-    room.blocks.resize(p.blocks);
-    room.skipped.resize(p.blocks);
-    room.taps.resize(room.blocks.size() * most_taps);
-    tiles(c, p, begin, end, room);
+  parallel_for(0, c.batch * p.down * p.across, 1, [&](int64_t begin, int64_t end) {
+    Scratch scratch;
+    scratch.source.resize(p.seen[0] * p.row);
+    scratch.factors.resize(std::max(p.seen[0], c.source_factors.channels) * c.step[1] * p.pitch);
+    scratch.straight.resize(p.seen[1]);
+    scratch.known.resize(p.seen[0] * (p.seen[1] + 1));
+    scratch.blocks.resize(p.blocks);
+    scratch.skipped.resize(p.blocks);
+    scratch.taps.resize(scratch.blocks.size() * most_taps);
+    tiles(c, p, begin, end, scratch);
   });
 }
 
 }  // namespace
 
-bool direct_pays(const at::Tensor& x, const at::Tensor& weight, const Window& w) {
-  if (cpu_level() == 0 || x.scalar_type() != at::kFloat || x.numel() == 0 || weight.numel() == 0) return false;
+bool has_direct(const at::Tensor& x, const at::Tensor& weight, const Window& w) {
+  if (isa() == Isa::kBaseline || x.scalar_type() != at::kFloat || x.numel() == 0 || weight.numel() == 0) return false;
   if (w.stride[0] > kStride || w.stride[1] > kStride || w.out_width < kLeastWidth) return false;
   const int64_t high = w.stride[0] + w.kernel[0] * w.dilation[0];  // of the sources of the least tile
   const int64_t wide = w.stride[1] * std::min(w.out_width, kTileColumns) + w.kernel[1] * w.dilation[1];
@@ -166,7 +165,7 @@ void direct_forward(const at::Tensor& x, const at::Tensor& mask, const at::Tenso
   }
   c.phases.push_back(std::move(phase));
   const auto values = weight.accessor<const float, 4>();
-  run(c, [&](int64_t r, int64_t s, int64_t ky, int64_t kx) { return values[r][s][ky][kx]; });
+  correlate(c, [&](int64_t r, int64_t s, int64_t ky, int64_t kx) { return values[r][s][ky][kx]; });
 }
 
 void direct_backward(const at::Tensor& grad, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& ratio,
@@ -193,7 +192,7 @@ void direct_backward(const at::Tensor& grad, const at::Tensor& mask, const at::T
     }
   }
   const auto values = weight.accessor<const float, 4>();
-  run(c, [&](int64_t r, int64_t s, int64_t ky, int64_t kx) { return values[s][r][ky][kx]; });
+  correlate(c, [&](int64_t r, int64_t s, int64_t ky, int64_t kx) { return values[s][r][ky][kx]; });
 }
 
 }  // namespace inpaintx::partial_conv

@@ -11,7 +11,7 @@
 namespace inpaintx::partial_conv {
 
 // Whether it is there for this processor, dtype and shape. Depends on no mask and no number of threads.
-bool direct_pays(const at::Tensor& x, const at::Tensor& weight, const Window& window);
+bool has_direct(const at::Tensor& x, const at::Tensor& weight, const Window& window);
 
 // Fills y. x and y share a layout (contiguous or channels_last); mask is bool or float, contiguous; ratio as in
 // kernels.h; bias may be undefined.

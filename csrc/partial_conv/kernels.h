@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "common/stream.h"
+
 namespace inpaintx::partial_conv {
 
 // One tensor seen as [outer, channels, inner]: NCHW has inner = H*W, channels_last has channels innermost.
@@ -17,15 +19,10 @@ struct Window {
   double scale;  // K: what the ratio is when one pixel is known
 };
 
-// The device's stream in CUDA, nothing on the CPU.
-struct Queue {
-  void* stream = nullptr;
-};
-
 // out = hole ? 0 : x. mask is [mask_batch, mask_channels, pixels] with mask_channels 1 or image.channels, planar; here
 // and below mask_t is uint8_t or float.
 template <typename scalar_t, typename mask_t>
-struct Hide {
+struct ApplyMask {
   Image image;
   const scalar_t* x;
   const mask_t* mask;
@@ -34,20 +31,21 @@ struct Hide {
 };
 
 // ratio [batch, out_height * out_width] = scale / (known pixels in the window), 0 where there are none: new_mask is 1.
-// On the CPU, where x is given, `hidden` receives what Hide writes, of planes: a mask of many channels is read once.
+// On the CPU, where x is given, `masked` is the output buffer of the masked x, NCHW: a mask of many channels is read
+// once.
 template <typename acc_t, typename mask_t>
-struct Ratio {
+struct MaskRatio {
   Window window;
   const mask_t* mask;
   acc_t* ratio;
   mask_t* new_mask;
   const float* x = nullptr;
-  float* hidden = nullptr;
+  float* masked = nullptr;
 };
 
 // y = ratio > 0 ? y * ratio + bias : 0, in place; bias may be null.
 template <typename scalar_t, typename acc_t>
-struct Renormalise {
+struct Rescale {
   Image image;
   scalar_t* y;
   const acc_t* ratio;
@@ -56,7 +54,7 @@ struct Renormalise {
 
 // out = grad * ratio, and grad_bias[c] = sum of grad where ratio > 0 (null: not wanted).
 template <typename scalar_t, typename acc_t>
-struct ScaleGrad {
+struct ScaleGradient {
   Image image;
   const scalar_t* grad;
   const acc_t* ratio;
@@ -66,24 +64,24 @@ struct ScaleGrad {
 
 namespace cpu {
 template <typename scalar_t, typename mask_t>
-void run(const Hide<scalar_t, mask_t>&, Queue);
+void apply_mask(const ApplyMask<scalar_t, mask_t>&);
 template <typename acc_t, typename mask_t>
-void run(const Ratio<acc_t, mask_t>&, Queue);
+void mask_ratio(const MaskRatio<acc_t, mask_t>&);
 template <typename scalar_t, typename acc_t>
-void run(const Renormalise<scalar_t, acc_t>&, Queue);
+void rescale(const Rescale<scalar_t, acc_t>&);
 template <typename scalar_t, typename acc_t>
-void run(const ScaleGrad<scalar_t, acc_t>&, Queue);
+void scale_gradient(const ScaleGradient<scalar_t, acc_t>&);
 }  // namespace cpu
 
 namespace cuda {
 template <typename scalar_t, typename mask_t>
-void run(const Hide<scalar_t, mask_t>&, Queue);
+void apply_mask(const ApplyMask<scalar_t, mask_t>&, Stream);
 template <typename acc_t, typename mask_t>
-void run(const Ratio<acc_t, mask_t>&, Queue);
+void mask_ratio(const MaskRatio<acc_t, mask_t>&, Stream);
 template <typename scalar_t, typename acc_t>
-void run(const Renormalise<scalar_t, acc_t>&, Queue);
+void rescale(const Rescale<scalar_t, acc_t>&, Stream);
 template <typename scalar_t, typename acc_t>
-void run(const ScaleGrad<scalar_t, acc_t>&, Queue);
+void scale_gradient(const ScaleGradient<scalar_t, acc_t>&, Stream);
 }  // namespace cuda
 
 }  // namespace inpaintx::partial_conv

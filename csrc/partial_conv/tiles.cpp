@@ -170,7 +170,7 @@ struct Tiler {
     }
   }
 
-  void run(const at::Tensor& x_, const at::Tensor& weight, int64_t rows_each) const {
+  void convolve(const at::Tensor& x_, const at::Tensor& weight, int64_t rows_each) const {
     const int64_t total = w.batch * w.out_height * w.out_width;
     const bool mostly_hole = std::count(ratio, ratio + total, acc_t(0)) > kLargeHole * static_cast<double>(total);
     if (mostly_hole) rows_each = std::min(rows_each, cell());  // lower strips fit a hole more closely
@@ -187,7 +187,7 @@ struct Tiler {
 
 }  // namespace
 
-bool tiles_pay(const at::Tensor& x, const at::Tensor& weight, const Window& w) {
+bool use_tiles(const at::Tensor& x, const at::Tensor& weight, const Window& w) {
   const int64_t rows = rows_of_a_tile(x, weight, w);
   if (rows == 0 || weight.numel() * weight.element_size() > kWeightBytes) return false;
   const int64_t tiles = (w.out_height + rows - 1) / rows * ((w.out_width + kColumns - 1) / kColumns);
@@ -209,7 +209,7 @@ void convolve_tiles(const at::Tensor& x, const at::Tensor& mask, const at::Tenso
                               mask_data<mask_t>(mask),
                               ratio.const_data_ptr<at::opmath_type<scalar_t>>(),
                               y.mutable_data_ptr<scalar_t>()}
-          .run(x, fixed, rows_of_a_tile(x, weight, w));
+          .convolve(x, fixed, rows_of_a_tile(x, weight, w));
     });
   });
 }

@@ -10,7 +10,7 @@
 namespace inpaintx::partial_conv {
 
 // Whether tiles pay; depends on shapes alone, so that results do not depend on the number of threads.
-bool tiles_pay(const at::Tensor& x, const at::Tensor& weight, const Window& window);
+bool use_tiles(const at::Tensor& x, const at::Tensor& weight, const Window& window);
 
 // Fills y. x and y share a layout (contiguous or channels_last); mask is bool or float, contiguous; ratio as in
 // kernels.h; bias may be undefined.

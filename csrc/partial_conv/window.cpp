@@ -58,7 +58,7 @@ void check_backward(const Tensor& grad, const Tensor& x, const Tensor& mask, con
                       "partial_conv2d_backward: ", name, " must have shape ", at::IntArrayRef(sizes), ", dtype ", dtype,
                       " and the device of x, ", x.device(), ", got ", t.sizes(), " ", t.scalar_type(), " ", t.device());
   };
-  must_be("grad", grad, weight.size(0), x.scalar_type());
+  must_be("grad_output", grad, weight.size(0), x.scalar_type());
   must_be("ratio", ratio, 1, x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
 }
 

@@ -1,10 +1,9 @@
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <limits>
 #include <vector>
 
-#include "common/simd.h"
+#include "common/isa.h"
+#include "common/parallel.h"
 #include "patchmatch/kernels.h"
 #include "patchmatch/math.h"
 
@@ -38,10 +37,9 @@ Candidates candidates_of(const bool* valid, int64_t height, int64_t width, int64
 
 // One image, in exact serial order.
 template <typename acc_t>
-inline __attribute__((always_inline)) void search(const Search<acc_t>& a, int64_t b, const Candidates& candidates,
-                                                  acc_t* best) {
+INPAINTX_INLINE void search_image(const Search<acc_t>& a, int64_t b, const Candidates& candidates, acc_t* best) {
   const int64_t h = a.height, w = a.width, hs = a.source_height, ws = a.source_width, c = a.channels;
-  const int64_t r = a.patch / 2;
+  const int64_t r = a.kernel_size / 2;
   const acc_t *source = a.source + b * hs * ws * c, *target = a.target + b * h * w * c;
   const bool* where = a.where ? a.where + b * h * w : nullptr;
   int32_t* nnf = a.nnf + b * h * w * 2;
@@ -113,22 +111,22 @@ inline __attribute__((always_inline)) void search(const Search<acc_t>& a, int64_
 }
 
 INPAINTX_CLONES void image_of(const Search<float>& a, int64_t b, const Candidates& candidates, float* best) {
-  search(a, b, candidates, best);
+  search_image(a, b, candidates, best);
 }
 INPAINTX_CLONES void image_of(const Search<double>& a, int64_t b, const Candidates& candidates, double* best) {
-  search(a, b, candidates, best);
+  search_image(a, b, candidates, best);
 }
 
 }  // namespace
 
 template <typename acc_t>
-void run(const Search<acc_t>& a) {
+void search(const Search<acc_t>& a) {
   const int64_t pixels = a.height * a.width;
-  at::parallel_for(0, a.batch, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.batch, 1, [&](int64_t begin, int64_t end) {
     std::vector<acc_t> best(pixels);
     for (int64_t b = begin; b < end; ++b) {
       const int64_t source_pixels = a.source_height * a.source_width;
-      const Candidates c = candidates_of(a.valid + b * source_pixels, a.source_height, a.source_width, a.patch);
+      const Candidates c = candidates_of(a.valid + b * source_pixels, a.source_height, a.source_width, a.kernel_size);
       for (int64_t i = b * pixels; i < (b + 1) * pixels; ++i) {
         if (c.list.empty() || (a.where && !a.where[i])) a.nnf[2 * i] = a.nnf[2 * i + 1] = -1;
         a.cost[i] = std::numeric_limits<float>::infinity();
@@ -138,7 +136,7 @@ void run(const Search<acc_t>& a) {
   });
 }
 
-template void run(const Search<float>&);
-template void run(const Search<double>&);
+template void search(const Search<float>&);
+template void search(const Search<double>&);
 
 }  // namespace inpaintx::patchmatch::cpu

@@ -19,7 +19,7 @@ struct Pixel {
   acc_t best;
 
   __device__ acc_t distance(int64_t sy, int64_t sx, acc_t limit) const {
-    const int64_t r = a.patch / 2, c = a.channels;
+    const int64_t r = a.kernel_size / 2, c = a.channels;
     const int64_t up = lesser(r, y), left = lesser(r, x);  // only pixels inside the target image count
     const int64_t rows = up + 1 + lesser(r, a.height - 1 - y), columns = left + 1 + lesser(r, a.width - 1 - x);
     return ssd(a.source + ((b * a.source_height + sy - up) * a.source_width + sx - left) * c,
@@ -46,7 +46,7 @@ struct Pixel {
 // Candidates are the source pixels whose whole patch lies inside the image and is valid.
 template <typename acc_t>
 __global__ void candidate_kernel(Search<acc_t> a) {
-  const int64_t r = a.patch / 2, h = a.source_height, w = a.source_width;
+  const int64_t r = a.kernel_size / 2, h = a.source_height, w = a.source_width;
   INPAINTX_GRID_LOOP(i, a.batch * h * w) {
     const int64_t y = i / w % h, x = i % w;
     bool all = y >= r && x >= r && y + r < h && x + r < w;
@@ -125,7 +125,7 @@ __global__ void jump_kernel(Search<acc_t> a, const int32_t* now, int32_t* next, 
 
 template <typename acc_t>
 __global__ void cost_kernel(Search<acc_t> a, const acc_t* best) {
-  const int64_t r = a.patch / 2;
+  const int64_t r = a.kernel_size / 2;
   INPAINTX_GRID_LOOP(i, a.batch * a.height * a.width) {
     const int64_t y = i / a.width % a.height, x = i % a.width;
     const int64_t rows = lesser(r, y) + 1 + lesser(r, a.height - 1 - y);
@@ -137,15 +137,15 @@ __global__ void cost_kernel(Search<acc_t> a, const acc_t* best) {
 }  // namespace
 
 template <typename acc_t>
-void find_candidates(const Search<acc_t>& a) {
-  const auto stream = static_cast<cudaStream_t>(a.stream);
+void find_candidates(const Search<acc_t>& a, Stream queue) {
+  const auto stream = cuda_stream(queue);
   candidate_kernel<<<blocks_for(a.batch * a.source_height * a.source_width), kThreads, 0, stream>>>(a);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
 template <typename acc_t>
-void run(const Search<acc_t>& a, int32_t* other_nnf, acc_t* best) {
-  const auto stream = static_cast<cudaStream_t>(a.stream);
+void search(const Search<acc_t>& a, int32_t* other_nnf, acc_t* best, Stream queue) {
+  const auto stream = cuda_stream(queue);
   const unsigned blocks = blocks_for(a.batch * a.height * a.width);
   start_kernel<<<blocks, kThreads, 0, stream>>>(a, best);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
@@ -161,9 +161,9 @@ void run(const Search<acc_t>& a, int32_t* other_nnf, acc_t* best) {
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
-template void find_candidates(const Search<float>&);
-template void find_candidates(const Search<double>&);
-template void run(const Search<float>&, int32_t*, float*);
-template void run(const Search<double>&, int32_t*, double*);
+template void find_candidates(const Search<float>&, Stream);
+template void find_candidates(const Search<double>&, Stream);
+template void search(const Search<float>&, int32_t*, float*, Stream);
+template void search(const Search<double>&, int32_t*, double*, Stream);
 
 }  // namespace inpaintx::patchmatch::cuda

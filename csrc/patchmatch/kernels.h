@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "common/stream.h"
+
 namespace inpaintx::patchmatch {
 
 template <typename acc_t>
@@ -13,23 +15,22 @@ struct Search {
   int32_t* nnf;         // [batch, height, width, 2] row and column; in: a first guess, -1 where there is none
   float* cost;          // [batch, height, width]
   int64_t batch, channels, height, width, source_height, source_width;
-  int64_t patch, iterations, seed;
+  int64_t kernel_size, iterations, seed;
   bool* flags = nullptr;            // CUDA: [batch, source_height, source_width], true = candidate
   const int64_t* counts = nullptr;  // CUDA: the same shape, candidates up to here within the image
-  void* stream = nullptr;           // CUDA's
 };
 
 namespace cpu {
 template <typename acc_t>
-void run(const Search<acc_t>&);
+void search(const Search<acc_t>&);
 }
 
 namespace cuda {
 template <typename acc_t>
-void find_candidates(const Search<acc_t>&);  // writes flags
+void find_candidates(const Search<acc_t>&, Stream);  // writes flags
 // other_nnf: as nnf; best: [batch, height, width]
 template <typename acc_t>
-void run(const Search<acc_t>&, int32_t* other_nnf, acc_t* best);
+void search(const Search<acc_t>&, int32_t* other_nnf, acc_t* best, Stream);
 }  // namespace cuda
 
 }  // namespace inpaintx::patchmatch

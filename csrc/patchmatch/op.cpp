@@ -1,18 +1,15 @@
 // patchmatch: schema, checks, allocation. No gradient.
-#include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
-#include <torch/library.h>
 
 #include <array>
 #include <limits>
 #include <utility>
 
-#include "common/image_mask.h"
+#include "common/checks.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "patchmatch/kernels.h"
@@ -20,10 +17,8 @@
 namespace inpaintx::ops {
 namespace {
 
-using at::Tensor;
-
-void check(const Tensor& source, const Tensor& target, const Tensor& source_valid, int64_t patch, int64_t iterations,
-           const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
+void check(const Tensor& source, const Tensor& target, const Tensor& source_valid, int64_t kernel_size,
+           int64_t iterations, const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
   TORCH_CHECK_VALUE(target.dim() == 4 && target.numel() > 0,
                     "patchmatch: target must have shape [B,C,H,W] or [C,H,W] and not be empty, got ", target.sizes());
   const int64_t b = target.size(0), c = target.size(1);
@@ -43,7 +38,8 @@ void check(const Tensor& source, const Tensor& target, const Tensor& source_vali
                     "] (1 = usable, not a hole mask), got ", source_valid.sizes());
   TORCH_CHECK_VALUE(!source_valid.is_complex(), "patchmatch: source_valid must be real or bool, got ",
                     source_valid.scalar_type());
-  TORCH_CHECK_VALUE(patch > 0 && patch % 2 == 1, "patchmatch: kernel_size must be odd and positive, got ", patch);
+  TORCH_CHECK_VALUE(kernel_size > 0 && kernel_size % 2 == 1, "patchmatch: kernel_size must be odd and positive, got ",
+                    kernel_size);
   TORCH_CHECK_VALUE(iterations >= 0, "patchmatch: iterations must not be negative, got ", iterations);
   if (init) {
     const std::array<int64_t, 4> shape{b, target.size(2), target.size(3), 2};
@@ -67,8 +63,8 @@ void check(const Tensor& source, const Tensor& target, const Tensor& source_vali
 
 template <typename acc_t>
 void compute(const Tensor& source, const Tensor& target, const bool* valid, const bool* where, Tensor& nnf,
-             Tensor& cost, int64_t patch, int64_t iterations, int64_t seed) {
-  const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a patch's row is one run of memory: channels last
+             Tensor& cost, int64_t kernel_size, int64_t iterations, int64_t seed) {
+  const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a kernel_size's row is one run of memory: channels last
   const Tensor s = source.to(type).permute({0, 2, 3, 1}).contiguous();
   const Tensor t = target.to(type).permute({0, 2, 3, 1}).contiguous();
   patchmatch::Search<acc_t> search{s.const_data_ptr<acc_t>(),
@@ -83,29 +79,29 @@ void compute(const Tensor& source, const Tensor& target, const bool* valid, cons
                                    t.size(2),
                                    s.size(1),
                                    s.size(2),
-                                   patch,
+                                   kernel_size,
                                    iterations,
                                    seed};
 #ifdef INPAINTX_WITH_CUDA
   if (on_cuda(target)) {
-    search.stream = current_stream(target);
+    const Stream stream = current_stream(target);
     const Tensor flags = at::empty({s.size(0), s.size(1) * s.size(2)}, nnf.options().dtype(at::kBool));
     search.flags = flags.mutable_data_ptr<bool>();
-    patchmatch::cuda::find_candidates(search);
+    patchmatch::cuda::find_candidates(search, stream);
     const Tensor counts = flags.cumsum(1, at::kLong);
     search.counts = counts.const_data_ptr<int64_t>();
     Tensor other = at::empty_like(nnf), best = at::empty(cost.sizes(), t.options());
-    patchmatch::cuda::run(search, other.mutable_data_ptr<int32_t>(), best.mutable_data_ptr<acc_t>());
+    patchmatch::cuda::search(search, other.mutable_data_ptr<int32_t>(), best.mutable_data_ptr<acc_t>(), stream);
     return;
   }
 #endif
-  patchmatch::cpu::run(search);
+  patchmatch::cpu::search(search);
 }
 
 std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor& target, const Tensor& source_valid,
-                                             int64_t patch, int64_t iterations, int64_t seed,
+                                             int64_t kernel_size, int64_t iterations, int64_t seed,
                                              const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
-  check(source, target, source_valid, patch, iterations, init, where);
+  check(source, target, source_valid, kernel_size, iterations, init, where);
   const c10::DeviceGuard guard(target.device());
   const int64_t b = target.size(0), h = target.size(2), w = target.size(3);
   const Tensor flags = binary(source_valid);
@@ -122,39 +118,20 @@ std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor&
   const auto* valid_data = valid.const_data_ptr<bool>();
   const auto* where_data = where ? wanted.const_data_ptr<bool>() : nullptr;
   if (wide) {
-    compute<double>(source, target, valid_data, where_data, nnf, cost, patch, iterations, seed);
+    compute<double>(source, target, valid_data, where_data, nnf, cost, kernel_size, iterations, seed);
   } else {
-    compute<float>(source, target, valid_data, where_data, nnf, cost, patch, iterations, seed);
+    compute<float>(source, target, valid_data, where_data, nnf, cost, kernel_size, iterations, seed);
   }
   return {nnf, cost};
 }
 
-std::tuple<Tensor, Tensor> patchmatch_autograd(const Tensor& source, const Tensor& target, const Tensor& source_valid,
-                                               int64_t patch, int64_t iterations, int64_t seed,
-                                               const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
-  const at::AutoDispatchBelowADInplaceOrView below;
-  return patchmatch(source, target, source_valid, patch, iterations, seed, init, where);
-}
-
-}  // namespace
-
-std::tuple<Tensor, Tensor> patchmatch(const Tensor& source, const Tensor& target, const Tensor& source_valid,
-                                      int64_t patch, int64_t iterations, int64_t seed,
-                                      const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::patchmatch", "").typed<decltype(patchmatch_native)>();
-  return op.call(source, target, source_valid, patch, iterations, seed, init, where);
-}
-
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def(
-      "patchmatch(Tensor source, Tensor target, Tensor source_valid, int kernel_size, int iterations, int seed, "
+      "patchmatch(Tensor source, Tensor target, Tensor source_valid, int kernel_size=7, int iterations=5, int seed=0, "
       "Tensor? init=None, Tensor? where=None) -> (Tensor nnf, Tensor cost)");
 }
-TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("patchmatch", patchmatch_native); }
-#ifdef INPAINTX_WITH_CUDA
-TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) { m.impl("patchmatch", patchmatch_native); }
-#endif
-TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("patchmatch", patchmatch_autograd); }
+INPAINTX_CPU_AND_CUDA(m) { m.impl("patchmatch", patchmatch_native); }
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("patchmatch", PatchMatch::call_below_autograd); }
 
+}  // namespace
 }  // namespace inpaintx::ops

@@ -1,13 +1,14 @@
 // pybind11: the op as a plain function, and the solver that is prepared once for a mask.
 #include <torch/csrc/utils/pybind.h>
 
+#include "ops.h"
 #include "poisson/poisson_solver.h"
 
 namespace py = pybind11;
 
 void bind_poisson(py::module_& m) {
   using inpaintx::PoissonSolver;
-  m.def("poisson_blend", &inpaintx::ops::poisson_blend, py::arg("fill"), py::arg("image"), py::arg("mask"),
+  m.def("poisson_blend", &inpaintx::ops::PoissonBlend::call, py::arg("fill"), py::arg("image"), py::arg("mask"),
         py::arg("tol") = 1e-6, py::arg("max_iter") = py::none(), py::call_guard<py::gil_scoped_release>());
 
   py::class_<PoissonSolver>(m, "PoissonSolver", R"(Poisson blending prepared once for a mask and used for many images.
@@ -29,8 +30,9 @@ The result is that of :func:`inpaintx.ops.poisson_blend`, bit for bit, without g
       .def_property_readonly(
           "shape", [](const PoissonSolver& s) { return py::tuple(py::cast(s.shape())); },
           "Shape of the prepared mask, ``(B, 1, H, W)``.")
-      .def_property_readonly("last", &PoissonSolver::last,
-                             "Cycles and relative residual of the latest solve, the largest of its images; where "
-                             "``max_iter`` ends it after one or two cycles, without pixels far from the rim. On CUDA "
-                             "the residual is not measured (NaN).");
+      .def_property_readonly(
+          "last", &PoissonSolver::last,
+          "Cycles and relative residual of the latest solve, the largest of its images; where "
+          "``max_iter`` ends it after one or two cycles, without pixels far from the boundary. On CUDA "
+          "the residual is not measured (NaN).");
 }

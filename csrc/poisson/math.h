@@ -5,7 +5,7 @@
 // rim. Neighbours beyond the photo's edge are dropped; the caller does so by reading the pixel itself in their place.
 #pragma once
 
-#include "common/host_device.h"
+#include "common/inline.h"
 
 namespace inpaintx::poisson {
 

@@ -1,19 +1,17 @@
 // poisson_blend: schema, checks, autograd, autocast.
-#include <ATen/autocast_mode.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/autograd/custom_function.h>
-#include <torch/library.h>
 
+#include "common/autocast.h"
 #include "common/autograd.h"
 #include "common/torch_cuda.h"
-#include "poisson/batch.h"
-#include "poisson/device_batch.h"
+#include "ops.h"
+#include "poisson/cpu/batch.h"
+#include "poisson/cuda/device_batch.h"
 #include "poisson/poisson_solver.h"
 
 namespace inpaintx::ops {
 namespace {
 
-using at::Tensor;
 using MaxIter = std::optional<int64_t>;
 
 void check_mask(const char* op, const Tensor& mask, const Tensor& image) {
@@ -52,7 +50,7 @@ Tensor poisson_blend_native(const Tensor& fill, const Tensor& image, const Tenso
   }
 #endif
   p.report = false;
-  poisson::Outcome outcome;
+  poisson::SolveInfo outcome;
   return poisson::blend_batch(solvers(mask, hole), fill, image, p, outcome);
 }
 
@@ -72,41 +70,30 @@ std::tuple<Tensor, Tensor> poisson_blend_backward_native(const Tensor& grad, con
   return poisson::adjoint_batch(solvers(mask, hole), grad, p);
 }
 
-std::tuple<Tensor, Tensor> backward_op(const Tensor& grad, const Tensor& mask, double tol, MaxIter max_iter) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("inpaintx::poisson_blend_backward", "")
-                             .typed<decltype(poisson_blend_backward_native)>();
-  return op.call(grad, mask, tol, max_iter);
-}
-
 // The backward pass is linear, and blending is its adjoint: so gradients of gradients, of any order, are blends.
 class PoissonBackwardFunction : public torch::autograd::Function<PoissonBackwardFunction> {
  public:
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& grad,
                                                 const Tensor& mask, double tol, MaxIter max_iter) {
-    at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({mask});
     ctx->saved_data["tol"] = tol;
     ctx->saved_data["max_iter"] = max_iter;
-    const auto [fill, image] = backward_op(grad, mask, tol, max_iter);
+    const auto [fill, image] = PoissonBlendBackward::call_below_autograd(grad, mask, tol, max_iter);
     return {fill, image};
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
     const Tensor mask = ctx->get_saved_variables()[0];
-    const Tensor grad = poisson_blend(grads[0], grads[1], mask, ctx->saved_data["tol"].toDouble(),
-                                      ctx->saved_data["max_iter"].toOptional<int64_t>());
+    const Tensor grad = PoissonBlend::call(grads[0], grads[1], mask, ctx->saved_data["tol"].toDouble(),
+                                           ctx->saved_data["max_iter"].toOptional<int64_t>());
     return {grad, Tensor(), Tensor(), Tensor()};
   }
 };
 
 std::tuple<Tensor, Tensor> poisson_blend_backward_autograd(const Tensor& grad, const Tensor& mask, double tol,
                                                            MaxIter max_iter) {
-  if (without_gradient(grad)) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    return backward_op(grad, mask, tol, max_iter);
-  }
+  if (without_gradient(grad)) return PoissonBlendBackward::call_below_autograd(grad, mask, tol, max_iter);
   const auto out = PoissonBackwardFunction::apply(grad, mask, tol, max_iter);
   return {out[0], out[1]};
 }
@@ -115,70 +102,40 @@ class PoissonBlendFunction : public torch::autograd::Function<PoissonBlendFuncti
  public:
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& fill, const Tensor& image,
                         const Tensor& mask, double tol, MaxIter max_iter) {
-    at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({mask});
     ctx->saved_data["tol"] = tol;
     ctx->saved_data["max_iter"] = max_iter;
-    return poisson_blend(fill, image, mask, tol, max_iter);
+    return PoissonBlend::call_below_autograd(fill, image, mask, tol, max_iter);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
     const Tensor mask = ctx->get_saved_variables()[0];
-    const auto [fill, image] = backward_op(grads[0], mask, ctx->saved_data["tol"].toDouble(),
-                                           ctx->saved_data["max_iter"].toOptional<int64_t>());
+    const auto [fill, image] = PoissonBlendBackward::call(grads[0], mask, ctx->saved_data["tol"].toDouble(),
+                                                          ctx->saved_data["max_iter"].toOptional<int64_t>());
     return {fill, image, Tensor(), Tensor(), Tensor()};
   }
 };
 
 Tensor poisson_blend_autograd(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol,
                               MaxIter max_iter) {
-  if (without_gradient(fill, image)) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    return poisson_blend(fill, image, mask, tol, max_iter);
-  }
+  if (without_gradient(fill, image)) return PoissonBlend::call_below_autograd(fill, image, mask, tol, max_iter);
   return PoissonBlendFunction::apply(fill, image, mask, tol, max_iter);
-}
-
-template <c10::DeviceType device>
-Tensor poisson_blend_autocast(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol,
-                              MaxIter max_iter) {
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
-      at::autocast::get_autocast_dispatch_key_from_device_type(device));
-  return poisson_blend(at::autocast::cached_cast(at::kFloat, fill, device),
-                       at::autocast::cached_cast(at::kFloat, image, device), mask, tol, max_iter);
-}
-
-}  // namespace
-
-Tensor poisson_blend(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol, MaxIter max_iter) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("inpaintx::poisson_blend", "")
-                             .typed<decltype(poisson_blend_native)>();
-  return op.call(fill, image, mask, tol, max_iter);
 }
 
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def("poisson_blend(Tensor fill, Tensor image, Tensor mask, float tol=1e-6, int? max_iter=None) -> Tensor");
-  m.def("poisson_blend_backward(Tensor grad, Tensor mask, float tol, int? max_iter) -> (Tensor, Tensor)");
+  m.def("poisson_blend_backward(Tensor grad_output, Tensor mask, float tol, int? max_iter) -> (Tensor, Tensor)");
 }
-TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {
+INPAINTX_CPU_AND_CUDA(m) {
   m.impl("poisson_blend", poisson_blend_native);
   m.impl("poisson_blend_backward", poisson_blend_backward_native);
 }
-#ifdef INPAINTX_WITH_CUDA
-TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
-  m.impl("poisson_blend", poisson_blend_native);
-  m.impl("poisson_blend_backward", poisson_blend_backward_native);
-}
-#endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("poisson_blend", poisson_blend_autograd);
   m.impl("poisson_blend_backward", poisson_blend_backward_autograd);
 }
-TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("poisson_blend", poisson_blend_autocast<c10::DeviceType::CPU>); }
-TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) {
-  m.impl("poisson_blend", poisson_blend_autocast<c10::DeviceType::CUDA>);
-}
+INPAINTX_AUTOCAST(PoissonBlend, CastTo::kFloat, 0, 1)
 
+}  // namespace
 }  // namespace inpaintx::ops

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "common/torch_cuda.h"
-#include "poisson/batch.h"
+#include "poisson/cpu/batch.h"
 
 namespace inpaintx {
 namespace {
@@ -62,7 +62,7 @@ at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image,
     return out;
   }
 #endif
-  poisson::Outcome worst;
+  poisson::SolveInfo worst;
   const auto solver = [&](int64_t b) {
     const auto* one = solvers_[shape_[0] == 1 ? 0 : b].get();
     return std::shared_ptr<const poisson::Solver>(std::shared_ptr<void>(), one);  // it is the object's, not the loop's

@@ -9,17 +9,8 @@
 #include <tuple>
 #include <vector>
 
-#include "poisson/device_batch.h"
-#include "poisson/solver.h"
-
-namespace inpaintx::ops {
-
-// fill, image [B,C,H,W], mask [B|1,1,H,W] with 1 = hole -> [B,C,H,W] in the image's dtype.
-// The dispatcher's typed entry: autograd, autocast and devices apply.
-at::Tensor poisson_blend(const at::Tensor& fill, const at::Tensor& image, const at::Tensor& mask, double tol,
-                         std::optional<int64_t> max_iter);
-
-}  // namespace inpaintx::ops
+#include "poisson/cpu/solver.h"
+#include "poisson/cuda/device_batch.h"
 
 namespace inpaintx {
 
@@ -46,7 +37,7 @@ class PoissonSolver {
   at::Tensor hole_;                                        // CUDA
   std::unique_ptr<poisson::DeviceBatch> single_, double_;  // CUDA: of all masks; double when it is asked for
   mutable std::mutex mutex_;                               // of double_ and last_
-  poisson::Outcome last_;
+  poisson::SolveInfo last_;
 };
 
 }  // namespace inpaintx

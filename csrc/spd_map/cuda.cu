@@ -8,11 +8,6 @@
 namespace inpaintx::spd_map::cuda {
 namespace {
 
-template <typename mask_t>
-cudaStream_t stream_of(const Map<mask_t>& m) {
-  return static_cast<cudaStream_t>(m.stream);
-}
-
 // Distance along the column to the nearest known pixel, at most far.
 template <typename mask_t>
 __global__ void column_kernel(Map<mask_t> m, int32_t* column, int32_t far) {
@@ -64,35 +59,35 @@ __global__ void step_kernel(Map<mask_t> m, const float* now, float* next) {
 }  // namespace
 
 template <typename mask_t>
-void hard(const Map<mask_t>& m, int32_t* scratch) {
+void hard(const Map<mask_t>& m, int32_t* scratch, Stream stream) {
   const int64_t total = m.batch * m.height * m.width;
   if (total == 0) return;
   const auto far = static_cast<int32_t>(m.reach() + 1);
-  column_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, scratch, far);
+  column_kernel<<<blocks_for(total), kThreads, 0, cuda_stream(stream)>>>(m, scratch, far);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
-  row_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, scratch, far);
+  row_kernel<<<blocks_for(total), kThreads, 0, cuda_stream(stream)>>>(m, scratch, far);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
 template <typename mask_t>
-void improved(const Map<mask_t>& m, float* scratch) {
+void improved(const Map<mask_t>& m, float* scratch, Stream stream) {
   const int64_t total = m.batch * m.height * m.width;
   if (total == 0) return;
   // start in the buffer from which an even number of swaps ends in the map
   float* now = m.n % 2 ? scratch : m.map;
   float* next = m.n % 2 ? m.map : scratch;
-  start_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, now);
+  start_kernel<<<blocks_for(total), kThreads, 0, cuda_stream(stream)>>>(m, now);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
   for (int64_t step = 0; step < m.n; ++step) {
-    step_kernel<<<blocks_for(total), kThreads, 0, stream_of(m)>>>(m, now, next);
+    step_kernel<<<blocks_for(total), kThreads, 0, cuda_stream(stream)>>>(m, now, next);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
     std::swap(now, next);
   }
 }
 
-template void hard(const Map<uint8_t>&, int32_t*);
-template void hard(const Map<float>&, int32_t*);
-template void improved(const Map<uint8_t>&, float*);
-template void improved(const Map<float>&, float*);
+template void hard(const Map<uint8_t>&, int32_t*, Stream);
+template void hard(const Map<float>&, int32_t*, Stream);
+template void improved(const Map<uint8_t>&, float*, Stream);
+template void improved(const Map<float>&, float*, Stream);
 
 }  // namespace inpaintx::spd_map::cuda

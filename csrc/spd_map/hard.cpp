@@ -1,5 +1,3 @@
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -8,16 +6,15 @@
 #include <utility>
 #include <vector>
 
+#include "common/isa.h"
+#include "common/parallel.h"
 #include "common/prefetch.h"
-#include "common/simd.h"
 #include "spd_map/kernels.h"
 #include "spd_map/math.h"
 
 #ifdef INPAINTX_LEVELS
 #include <immintrin.h>
 #endif
-
-#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 namespace inpaintx::spd_map::cpu {
 namespace {
@@ -53,14 +50,14 @@ struct Span {
 
 // row[x] = far where hidden, else 0.
 template <typename value_t, typename dist_t>
-ALWAYS_INLINE void hide(const value_t* mask, dist_t* row, int64_t width, dist_t far) {
+INPAINTX_INLINE void hide(const value_t* mask, dist_t* row, int64_t width, dist_t far) {
 #pragma omp simd
   for (int64_t x = 0; x < width; ++x) row[x] = is_hole(mask[x]) ? far : dist_t(0);
 }
 
 // Puts 0 into the blocks next to the span, which are as far as a step along the row reaches; beyond the image they stay
 // as they are.
-ALWAYS_INLINE void zero_beside(uint8_t* row, Span span, int64_t width) {
+INPAINTX_INLINE void zero_beside(uint8_t* row, Span span, int64_t width) {
   if (span.first > 0) std::fill_n(row + span.first - kBlock, kBlock, uint8_t(0));
   if (span.last < width) std::fill_n(row + span.last, std::min(kBlock, width - span.last), uint8_t(0));
 }
@@ -68,7 +65,7 @@ ALWAYS_INLINE void zero_beside(uint8_t* row, Span span, int64_t width) {
 // The row as hide makes it, to the end of the last block `far`: beyond the image lies nothing known. And the blocks
 // that matter.
 template <typename value_t>
-ALWAYS_INLINE Span load(const value_t* mask, uint8_t* row, int64_t width, uint8_t far) {
+INPAINTX_INLINE Span load(const value_t* mask, uint8_t* row, int64_t width, uint8_t far) {
   hide(mask, row, width, far);
   const int64_t end = padded(width);
   std::fill(row + width, row + end, uint8_t(0));
@@ -86,7 +83,7 @@ ALWAYS_INLINE Span load(const value_t* mask, uint8_t* row, int64_t width, uint8_
 
 // row[x] = min(row[x], 1 + the least of the three nearest in the row before)
 template <typename dist_t>
-ALWAYS_INLINE void from_before(dist_t* __restrict row, const dist_t* before, Span span) {
+INPAINTX_INLINE void from_before(dist_t* __restrict row, const dist_t* before, Span span) {
   for (int64_t block = span.first; block < span.last; block += kBlock) {
 #pragma omp simd
     for (int64_t x = block; x < block + kBlock; ++x) {
@@ -101,7 +98,7 @@ ALWAYS_INLINE void from_before(dist_t* __restrict row, const dist_t* before, Spa
 // to[x] = the least of from[x] and from[x +- i step] + i step, i = 1 .. kSteps.
 // Values are below 128 and steps at most 64: nothing overflows.
 template <int kSteps>
-ALWAYS_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_t step) {
+INPAINTX_INLINE void along_row(const uint8_t* from, uint8_t* to, Span span, int64_t step) {
   const auto lesser = [](uint8_t a, uint8_t b) __attribute__((always_inline)) { return a < b ? a : b; };
   const auto nearest = [&](int64_t x, int i) __attribute__((always_inline)) {
     return static_cast<uint8_t>(lesser(from[x - i * step], from[x + i * step]) + i * step);
@@ -139,7 +136,7 @@ struct Distances {
 // fourfold; then from the row below, whose nearest three know of all that is nearer by way of it. What is left is
 // from_above, row after row. Rows without a hidden pixel are not written.
 template <typename value_t>
-ALWAYS_INLINE void distances(const value_t* mask, Distances& d, int64_t count, int64_t width, uint8_t far) {
+INPAINTX_INLINE void distances(const value_t* mask, Distances& d, int64_t count, int64_t width, uint8_t far) {
   int64_t last = 1;
   while (5 * last < far) last *= 4;
   for (int64_t top = 0; top < count; top += kTogether) {
@@ -254,9 +251,9 @@ void hard(const Map<mask_t>& m) {
   table[far] = static_cast<float>(std::pow(m.k, -static_cast<double>(m.n)));  // never reached: no known pixel at all
   const auto look_up = look_up_for(far);
   // few images: bands of rows, each computed with the `far` rows around it, beyond which no distance reaches
-  const int64_t band = m.batch >= at::get_num_threads() ? std::max<int64_t>(m.height, 1) : 4 * far;
+  const int64_t band = m.batch >= available_threads() ? std::max<int64_t>(m.height, 1) : 4 * far;
   const int64_t bands = (m.height + band - 1) / band;
-  at::parallel_for(0, m.batch * bands, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, m.batch * bands, 1, [&](int64_t begin, int64_t end) {
     std::optional<Distances> room;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t top = i % bands * band, bottom = std::min(top + band, m.height);

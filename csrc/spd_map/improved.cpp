@@ -1,15 +1,12 @@
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "common/simd.h"
+#include "common/isa.h"
+#include "common/parallel.h"
 #include "spd_map/kernels.h"
 #include "spd_map/math.h"
-
-#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 namespace inpaintx::spd_map::cpu {
 namespace {
@@ -38,7 +35,7 @@ class Plane {
 // row[x] = 0 where hidden, else 1, in both planes. Returns the columns between which pixels are hidden, in whole
 // vectors: at the ends a known pixel or two more costs less than a remainder.
 template <typename mask_t>
-ALWAYS_INLINE std::pair<int64_t, int64_t> known_row_of(const mask_t* mask, int64_t width, float* row, float* other) {
+INPAINTX_INLINE std::pair<int64_t, int64_t> known_row_of(const mask_t* mask, int64_t width, float* row, float* other) {
   std::pair<int64_t, int64_t> span{width, 0};
   for (int64_t block = 0; block < width; block += kWhole) {
     const int64_t end = std::min(block + kWhole, width);
@@ -57,8 +54,8 @@ ALWAYS_INLINE std::pair<int64_t, int64_t> known_row_of(const mask_t* mask, int64
 // A step on columns [first, last) of `count` rows, one or two: sums down the window's columns, of which two rows share
 // all but the outermost, then along each row. `sums` holds two rows of stride + r floats, each from column -r on.
 template <int count, int fixed, bool freeze, typename mask_t>
-ALWAYS_INLINE void improved_rows(const mask_t* mask, int64_t width, const float* now, float* next, int64_t stride,
-                                 float* sums, int64_t first, int64_t last, float per_area, int64_t radius) {
+INPAINTX_INLINE void improved_rows(const mask_t* mask, int64_t width, const float* now, float* next, int64_t stride,
+                                   float* sums, int64_t first, int64_t last, float per_area, int64_t radius) {
   const int64_t r = fixed > 0 ? fixed : radius;
   float* const below = sums + stride + r;
 #pragma omp simd
@@ -79,7 +76,7 @@ ALWAYS_INLINE void improved_rows(const mask_t* mask, int64_t width, const float*
 }
 
 template <typename mask_t, typename... Args>
-ALWAYS_INLINE void improved_rows_of(int64_t count, int64_t r, bool freeze, const mask_t* mask, Args... args) {
+INPAINTX_INLINE void improved_rows_of(int64_t count, int64_t r, bool freeze, const mask_t* mask, Args... args) {
   const auto of_radius = [&]<int fixed>() __attribute__((always_inline)) {
     if (freeze)
       count == 2 ? improved_rows<2, fixed, true>(mask, args..., r) : improved_rows<1, fixed, true>(mask, args..., r);
@@ -123,8 +120,8 @@ constexpr int64_t kStepsAtOnce = 10, kPairsAtOnce = 4;
 template <typename mask_t>
 void improved(const Map<mask_t>& m) {
   const int64_t pixels = m.height * m.width;
-  const int64_t n = m.radius == 0 ? 0 : m.n;            // a window of one pixel changes nothing
-  const bool shared = m.batch < at::get_num_threads();  // an image's rows, among the threads
+  const int64_t n = m.radius == 0 ? 0 : m.n;          // a window of one pixel changes nothing
+  const bool shared = m.batch < available_threads();  // an image's rows, among the threads
   const auto image = [&](int64_t b) {
     const mask_t* mask = m.mask + b * pixels;
     Plane planes[2]{{m.height, m.width, m.radius}, {m.height, m.width, m.radius}};
@@ -148,11 +145,11 @@ void improved(const Map<mask_t>& m) {
     };
     if (shared) {
       for (int64_t step = 0; step < n; ++step) {
-        at::parallel_for(0, pairs, std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(m.width, 1)),
-                         [&](int64_t begin, int64_t end) {
-                           std::vector<float> sums(2 * (planes[0].stride + m.radius));
-                           work(step, begin, end, sums.data() + m.radius);
-                         });
+        parallel_for(0, pairs, std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(m.width, 1)),
+                     [&](int64_t begin, int64_t end) {
+                       std::vector<float> sums(2 * (planes[0].stride + m.radius));
+                       work(step, begin, end, sums.data() + m.radius);
+                     });
       }
     } else {  // several steps on a few rows while they are in cache; each step stays so far behind the one before it
       const int64_t behind = (m.radius + 1) / 2;
@@ -172,7 +169,7 @@ void improved(const Map<mask_t>& m) {
   if (shared) {
     for (int64_t b = 0; b < m.batch; ++b) image(b);
   } else {
-    at::parallel_for(0, m.batch, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(0, m.batch, 1, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) image(b);
     });
   }

@@ -2,7 +2,8 @@
 
 #include <cstdint>
 
-#include "common/host_device.h"
+#include "common/inline.h"
+#include "common/stream.h"
 
 namespace inpaintx::spd_map {
 
@@ -16,7 +17,6 @@ struct Map {
   float per_area;     // 1 / (pixels of the whole window)
   double k;           // hard: ring i has the value k^-i
   bool freeze;        // improved: assign a pixel once, when it is first reached
-  void* stream;       // CUDA's; null on the CPU
 
   INPAINTX_HD int64_t longest() const { return height > width ? height : width; }
   // hard: how far n steps reach, at most the longest distance in the image
@@ -36,9 +36,9 @@ void improved(const Map<mask_t>&);
 namespace cuda {
 // scratch: [batch, height, width] int32 (hard) or float (improved)
 template <typename mask_t>
-void hard(const Map<mask_t>&, int32_t* scratch);
+void hard(const Map<mask_t>&, int32_t* scratch, Stream);
 template <typename mask_t>
-void improved(const Map<mask_t>&, float* scratch);
+void improved(const Map<mask_t>&, float* scratch, Stream);
 }  // namespace cuda
 
 }  // namespace inpaintx::spd_map

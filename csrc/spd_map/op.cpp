@@ -1,21 +1,16 @@
 // spd_map: schema, checks, allocation. Masks never receive gradients.
-#include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
-#include <torch/library.h>
 
 #include <algorithm>
 
+#include "common/allocator.h"
 #include "common/mask_tensor.h"
-#include "common/result.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "spd_map/kernels.h"
 
 namespace inpaintx::ops {
 namespace {
-
-using at::Tensor;
 
 Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze) {
   TORCH_CHECK_VALUE(mask.dim() == 4 && mask.size(1) == 1, "spd_map: mask must have shape [B,1,H,W] (1 = hole), got ",
@@ -33,23 +28,21 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
   const Tensor out = empty_result(mask.sizes(), mask.options().dtype(at::kFloat));
   dispatch_mask(readable, [&](auto m) {
     using mask_t = decltype(m);
-    spd_map::Map<mask_t> map{mask_data<mask_t>(readable),
-                             out.mutable_data_ptr<float>(),
-                             mask.size(0),
-                             mask.size(2),
-                             mask.size(3),
-                             n,
-                             std::min(kernel_size / 2, std::max(mask.size(2), mask.size(3))),
-                             1.0f / static_cast<float>(kernel_size * kernel_size),
-                             k,
-                             freeze,
-                             nullptr};
+    const spd_map::Map<mask_t> map{mask_data<mask_t>(readable),
+                                   out.mutable_data_ptr<float>(),
+                                   mask.size(0),
+                                   mask.size(2),
+                                   mask.size(3),
+                                   n,
+                                   std::min(kernel_size / 2, std::max(mask.size(2), mask.size(3))),
+                                   1.0f / static_cast<float>(kernel_size * kernel_size),
+                                   k,
+                                   freeze};
 #ifdef INPAINTX_WITH_CUDA
     if (on_cuda(mask)) {
-      map.stream = current_stream(mask);
       const Tensor scratch = at::empty(mask.sizes(), mask.options().dtype(improved ? at::kFloat : at::kInt));
-      improved ? spd_map::cuda::improved(map, scratch.mutable_data_ptr<float>())
-               : spd_map::cuda::hard(map, scratch.mutable_data_ptr<int32_t>());
+      improved ? spd_map::cuda::improved(map, scratch.mutable_data_ptr<float>(), current_stream(mask))
+               : spd_map::cuda::hard(map, scratch.mutable_data_ptr<int32_t>(), current_stream(mask));
       return;
     }
 #endif
@@ -58,26 +51,13 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
   return out;
 }
 
-Tensor spd_map_autograd(const Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze) {
-  const at::AutoDispatchBelowADInplaceOrView below;
-  return spd_map(mask, n, kernel_size, improved, k, freeze);
+TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
+  m.def(
+      "spd_map(Tensor mask, int n, int kernel_size=3, bool improved=False, float k=2.718281828459045, "
+      "bool freeze=False) -> Tensor");
 }
+INPAINTX_CPU_AND_CUDA(m) { m.impl("spd_map", spd_map_native); }
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("spd_map", SpdMap::call_below_autograd); }
 
 }  // namespace
-
-Tensor spd_map(const Tensor& mask, int64_t n, int64_t kernel_size, bool improved, double k, bool freeze) {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::spd_map", "").typed<decltype(spd_map_native)>();
-  return op.call(mask, n, kernel_size, improved, k, freeze);
-}
-
-TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
-  m.def("spd_map(Tensor mask, int n, int kernel_size, bool improved, float k, bool freeze) -> Tensor");
-}
-TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("spd_map", spd_map_native); }
-#ifdef INPAINTX_WITH_CUDA
-TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) { m.impl("spd_map", spd_map_native); }
-#endif
-TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("spd_map", spd_map_autograd); }
-
 }  // namespace inpaintx::ops

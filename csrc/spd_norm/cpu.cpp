@@ -1,5 +1,4 @@
 // A block of pixels with all its channels at a time: x is read once, and what the later passes need stays in cache.
-#include <ATen/Parallel.h>
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 
@@ -7,22 +6,21 @@
 #include <cmath>
 #include <vector>
 
-#include "common/simd.h"
+#include "common/isa.h"
+#include "common/parallel.h"
 #include "spd_norm/kernels.h"
 #include "spd_norm/math.h"
 
 namespace inpaintx::spd_norm::cpu {
 namespace {
 
-#define INLINE inline __attribute__((always_inline))
-
 // Pixels of a block: the block with its channels is some 128 KB, and its lines are long enough to be read at speed.
 int64_t block_of(int64_t channels) { return std::clamp<int64_t>(32768 / channels / 16 * 16, 64, 1024); }
 
 // One block of `n` neighbouring pixels, channel after channel: line c of an image starts at c * line.
 template <typename scalar_t, typename acc_t>
-INLINE void forward_planes(const Forward<scalar_t, acc_t>& a, int64_t b, int64_t first, int64_t n,
-                           acc_t* __restrict kept) {
+INPAINTX_INLINE void forward_planes(const Forward<scalar_t, acc_t>& a, int64_t b, int64_t first, int64_t n,
+                                    acc_t* __restrict kept) {
   const int64_t channels = a.shape.channels, at = b * a.shape.pixels + first;
   acc_t* __restrict mean = a.mean + at, * __restrict rstd = a.rstd + at;
   const acc_t* __restrict p = a.probability + at;
@@ -63,8 +61,8 @@ INLINE void forward_planes(const Forward<scalar_t, acc_t>& a, int64_t b, int64_t
 
 // `kept` holds x^ and its gradient of every channel, then two lines of sums.
 template <typename scalar_t, typename acc_t>
-INLINE void backward_planes(const Backward<scalar_t, acc_t>& a, int64_t b, int64_t first, int64_t n,
-                            acc_t* __restrict kept) {
+INPAINTX_INLINE void backward_planes(const Backward<scalar_t, acc_t>& a, int64_t b, int64_t first, int64_t n,
+                                     acc_t* __restrict kept) {
   const int64_t channels = a.shape.channels, at = b * a.shape.pixels + first;
   const acc_t* __restrict mean = a.mean + at, * __restrict rstd = a.rstd + at, * __restrict p = a.probability + at;
   acc_t* __restrict sum = kept + 2 * channels * n;
@@ -121,8 +119,8 @@ INLINE void backward_planes(const Backward<scalar_t, acc_t>& a, int64_t b, int64
 
 // The same with all channels of a pixel side by side.
 template <typename scalar_t, typename acc_t>
-INLINE void forward_pixels(const Forward<scalar_t, acc_t>& a, int64_t b, int64_t first, int64_t n,
-                           acc_t* __restrict kept) {
+INPAINTX_INLINE void forward_pixels(const Forward<scalar_t, acc_t>& a, int64_t b, int64_t first, int64_t n,
+                                    acc_t* __restrict kept) {
   const int64_t channels = a.shape.channels;
   for (int64_t pixel = first; pixel < first + n; ++pixel) {
     const scalar_t* x = a.x.data + b * a.x.batch + pixel * a.x.line;
@@ -148,8 +146,8 @@ INLINE void forward_pixels(const Forward<scalar_t, acc_t>& a, int64_t b, int64_t
 }
 
 template <typename scalar_t, typename acc_t>
-INLINE void backward_pixels(const Backward<scalar_t, acc_t>& a, int64_t b, int64_t first, int64_t n,
-                            acc_t* __restrict kept) {
+INPAINTX_INLINE void backward_pixels(const Backward<scalar_t, acc_t>& a, int64_t b, int64_t first, int64_t n,
+                                     acc_t* __restrict kept) {
   const int64_t channels = a.shape.channels;
   acc_t* __restrict normal = kept, * __restrict slope = kept + channels;
   for (int64_t pixel = first; pixel < first + n; ++pixel) {
@@ -223,7 +221,7 @@ template <typename acc_t, typename Args>
 void over_blocks(const Args& a, int64_t lines) {
   const auto& s = a.shape;
   const int64_t block = block_of(s.channels), blocks = (s.pixels + block - 1) / block;
-  at::parallel_for(0, s.batch * blocks, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, s.batch * blocks, 1, [&](int64_t begin, int64_t end) {
     std::vector<acc_t> kept(lines * (s.channels_last ? 1 : std::min(block, s.pixels)));
     for (int64_t task = begin; task < end; ++task) {
       const int64_t b = task / blocks, first = task % blocks * block, n = std::min(block, s.pixels - first);
@@ -235,18 +233,18 @@ void over_blocks(const Args& a, int64_t lines) {
 }  // namespace
 
 template <typename scalar_t, typename acc_t>
-void run(const Forward<scalar_t, acc_t>& a, Queue) {
+void normalize(const Forward<scalar_t, acc_t>& a) {
   over_blocks<acc_t>(a, a.shape.channels);
 }
 
 template <typename scalar_t, typename acc_t>
-void run(const Backward<scalar_t, acc_t>& a, Queue) {
+void normalize_backward(const Backward<scalar_t, acc_t>& a) {
   over_blocks<acc_t>(a, 2 * a.shape.channels + 2);
 }
 
-#define INSTANTIATE(scalar_t, acc_t)                         \
-  template void run(const Forward<scalar_t, acc_t>&, Queue); \
-  template void run(const Backward<scalar_t, acc_t>&, Queue);
+#define INSTANTIATE(scalar_t, acc_t)                        \
+  template void normalize(const Forward<scalar_t, acc_t>&); \
+  template void normalize_backward(const Backward<scalar_t, acc_t>&);
 INSTANTIATE(float, float)
 INSTANTIATE(double, double)
 INSTANTIATE(c10::Half, float)

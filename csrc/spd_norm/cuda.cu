@@ -128,24 +128,24 @@ __global__ void backward_kernel(Backward<scalar_t, acc_t> a, int64_t blocks, int
 }  // namespace
 
 template <typename scalar_t, typename acc_t>
-void run(const Forward<scalar_t, acc_t>& a, Queue queue) {
+void normalize(const Forward<scalar_t, acc_t>& a, Stream stream) {
   const int64_t step = pixels_of_a_block(a.shape), blocks = (a.shape.batch * a.shape.pixels + step - 1) / step;
   if (blocks == 0) return;
-  forward_kernel<<<blocks_for(blocks, 1), kThreads, 0, static_cast<cudaStream_t>(queue.stream)>>>(a, blocks, step);
+  forward_kernel<<<blocks_for(blocks, 1), kThreads, 0, cuda_stream(stream)>>>(a, blocks, step);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
 template <typename scalar_t, typename acc_t>
-void run(const Backward<scalar_t, acc_t>& a, Queue queue) {
+void normalize_backward(const Backward<scalar_t, acc_t>& a, Stream stream) {
   const int64_t step = pixels_of_a_block(a.shape), blocks = (a.shape.batch * a.shape.pixels + step - 1) / step;
   if (blocks == 0) return;
-  backward_kernel<<<blocks_for(blocks, 1), kThreads, 0, static_cast<cudaStream_t>(queue.stream)>>>(a, blocks, step);
+  backward_kernel<<<blocks_for(blocks, 1), kThreads, 0, cuda_stream(stream)>>>(a, blocks, step);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
-#define INSTANTIATE(scalar_t, acc_t)                         \
-  template void run(const Forward<scalar_t, acc_t>&, Queue); \
-  template void run(const Backward<scalar_t, acc_t>&, Queue);
+#define INSTANTIATE(scalar_t, acc_t)                                \
+  template void normalize(const Forward<scalar_t, acc_t>&, Stream); \
+  template void normalize_backward(const Backward<scalar_t, acc_t>&, Stream);
 INSTANTIATE(float, float)
 INSTANTIATE(double, double)
 INSTANTIATE(c10::Half, float)

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "common/stream.h"
+
 namespace inpaintx::spd_norm {
 
 struct Shape {
@@ -37,23 +39,18 @@ struct Backward {
   acc_t* grad_probability;
 };
 
-// The device's stream in CUDA, nothing on the CPU.
-struct Queue {
-  void* stream = nullptr;
-};
-
 namespace cpu {
 template <typename scalar_t, typename acc_t>
-void run(const Forward<scalar_t, acc_t>&, Queue);
+void normalize(const Forward<scalar_t, acc_t>&);
 template <typename scalar_t, typename acc_t>
-void run(const Backward<scalar_t, acc_t>&, Queue);
+void normalize_backward(const Backward<scalar_t, acc_t>&);
 }  // namespace cpu
 
 namespace cuda {
 template <typename scalar_t, typename acc_t>
-void run(const Forward<scalar_t, acc_t>&, Queue);
+void normalize(const Forward<scalar_t, acc_t>&, Stream);
 template <typename scalar_t, typename acc_t>
-void run(const Backward<scalar_t, acc_t>&, Queue);
+void normalize_backward(const Backward<scalar_t, acc_t>&, Stream);
 }  // namespace cuda
 
 }  // namespace inpaintx::spd_norm

@@ -2,7 +2,7 @@
 // map says; the arithmetic of one channel of one pixel.
 #pragma once
 
-#include "common/host_device.h"
+#include "common/inline.h"
 
 namespace inpaintx::spd_norm {
 

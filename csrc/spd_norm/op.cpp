@@ -1,17 +1,14 @@
 // spd_norm: schema, checks, allocation, autograd, autocast.
-#include <ATen/Dispatch.h>
-#include <ATen/OpMathType.h>
-#include <ATen/autocast_mode.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/var_mean.h>
 #include <torch/csrc/autograd/custom_function.h>
-#include <torch/library.h>
 
 #include <utility>
 
+#include "common/autocast.h"
 #include "common/autograd.h"
+#include "common/dispatch.h"
 #include "common/layout.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
@@ -20,8 +17,6 @@
 namespace inpaintx::ops {
 namespace {
 
-using at::Tensor;
-using OptionalTensor = std::optional<Tensor>;
 // y, and what the backward pass needs: mean and 1 / sqrt(variance + eps) of each pixel
 using Outputs = std::tuple<Tensor, Tensor, Tensor>;
 using Gradients = std::tuple<Tensor, Tensor, Tensor, Tensor>;
@@ -50,17 +45,15 @@ void check(const char* op, const Tensor& x, const Tensor& gamma, const OptionalT
   check_plane(op, "probability", probability, x);
 }
 
-at::ScalarType wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
-
 void check_backward(const Tensor& grad, const Tensor& x, const Tensor& gamma, const OptionalTensor& beta,
                     const Tensor& probability, const Tensor& mean, const Tensor& rstd, bool by_probability) {
   constexpr const char* op = "spd_norm_backward";
   check(op, x, gamma, beta, probability);
-  check_like_x(op, "grad", grad, x);
+  check_like_x(op, "grad_output", grad, x);
   for (const auto& [name, t] : {std::pair{"mean", &mean}, std::pair{"rstd", &rstd}}) {
     check_plane(op, name, *t, x);
-    TORCH_CHECK_VALUE(t->scalar_type() == wide(x), op, ": ", name, " must have dtype ", wide(x), ", got ",
-                      t->scalar_type());
+    TORCH_CHECK_VALUE(t->scalar_type() == accumulation_type(x), op, ": ", name, " must have dtype ",
+                      accumulation_type(x), ", got ", t->scalar_type());
   }
   TORCH_CHECK_VALUE(beta || !by_probability, op, ": the gradient of probability needs beta");
 }
@@ -93,22 +86,6 @@ spd_norm::Image<scalar_t> write(const Tensor& t, bool last) {
   return {t.mutable_data_ptr<scalar_t>(), t.stride(0), line_of(t, last)};
 }
 
-// Runs a kernel of kernels.h on the device of `where`.
-template <typename Args>
-void launch(const Tensor& where, const Args& args) {
-#ifdef INPAINTX_WITH_CUDA
-  if (on_cuda(where)) return spd_norm::cuda::run(args, {current_stream(where)});
-#endif
-  spd_norm::cpu::run(args, {});
-}
-
-// kernel<scalar_t, acc_t>(): half and bfloat16 compute in float
-template <typename F>
-void dispatch(at::ScalarType dtype, const F& kernel) {
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, dtype, "spd_norm",
-                                  [&] { kernel(scalar_t{}, at::opmath_type<scalar_t>{}); });
-}
-
 Outputs spd_norm_native(const Tensor& x_, const Tensor& gamma_, const Tensor& beta_, const Tensor& probability,
                         double eps) {
   check("spd_norm", x_, gamma_, beta_, probability);
@@ -116,67 +93,56 @@ Outputs spd_norm_native(const Tensor& x_, const Tensor& gamma_, const Tensor& be
   const c10::DeviceGuard guard(x_.device());
   const bool last = layout_of(x_) == at::MemoryFormat::ChannelsLast;
   const Tensor x = laid_out(x_, last), gamma = laid_out(gamma_, last), beta = laid_out(beta_, last);
-  const Tensor p = probability.to(wide(x)).contiguous(), y = like(x, last);
+  const Tensor p = probability.to(accumulation_type(x)).contiguous(), y = like(x, last);
   const Tensor mean = at::empty(p.sizes(), p.options()), rstd = at::empty(p.sizes(), p.options());
-  dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
+  dispatch_floating(x, [&](auto scalar, auto accumulate) {
     using scalar_t = decltype(scalar);
     using acc_t = decltype(accumulate);
-    launch(x, spd_norm::Forward<scalar_t, acc_t>{{x.size(0), x.size(1), x.size(2) * x.size(3), last},
-                                                 read<scalar_t>(x, last),
-                                                 read<scalar_t>(gamma, last),
-                                                 read<scalar_t>(beta, last),
-                                                 p.const_data_ptr<acc_t>(),
-                                                 static_cast<acc_t>(eps),
-                                                 write<scalar_t>(y, last),
-                                                 mean.mutable_data_ptr<acc_t>(),
-                                                 rstd.mutable_data_ptr<acc_t>()});
+    INPAINTX_LAUNCH(x, spd_norm, normalize,
+                    spd_norm::Forward<scalar_t, acc_t>{{x.size(0), x.size(1), x.size(2) * x.size(3), last},
+                                                       read<scalar_t>(x, last),
+                                                       read<scalar_t>(gamma, last),
+                                                       read<scalar_t>(beta, last),
+                                                       p.const_data_ptr<acc_t>(),
+                                                       static_cast<acc_t>(eps),
+                                                       write<scalar_t>(y, last),
+                                                       mean.mutable_data_ptr<acc_t>(),
+                                                       rstd.mutable_data_ptr<acc_t>()});
   });
   return {y, mean, rstd};
 }
 
-Gradients spd_norm_backward_native(const Tensor& grad_, const Tensor& x_, const Tensor& gamma_,
+Gradients spd_norm_backward_native(const Tensor& grad_output_, const Tensor& x_, const Tensor& gamma_,
                                    const OptionalTensor& beta_, const Tensor& probability, const Tensor& mean_,
-                                   const Tensor& rstd_, std::array<bool, 4> wanted) {
-  check_backward(grad_, x_, gamma_, beta_, probability, mean_, rstd_, wanted[3]);
+                                   const Tensor& rstd_, std::array<bool, 4> output_mask) {
+  check_backward(grad_output_, x_, gamma_, beta_, probability, mean_, rstd_, output_mask[3]);
   const c10::DeviceGuard guard(x_.device());
   const bool last = layout_of(x_) == at::MemoryFormat::ChannelsLast;
-  const Tensor grad = laid_out(grad_, last), x = laid_out(x_, last), gamma = laid_out(gamma_, last);
+  const Tensor grad = laid_out(grad_output_, last), x = laid_out(x_, last), gamma = laid_out(gamma_, last);
   const Tensor beta = beta_ ? laid_out(*beta_, last) : x;
-  const Tensor p = probability.to(wide(x)).contiguous(), mean = mean_.contiguous(), rstd = rstd_.contiguous();
-  const Tensor gx = wanted[0] ? like(x, last) : Tensor(), gg = wanted[1] ? like(x, last) : Tensor();
-  const Tensor gb = wanted[2] ? like(x, last) : Tensor();
-  const Tensor gp = wanted[3] ? at::empty(p.sizes(), p.options()) : Tensor();
-  dispatch(x.scalar_type(), [&](auto scalar, auto accumulate) {
+  const Tensor p = probability.to(accumulation_type(x)).contiguous(), mean = mean_.contiguous(),
+               rstd = rstd_.contiguous();
+  const Tensor gx = output_mask[0] ? like(x, last) : Tensor(), gg = output_mask[1] ? like(x, last) : Tensor();
+  const Tensor gb = output_mask[2] ? like(x, last) : Tensor();
+  const Tensor gp = output_mask[3] ? at::empty(p.sizes(), p.options()) : Tensor();
+  dispatch_floating(x, [&](auto scalar, auto accumulate) {
     using scalar_t = decltype(scalar);
     using acc_t = decltype(accumulate);
-    launch(x, spd_norm::Backward<scalar_t, acc_t>{{x.size(0), x.size(1), x.size(2) * x.size(3), last},
-                                                  read<scalar_t>(grad, last),
-                                                  read<scalar_t>(x, last),
-                                                  read<scalar_t>(gamma, last),
-                                                  read<scalar_t>(beta, last),
-                                                  p.const_data_ptr<acc_t>(),
-                                                  mean.const_data_ptr<acc_t>(),
-                                                  rstd.const_data_ptr<acc_t>(),
-                                                  write<scalar_t>(gx, last),
-                                                  write<scalar_t>(gg, last),
-                                                  write<scalar_t>(gb, last),
-                                                  wanted[3] ? gp.mutable_data_ptr<acc_t>() : nullptr});
+    INPAINTX_LAUNCH(x, spd_norm, normalize_backward,
+                    spd_norm::Backward<scalar_t, acc_t>{{x.size(0), x.size(1), x.size(2) * x.size(3), last},
+                                                        read<scalar_t>(grad, last),
+                                                        read<scalar_t>(x, last),
+                                                        read<scalar_t>(gamma, last),
+                                                        read<scalar_t>(beta, last),
+                                                        p.const_data_ptr<acc_t>(),
+                                                        mean.const_data_ptr<acc_t>(),
+                                                        rstd.const_data_ptr<acc_t>(),
+                                                        write<scalar_t>(gx, last),
+                                                        write<scalar_t>(gg, last),
+                                                        write<scalar_t>(gb, last),
+                                                        output_mask[3] ? gp.mutable_data_ptr<acc_t>() : nullptr});
   });
-  return {gx, gg, gb, wanted[3] ? gp.to(probability.scalar_type()) : Tensor()};
-}
-
-Outputs forward_op(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& probability, double eps) {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::spd_norm", "").typed<decltype(spd_norm_native)>();
-  return op.call(x, gamma, beta, probability, eps);
-}
-
-Gradients backward_op(const Tensor& grad, const Tensor& x, const Tensor& gamma, const OptionalTensor& beta,
-                      const Tensor& probability, const Tensor& mean, const Tensor& rstd, std::array<bool, 4> wanted) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("inpaintx::spd_norm_backward", "")
-                             .typed<decltype(spd_norm_backward_native)>();
-  return op.call(grad, x, gamma, beta, probability, mean, rstd, wanted);
+  return {gx, gg, gb, output_mask[3] ? gp.to(probability.scalar_type()) : Tensor()};
 }
 
 class SpdNormFunction : public torch::autograd::Function<SpdNormFunction> {
@@ -184,8 +150,7 @@ class SpdNormFunction : public torch::autograd::Function<SpdNormFunction> {
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& x,
                                                 const Tensor& gamma, const Tensor& beta, const Tensor& probability,
                                                 double eps) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    auto [y, mean, rstd] = forward_op(x, gamma, beta, probability, eps);
+    auto [y, mean, rstd] = SpdNorm::call_below_autograd(x, gamma, beta, probability, eps);
     // beta is kept for the gradient of P alone: the hard map has none
     ctx->save_for_backward({x, gamma, probability.requires_grad() ? beta : Tensor(), probability, mean, rstd});
     ctx->mark_non_differentiable({mean, rstd});
@@ -199,20 +164,18 @@ class SpdNormFunction : public torch::autograd::Function<SpdNormFunction> {
     if (!grads[0].defined()) return result;
     const auto saved = ctx->get_saved_variables();
     const OptionalTensor beta = saved[2].defined() ? OptionalTensor(saved[2]) : std::nullopt;
-    const std::array<bool, 4> wanted{ctx->needs_input_grad(0), ctx->needs_input_grad(1), ctx->needs_input_grad(2),
-                                     beta && ctx->needs_input_grad(3)};
+    const std::array<bool, 4> output_mask{ctx->needs_input_grad(0), ctx->needs_input_grad(1), ctx->needs_input_grad(2),
+                                          beta && ctx->needs_input_grad(3)};
     std::tie(result[0], result[1], result[2], result[3]) =
-        backward_op(grads[0], saved[0], saved[1], beta, saved[3], saved[4], saved[5], wanted);
+        SpdNormBackward::call(grads[0], saved[0], saved[1], beta, saved[3], saved[4], saved[5], output_mask);
     return result;
   }
 };
 
 Outputs spd_norm_autograd(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& probability,
                           double eps) {
-  if (without_gradient(x, gamma, beta, probability)) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    return forward_op(x, gamma, beta, probability, eps);
-  }
+  if (without_gradient(x, gamma, beta, probability))
+    return SpdNorm::call_below_autograd(x, gamma, beta, probability, eps);
   const auto out = SpdNormFunction::apply(x, gamma, beta, probability, eps);
   return {out[0], out[1], out[2]};
 }
@@ -220,71 +183,47 @@ Outputs spd_norm_autograd(const Tensor& x, const Tensor& gamma, const Tensor& be
 // Gradients of gradients: the formulas of the backward pass in ATen's ops, which differentiate themselves.
 Gradients spd_norm_backward_autograd(const Tensor& grad, const Tensor& x, const Tensor& gamma,
                                      const OptionalTensor& beta, const Tensor& probability, const Tensor& mean,
-                                     const Tensor& rstd, std::array<bool, 4> wanted) {
-  if (without_gradient(grad, x, gamma, beta, probability)) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    return backward_op(grad, x, gamma, beta, probability, mean, rstd, wanted);
-  }
-  check_backward(grad, x, gamma, beta, probability, mean, rstd, wanted[3]);
-  const auto dtype = wide(x);
+                                     const Tensor& rstd, std::array<bool, 4> output_mask) {
+  if (without_gradient(grad, x, gamma, beta, probability))
+    return SpdNormBackward::call_below_autograd(grad, x, gamma, beta, probability, mean, rstd, output_mask);
+  check_backward(grad, x, gamma, beta, probability, mean, rstd, output_mask[3]);
+  const auto dtype = accumulation_type(x);
   const Tensor g = grad.to(dtype), wide_x = x.to(dtype), scale = gamma.to(dtype), p = probability.to(dtype);
   // mean and rstd were saved as constants, and here they are functions of x; their eps is what rstd tells
   const auto [variance, centre] = at::var_mean(wide_x, at::OptionalIntArrayRef({1}), 1, true);
   const Tensor r = at::rsqrt(variance + (rstd.detach().pow(-2) - variance.detach()));
   const Tensor normal = (wide_x - centre) * r;
   Gradients result;
-  if (wanted[0]) {
+  if (output_mask[0]) {
     const Tensor gn = g * (p * scale + 1);
     const Tensor along = (gn * normal).sum({1}, true) / static_cast<double>(x.size(1) - 1);
     std::get<0>(result) = (r * (gn - gn.mean({1}, true) - normal * along)).to(x.scalar_type());
   }
-  if (wanted[1]) std::get<1>(result) = (g * normal * p).to(x.scalar_type());
-  if (wanted[2]) std::get<2>(result) = (g * p).to(x.scalar_type());
-  if (wanted[3]) {
+  if (output_mask[1]) std::get<1>(result) = (g * normal * p).to(x.scalar_type());
+  if (output_mask[2]) std::get<2>(result) = (g * p).to(x.scalar_type());
+  if (output_mask[3]) {
     std::get<3>(result) = (g * (normal * scale + beta->to(dtype))).sum({1}, true).to(probability.scalar_type());
   }
   return result;
 }
 
-template <c10::DeviceType device>
-Outputs spd_norm_autocast(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& probability,
-                          double eps) {
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
-      at::autocast::get_autocast_dispatch_key_from_device_type(device));
-  const auto lower = at::autocast::get_lower_precision_fp_from_device_type(device);
-  return forward_op(at::autocast::cached_cast(lower, x, device), at::autocast::cached_cast(lower, gamma, device),
-                    at::autocast::cached_cast(lower, beta, device), probability, eps);
-}
-
-}  // namespace
-
-Tensor spd_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& probability, double eps) {
-  return std::get<0>(forward_op(x, gamma, beta, probability, eps));
-}
-
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def(
-      "spd_norm(Tensor x, Tensor gamma, Tensor beta, Tensor probability, float eps) "
+      "spd_norm(Tensor x, Tensor gamma, Tensor beta, Tensor probability, float eps=1e-05) "
       "-> (Tensor y, Tensor mean, Tensor rstd)");
   m.def(
-      "spd_norm_backward(Tensor grad, Tensor x, Tensor gamma, Tensor? beta, Tensor probability, Tensor mean, "
-      "Tensor rstd, bool[4] wanted) -> (Tensor, Tensor, Tensor, Tensor)");
+      "spd_norm_backward(Tensor grad_output, Tensor x, Tensor gamma, Tensor? beta, Tensor probability, Tensor mean, "
+      "Tensor rstd, bool[4] output_mask) -> (Tensor, Tensor, Tensor, Tensor)");
 }
-TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {
+INPAINTX_CPU_AND_CUDA(m) {
   m.impl("spd_norm", spd_norm_native);
   m.impl("spd_norm_backward", spd_norm_backward_native);
 }
-#ifdef INPAINTX_WITH_CUDA
-TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
-  m.impl("spd_norm", spd_norm_native);
-  m.impl("spd_norm_backward", spd_norm_backward_native);
-}
-#endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("spd_norm", spd_norm_autograd);
   m.impl("spd_norm_backward", spd_norm_backward_autograd);
 }
-TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("spd_norm", spd_norm_autocast<c10::DeviceType::CPU>); }
-TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) { m.impl("spd_norm", spd_norm_autocast<c10::DeviceType::CUDA>); }
+INPAINTX_AUTOCAST(SpdNorm, CastTo::kLowerPrecision, 0, 1, 2)
 
+}  // namespace
 }  // namespace inpaintx::ops

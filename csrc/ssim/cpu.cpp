@@ -1,11 +1,10 @@
 // A band of rows at a time, all in cache: each row's products are filtered along the row once and kept for as many rows
 // as the window is high; filtering down the columns then gives a row of means.
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <vector>
 
-#include "common/simd.h"
+#include "common/isa.h"
+#include "common/parallel.h"
 #include "ssim/kernels.h"
 #include "ssim/math.h"
 
@@ -18,7 +17,7 @@ constexpr int kMeans = 5;      // x, y, (x - y)^2, xy, and the weight
 // out[i] = sum over k of g[k] * row(k)[i], for a symmetric g of odd length, of which the first half and the centre are
 // given; `row` is inlined.
 template <int kWindow, typename acc_t, typename Row>
-inline __attribute__((always_inline)) void filter_by(const Row& row, const acc_t* g, int64_t n, acc_t* __restrict out) {
+INPAINTX_INLINE void filter_by(const Row& row, const acc_t* g, int64_t n, acc_t* __restrict out) {
   constexpr int half = kWindow / 2;
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
@@ -30,8 +29,7 @@ inline __attribute__((always_inline)) void filter_by(const Row& row, const acc_t
 }
 
 template <typename acc_t, typename Row>
-inline __attribute__((always_inline)) void filter(const Row& row, const acc_t* g, int64_t window, int64_t n,
-                                                  acc_t* __restrict out) {
+INPAINTX_INLINE void filter(const Row& row, const acc_t* g, int64_t window, int64_t n, acc_t* __restrict out) {
   if (window == 11) return filter_by<11>(row, g, n, out);
   std::fill_n(out, n, acc_t(0));
   for (int64_t k = 0; k < window; ++k) {
@@ -52,8 +50,8 @@ struct Centres {
 };
 
 template <typename acc_t>
-inline __attribute__((always_inline)) void products_of(const acc_t* x, const acc_t* y, const acc_t* w, acc_t per_range,
-                                                       int64_t n, acc_t* __restrict out) {
+INPAINTX_INLINE void products_of(const acc_t* x, const acc_t* y, const acc_t* w, acc_t per_range, int64_t n,
+                                 acc_t* __restrict out) {
   acc_t *ox = out, *oy = out + n, *squares = out + 2 * n, *product = out + 3 * n, *weight = out + 4 * n;
   if (w) {
 #pragma omp simd
@@ -81,8 +79,7 @@ inline __attribute__((always_inline)) void products_of(const acc_t* x, const acc
 
 // Sums of weighted similarities and of the weights, over one row of means.
 template <typename acc_t>
-inline __attribute__((always_inline)) void sum_of(const acc_t* m, const Centres<acc_t>& c, double* value,
-                                                  double* total) {
+INPAINTX_INLINE void sum_of(const acc_t* m, const Centres<acc_t>& c, double* value, double* total) {
   const int64_t n = c.n;
   acc_t sum = 0, weights = 0;
   if (c.weight) {
@@ -107,8 +104,8 @@ inline __attribute__((always_inline)) void sum_of(const acc_t* m, const Centres<
 
 // Slopes along the four means of a row, times the weight of the window and `scale`; out rows are `stride` apart.
 template <typename acc_t>
-inline __attribute__((always_inline)) void slopes_of(const acc_t* m, const Centres<acc_t>& c, acc_t scale,
-                                                     int64_t stride, acc_t* __restrict out) {
+INPAINTX_INLINE void slopes_of(const acc_t* m, const Centres<acc_t>& c, acc_t scale, int64_t stride,
+                               acc_t* __restrict out) {
   const int64_t n = c.n;
   const bool weighted = c.weight != nullptr;
 #pragma omp simd
@@ -130,9 +127,8 @@ inline __attribute__((always_inline)) void slopes_of(const acc_t* m, const Centr
 
 // s holds four rows of n: slopes by squares, product, x and y, of which the last is needed for grad_y alone.
 template <typename acc_t>
-inline __attribute__((always_inline)) void gradients_of(const acc_t* x, const acc_t* y, const acc_t* w, acc_t per_range,
-                                                        const acc_t* s, int64_t n, acc_t* __restrict grad_x,
-                                                        acc_t* __restrict grad_y) {
+INPAINTX_INLINE void gradients_of(const acc_t* x, const acc_t* y, const acc_t* w, acc_t per_range, const acc_t* s,
+                                  int64_t n, acc_t* __restrict grad_x, acc_t* __restrict grad_y) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) {
     const bool seen = !w || w[i] > 0;
@@ -251,11 +247,11 @@ class Windows {
 }  // namespace
 
 template <typename acc_t>
-void run(const Forward<acc_t>& f) {
+void mean_similarity(const Forward<acc_t>& f) {
   const auto& a = f.images;
   const int64_t rows = a.out_height(), bands = (rows + kBand - 1) / kBand, planes = a.batch * a.channels;
   std::vector<double> value(planes * bands), total(planes * bands);
-  at::parallel_for(0, planes * bands, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, planes * bands, 1, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t first = task % bands * kBand;
       Windows<acc_t> windows(a, task / bands, first);
@@ -277,11 +273,11 @@ void run(const Forward<acc_t>& f) {
 
 // A pixel gathers from the windows that hold it: the slopes, spread by the same filter with nothing beyond the map.
 template <typename acc_t>
-void run(const Backward<acc_t>& f) {
+void mean_similarity_backward(const Backward<acc_t>& f) {
   const auto& a = f.images;
   const int64_t bands = (a.height + kBand - 1) / kBand, rows = a.out_height(), reach = a.window - 1;
   const int64_t padded = a.out_width() + 2 * reach;
-  at::parallel_for(0, a.batch * a.channels * bands, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.batch * a.channels * bands, 1, [&](int64_t begin, int64_t end) {
     const int quantities = f.grad_y ? 4 : 3;
     std::vector<acc_t> slope(4 * padded), spread(4 * a.width), zeros(a.width);
     for (int64_t task = begin; task < end; ++task) {
@@ -305,9 +301,9 @@ void run(const Backward<acc_t>& f) {
   });
 }
 
-template void run(const Forward<float>&);
-template void run(const Forward<double>&);
-template void run(const Backward<float>&);
-template void run(const Backward<double>&);
+template void mean_similarity(const Forward<float>&);
+template void mean_similarity(const Forward<double>&);
+template void mean_similarity_backward(const Backward<float>&);
+template void mean_similarity_backward(const Backward<double>&);
 
 }  // namespace inpaintx::ssim::cpu

@@ -133,9 +133,9 @@ void filter_rows(const Images<acc_t>& a, acc_t* rows, cudaStream_t stream) {
 }  // namespace
 
 template <typename acc_t>
-void run(const Forward<acc_t>& f, const Maps<acc_t>& maps, void* queue) {
+void mean_similarity(const Forward<acc_t>& f, const Maps<acc_t>& maps, Stream queue) {
   const auto& a = f.images;
-  const auto stream = static_cast<cudaStream_t>(queue);
+  const auto stream = cuda_stream(queue);
   const int64_t total = a.batch * a.channels * a.out_height() * a.out_width();
   filter_rows(a, maps.rows, stream);
   map_kernel<<<blocks_for(total), kThreads, 0, stream>>>(f, maps.rows, total);
@@ -143,9 +143,9 @@ void run(const Forward<acc_t>& f, const Maps<acc_t>& maps, void* queue) {
 }
 
 template <typename acc_t>
-void run(const Backward<acc_t>& f, const Maps<acc_t>& maps, void* queue) {
+void mean_similarity_backward(const Backward<acc_t>& f, const Maps<acc_t>& maps, Stream queue) {
   const auto& a = f.images;
-  const auto stream = static_cast<cudaStream_t>(queue);
+  const auto stream = cuda_stream(queue);
   const int64_t windows = a.batch * a.channels * a.out_height() * a.out_width();
   const int64_t rows = a.batch * a.channels * a.out_height() * a.width;
   const int64_t pixels = a.batch * a.channels * a.height * a.width;
@@ -158,9 +158,9 @@ void run(const Backward<acc_t>& f, const Maps<acc_t>& maps, void* queue) {
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
-template void run(const Forward<float>&, const Maps<float>&, void*);
-template void run(const Forward<double>&, const Maps<double>&, void*);
-template void run(const Backward<float>&, const Maps<float>&, void*);
-template void run(const Backward<double>&, const Maps<double>&, void*);
+template void mean_similarity(const Forward<float>&, const Maps<float>&, Stream);
+template void mean_similarity(const Forward<double>&, const Maps<double>&, Stream);
+template void mean_similarity_backward(const Backward<float>&, const Maps<float>&, Stream);
+template void mean_similarity_backward(const Backward<double>&, const Maps<double>&, Stream);
 
 }  // namespace inpaintx::ssim::cuda

@@ -2,7 +2,8 @@
 
 #include <cstdint>
 
-#include "common/host_device.h"
+#include "common/inline.h"
+#include "common/stream.h"
 
 namespace inpaintx::ssim {
 
@@ -39,9 +40,9 @@ struct Backward {
 
 namespace cpu {
 template <typename acc_t>
-void run(const Forward<acc_t>&);
+void mean_similarity(const Forward<acc_t>&);
 template <typename acc_t>
-void run(const Backward<acc_t>&);
+void mean_similarity_backward(const Backward<acc_t>&);
 }  // namespace cpu
 
 namespace cuda {
@@ -56,9 +57,9 @@ struct Maps {
 // Writes the weighted similarity of every window, [batch, channels, out_height, out_width], and the weights of those
 // that count, [batch, out_height, out_width]; forward.value and forward.total point at them.
 template <typename acc_t>
-void run(const Forward<acc_t>&, const Maps<acc_t>&, void* stream);
+void mean_similarity(const Forward<acc_t>&, const Maps<acc_t>&, Stream);
 template <typename acc_t>
-void run(const Backward<acc_t>&, const Maps<acc_t>&, void* stream);
+void mean_similarity_backward(const Backward<acc_t>&, const Maps<acc_t>&, Stream);
 }  // namespace cuda
 
 }  // namespace inpaintx::ssim

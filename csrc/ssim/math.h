@@ -2,7 +2,7 @@
 // arithmetic of one pixel. Values are in units of the data range.
 #pragma once
 
-#include "common/host_device.h"
+#include "common/inline.h"
 
 namespace inpaintx::ssim {
 

@@ -1,5 +1,4 @@
 // ssim: schema, checks, allocation, autograd, autocast. The weight never receives a gradient.
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/clamp_min.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
@@ -11,9 +10,6 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
-#include <torch/library.h>
-
-#include <ATen/autocast_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -21,7 +17,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/autocast.h"
 #include "common/autograd.h"
+#include "common/dispatch.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "ssim/kernels.h"
@@ -30,11 +28,9 @@
 namespace inpaintx::ops {
 namespace {
 
-using at::Tensor;
-using OptionalTensor = std::optional<Tensor>;
 using Pair = std::tuple<Tensor, Tensor>;
 
-void check(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+void check(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size, double sigma,
            double data_range) {
   TORCH_CHECK_VALUE(x.dim() == 4 && x.numel() > 0, "ssim: x must have shape [B,C,H,W] and not be empty, got ",
                     x.sizes());
@@ -48,21 +44,22 @@ void check(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64
                     "ssim: weight must be real [", x.size(0), ",1,", x.size(2), ",", x.size(3), "] on ", x.device(),
                     ", got ", weight ? weight->sizes() : at::IntArrayRef{}, " ",
                     weight ? weight->scalar_type() : x.scalar_type());
-  TORCH_CHECK_VALUE(window > 0 && window % 2 == 1, "ssim: kernel_size must be odd and positive, got ", window);
-  TORCH_CHECK_VALUE(window <= ssim::kMostWindow, "ssim: kernel_size must be at most ", ssim::kMostWindow, ", got ",
-                    window);
-  TORCH_CHECK_VALUE(x.size(2) >= window && x.size(3) >= window, "ssim: x must be at least as large as the window, ",
-                    window, " pixels, got ", x.sizes());
+  TORCH_CHECK_VALUE(kernel_size > 0 && kernel_size % 2 == 1, "ssim: kernel_size must be odd and positive, got ",
+                    kernel_size);
+  TORCH_CHECK_VALUE(kernel_size <= ssim::kMostWindow, "ssim: kernel_size must be at most ", ssim::kMostWindow, ", got ",
+                    kernel_size);
+  TORCH_CHECK_VALUE(x.size(2) >= kernel_size && x.size(3) >= kernel_size,
+                    "ssim: x must be at least as large as the window, ", kernel_size, " pixels, got ", x.sizes());
   TORCH_CHECK_VALUE(sigma > 0 && data_range > 0, "ssim: sigma and data_range must be positive, got ", sigma, " and ",
                     data_range);
 }
 
 // Taps of a window, which sum to 1.
-std::vector<double> gaussian(int64_t window, double sigma) {
-  std::vector<double> g(window);
+std::vector<double> gaussian(int64_t kernel_size, double sigma) {
+  std::vector<double> g(kernel_size);
   double sum = 0;
-  for (int64_t k = 0; k < window; ++k) {
-    const auto at = static_cast<double>(k - window / 2);
+  for (int64_t k = 0; k < kernel_size; ++k) {
+    const auto at = static_cast<double>(k - kernel_size / 2);
     sum += g[k] = std::exp(-at * at / (2 * sigma * sigma));
   }
   for (double& tap : g) tap /= sum;
@@ -75,7 +72,7 @@ struct Prepared {
   Tensor x, y, weight;
   ssim::Images<acc_t> images;
 
-  Prepared(const Tensor& x_, const Tensor& y_, const OptionalTensor& weight_, int64_t window, double sigma,
+  Prepared(const Tensor& x_, const Tensor& y_, const OptionalTensor& weight_, int64_t kernel_size, double sigma,
            double data_range) {
     const auto dtype = c10::CppTypeToScalarType<acc_t>::value;
     x = x_.to(dtype).contiguous();
@@ -89,11 +86,11 @@ struct Prepared {
               x.size(2),
               x.size(3),
               weight_ ? weight.size(0) : 0,
-              window,
+              kernel_size,
               static_cast<acc_t>(std::min(1 / data_range, static_cast<double>(std::numeric_limits<acc_t>::max()))),
               {}};
-    const auto g = gaussian(window, sigma);
-    for (int64_t k = 0; k <= window / 2; ++k) images.half_gaussian[k] = static_cast<acc_t>(g[k]);
+    const auto g = gaussian(kernel_size, sigma);
+    for (int64_t k = 0; k <= kernel_size / 2; ++k) images.half_gaussian[k] = static_cast<acc_t>(g[k]);
   }
 };
 
@@ -123,8 +120,8 @@ Pair forward_cuda(const Prepared<acc_t>& p) {
   const Tensor map = at::empty({a.batch, a.channels, a.out_height(), a.out_width()}, p.x.options());
   const Tensor counted = at::empty({a.batch, a.out_height(), a.out_width()}, p.x.options());
   const Scratch<acc_t> scratch(p, false);
-  ssim::cuda::run(ssim::Forward<acc_t>{a, map.mutable_data_ptr<acc_t>(), counted.mutable_data_ptr<acc_t>()},
-                  scratch.maps(), current_stream(p.x));
+  ssim::cuda::mean_similarity(ssim::Forward<acc_t>{a, map.mutable_data_ptr<acc_t>(), counted.mutable_data_ptr<acc_t>()},
+                              scratch.maps(), current_stream(p.x));
   const Tensor total = counted.sum({1, 2}), some = total.gt(0);
   const Tensor value = map.sum({1, 2, 3}).div(total.mul(static_cast<double>(a.channels)));
   return {at::where(some, value, at::scalar_tensor(1, value.options())), total};
@@ -132,95 +129,80 @@ Pair forward_cuda(const Prepared<acc_t>& p) {
 #endif
 
 template <typename acc_t>
-Pair forward(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+Pair forward(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size, double sigma,
              double data_range) {
-  const Prepared<acc_t> p(x, y, weight, window, sigma, data_range);
+  const Prepared<acc_t> p(x, y, weight, kernel_size, sigma, data_range);
 #ifdef INPAINTX_WITH_CUDA
   if (on_cuda(x)) return forward_cuda(p);
 #endif
   const Tensor value = at::empty({x.size(0)}, p.x.options()), total = at::empty_like(value);
-  ssim::cpu::run(ssim::Forward<acc_t>{p.images, value.mutable_data_ptr<acc_t>(), total.mutable_data_ptr<acc_t>()});
+  ssim::cpu::mean_similarity(
+      ssim::Forward<acc_t>{p.images, value.mutable_data_ptr<acc_t>(), total.mutable_data_ptr<acc_t>()});
   return {value, total};
 }
 
-Pair ssim_native(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+Pair ssim_native(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size, double sigma,
                  double data_range) {
-  check(x, y, weight, window, sigma, data_range);
+  check(x, y, weight, kernel_size, sigma, data_range);
   const c10::DeviceGuard guard(x.device());
-  return (x.scalar_type() == at::kDouble ? forward<double> : forward<float>)(x, y, weight, window, sigma, data_range);
+  return (x.scalar_type() == at::kDouble ? forward<double> : forward<float>)(x, y, weight, kernel_size, sigma,
+                                                                             data_range);
 }
 
 template <typename acc_t>
-Pair backward(const Tensor& scale, const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window,
+Pair backward(const Tensor& scale, const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size,
               double sigma, double data_range, bool both) {
-  const Prepared<acc_t> p(x, y, weight, window, sigma, data_range);
+  const Prepared<acc_t> p(x, y, weight, kernel_size, sigma, data_range);
   const Tensor grad_x = at::empty_like(p.x), grad_y = both ? at::empty_like(p.y) : Tensor();
   const ssim::Backward<acc_t> args{p.images, scale.const_data_ptr<acc_t>(), grad_x.mutable_data_ptr<acc_t>(),
                                    both ? grad_y.mutable_data_ptr<acc_t>() : nullptr};
 #ifdef INPAINTX_WITH_CUDA
   if (on_cuda(x)) {
     const Scratch<acc_t> scratch(p, true);
-    ssim::cuda::run(args, scratch.maps(), current_stream(x));
+    ssim::cuda::mean_similarity_backward(args, scratch.maps(), current_stream(x));
     return {grad_x.to(x.scalar_type()), both ? grad_y.to(y.scalar_type()) : Tensor()};
   }
 #endif
-  ssim::cpu::run(args);
+  ssim::cpu::mean_similarity_backward(args);
   return {grad_x.to(x.scalar_type()), both ? grad_y.to(y.scalar_type()) : Tensor()};
 }
 
-at::ScalarType wide(const Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
-
 void check_backward(const Tensor& grad, const Tensor& x, const Tensor& y, const OptionalTensor& weight,
-                    const Tensor& total, int64_t window, double sigma, double data_range) {
-  check(x, y, weight, window, sigma, data_range);
-  for (const auto& [name, t] : {std::pair{"grad", &grad}, std::pair{"total", &total}}) {
-    TORCH_CHECK_VALUE(
-        t->dim() == 1 && t->size(0) == x.size(0) && t->scalar_type() == wide(x) && t->device() == x.device(),
-        "ssim_backward: ", name, " must have shape [", x.size(0), "], dtype ", wide(x), " and the device of x, ",
-        x.device(), ", got ", t->sizes(), " ", t->scalar_type(), " ", t->device());
+                    const Tensor& total, int64_t kernel_size, double sigma, double data_range) {
+  check(x, y, weight, kernel_size, sigma, data_range);
+  for (const auto& [name, t] : {std::pair{"grad_output", &grad}, std::pair{"total", &total}}) {
+    TORCH_CHECK_VALUE(t->dim() == 1 && t->size(0) == x.size(0) && t->scalar_type() == accumulation_type(x) &&
+                          t->device() == x.device(),
+                      "ssim_backward: ", name, " must have shape [", x.size(0), "], dtype ", accumulation_type(x),
+                      " and the device of x, ", x.device(), ", got ", t->sizes(), " ", t->scalar_type(), " ",
+                      t->device());
   }
 }
 
 Pair ssim_backward_native(const Tensor& grad, const Tensor& x, const Tensor& y, const OptionalTensor& weight,
-                          const Tensor& total, int64_t window, double sigma, double data_range,
-                          std::array<bool, 2> wanted) {
-  check_backward(grad, x, y, weight, total, window, sigma, data_range);
+                          const Tensor& total, int64_t kernel_size, double sigma, double data_range,
+                          std::array<bool, 2> output_mask) {
+  check_backward(grad, x, y, weight, total, kernel_size, sigma, data_range);
   const c10::DeviceGuard guard(x.device());
   const Tensor share = grad.div(total.mul(static_cast<double>(x.size(1))));
   const Tensor scale = at::where(total.gt(0), share, at::scalar_tensor(0, share.options())).contiguous();
-  const auto run = x.scalar_type() == at::kDouble ? backward<double> : backward<float>;
+  const auto gradients = x.scalar_type() == at::kDouble ? backward<double> : backward<float>;
   // the formula is the same with x and y exchanged: the first is the one that wants a gradient
-  if (wanted[0]) return run(scale, x, y, weight, window, sigma, data_range, wanted[1]);
-  if (!wanted[1]) return {};
-  return {Tensor(), std::get<0>(run(scale, y, x, weight, window, sigma, data_range, false))};
-}
-
-Pair forward_op(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
-                double data_range) {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::ssim", "").typed<decltype(ssim_native)>();
-  return op.call(x, y, weight, window, sigma, data_range);
-}
-
-Pair backward_op(const Tensor& grad, const Tensor& x, const Tensor& y, const OptionalTensor& weight,
-                 const Tensor& total, int64_t window, double sigma, double data_range, std::array<bool, 2> wanted) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("inpaintx::ssim_backward", "")
-                             .typed<decltype(ssim_backward_native)>();
-  return op.call(grad, x, y, weight, total, window, sigma, data_range, wanted);
+  if (output_mask[0]) return gradients(scale, x, y, weight, kernel_size, sigma, data_range, output_mask[1]);
+  if (!output_mask[1]) return {};
+  return {Tensor(), std::get<0>(gradients(scale, y, x, weight, kernel_size, sigma, data_range, false))};
 }
 
 class SsimFunction : public torch::autograd::Function<SsimFunction> {
  public:
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& y,
-                                                const OptionalTensor& weight, int64_t window, double sigma,
+                                                const OptionalTensor& weight, int64_t kernel_size, double sigma,
                                                 double data_range) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    auto [value, total] = forward_op(x, y, weight, window, sigma, data_range);
+    auto [value, total] = Ssim::call_below_autograd(x, y, weight, kernel_size, sigma, data_range);
     ctx->save_for_backward({x, y, weight.value_or(Tensor()), total});
     ctx->mark_non_differentiable({total});
     ctx->set_materialize_grads(false);
-    ctx->saved_data["window"] = window;
+    ctx->saved_data["kernel_size"] = kernel_size;
     ctx->saved_data["sigma"] = sigma;
     ctx->saved_data["data_range"] = data_range;
     return {value, total};
@@ -233,32 +215,29 @@ class SsimFunction : public torch::autograd::Function<SsimFunction> {
     const auto saved = ctx->get_saved_variables();
     const OptionalTensor weight = saved[2].defined() ? OptionalTensor(saved[2]) : std::nullopt;
     std::tie(result[0], result[1]) =
-        backward_op(grads[0], saved[0], saved[1], weight, saved[3], ctx->saved_data["window"].toInt(),
-                    ctx->saved_data["sigma"].toDouble(), ctx->saved_data["data_range"].toDouble(),
-                    {ctx->needs_input_grad(0), ctx->needs_input_grad(1)});
+        SsimBackward::call(grads[0], saved[0], saved[1], weight, saved[3], ctx->saved_data["kernel_size"].toInt(),
+                           ctx->saved_data["sigma"].toDouble(), ctx->saved_data["data_range"].toDouble(),
+                           {ctx->needs_input_grad(0), ctx->needs_input_grad(1)});
     return result;
   }
 };
 
-Pair ssim_autograd(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+Pair ssim_autograd(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size, double sigma,
                    double data_range) {
-  if (without_gradient(x, y)) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    return forward_op(x, y, weight, window, sigma, data_range);
-  }
-  const auto out = SsimFunction::apply(x, y, weight, window, sigma, data_range);
+  if (without_gradient(x, y)) return Ssim::call_below_autograd(x, y, weight, kernel_size, sigma, data_range);
+  const auto out = SsimFunction::apply(x, y, weight, kernel_size, sigma, data_range);
   return {out[0], out[1]};
 }
 
 // The similarity in ATen's ops, which differentiate themselves as often as they are asked.
-Tensor composed(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
+Tensor composed(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size, double sigma,
                 double data_range) {
-  const auto options = x.options().dtype(wide(x));
-  const int64_t rim = window / 2;
+  const auto options = x.options().dtype(accumulation_type(x));
+  const int64_t rim = kernel_size / 2;
   const Tensor w =
       weight ? weight->detach().to(options.dtype()).clamp_min(0) : at::ones({1, 1, x.size(2), x.size(3)}, options);
   const Tensor zero = at::zeros({}, options), one = at::ones({}, options);
-  const Tensor taps = at::tensor(gaussian(window, sigma)).to(options);
+  const Tensor taps = at::tensor(gaussian(kernel_size, sigma)).to(options);
   const auto blur = [&](const Tensor& t) {  // each plane by itself
     const Tensor rows = at::conv2d(t.reshape({-1, 1, t.size(2), t.size(3)}), taps.view({1, 1, 1, -1}));
     const Tensor both = at::conv2d(rows, taps.view({1, 1, -1, 1}));
@@ -280,63 +259,39 @@ Tensor composed(const Tensor& x, const Tensor& y, const OptionalTensor& weight, 
 
 // Gradients of gradients: the backward pass as the gradient of `composed`, which is recorded.
 Pair ssim_backward_autograd(const Tensor& grad, const Tensor& x, const Tensor& y, const OptionalTensor& weight,
-                            const Tensor& total, int64_t window, double sigma, double data_range,
-                            std::array<bool, 2> wanted) {
-  if (without_gradient(grad, x, y)) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    return backward_op(grad, x, y, weight, total, window, sigma, data_range, wanted);
-  }
-  check_backward(grad, x, y, weight, total, window, sigma, data_range);
+                            const Tensor& total, int64_t kernel_size, double sigma, double data_range,
+                            std::array<bool, 2> output_mask) {
+  if (without_gradient(grad, x, y))
+    return SsimBackward::call_below_autograd(grad, x, y, weight, total, kernel_size, sigma, data_range, output_mask);
+  check_backward(grad, x, y, weight, total, kernel_size, sigma, data_range);
   const auto input = [](const Tensor& t) { return t.requires_grad() ? t : t.detach().requires_grad_(); };
   const Tensor a = input(x), b = input(y);
   torch::autograd::variable_list inputs;
-  if (wanted[0]) inputs.push_back(a);
-  if (wanted[1]) inputs.push_back(b);
+  if (output_mask[0]) inputs.push_back(a);
+  if (output_mask[1]) inputs.push_back(b);
   if (inputs.empty()) return {};
-  const auto grads = torch::autograd::grad({composed(a, b, weight, window, sigma, data_range)}, inputs, {grad},
+  const auto grads = torch::autograd::grad({composed(a, b, weight, kernel_size, sigma, data_range)}, inputs, {grad},
                                            /*retain_graph=*/true, /*create_graph=*/true);
-  return {wanted[0] ? grads.front() : Tensor(), wanted[1] ? grads.back() : Tensor()};
-}
-
-template <c10::DeviceType device>
-Pair ssim_autocast(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
-                   double data_range) {
-  const c10::impl::ExcludeDispatchKeyGuard no_autocast(
-      at::autocast::get_autocast_dispatch_key_from_device_type(device));
-  return forward_op(at::autocast::cached_cast(at::kFloat, x, device), at::autocast::cached_cast(at::kFloat, y, device),
-                    weight, window, sigma, data_range);
-}
-
-}  // namespace
-
-Tensor ssim(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t window, double sigma,
-            double data_range) {
-  return std::get<0>(forward_op(x, y, weight, window, sigma, data_range));
+  return {output_mask[0] ? grads.front() : Tensor(), output_mask[1] ? grads.back() : Tensor()};
 }
 
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def(
-      "ssim(Tensor x, Tensor y, Tensor? weight, int kernel_size, float sigma, float data_range) "
+      "ssim(Tensor x, Tensor y, Tensor? weight=None, int kernel_size=11, float sigma=1.5, float data_range=1.0) "
       "-> (Tensor value, Tensor total)");
   m.def(
-      "ssim_backward(Tensor grad, Tensor x, Tensor y, Tensor? weight, Tensor total, int kernel_size, float sigma, "
-      "float data_range, bool[2] wanted) -> (Tensor, Tensor)");
+      "ssim_backward(Tensor grad_output, Tensor x, Tensor y, Tensor? weight, Tensor total, int kernel_size, "
+      "float sigma, float data_range, bool[2] output_mask) -> (Tensor, Tensor)");
 }
-TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {
+INPAINTX_CPU_AND_CUDA(m) {
   m.impl("ssim", ssim_native);
   m.impl("ssim_backward", ssim_backward_native);
 }
-#ifdef INPAINTX_WITH_CUDA
-TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
-  m.impl("ssim", ssim_native);
-  m.impl("ssim_backward", ssim_backward_native);
-}
-#endif
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("ssim", ssim_autograd);
   m.impl("ssim_backward", ssim_backward_autograd);
 }
-TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) { m.impl("ssim", ssim_autocast<c10::DeviceType::CPU>); }
-TORCH_LIBRARY_IMPL(inpaintx, AutocastCUDA, m) { m.impl("ssim", ssim_autocast<c10::DeviceType::CUDA>); }
+INPAINTX_AUTOCAST(Ssim, CastTo::kFloat, 0, 1)
 
+}  // namespace
 }  // namespace inpaintx::ops

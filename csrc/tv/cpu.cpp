@@ -1,11 +1,10 @@
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "common/simd.h"
+#include "common/isa.h"
+#include "common/parallel.h"
 #include "tv/kernels.h"
 #include "tv/math.h"
 
@@ -110,7 +109,7 @@ Grid<acc_t> grid_of(const Plane<acc_t>& plane) {
 }
 
 template <typename acc_t>
-inline __attribute__((always_inline)) void iterate(Grid<acc_t>& g, acc_t tau, acc_t sigma, int64_t count) {
+INPAINTX_INLINE void iterate(Grid<acc_t>& g, acc_t tau, acc_t sigma, int64_t count) {
   const int64_t s = g.stride;
   const acc_t low = g.low, high = g.high;
   for (int64_t n = 0; n < count; ++n) {
@@ -220,9 +219,9 @@ void solve(Plane<acc_t>& plane, double tol, int64_t max_iter) {
 }  // namespace
 
 template <typename acc_t>
-void run(const Problem<acc_t>& a) {
+void minimize(const Problem<acc_t>& a) {
   const int64_t pixels = a.height * a.width;
-  at::parallel_for(0, a.batch * a.channels, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, a.batch * a.channels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const acc_t* image = a.image + i * pixels;
       const bool* hole = a.hole + i / a.channels * pixels;
@@ -239,7 +238,7 @@ void run(const Problem<acc_t>& a) {
   });
 }
 
-template void run(const Problem<float>&);
-template void run(const Problem<double>&);
+template void minimize(const Problem<float>&);
+template void minimize(const Problem<double>&);
 
 }  // namespace inpaintx::tv::cpu

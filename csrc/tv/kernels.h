@@ -16,7 +16,7 @@ struct Problem {
 
 namespace cpu {
 template <typename acc_t>
-void run(const Problem<acc_t>&);
+void minimize(const Problem<acc_t>&);
 }
 
 }  // namespace inpaintx::tv

@@ -1,24 +1,20 @@
 // tv_inpaint: schema, checks, allocation. No gradient.
-#include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
-#include <torch/library.h>
 
-#include "common/image_mask.h"
+#include "common/checks.h"
 #include "ops.h"
 #include "tv/kernels.h"
 
 namespace inpaintx::ops {
 namespace {
 
-using at::Tensor;
-
 template <typename acc_t>
 Tensor compute(const Tensor& image, const Tensor& hole, double tol, int64_t max_iter) {
   const Tensor x = image.to(c10::CppTypeToScalarType<acc_t>::value).contiguous();
   Tensor out = at::empty(x.sizes(), x.options());
-  tv::cpu::run(tv::Problem<acc_t>{x.const_data_ptr<acc_t>(), hole.const_data_ptr<bool>(), out.mutable_data_ptr<acc_t>(),
-                                  x.size(0), x.size(1), x.size(2), x.size(3), tol, max_iter});
+  tv::cpu::minimize(tv::Problem<acc_t>{x.const_data_ptr<acc_t>(), hole.const_data_ptr<bool>(),
+                                       out.mutable_data_ptr<acc_t>(), x.size(0), x.size(1), x.size(2), x.size(3), tol,
+                                       max_iter});
   return out.to(image.scalar_type());
 }
 
@@ -38,24 +34,12 @@ Tensor tv_inpaint_carried(const Tensor& image, const Tensor& mask, double tol, i
   return tv_inpaint_native(image.cpu(), mask.cpu(), tol, max_iter).to(image.device());
 }
 
-Tensor tv_inpaint_autograd(const Tensor& image, const Tensor& mask, double tol, int64_t max_iter) {
-  const at::AutoDispatchBelowADInplaceOrView below;
-  return tv_inpaint(image, mask, tol, max_iter);
-}
-
-}  // namespace
-
-Tensor tv_inpaint(const Tensor& image, const Tensor& mask, double tol, int64_t max_iter) {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::tv_inpaint", "").typed<decltype(tv_inpaint_native)>();
-  return op.call(image, mask, tol, max_iter);
-}
-
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
-  m.def("tv_inpaint(Tensor image, Tensor mask, float tol, int max_iter) -> Tensor");
+  m.def("tv_inpaint(Tensor image, Tensor mask, float tol=0.0001, int max_iter=10000) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(inpaintx, CPU, m) { m.impl("tv_inpaint", tv_inpaint_native); }
 TORCH_LIBRARY_IMPL(inpaintx, CompositeExplicitAutograd, m) { m.impl("tv_inpaint", tv_inpaint_carried); }
-TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("tv_inpaint", tv_inpaint_autograd); }
+TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) { m.impl("tv_inpaint", TvInpaint::call_below_autograd); }
 
+}  // namespace
 }  // namespace inpaintx::ops

@@ -4,14 +4,9 @@ from typing import Any
 
 from inpaintx.errors import warn_renamed
 from inpaintx.ops._native import ReferenceOpWarning
-from inpaintx.ops.attention import (
-    contextual_attention,
-    contextual_attention_ref,
-    self_attention,
-    self_attention_ref,
-)
 from inpaintx.ops.boundary_weight import boundary_weight
 from inpaintx.ops.context_weight import context_weight
+from inpaintx.ops.contextual_attention import ContextualAttention, contextual_attention, contextual_attention_ref
 from inpaintx.ops.conv3x3 import WinogradConv2d, conv3x3, conv3x3_ref
 from inpaintx.ops.efros_leung import EfrosLeung, efros_leung, efros_leung_ref
 from inpaintx.ops.hog import HOG, HOGImage, hog, hog_image, hog_ref
@@ -19,14 +14,16 @@ from inpaintx.ops.memory import empty_cache
 from inpaintx.ops.partial_conv import PartialConv2d, partial_conv2d, partial_conv2d_ref
 from inpaintx.ops.patchmatch import PatchMatch, patchmatch, patchmatch_ref
 from inpaintx.ops.poisson import PoissonBlend, PoissonSolver, poisson_blend, poisson_blend_ref
+from inpaintx.ops.self_attention import SelfAttention, self_attention, self_attention_ref
 from inpaintx.ops.spd_map import SPDMap, spd_map, spd_map_ref
-from inpaintx.ops.spd_norm import spd_norm, spd_norm_ref
+from inpaintx.ops.spd_norm import SPDNorm, spd_norm, spd_norm_ref
 from inpaintx.ops.ssim import SSIM, ssim, ssim_ref
 from inpaintx.ops.tv import TVInpaint, tv_inpaint, tv_inpaint_ref
 
 __all__ = [
     "HOG",
     "SSIM",
+    "ContextualAttention",
     "EfrosLeung",
     "HOGImage",
     "PartialConv2d",
@@ -35,6 +32,8 @@ __all__ = [
     "PoissonSolver",
     "ReferenceOpWarning",
     "SPDMap",
+    "SPDNorm",
+    "SelfAttention",
     "TVInpaint",
     "WinogradConv2d",
     "boundary_weight",

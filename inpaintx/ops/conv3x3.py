@@ -1,6 +1,7 @@
 """Convolution by 3×3 windows with step 1: what most layers of most methods are, and faster on the CPU."""
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -98,7 +99,7 @@ class WinogradConv2d(nn.Conv2d):
 
 
 @torch.library.register_fake("inpaintx::conv3x3")
-def _fake(x: Tensor, weight: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
+def _fake(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: Sequence[int] = (1, 1)) -> Tensor:
     check_same_device("conv3x3", x, weight=weight, bias=bias)
     height, width = (x.shape[2 + i] + 2 * padding[i] - 2 for i in (0, 1))
     shape = (x.shape[0], weight.shape[0], height, width)

@@ -182,6 +182,6 @@ class EfrosLeung(nn.Module):
 
 
 @torch.library.register_fake("inpaintx::efros_leung")
-def _fake(image: Tensor, mask: Tensor, kernel_size: int, seed: int) -> Tensor:
+def _fake(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 0) -> Tensor:
     check_same_device("efros_leung", image, mask=mask)
     return image.new_empty(image.shape)

@@ -159,7 +159,7 @@ class HOGImage(HOG):
 
 
 @torch.library.register_fake("inpaintx::hog")
-def _fake(x: Tensor, cell: int, block: int, bins: int, clip: float) -> tuple[Tensor, Tensor]:
+def _fake(x: Tensor, cell: int = 8, block: int = 2, bins: int = 9, clip: float = 0.2) -> tuple[Tensor, Tensor]:
     batch, (cy, cx) = x.shape[0], (x.shape[2] // cell, x.shape[3] // cell)
     blocks = (batch, cy - block + 1, cx - block + 1, block, block, bins)
     return x.new_empty((batch, cy, cx, bins)), x.new_empty(blocks)

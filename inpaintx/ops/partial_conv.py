@@ -1,6 +1,7 @@
 """Partial convolution: a convolution that sees known pixels only, and tells which outputs saw none."""
 
 import operator
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -14,6 +15,7 @@ from inpaintx.ops._native import check_same_device, has_kernel, layout_of
 __all__ = ["PartialConv2d", "partial_conv2d", "partial_conv2d_ref"]
 
 Scale = Literal["window", "sum"]
+Size = int | tuple[int, int]
 
 
 def _pair(value: Any, name: str) -> tuple[int, int]:
@@ -32,9 +34,10 @@ def partial_conv2d(
     mask: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
+    stride: Size = 1,
+    padding: Size | Literal["valid", "same"] = 0,
+    dilation: Size = 1,
+    groups: int = 1,
     *,
     scale: Scale = "window",
 ) -> tuple[Tensor, Tensor]:
@@ -48,9 +51,10 @@ def partial_conv2d(
         ``[B,1,H,W]`` or ``[B,Cin,H,W]`` (batch 1 serves all), 1 = hole (above 0.5), any real dtype or bool. No
         gradient. What ``x`` holds under the hole does not matter, NaN included.
     weight, bias
-        ``[Cout,Cin,kh,kw]`` and ``[Cout]`` or None, in the dtype of ``x``.
-    stride, padding, dilation
-        As in :func:`torch.nn.functional.conv2d`. Padding behaves as hole.
+        ``[Cout,Cin/groups,kh,kw]`` and ``[Cout]`` or None, in the dtype of ``x``.
+    stride, padding, dilation, groups
+        As in :func:`torch.nn.functional.conv2d`. Padding behaves as hole. With several groups the mask has one
+        channel, and the convolution is PyTorch's.
     scale
         ``"window"``: y = K/S · (W∗(v⊙x)) + b with K the window's size (NVIDIA's partialconv). ``"sum"``: the
         factor is 1 / (known inputs over all channels), as in PD-GAN's and naoto0804's networks.
@@ -87,23 +91,51 @@ def partial_conv2d(
     """
     if scale not in ("window", "sum"):
         raise ValueError(f"partial_conv2d: scale must be 'window' or 'sum', got {scale!r}")
-    args = (
-        x,
-        mask,
-        weight,
-        bias,
-        _pair(stride, "stride"),
-        _pair(padding, "padding"),
-        _pair(dilation, "dilation"),
-        scale == "sum",
-    )
+    pairs = _pair(stride, "stride"), _pair(dilation, "dilation")
+    if isinstance(padding, str):
+        x, mask, padding = _padded(x, mask, weight, pairs[0], padding, pairs[1])
+    window = pairs[0], _pair(padding, "padding"), pairs[1]
+    if groups != 1:
+        _check_groups(x, mask, weight, groups)
+        return partial_conv2d_ref(x, mask, weight, bias, *window, groups, scale=scale)
     if is_dynamo_compiling():
-        y, new_mask, _ = torch.ops.inpaintx.partial_conv2d(*args)
+        y, new_mask, _ = torch.ops.inpaintx.partial_conv2d(x, mask, weight, bias, *window, scale == "sum")
         return y, new_mask
     if not has_kernel("partial_conv2d", x):
-        return partial_conv2d_ref(*args[:7], scale=scale)
-    result: tuple[Tensor, Tensor] = _C.partial_conv2d(*args)
+        return partial_conv2d_ref(x, mask, weight, bias, *window, scale=scale)
+    result: tuple[Tensor, Tensor] = _C.partial_conv2d(x, mask, weight, bias, *window, scale == "sum")
     return result
+
+
+def _check_groups(x: Tensor, mask: Tensor, weight: Tensor, groups: int) -> None:
+    if x.dim() != 4 or groups < 1 or x.shape[1] != groups * weight.shape[1] or weight.shape[0] % groups:
+        raise ValueError(
+            "partial_conv2d: x must have shape [B,Cin,H,W] and weight [Cout,Cin/groups,kh,kw], with channels that "
+            f"groups divides, got {list(x.shape)}, {list(weight.shape)} and groups {groups!r}"
+        )
+    if mask.dim() != 4 or mask.shape[0] not in (1, x.shape[0]) or mask.shape[1:] != (1, *x.shape[2:]):
+        raise ValueError(
+            f"partial_conv2d: with groups the mask must have shape {[x.shape[0], 1, *x.shape[2:]]} (one for all "
+            f"channels), got {list(mask.shape)}"
+        )
+
+
+def _padded(
+    x: Tensor, mask: Tensor, weight: Tensor, stride: tuple[int, int], padding: str, dilation: tuple[int, int]
+) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """Padding by name. ``"same"`` adds the odd pixel of an even window below and to the right, as PyTorch does."""
+    if padding == "valid":
+        return x, mask, (0, 0)
+    if padding != "same" or stride != (1, 1):
+        raise ValueError(
+            "partial_conv2d: padding must be integers, 'valid', or 'same' with stride 1, "
+            f"got {padding!r} with stride {stride}"
+        )
+    rows, columns = (d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True))
+    if rows % 2 or columns % 2:
+        more = (0, columns % 2, 0, rows % 2)
+        x, mask = F.pad(x, more), F.pad(mask, more, value=1)
+    return x, mask, (rows // 2, columns // 2)
 
 
 def partial_conv2d_ref(
@@ -111,9 +143,10 @@ def partial_conv2d_ref(
     mask: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
+    groups: int = 1,
     *,
     scale: Scale = "window",
 ) -> tuple[Tensor, Tensor]:
@@ -124,61 +157,85 @@ def partial_conv2d_ref(
     known = (~hole).to(dtype)
     window = torch.ones(1, mask.shape[1], *weight.shape[2:], dtype=dtype, device=x.device)
     seen = F.conv2d(known, window, None, stride, padding, dilation).round()
-    factor = window.numel() if scale == "window" else mask.shape[1] / x.shape[1]
+    factor = window.numel() if scale == "window" else mask.shape[1] * groups / x.shape[1]
     ratio = torch.where(seen > 0, factor / seen.clamp(min=1), 0.0)
-    y = F.conv2d(shown, weight, None, stride, padding, dilation).to(dtype)
+    y = F.conv2d(shown, weight, None, stride, padding, dilation, groups).to(dtype)
     y = torch.where(ratio > 0, y * ratio, 0.0)
     if bias is not None:
         y = y + bias.to(dtype)[None, :, None, None] * (seen > 0)
     return y.to(x.dtype), (seen == 0).to(mask.dtype).expand(x.shape[0], -1, -1, -1)
 
 
-class PartialConv2d(nn.Module):
-    """Layer of :func:`partial_conv2d`; takes the state dicts of other implementations.
+class PartialConv2d(nn.Conv2d):
+    """Layer of :func:`partial_conv2d`: a :class:`torch.nn.Conv2d` that is called with a mask as well.
 
     ``weight`` and ``bias`` load from NVIDIA's ``PartialConv2d`` (use ``scale="window"``), and from the
     ``input_conv.*`` of PD-GAN's and naoto0804's (use ``scale="sum"``), whose all-ones ``mask_conv`` is dropped.
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, dilation, bias
-        As in :class:`torch.nn.Conv2d`, which also initialises the weights; groups = 1.
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
+        As in :class:`torch.nn.Conv2d`, whose attributes and initial weights the layer has. Zeros around the image
+        are hole; other padding modes continue the mask as they do the image.
     scale
         See :func:`partial_conv2d`.
+
+    Examples
+    --------
+    >>> layer = PartialConv2d(3, 8, 3, padding="same")
+    >>> y, new_mask = layer(torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8))
+    >>> y.shape, float(y.abs().sum()), bool(new_mask.all())
+    (torch.Size([1, 8, 8, 8]), 0.0, True)
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        dilation: int | tuple[int, int] = 1,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size | Literal["valid", "same"] = 0,
+        dilation: Size = 1,
+        groups: int = 1,
         bias: bool = True,
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         *,
         scale: Scale = "window",
     ) -> None:
-        super().__init__()
-        conv = nn.Conv2d(in_channels, out_channels, kernel_size, bias=bias)
-        self.weight, self.bias = conv.weight, conv.bias
-        self.stride, self.padding = _pair(stride, "stride"), _pair(padding, "padding")
-        self.dilation = _pair(dilation, "dilation")
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
         self.scale: Scale = scale
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """``[B,Cin,H,W]`` and mask (1 = hole) to ``[B,Cout,Ho,Wo]`` and ``[B,1,Ho,Wo]``."""
-        return partial_conv2d(
-            x, mask, self.weight, self.bias, self.stride, self.padding, self.dilation, scale=self.scale
+        padding: Any = self.padding
+        dtype = mask.dtype
+        if self.padding_mode != "zeros":
+            around = self._reversed_padding_repeated_twice
+            x = F.pad(x, around, mode=self.padding_mode)
+            mask, padding = F.pad((mask > 0.5).to(x.dtype), around, mode=self.padding_mode), 0
+        stride, dilation = (self.stride[0], self.stride[1]), (self.dilation[0], self.dilation[1])
+        y, new_mask = partial_conv2d(
+            x, mask, self.weight, self.bias, stride, padding, dilation, self.groups, scale=self.scale
         )
+        return y, new_mask.to(dtype)
 
     def extra_repr(self) -> str:
         """Sizes and scale, for printing."""
-        out, into, *kernel = self.weight.shape
-        return (
-            f"{into}, {out}, kernel_size={tuple(kernel)}, stride={self.stride}, padding={self.padding}, "
-            f"dilation={self.dilation}, bias={self.bias is not None}, scale={self.scale!r}"
-        )
+        return f"{super().extra_repr()}, scale={self.scale!r}"
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         for name in ("weight", "bias"):
@@ -193,14 +250,14 @@ def _fake(
     x: Tensor,
     mask: Tensor,
     weight: Tensor,
-    bias: Tensor | None,
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-    scale_by_sum: bool,
+    bias: Tensor | None = None,
+    stride: Sequence[int] = (1, 1),
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
+    scale_by_sum: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     check_same_device("partial_conv2d", x, mask=mask, weight=weight, bias=bias)
-    y = F.conv2d(x, weight, None, stride, padding, dilation)
+    y = F.conv2d(x, weight, None, tuple(stride), tuple(padding), tuple(dilation))
     acc = torch.float64 if x.dtype == torch.float64 else torch.float32
     ratio = y.new_empty((y.shape[0], 1, *y.shape[2:]), dtype=acc)
     y = torch.empty(y.shape, dtype=y.dtype, device=y.device, memory_format=layout_of(x, weight))

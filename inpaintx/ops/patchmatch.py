@@ -157,9 +157,9 @@ def _fake(
     source: Tensor,
     target: Tensor,
     source_valid: Tensor,
-    kernel_size: int,
-    iterations: int,
-    seed: int,
+    kernel_size: int = 7,
+    iterations: int = 5,
+    seed: int = 0,
     init: Tensor | None = None,
     where: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:

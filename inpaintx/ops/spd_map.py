@@ -131,5 +131,7 @@ class SPDMap(nn.Module):
 
 
 @torch.library.register_fake("inpaintx::spd_map")
-def _fake(mask: Tensor, n: int, kernel_size: int, improved: bool, k: float, freeze: bool) -> Tensor:
+def _fake(
+    mask: Tensor, n: int, kernel_size: int = 3, improved: bool = False, k: float = math.e, freeze: bool = False
+) -> Tensor:
     return mask.new_empty(mask.shape, dtype=torch.float32)

@@ -1,13 +1,13 @@
 """Normalisation of SPDNorm: positional, then modulated by a prior as strongly as a probability map says."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from inpaintx import _C
 from inpaintx.ops._native import check_same_device, has_kernel, layout_of
 
-__all__ = ["spd_norm", "spd_norm_ref"]
+__all__ = ["SPDNorm", "spd_norm", "spd_norm_ref"]
 
 
 def spd_norm(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: float = 1e-5) -> Tensor:
@@ -68,8 +68,26 @@ def spd_norm_ref(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, ep
     return (normal * (1 + p * gamma.to(dtype)) + p * beta.to(dtype)).to(x.dtype)
 
 
+class SPDNorm(nn.Module):
+    """Module of :func:`spd_norm` with a fixed ``eps``; gamma and beta come from the prior's convolutions."""
+
+    def __init__(self, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor) -> Tensor:
+        """``[B,C,H,W]`` three times and ``[B,1,H,W]`` to ``[B,C,H,W]``."""
+        return spd_norm(x, gamma, beta, probability, self.eps)
+
+    def extra_repr(self) -> str:
+        """Options, for printing."""
+        return f"eps={self.eps:g}"
+
+
 @torch.library.register_fake("inpaintx::spd_norm")
-def _fake(x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def _fake(
+    x: Tensor, gamma: Tensor, beta: Tensor, probability: Tensor, eps: float = 1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
     check_same_device("spd_norm", x, gamma=gamma, beta=beta, probability=probability)
     wide = torch.float64 if x.dtype == torch.float64 else torch.float32
     mean = x.new_empty((x.shape[0], 1, *x.shape[2:]), dtype=wide)

@@ -194,7 +194,12 @@ class SSIM(nn.Module):
 
 @torch.library.register_fake("inpaintx::ssim")
 def _fake(
-    x: Tensor, y: Tensor, weight: Tensor | None, kernel_size: int, sigma: float, data_range: float
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor | None = None,
+    kernel_size: int = 11,
+    sigma: float = 1.5,
+    data_range: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     check_same_device("ssim", x, y=y, weight=weight)
     value = x.new_empty(x.shape[0], dtype=torch.float64 if x.dtype == torch.float64 else torch.float32)

@@ -121,6 +121,6 @@ class TVInpaint(nn.Module):
 
 
 @torch.library.register_fake("inpaintx::tv_inpaint")
-def _fake(image: Tensor, mask: Tensor, tol: float, max_iter: int) -> Tensor:
+def _fake(image: Tensor, mask: Tensor, tol: float = 1e-4, max_iter: int = 10000) -> Tensor:
     check_same_device("tv_inpaint", image, mask=mask)
     return image.new_empty(image.shape)

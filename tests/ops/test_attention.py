@@ -1,7 +1,18 @@
+import importlib
+
 import pytest
 import torch
 
-from inpaintx.ops import attention, contextual_attention, contextual_attention_ref, self_attention, self_attention_ref
+from inpaintx.ops import (
+    ContextualAttention,
+    SelfAttention,
+    contextual_attention,
+    contextual_attention_ref,
+    self_attention,
+    self_attention_ref,
+)
+
+MODULE = importlib.import_module("inpaintx.ops.contextual_attention")  # the name in ops is the function's
 
 
 def qkv(batch=2, width=3, channels=16, pixels=50, dtype=torch.float64, device="cpu"):
@@ -76,7 +87,7 @@ def maps(batch=2, channels=3, size=(12, 16), size_b=None, dtype=torch.float64, d
     return f.requires_grad_(), b.requires_grad_(), mask
 
 
-@pytest.mark.parametrize("tile", [1, 1000, attention.TILE])
+@pytest.mark.parametrize("tile", [1, 1000, MODULE.TILE])
 @pytest.mark.parametrize("compat", [False, True])
 @pytest.mark.parametrize(
     ("size", "size_b", "options"),
@@ -89,7 +100,7 @@ def maps(batch=2, channels=3, size=(12, 16), size_b=None, dtype=torch.float64, d
     ],
 )
 def test_equals_reference(size, size_b, options, compat, tile, monkeypatch, device):
-    monkeypatch.setattr(attention, "TILE", tile)
+    monkeypatch.setattr(MODULE, "TILE", tile)
     f, b, mask = maps(size=size, size_b=size_b, device=device)
     ours = contextual_attention(f, b, mask, **options, compat=compat, scale=2.0)
     theirs = contextual_attention_ref(f, b, mask, **options, compat=compat, scale=2.0)
@@ -196,3 +207,13 @@ def test_bad_input_is_named(change, words):
     good = {"f": torch.rand(1, 3, 8, 8), "b": torch.rand(1, 3, 8, 8), "mask": torch.zeros(1, 1, 8, 8)}
     with pytest.raises(ValueError, match=words):
         contextual_attention(**{**good, **change})
+
+
+def test_modules_call_the_functions():
+    q, k, v = qkv()
+    assert torch.equal(SelfAttention()(q, k, v), self_attention(q, k, v))
+    f, mask = torch.rand(1, 4, 12, 16), torch.zeros(1, 1, 12, 16)
+    mask[..., 4:8, 4:8] = 1
+    layer = ContextualAttention(3, 2, 1, 5.0, compat=True)
+    assert torch.equal(layer(f, f, mask), contextual_attention(f, f, mask, 3, 2, 1, 5.0, compat=True))
+    assert repr(layer) == "ContextualAttention(kernel_size=3, rate=2, fuse_k=1, scale=5, compat=True)"

@@ -262,7 +262,9 @@ def test_bad_input_is_named(change, words):
 def test_a_gradient_that_does_not_fit_is_named():
     x, weight, _ = (t.detach() for t in case())
     for grad in (torch.zeros(3, 40, 14, 19), torch.zeros(2, 33, 14, 19), torch.zeros(2, 40, 14, 19).double()):
-        with pytest.raises(ValueError, match=r"grad must have shape \[2, 40, 14, 19\], dtype and device of x, got"):
+        with pytest.raises(
+            ValueError, match=r"grad_output must have shape \[2, 40, 14, 19\], dtype and device of x, got"
+        ):
             torch.ops.inpaintx.conv3x3_backward(grad, x, weight, [1, 1], [True, True, True])
 
 

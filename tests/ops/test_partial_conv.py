@@ -376,7 +376,7 @@ def test_pd_gan_state_dict():
         ({"stride": 0}, "stride and dilation must be positive"),
         ({"padding": -1}, "padding not negative"),
         ({"stride": (2, 2, 7)}, r"stride must be an integer or a pair of them, got \(2, 2, 7\)"),
-        ({"padding": "same"}, "padding must be an integer or a pair of them, got 'same'"),
+        ({"padding": "full"}, "padding must be integers, 'valid', or 'same' with stride 1, got 'full'"),
         ({"padding": 2**62}, r"must be below 2\^30"),
         ({"scale": "mean"}, "scale must be 'window' or 'sum', got 'mean'"),
     ],

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaintx.ops import spd_norm, spd_norm_ref
+from inpaintx.ops import SPDNorm, spd_norm, spd_norm_ref
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -199,3 +199,10 @@ def test_strides_of_a_single_column_say_nothing():
     for function, at in ((spd_norm, leaf), (spd_norm_ref, wanted)):
         (function(at, gamma, beta, p).squeeze(3) * grad).sum().backward()
     torch.testing.assert_close(leaf.grad, wanted.grad, atol=1e-5, rtol=1e-4)
+
+
+def test_the_module_calls_the_function():
+    x, gamma, beta = torch.rand(3, 1, 8, 5, 6)
+    probability = torch.rand(1, 1, 5, 6)
+    assert torch.equal(SPDNorm(1e-3)(x, gamma, beta, probability), spd_norm(x, gamma, beta, probability, 1e-3))
+    assert repr(SPDNorm()) == "SPDNorm(eps=1e-05)"

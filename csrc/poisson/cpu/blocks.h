@@ -1,0 +1,81 @@
+// What the passes over the finest and the coarse grids share: blocks of rows in parallel, rows in flight, and the way
+// from one grid to the next.
+#pragma once
+
+#include <algorithm>
+
+#include "common/parallel.h"
+#include "common/prefetch.h"
+#include "poisson/grid/rows.h"
+
+namespace inpaintx::poisson {
+
+constexpr int kSlots = 4;  // rows that a stage keeps: three that the next one reads and the one being written
+constexpr int kAhead = 2;  // rows from the one that is fetched to the one that is worked on
+// Values; below, one thread is faster. On the photo's grid blocks copy rows for each other.
+constexpr int64_t kSmallFinest = 16 << 10, kSmallCoarse = 6 << 10;
+
+inline int blocks_for(const Level& level, int channels, bool composite, int64_t small = kSmallCoarse) {
+  if ((level.pixels - (composite ? level.interior : 0)) * channels < small) return 1;
+  return std::max(1, std::min(available_threads(), level.h / 16));
+}
+
+// Block b of n; blocks start at even rows, where coarse rows lie.
+inline int block_start(int h, int b, int n) { return b == n ? h : int(int64_t(h) * b / n) / 2 * 2; }
+
+template <class Block>
+void over_blocks(int h, int blocks, const Block& block) {
+  if (blocks == 1) return block(0, h, 0);
+  parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int b = begin; b < end; ++b) block(block_start(h, b, blocks), block_start(h, b + 1, blocks), b);
+  });
+}
+
+// Rows of the stages in flight: slot y mod 4 of stage k.
+template <class T>
+struct Ring {
+  T* data;
+  int64_t stride;
+  int channels;
+  T* at(int stage, int y, int c) const {
+    return data + ((int64_t(stage) * kSlots + (y & (kSlots - 1))) * channels + c) * stride + kPad;
+  }
+};
+
+// Beyond the photo's edge a pixel stands in for its missing neighbour.
+template <class T>
+INPAINTX_INLINE void mirror_ends(T* row, int w) {
+  row[-1] = row[0];
+  row[w] = row[w - 1];
+}
+
+// The same of a row in halves.
+template <class T>
+INPAINTX_INLINE void mirror_ends(T* even, int64_t half, int w) {
+  T* odd = even + half;
+  odd[-1] = even[0];
+  if (w % 2)
+    odd[w / 2] = even[w / 2];
+  else
+    even[w / 2] = odd[w / 2 - 1];
+}
+
+// Fetches what a later row will need.
+template <class T>
+INPAINTX_INLINE void prefetch_row(const Level& level, const Rows<T>& rows, int y, bool composite) {
+  if (y >= level.h || !composite || level.interior == 0) return;
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    if (span.coef == kInterior) continue;
+    for (int c = 0; c < rows.channels; ++c) prefetch(rows.at(y, c) + span.x0, span.x1 - span.x0);
+  }
+}
+
+// Line of interpolated values for the pixels of a span of row y.
+INPAINTX_INLINE void interpolate(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line) {
+  const float* a = coarse.at(y / 2, c) + span.x0 / 2;
+  const float* b = y % 2 == 1 && y / 2 + 1 < coarse_h ? coarse.at(y / 2 + 1, c) + span.x0 / 2 : nullptr;
+  interpolate_row(line, a, b, (span.x1 - span.x0) / 2);
+}
+
+}  // namespace inpaintx::poisson

@@ -1,0 +1,57 @@
+// One multigrid cycle: restrict the residual to the coarse grids, then climb, interpolating and smoothing. All
+// smoothing is done on the way up. The second coarse grid is visited twice, for what one visit leaves is smooth and
+// only the grids from there on can see it; it costs a tenth more and in wide holes halves the error or better. A pass
+// works row by row: as soon as a row's neighbours are there it takes the next step, and data leave the cache once.
+// Steps are Jacobi's on the coarse grids, and on the photo's every second pixel's by turns (red-black), in any order of
+// rows: a pass over blocks of rows in parallel, with the rows next to a block done by both sides, gives the same bits.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "poisson/grid/hierarchy.h"
+
+namespace inpaintx::poisson {
+
+// Arrays of the coarse grids for `channels` channels, by level; [0] is not used.
+struct CoarseArrays {
+  CoarseArrays() = default;
+  CoarseArrays(const Hierarchy& hierarchy, int channels);
+  size_t bytes() const;
+
+  std::vector<Rows<float>> value, rhs;
+  std::vector<Rows<float>> spare, residual;  // for second visits
+  // Where grids thin out, `total` is the sum of all values so far, and rhs, where the finer grid does not tell, what
+  // these leave of it. `begun`: there are any.
+  std::vector<Rows<float>> total;
+  std::vector<char> begun;
+
+ private:
+  std::vector<Workspace> memory_;
+};
+
+// Solves the coarse equations for one cycle: rhs[1] in, value[1] out. `last`: no other cycle follows on thinned grids.
+void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, bool composite, bool last);
+
+// After cycles on thinned grids: interpolates `total` where a grid is far from the rim.
+void fill_interior(const Hierarchy& hierarchy, CoarseArrays& arrays);
+
+// The finest grid's share of a cycle.
+template <class T>
+struct PhotoGridPass {
+  const Hierarchy* hierarchy;
+  HalfRows<T> v;
+  const HalfRows<T>* rhs;       // null: zero
+  const Rows<float>* coarse;    // value[1], to be added to v before smoothing; null: v stays as it is
+  const Rows<float>* residual;  // rhs[1], receives the restricted residual; null: nothing does
+  bool keep;                    // rhs[1], where it is not covered
+  bool composite;               // what is far takes no part
+  bool zero_inside;             // v is zero in uniform spans, and need not be there where it is far
+  double* norms;  // [h][channels], receives each row's sum of squared residuals; null with `residual`: nobody asks
+  std::span<const float> omega;  // factors of over-relaxation, one each half-step; the last is 1
+};
+
+template <class T>
+void smooth_photo_grid(const PhotoGridPass<T>& pass);
+
+}  // namespace inpaintx::poisson

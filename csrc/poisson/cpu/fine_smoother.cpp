@@ -1,0 +1,308 @@
+// The photo's own grid: matrix-free, in the precision of the images, in place.
+#include "poisson/cpu/cycle.h"
+
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+
+#include "common/isa.h"
+#include "poisson/cpu/blocks.h"
+
+namespace inpaintx::poisson {
+namespace {
+
+constexpr int kMaskSlots = 16;  // widened mask rows, which must outlive the last half-step and the residual
+
+template <class T>
+struct PhotoGridBlock {
+  const PhotoGridPass<T>* pass;
+  int y0, y1;        // own rows
+  int halo;          // rows of the old v kept on either side
+  T *above, *below;  // [halo][channels][2][half]: they are changed meanwhile by those who own them
+};
+
+// One half of a row, whose other half is `beside`. A pixel at the photo's edge stands in for neighbours that it does
+// not have, and has the fewer to be relaxed against.
+template <class T, int kChannels>
+INPAINTX_INLINE void relax_half(const Level& level, const PhotoGridPass<T>& pass, int y, int odd, T* v, const T* up,
+                                const T* down, const T* beside, const typename MaskOf<T>::type* m, T omega) {
+  const T* rhs = pass.rhs ? pass.rhs->at(y, 0, odd) : nullptr;
+  const int64_t jump = 2 * level.half;
+  const int w = level.w, neighbours = 2 + (y > 0) + (y < level.h - 1);
+  T left[kChannels], right[kChannels];
+  const bool at_left = level.open && odd == 0 && level.mask_row(y)[0];
+  const bool at_right = level.open && odd == (w - 1) % 2 && level.mask_row(y)[w - 1];
+  for (int c = 0; c < kChannels && (at_left || at_right); ++c) {
+    left[c] = v[c * jump];
+    right[c] = v[c * jump + (w - 1) / 2];
+  }
+  if (neighbours < 4) omega *= T(4) / T(neighbours);
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
+    if (pass.composite && (span.coef == kInterior || span.coef == kGhost)) continue;
+    if (rhs)
+      relax5_span<T, kChannels, true, true>(v + x, up + x, down + x, beside + x, jump, m + x, rhs + x, omega, n);
+    else if (span.uniform())
+      relax5_span<T, kChannels, false, false>(v + x, up + x, down + x, beside + x, jump, m, rhs, omega, n);
+    else
+      relax5_span<T, kChannels, true, false>(v + x, up + x, down + x, beside + x, jump, m + x, rhs, omega, n);
+  }
+  if (!at_left && !at_right) return;
+  const T more = T(neighbours) / T(neighbours - 1 - (w == 1)) - 1;
+  for (int c = 0; c < kChannels; ++c) {
+    T &first = v[c * jump], &last = v[c * jump + (w - 1) / 2];
+    if (at_left) first += more * (first - left[c]);
+    if (at_right && w > 1) last += more * (last - right[c]);
+  }
+}
+
+// Ghosts are nobody's unknowns: their residual does not count, but where it is right the next grid asks for it.
+template <class T, int kChannels>
+INPAINTX_INLINE void residual_half(const Level& level, const PhotoGridPass<T>& pass, int y, int odd, bool relaxed,
+                                   T* out, const T* v, const T* up, const T* down, const T* beside,
+                                   const typename MaskOf<T>::type* m, T (*sum)[kChunk]) {
+  const T* rhs = pass.rhs ? pass.rhs->at(y, 0, odd) : nullptr;
+  const int64_t jump = 2 * level.half;
+  T other[kChannels][kChunk] = {};
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
+    const bool ghost = pass.composite && span.coef == kGhost;
+    if (pass.coarse == nullptr && pass.zero_inside && span.uniform()) {  // zero
+      for (int c = 0; c < kChannels && !pass.composite; ++c) std::fill_n(out + c * jump + x, n, T(0));
+      continue;
+    }
+    if ((pass.composite && span.coef == kInterior) || (relaxed && !ghost)) continue;
+    if (rhs)
+      residual5_span<T, kChannels, true, true>(out + x, v + x, up + x, down + x, beside + x, jump, m + x, rhs + x, sum,
+                                               n);
+    else if (span.uniform())
+      residual5_span<T, kChannels, false, false>(out + x, v + x, up + x, down + x, beside + x, jump, m, rhs,
+                                                 ghost ? other : sum, n);
+    else
+      residual5_span<T, kChannels, true, false>(out + x, v + x, up + x, down + x, beside + x, jump, m + x, rhs, sum, n);
+  }
+}
+
+// Adds the next grid's correction to row y.
+template <class T, int kChannels, bool kBetween>
+INPAINTX_INLINE void correct_row(const Level& level, const PhotoGridPass<T>& pass, int y, T* even, const float* a,
+                                 const float* b, const typename MaskOf<T>::type* m_even) {
+  T* odd = even + level.half;
+  const auto* m_odd = m_even + level.half;
+  const int64_t jump = 2 * level.half, coarse_jump = pass.coarse->stride;
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
+    if (pass.composite && span.coef == kInterior) continue;
+    if (!span.uniform())
+      correct_span<T, kChannels, true, false, kBetween>(even + x, odd + x, jump, a + x, b + x, coarse_jump, m_even + x,
+                                                        m_odd + x, n);
+    else if (pass.zero_inside)
+      correct_span<T, kChannels, false, true, kBetween>(even + x, odd + x, jump, a + x, b + x, coarse_jump, m_even,
+                                                        m_odd, n);
+    else
+      correct_span<T, kChannels, false, false, kBetween>(even + x, odd + x, jump, a + x, b + x, coarse_jump, m_even,
+                                                         m_odd, n);
+  }
+}
+
+// Restricts the residuals of three rows into coarse row y; a row holds its channels' halves.
+template <class T>
+INPAINTX_INLINE void restrict_rows(const Level& fine, const Level& coarse, const PhotoGridPass<T>& pass, int y,
+                                   const T* above, const T* here, const T* below, T weight, int32_t* m) {
+  const uint8_t* covered = coarse.covered_row(y, pass.composite);
+  for (int64_t s = coarse.first[y]; s < coarse.first[y + 1]; ++s) {
+    const Span& span = coarse.spans[s];
+    if (pass.composite && span.coef == kInterior) continue;
+    const int x = span.x0, n = span.x1 - x, last = coarse.w - 1;
+    widen(covered + x, m, n);
+    for (int c = 0; c < pass.residual->channels; ++c) {
+      float* out = pass.residual->at(y, c);
+      const int64_t at = 2 * c * fine.half;
+      const T *a = above + at, *h = here + at, *b = below + at;
+      if (pass.coarse == nullptr && pass.zero_inside && span.uniform()) {
+        std::fill_n(out + x, n, 0.f);
+        continue;
+      }
+      if (pass.keep)
+        restrict_halves<true>(out + x, a + x, h + x, b + x, fine.half, weight, m, n);
+      else
+        restrict_halves<false>(out + x, a + x, h + x, b + x, fine.half, weight, m, n);
+      if (fine.w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbour has no other
+        const int64_t i = fine.half + last;
+        out[last] += float(T(0.5) * (h[i] + (T(0.5) * a[i] + weight * b[i])));
+      }
+    }
+  }
+}
+
+template <class T>
+INPAINTX_INLINE void prefetch_halves(const Level& level, const HalfRows<T>& v, int y, bool composite) {
+  if (y >= level.h || !composite) return;
+  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+    const Span& span = level.spans[s];
+    if (span.coef == kInterior) continue;
+    for (int i = 0; i < 2 * v.channels; ++i) {
+      prefetch(v.at(y, i / 2, i % 2) + span.x0 / 2, (span.x1 - span.x0) / 2);
+    }
+  }
+}
+
+// Whether two rows have the same spans.
+INPAINTX_INLINE bool alike(const Level& level, int y, int other) {
+  const auto spans = level.spans.begin();
+  return std::equal(spans + level.first[y], spans + level.first[y + 1], spans + level.first[other],
+                    spans + level.first[other + 1]);
+}
+
+template <class T, int kChannels>
+INPAINTX_INLINE void smooth_photo_block(const PhotoGridBlock<T>& block) {
+  const PhotoGridPass<T>& pass = *block.pass;
+  const Level &level = pass.hierarchy->levels[0], &coarse = pass.hierarchy->levels[1];
+  const int h = level.h, steps = pass.omega.size();
+  const int64_t half = level.half, size = 2 * half * kChannels;
+
+  // Residuals of the latest rows, a row of zeros, a coarse row's mask, and the latest rows' masks.
+  using M = typename MaskOf<T>::type;
+  Workspace memory(((kSlots + 1) * size + coarse.stride) * sizeof(T) + kMaskSlots * 2 * half * sizeof(M));
+  const auto residual = [&](int y) { return memory.as<T>() + (y & (kSlots - 1)) * size + kPad; };
+  const T* zeros = memory.as<T>() + kSlots * size + kPad;
+  int32_t* coarse_mask = reinterpret_cast<int32_t*>(memory.as<T>() + (kSlots + 1) * size);
+  M* masks = reinterpret_cast<M*>(memory.as<T>() + (kSlots + 1) * size + coarse.stride) + kPad;
+  const auto mask = [&](int y) { return masks + (y & (kMaskSlots - 1)) * 2 * half; };
+  const bool still = pass.coarse == nullptr;  // nothing is written: v is read where it lies
+  const auto row = [&](int y) {
+    if (still || (y >= block.y0 && y < block.y1)) return pass.v.at(y, 0, 0);
+    return (y < block.y0 ? block.above + (y - block.y0 + block.halo) * size : block.below + (y - block.y1) * size) +
+           kPad;
+  };
+  const auto mirror = [&](T* even) {
+    for (int c = 0; c < kChannels && level.open; ++c) mirror_ends(even + 2 * c * half, half, level.w);
+  };
+
+  // Coarse row Y needs residuals of rows 2Y - 1 .. 2Y + 1, these need values of one row more on either side.
+  const int r0 = std::max(0, block.y0 - 1), r1 = block.y1;
+  const int from = block.y0 - 2, to = block.y1 + 1;
+
+  // In place, a row's half-step comes before the next half-step of the row above, and after its own last one and that
+  // of the row below.
+  for (int t = std::max(0, from - steps); t < r1 + steps + 1; ++t) {
+    prefetch_halves(level, pass.v, t + kAhead, pass.composite);
+    if (!still && t % 2 == 0) prefetch_row(coarse, *pass.coarse, t / 2 + kAhead, pass.composite);
+    for (int64_t s = t < h ? level.first[t] : 0; t < h && s < level.first[t + 1]; ++s) {
+      const Span& span = level.spans[s];
+      const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
+      for (int odd = 0; odd < 2 && (!span.uniform() || pass.rhs); ++odd) {
+        widen(level.mask_half(t, odd) + x, mask(t) + odd * half + x, n);
+      }
+    }
+    for (int k = 0; k <= steps && !still; ++k) {
+      const int y = t - k;
+      if (y < std::max(0, from - (steps - k)) || y >= std::min(h, to + (steps - k)) || level.empty(y)) continue;
+      T* even = row(y);
+      if (k == 0) {
+        const float* a = pass.coarse->at(y / 2, 0);
+        if (y % 2 == 1 && y / 2 + 1 < coarse.h)
+          correct_row<T, kChannels, true>(level, pass, y, even, a, pass.coarse->at(y / 2 + 1, 0), mask(y));
+        else
+          correct_row<T, kChannels, false>(level, pass, y, even, a, a, mask(y));
+      } else {
+        const int odd = (y + k) & 1;
+        relax_half<T, kChannels>(level, pass, y, odd, even + odd * half, row(std::max(0, y - 1)) + odd * half,
+                                 row(std::min(h - 1, y + 1)) + odd * half, even + (odd ? 1 : half),
+                                 mask(y) + odd * half, T(pass.omega[k - 1]));
+      }
+      mirror(even);
+    }
+
+    const int y = t - steps - 1;
+    if (y < r0 || y >= r1 || !pass.norms) continue;
+    T* r = residual(y);
+    if (!pass.composite) {  // what is known left of a span is read with it, and lies in none
+      for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+        const int x = level.spans[s].x0 / 2 - 1;
+        for (int c = 0; c < kChannels; ++c) r[(2 * c + 1) * half + x] = 0;
+      }
+    } else if (y - kSlots >= r0 && !alike(level, y - kSlots, y)) {  // another row's spans must be zero again
+      for (int64_t s = level.first[y - kSlots]; s < level.first[y - kSlots + 1]; ++s) {
+        const Span& span = level.spans[s];
+        if (span.coef == kInterior) continue;
+        for (int i = 0; i < 2 * kChannels; ++i) std::fill(r + i * half + span.x0 / 2, r + i * half + span.x1 / 2, T(0));
+      }
+    }
+    T sum[kChannels][kChunk] = {};
+    const T *even = row(y), *up = row(std::max(0, y - 1)), *down = row(std::min(h - 1, y + 1));
+    for (int odd = 0; odd < 2; ++odd) {
+      const bool relaxed = steps > 0 && odd == ((y + steps) & 1);
+      residual_half<T, kChannels>(level, pass, y, odd, relaxed, r + odd * half, even + odd * half, up + odd * half,
+                                  down + odd * half, even + (odd ? 1 : half), mask(y) + odd * half, sum);
+    }
+    for (int c = 0; c < kChannels && y >= block.y0; ++c) {
+      double all = 0;
+      for (const T lane : sum[c]) all += lane;
+      pass.norms[int64_t(y) * kChannels + c] = all;
+    }
+
+    if (pass.residual == nullptr) continue;
+    // An odd row completes the coarse row above it; so does a last, even row.
+    const int centre = y % 2 ? y - 1 : y;
+    if (centre < block.y0 || (y % 2 == 0 && y != h - 1)) continue;
+    prefetch_row(coarse, *pass.residual, centre / 2 + kAhead, pass.composite);
+    restrict_rows(level, coarse, pass, centre / 2, centre > 0 ? residual(centre - 1) : zeros, residual(centre),
+                  y % 2 ? r : zeros, T(y % 2 && y == h - 1 ? 1 : 0.5), coarse_mask);
+  }
+}
+
+template <class T>
+INPAINTX_INLINE void any_channels(const PhotoGridBlock<T>& block) {
+  switch (block.pass->v.channels) {
+    case 1:
+      return smooth_photo_block<T, 1>(block);
+    case 2:
+      return smooth_photo_block<T, 2>(block);
+    case 3:
+      return smooth_photo_block<T, 3>(block);
+    default:
+      return smooth_photo_block<T, 4>(block);
+  }
+}
+
+INPAINTX_CLONES void smooth_photo_block_f32(const PhotoGridBlock<float>& block) { any_channels(block); }
+INPAINTX_CLONES void smooth_photo_block_f64(const PhotoGridBlock<double>& block) { any_channels(block); }
+void smooth_block(const PhotoGridBlock<float>& block) { smooth_photo_block_f32(block); }
+void smooth_block(const PhotoGridBlock<double>& block) { smooth_photo_block_f64(block); }
+
+}  // namespace
+
+template <class T>
+void smooth_photo_grid(const PhotoGridPass<T>& pass) {
+  TORCH_INTERNAL_ASSERT(pass.omega.size() + 2 <= kMaskSlots);
+  const Level& level = pass.hierarchy->levels[0];
+  const int h = level.h, blocks = blocks_for(level, pass.v.channels, pass.composite, kSmallFinest),
+            halo = pass.omega.size() + 2;
+  const int64_t row = 2 * pass.v.channels * level.half;
+  std::vector<Workspace> halos(2 * blocks);
+  if (pass.coarse && blocks > 1) {
+    for (int b = 0; b < blocks; ++b) {
+      const int y0 = block_start(h, b, blocks), y1 = block_start(h, b + 1, blocks);
+      for (int side = 0; side < 2; ++side) {
+        halos[2 * b + side] = Workspace(halo * row * sizeof(T));
+        const int start = side ? y1 : y0 - halo, from = std::max(0, start), to = std::min(h, start + halo);
+        if (from >= to) continue;
+        const T* rows = pass.v.data - kPad + from * row;
+        std::copy(rows, rows + (to - from) * row, halos[2 * b + side].template as<T>() + (from - start) * row);
+      }
+    }
+  }
+  over_blocks(h, blocks, [&](int y0, int y1, int b) {
+    smooth_block(
+        PhotoGridBlock<T>{&pass, y0, y1, halo, halos[2 * b].template as<T>(), halos[2 * b + 1].template as<T>()});
+  });
+}
+
+template void smooth_photo_grid(const PhotoGridPass<float>&);
+template void smooth_photo_grid(const PhotoGridPass<double>&);
+
+}  // namespace inpaintx::poisson

@@ -1,0 +1,44 @@
+// Between the images and the solver's unknown v: the rim is read from them, the blend is written. On raw pointers.
+#pragma once
+
+#include <cstdint>
+
+#include "poisson/grid/hierarchy.h"
+
+namespace inpaintx::poisson {
+
+// [channels, height, width], each row contiguous.
+template <class T>
+struct Planes {
+  T* data;
+  int64_t channel, row;  // strides in elements
+  T* at(int64_t c, int64_t y) const { return data + c * channel + y * row; }
+};
+
+// v on row y: image - fill on the rim, zero elsewhere; what is uniform is left alone. `fill` and `image` start where
+// the grid does.
+void boundary(const Level& level, int y, const HalfRows<float>& v, const Planes<const float>& fill,
+              const Planes<const float>& image);
+void boundary(const Level& level, int y, const HalfRows<double>& v, const Planes<const double>& fill,
+              const Planes<const double>& image);
+
+// Asks for what rim will need of row y.
+template <class T>
+void prefetch_boundary(const Level& level, int y, int channels, const Planes<const T>& fill,
+                       const Planes<const T>& image);
+
+// out = fill + v in the hole, image elsewhere, on n pixels. v comes by its even and its odd columns; of v and m whole
+// chunks are read. Without m all of it is hole.
+void compose(float* out, const float* fill, const float* image, const float* even, const float* odd, const uint8_t* m,
+             int n);
+void compose(double* out, const double* fill, const double* image, const double* even, const double* odd,
+             const uint8_t* m, int n);
+
+// out = fill + v on n pixels of the hole.
+void add(float* out, const float* fill, const float* v, int n);
+void add(double* out, const double* fill, const float* v, int n);
+
+// v on a span of row y, interpolated from the next grid, of height `coarse_h`.
+void interior_line(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line);
+
+}  // namespace inpaintx::poisson
