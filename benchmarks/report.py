@@ -227,10 +227,37 @@ def results(run_path):
             plot(op, mine, picture)
             lines += [f"![time against size](results/{picture.name})", ""]
         lines += [*table(mine), ""]
+    lines += busy_section()
     print("\n".join(lines))
     (HERE / "RESULTS.md").write_text("\n".join(lines))
     print(f"wrote {HERE / 'RESULTS.md'}: {score(benchmarks)}")
     return 0
+
+
+def busy_section():
+    """The worst case of each op beside busy processes, from results/busy.json (``make bench-busy``), if it is there."""
+    path = RESULTS / "busy.json"
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text())
+    machine, cores = found["machine"], found["machine"]["cores"]
+    worst = {}
+    for case, t in found["milliseconds"].items():
+        ratio = t[f"busy {cores}"] / t["alone 1"]
+        worst[case.split()[0]] = max(worst.get(case.split()[0], (0.0, "", {})), (ratio, case, t))
+    lines = [
+        "## Beside a busy process on each core",
+        "",
+        f"Each op's worst case of `make bench-busy`: {cores} cores, load before {machine['load']:.1f}, medians of "
+        f"{machine['rounds']} rounds, commit {machine['commit']}. The goal is {found['goal']} times one thread alone.",
+        "",
+        f"| case | one thread alone | {cores} threads alone | one, busy | {cores}, busy | of one alone | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for ratio, case, t in sorted(worst.values(), key=lambda w: w[0], reverse=True):
+        times = " | ".join(f"{t[f'{place} {n}']:.3g} ms" for place in ("alone", "busy") for n in (1, cores))
+        lines.append(f"| {case} | {times} | {ratio:.2f} | {'met' if ratio <= found['goal'] else '**missed**'} |")
+    return [*lines, ""]
 
 
 def baseline_for(run):
