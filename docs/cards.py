@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from inpaintx.plugin.card import model_card
+from inpaintx.plugin.model_card import model_card
 from inpaintx.plugin.registry import registry
 
 WEIGHTS = Path(__file__).parents[1] / "weights"

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from inpaintx.errors import InpaintxError
 from inpaintx.inference.run import run_method
 from inpaintx.plugin import weights as weight_files
-from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.method import Method
+from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint

@@ -13,9 +13,9 @@ from toy_methods import Dice, Mean, Slow, Square, box, noise
 
 import inpaintx
 from inpaintx import InpaintxError, UntrainedWarning
+from inpaintx.inference.crop_plan import Plan
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.inpainter import Inpainter
-from inpaintx.inference.plan import Plan
 from inpaintx.inference.tiling import ArrayCanvas, plan
 from inpaintx.io.photo import write_photo
 

@@ -22,7 +22,7 @@ from inpaintx.inference.inpainter import Inpainter
 from inpaintx.inference.run import run_method
 from inpaintx.ops import partial_conv2d_ref, poisson_blend
 from inpaintx.plugin import weights
-from inpaintx.plugin.store import find
+from inpaintx.plugin.weight_lookup import find
 from inpaintx.testing import run_rules
 from inpaintx.training.record import RECORD
 

@@ -12,7 +12,7 @@ from torch import zeros
 
 from inpaintx.cli import run
 from inpaintx.errors import InpaintxError
-from inpaintx.plugin import download, store
+from inpaintx.plugin import download, weight_lookup
 from inpaintx.plugin.registry import registry
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
     """No package of weights is installed, and none lies in the user's folders."""
-    monkeypatch.setattr(store, "_packages", list)
+    monkeypatch.setattr(weight_lookup, "_packages", list)
     monkeypatch.setenv("INPAINTX_WEIGHTS", str(tmp_path / "mine"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return tmp_path
@@ -81,19 +81,19 @@ def test_the_core_holds_no_weights():
 
 def test_files_are_found_in_a_folder_of_the_method_or_beside_it(bare):
     method = registry().method("pdgan")
-    assert store.find(method, "default") is None
+    assert weight_lookup.find(method, "default") is None
     for place in (bare / "mine" / "pdgan", bare / "torch" / "hub" / "checkpoints"):
         place.mkdir(parents=True)
         file = place / method.weights["default"].file
         file.write_bytes(b"")
-        assert store.find(method, "default") == file
+        assert weight_lookup.find(method, "default") == file
         file.unlink()
 
 
 def test_a_broken_package_of_weights_is_passed_over(monkeypatch):
     entries = [type("Entry", (), {"module": name}) for name in ("no_such_module", "inpaintx_weights")]
-    monkeypatch.setattr(store.importlib.metadata, "entry_points", lambda group: entries)
-    assert [folder.name for folder in store._packages.__wrapped__()] == ["weights"]
+    monkeypatch.setattr(weight_lookup.importlib.metadata, "entry_points", lambda group: entries)
+    assert [folder.name for folder in weight_lookup._packages.__wrapped__()] == ["weights"]
 
 
 def test_without_weights_the_main_job_falls_back_and_says_how_to_get_them(bare, capsys, portrait):

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli import demo, doctor, evaluate, inpaint, mask, plugins, prepare, train, web, weights
+from inpaintx.cli import demo, doctor, evaluate, inpaint, mask, methods, plugins, prepare, train, web, weights
 from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
 from inpaintx.errors import InpaintxError
 from inpaintx.io.memory import ran_out
-from inpaintx.plugin.blame import blamed
+from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
 
 __all__ = ["main", "make_app", "run"]
@@ -101,7 +101,7 @@ def make_app() -> typer.Typer:
         evaluate.evaluate,
         demo.demo,
         web.web,
-        plugins.methods,
+        methods.methods,
         plugins.plugins,
         plugins.check,
         plugins.new_plugin,

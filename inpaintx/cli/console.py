@@ -6,12 +6,25 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io.names import printable
 
-__all__ = ["Results", "any_text", "chatter_to_stderr", "close_stdout", "say", "stdout_for_results"]
+__all__ = [
+    "AsJson",
+    "Results",
+    "any_text",
+    "chatter_to_stderr",
+    "close_stdout",
+    "print_table",
+    "say",
+    "stdout_for_results",
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="The same in JSON.")]
 
 _carried = False  # whether standard output has carried a result
 
@@ -130,3 +143,16 @@ def _flush() -> None:
         sys.stdout.flush()
     with suppress(OSError, AttributeError, TypeError):  # TypeError: Windows gives no handle of the whole process
         ctypes.CDLL(None).fflush(None)
+
+
+def print_table(head: list[str], rows: list[list[str]]) -> None:
+    """Print a table of plain words."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head)
+    for row in rows:
+        table.add_row(*(Text(printable(cell, keep="\n")) for cell in row))  # Text: a plugin's words are not markup
+    # in a pipe nothing is cut off; on a terminal its width counts
+    Console(width=None if sys.stdout.isatty() else 240).print(table)

@@ -14,7 +14,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.digest import sha256
 from inpaintx.io.opencv import import_cv2
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.store import find
+from inpaintx.plugin.weight_lookup import find
 
 __all__ = ["doctor", "examine"]
 

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli.console import say
-from inpaintx.cli.plugins import print_table
+from inpaintx.cli.console import print_table, say
 from inpaintx.errors import InpaintxError
 
 __all__ = ["evaluate"]

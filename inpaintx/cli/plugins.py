@@ -1,22 +1,15 @@
-"""``inpaintx plugins``, ``methods`` and ``check``: what there is, and whether it keeps the contract."""
+"""``inpaintx plugins``, ``check`` and ``new-plugin``: what a plugin author asks for."""
 
-import inspect
 import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli.console import say, stdout_for_results
-from inpaintx.errors import InpaintxError
-from inpaintx.io.names import printable
+from inpaintx.cli.console import AsJson, print_table, say, stdout_for_results
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.store import find
 
-__all__ = ["check", "method_rows", "methods", "new_plugin", "plugin_rows", "plugins", "print_table"]
-
-AsJson = Annotated[bool, typer.Option("--json", help="The same in JSON.")]
+__all__ = ["check", "new_plugin", "plugin_rows", "plugins"]
 
 
 def plugins(as_json: AsJson = False) -> None:
@@ -29,40 +22,6 @@ def plugins(as_json: AsJson = False) -> None:
     print_table(
         ["plugin", "package", "version", "gives", "error"],
         [[r["name"], r["package"], r["version"], ", ".join(r["methods"]), r["error"] or ""] for r in rows],
-    )
-
-
-def methods(
-    name: Annotated[str | None, typer.Argument(help="A method: show its options, presets, weights and ops.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show the methods, where each comes from, and which trained weights were found; or one method in full."""
-    if name is not None:
-        found = describe(name)
-        if as_json:
-            with stdout_for_results() as out:
-                out.say(json.dumps(found, indent=2))
-        else:
-            _print_method(found)
-        return
-    if as_json:
-        with stdout_for_results() as out:
-            out.say(json.dumps(method_rows(), indent=2))
-        return
-    rows = method_rows()
-    print_table(
-        ["method", "plugin", "package", "trainable", "weights", "paper"],
-        [
-            [
-                r["name"],
-                r["plugin"],
-                f"{r['package']} {r['version']}",
-                "yes" if r["trainable"] else "no",
-                _weights_words(r),
-                r["paper"],
-            ]
-            for r in rows
-        ],
     )
 
 
@@ -99,114 +58,3 @@ def new_plugin(
 def plugin_rows() -> list[dict[str, Any]]:
     """One row a plugin, in the order of loading."""
     return [vars(plugin) for plugin in registry().plugins]
-
-
-def method_rows() -> list[dict[str, Any]]:
-    """One row a method, by name, with the weights that were found for each tag."""
-    rows = []
-    for name, method in sorted(registry().methods.items()):
-        plugin = registry().plugin_of(name)
-        found = {tag: find(method, tag) for tag in method.weights}
-        rows.append(
-            {
-                "name": name,
-                "plugin": plugin.name,
-                "package": plugin.package,
-                "version": plugin.version,
-                "trained": method.requires_weights,
-                "trainable": method.is_trainable(),
-                "presets": sorted({"default", *method.presets}),
-                "options": method.config().model_dump(mode="json"),
-                "weights": {tag: None if path is None else str(path) for tag, path in found.items()},
-                "paper": method.paper,
-            }
-        )
-    return rows
-
-
-def describe(name: str) -> dict[str, Any]:
-    """One method in full, as plain values; its native ops are counted by running it on small pictures.
-
-    Raises
-    ------
-    InpaintxError
-        There is no such method.
-    """
-    from inpaintx.testing import PRESET, count_ops
-
-    method, plugin = registry().method(name), registry().plugin_of(name)
-    try:
-        ops: dict[str, Any] = count_ops(method)
-    except InpaintxError as error:
-        ops = {"error": str(error)}
-    return {
-        "name": name,
-        "words": (inspect.getdoc(type(method)) or "").partition("\n")[0],
-        "paper": method.paper,
-        "plugin": plugin.words,
-        "presets": sorted({"default", *method.presets}),
-        "weights": {
-            tag: {
-                "file": entry.file,
-                "found": find(method, tag) is not None,
-                "preset": entry.preset,
-                "license": entry.license,
-                "trained_on": entry.trained_on,
-            }
-            for tag, entry in method.weights.items()
-        },
-        "options": {
-            option: {
-                "type": _type_words(field.annotation),
-                "default": getattr(method.config(), option),
-                "description": field.description or "",
-            }
-            for option, field in type(method.config()).model_fields.items()
-        },
-        "ops": ops,
-        "ops_counted_with": PRESET if PRESET in method.presets else "default",
-    }
-
-
-def _type_words(annotation: Any) -> str:
-    """A type as a user writes its values: the choices of a literal, else its name."""
-    if get_origin(annotation) is Literal:
-        return " | ".join(map(str, get_args(annotation)))
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
-
-
-def _print_method(found: dict[str, Any]) -> None:
-    say(f"{found['name']}: {found['words']}")
-    say(f"paper: {found['paper']}")
-    say(f"from: {found['plugin']}")
-    say(f"presets: {', '.join(found['presets'])}")
-    for tag, entry in found["weights"].items():
-        where = "found" if entry["found"] else "not found"
-        say(f"weights {tag}: {entry['file']} ({where}), preset {entry['preset']}; {entry['trained_on'] or 'no words'}")
-    if not found["weights"]:
-        say("weights: none")
-    for part, calls in found["ops"].items():
-        words = calls if part == "error" else ", ".join(f"{op} x{n}" for op, n in calls.items()) or "none"
-        say(f"ops, {part} (preset {found['ops_counted_with']}): {words}")
-    rows = [[name, o["type"], str(o["default"]), o["description"]] for name, o in found["options"].items()]
-    if rows:
-        print_table(["option", "type", "default", "description"], rows)
-
-
-def _weights_words(row: dict[str, Any]) -> str:
-    if not row["weights"]:
-        return "none yet: random" if row["trained"] else "none needed"
-    return ", ".join(f"{tag} ({'found' if path else 'not found'})" for tag, path in row["weights"].items())
-
-
-def print_table(head: list[str], rows: list[list[str]]) -> None:
-    """Print a table of plain words."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*head)
-    for row in rows:
-        table.add_row(*(Text(printable(cell, keep="\n")) for cell in row))  # Text: a plugin's words are not markup
-    # in a pipe nothing is cut off; on a terminal its width counts
-    Console(width=None if sys.stdout.isatty() else 240).print(table)

@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from inpaintx.cli.console import say, stdout_for_results
-from inpaintx.cli.plugins import AsJson, print_table
+from inpaintx.cli.console import AsJson, print_table, say, stdout_for_results
 from inpaintx.errors import InpaintxError
 from inpaintx.plugin.download import fetch
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.store import HOW_TO_GET, download_folder, find
+from inpaintx.plugin.weight_lookup import HOW_TO_GET, download_folder, find
 
 __all__ = ["app"]
 

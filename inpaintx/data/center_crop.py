@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from inpaintx.errors import InpaintxError
 from inpaintx.io import opencv
 from inpaintx.io.atomic import read_whole
-from inpaintx.io.header import Header, JpegHeader
-from inpaintx.io.headers import read_header
+from inpaintx.io.image_header import Header, JpegHeader
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import MAX_PIXELS, decode, jpeg_flaw
+from inpaintx.io.read_headers import read_header
 
 __all__ = ["FAST", "Frame", "UnreadableFileError", "read_picture", "read_square"]
 

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from inpaintx.errors import InpaintxError
-from inpaintx.io.texts import read_csv
+from inpaintx.io.text_files import read_csv
 
 __all__ = ["read_identities"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
-from inpaintx.io.texts import read_csv, read_text
+from inpaintx.io.text_files import read_csv, read_text
 
 __all__ = [
     "MIRRORED",

@@ -13,7 +13,7 @@ from inpaintx.data.landmarks import Points, read_celeba_landmarks, read_landmark
 from inpaintx.errors import InpaintxError
 from inpaintx.io.formats import READABLE
 from inpaintx.io.names import printable
-from inpaintx.io.texts import read_json, read_text
+from inpaintx.io.text_files import read_json, read_text
 
 __all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_splits", "read_prepared", "split_of_folder"]
 

@@ -25,7 +25,7 @@ from inpaintx.io.lock import locked
 from inpaintx.io.memory import LARGEST_SQUARE
 from inpaintx.io.names import printable
 from inpaintx.io.photo import encode
-from inpaintx.io.texts import parse_json, read_text
+from inpaintx.io.text_files import parse_json, read_text
 
 __all__ = ["Prepared", "prepare"]
 

@@ -30,9 +30,9 @@ from inpaintx.evaluation.work import Task, work
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.inpainter import check_seed
 from inpaintx.io.atomic import atomic_folder, make_folder
-from inpaintx.io.extras import require
 from inpaintx.io.lock import locked
-from inpaintx.io.texts import read_json
+from inpaintx.io.optional import require
+from inpaintx.io.text_files import read_json
 from inpaintx.nn.options import OnMissing
 from inpaintx.plugin.registry import registry
 

@@ -22,7 +22,7 @@ from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest
 from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.nn import metrics
 from inpaintx.nn.options import OnMissing
-from inpaintx.plugin.blame import blamed
+from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
 
 __all__ = ["TRUTH", "Task", "environment", "unit_file", "units", "work"]

@@ -23,16 +23,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from inpaintx.inference import tiling, visible
+from inpaintx.inference import tiling, visibility
+from inpaintx.inference.crop_plan import Plan, Saw
 from inpaintx.inference.face_fill import BEST
 from inpaintx.inference.faces import Face, rounds_of
 from inpaintx.inference.inpainter import AUTO, Detail, Inpainter
-from inpaintx.inference.plan import Plan, Saw
 from inpaintx.inference.tiling import Canvas, Crop
 from inpaintx.nn.options import Blend
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.store import HOW_TO_GET, find
+from inpaintx.plugin.weight_lookup import HOW_TO_GET, find
 
 __all__ = ["AutoInpainter"]
 
@@ -86,7 +86,7 @@ class AutoInpainter(Inpainter):
             side = self.network.method.input_size(self.network.loaded.config)
             assert side is not None
             shown[BEST], rest = rounds_of(faces, hole, side)
-        rounds = tiling.plan(rest, None, self.rest.method.max_pixels, visible.unseen(pixels, hole))
+        rounds = tiling.plan(rest, None, self.rest.method.max_pixels, visibility.unseen(pixels, hole))
         if faces:
             rounds = [[replace(crop, only=rest[crop.write_box.at]) for crop in crops] for crops in rounds]
         stages = {self.rest.method.name: rounds, **shown}

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inpaintx.inference import visible
-from inpaintx.inference.boxes import Box, Crop
+from inpaintx.inference import visibility
+from inpaintx.inference.crops import Box, Crop
 
 __all__ = ["ArrayCanvas", "Canvas", "TensorCanvas", "extract", "resize_planes"]
 
@@ -47,14 +47,14 @@ class ArrayCanvas:
 
     def __init__(self, pixels: Array, hole: Bools, *, raw: bool = False) -> None:
         self.pixels = pixels.copy()
-        visible.show_hole(self.pixels, hole)
+        visibility.show_hole(self.pixels, hole)
         self.raw = self.pixels.copy() if raw else None
         self.remaining_mask = hole.copy()
         self.max_value = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else 1.0
-        self.unseen = visible.unseen(pixels, hole)
+        self.unseen = visibility.unseen(pixels, hole)
         known = ~hole if self.unseen is None else ~(hole | self.unseen)
         self.colored = pixels.ndim == 3 and pixels.shape[2] > 2
-        self.gray = not self.colored or visible.is_gray(pixels, known)
+        self.gray = not self.colored or visibility.is_gray(pixels, known)
 
     def holes(self, box: Box, device: torch.device) -> Tensor:
         """See :meth:`Canvas.holes`."""
@@ -100,7 +100,7 @@ class TensorCanvas:
         self.pixels = image.detach().clone()
         self.raw = self.pixels.clone() if raw else None
         self.remaining_mask = hole[0].clone()
-        self.gray = visible.is_gray_tensor(self.pixels, self.remaining_mask)
+        self.gray = visibility.is_gray_tensor(self.pixels, self.remaining_mask)
 
     def holes(self, box: Box, device: torch.device) -> Tensor:
         """See :meth:`Canvas.holes`."""

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from inpaintx.inference import visible
-from inpaintx.inference.plan import Plan, Saw
+from inpaintx.inference import visibility
+from inpaintx.inference.crop_plan import Plan, Saw
 from inpaintx.inference.tiling import Canvas, Crop
 from inpaintx.io.atomic import make_folder
 from inpaintx.io.opencv import import_cv2
@@ -39,7 +39,7 @@ def explained(pixels: Array, hole: npt.NDArray[np.bool_], plan: Plan) -> Array:
     """
     cv2 = import_cv2()
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
-    planes = (visible.channel(pixels, c) for c in range(3))
+    planes = (visibility.channel(pixels, c) for c in range(3))
     picture = np.stack([p if p.dtype == np.uint8 else np.rint(p * (255 / top)).astype(np.uint8) for p in planes], -1)
     height, width = hole.shape
     line = max(1, min(height, width) // 300)

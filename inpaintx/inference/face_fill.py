@@ -11,7 +11,7 @@ from inpaintx.inference.faces import Fill
 from inpaintx.inference.run import run_method
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.store import find
+from inpaintx.plugin.weight_lookup import find
 from inpaintx.plugin.weights import Loaded, load
 
 __all__ = ["BEST", "face_fill"]

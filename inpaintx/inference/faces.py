@@ -11,7 +11,7 @@ import numpy.typing as npt
 from inpaintx.data.align import AlignedCrop, Found, YuNet, cut_by_points
 from inpaintx.data.mtcnn import MTCNN, installed
 from inpaintx.errors import InpaintxError
-from inpaintx.inference import visible
+from inpaintx.inference import visibility
 from inpaintx.inference.tiling import Box, Crop, in_rounds
 from inpaintx.io.opencv import import_cv2
 
@@ -220,7 +220,7 @@ def _roughly_filled(pixels: Array, hole: Bools) -> Array:
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
     picture = np.empty((height, width, 3), np.uint8)
     for c in range(3):
-        plane = np.where(hole, 0, visible.channel(pixels, c))
+        plane = np.where(hole, 0, visibility.channel(pixels, c))
         picture[..., c] = plane if plane.dtype == np.uint8 else (plane * (255 / top)).clip(0, 255)
     gaps = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

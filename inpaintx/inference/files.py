@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference import visible
+from inpaintx.inference import visibility
+from inpaintx.inference.crop_plan import Plan
 from inpaintx.inference.explain import Beside
 from inpaintx.inference.inpainter import Inpainter, check_seed
 from inpaintx.inference.jobs import Failure, Job, sample_paths, shown
-from inpaintx.inference.plan import Plan
 from inpaintx.inference.tiling import ArrayCanvas
 from inpaintx.io.atomic import atomic_write
 from inpaintx.io.damage import hole_from_damage
@@ -244,8 +244,8 @@ def _open(job: Job, inpainter: Inpainter, reading: Reading, samples: int, overwr
         mask = finish(mask, f"the transparency of {job.name}", dilate=reading.dilate)
     else:
         mask = read_mask(job.mask, polarity=reading.polarity, photo=photo, resize=reading.resize, dilate=reading.dilate)
-    visible.show_hole(pixels, mask.hole)
-    hidden = visible.unseen(pixels, mask.hole)
+    visibility.show_hole(pixels, mask.hole)
+    hidden = visibility.unseen(pixels, mask.hole)
     if hidden is not None and bool((mask.hole | hidden).all()):
         raise InpaintxError(f"{job.name} is fully transparent outside the hole: there is nothing to fill it from")
     if job.out is not None:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference import tiling, visible
+from inpaintx.inference import tiling, visibility
+from inpaintx.inference.crop_plan import Plan, Saw
 from inpaintx.inference.detail import detailed, lost_band
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.face_fill import face_fill
 from inpaintx.inference.faces import Face, FaceFinder, Fill, find_by, rounds_of, squares
-from inpaintx.inference.plan import Plan, Saw
 from inpaintx.inference.run import run_method
 from inpaintx.inference.tiling import Box, Canvas, Crop
 from inpaintx.inference.warp import bring_back, show
@@ -123,7 +123,7 @@ class Inpainter:
             return squares(self.squares, *hole.shape)
         if self._rough is None:
             self._rough = face_fill(self.method, self.loaded, self.device)
-        hidden = visible.unseen(pixels, hole)
+        hidden = visibility.unseen(pixels, hole)
         found = self.finder(pixels, hole if hidden is None else hole | hidden, self._rough)
         return [face for face in found if face.damaged(hole)]
 
@@ -132,7 +132,7 @@ class Inpainter:
         side = self.method.input_size(self.loaded.config)
         faces = self.faces(pixels, hole) if side else []
         rounds, left = rounds_of(faces, hole, side) if side else ([], hole)
-        rounds += tiling.plan(left, side, self.method.max_pixels, visible.unseen(pixels, hole))
+        rounds += tiling.plan(left, side, self.method.max_pixels, visibility.unseen(pixels, hole))
         said = self.said_of(faces, hole)
         return Plan({self.method.name: rounds}, faces, [said] if said else [])
 

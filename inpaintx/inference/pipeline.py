@@ -13,17 +13,17 @@ from inpaintx.errors import InpaintxError
 from inpaintx.inference.auto import AutoInpainter
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.face_fill import BEST
-from inpaintx.inference.given import check_pixels, check_range, read_hole, read_image
 from inpaintx.inference.inpainter import AUTO, Detail, Inpainter, check_seed
+from inpaintx.inference.inputs import check_pixels, check_range, read_hole, read_image
 from inpaintx.inference.run import check_image_mask
 from inpaintx.inference.tiling import ArrayCanvas, TensorCanvas
 from inpaintx.io.masks import cut_of
 from inpaintx.io.memory import memory_in_words
 from inpaintx.nn.options import Blend
-from inpaintx.plugin.card import model_card
 from inpaintx.plugin.method import Method
+from inpaintx.plugin.model_card import model_card
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.store import find
+from inpaintx.plugin.weight_lookup import find
 
 __all__ = ["Model", "inpaint", "inpainter_for", "load", "pick_device"]
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.blend import guidance_image
 from inpaintx.nn.options import Blend
-from inpaintx.plugin.blame import blamed, owner_of
 from inpaintx.plugin.method import Method
+from inpaintx.plugin.plugin_errors import blamed, owner_of
 
 __all__ = ["run_method"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.inference.boxes import Box, Crop
 from inpaintx.inference.canvas import ArrayCanvas, Canvas, TensorCanvas, extract, resize_planes
+from inpaintx.inference.crops import Box, Crop
 from inpaintx.io.opencv import import_cv2
 
 __all__ = ["ArrayCanvas", "Box", "Canvas", "Crop", "TensorCanvas", "extract", "in_rounds", "plan", "resize_planes"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inpaintx.io.header import JpegHeader
+from inpaintx.io.image_header import JpegHeader
 from inpaintx.io.metadata import Metadata, exif_block, left_out, read_exif
 from inpaintx.io.opencv import import_cv2
 

@@ -12,11 +12,11 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io import jpeg, opencv, tiff_pixels
 from inpaintx.io.atomic import check_file, read_whole
 from inpaintx.io.encode import check_output, check_pixels, encode, output_format, write_photo
-from inpaintx.io.header import CMYK_NOTE, BoxHeader, Header, JpegHeader, PngHeader
-from inpaintx.io.headers import check_format, read_header
+from inpaintx.io.image_header import CMYK_NOTE, BoxHeader, Header, JpegHeader, PngHeader
 from inpaintx.io.metadata import Metadata, left_out, read_exif, turned
 from inpaintx.io.names import printable
 from inpaintx.io.opencv import import_cv2
+from inpaintx.io.read_headers import check_format, read_header
 
 __all__ = [
     "MAX_PIXELS",

@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-from inpaintx.io.header import PngHeader
+from inpaintx.io.image_header import PngHeader
 from inpaintx.io.metadata import COLOR_CHUNKS, Metadata, exif_block, left_out, read_exif
 
 __all__ = ["add_metadata", "read_header"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.io import tiff
-from inpaintx.io.header import CMYK_NOTE, Header
+from inpaintx.io.image_header import CMYK_NOTE, Header
 from inpaintx.io.metadata import Metadata, exif_from_tags, left_out_of_shot, orientation_of, resolution_of
 from inpaintx.io.tiff import Tag
 

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 
-from inpaintx.io.header import Header
+from inpaintx.io.image_header import Header
 from inpaintx.io.metadata import Metadata, exif_block, left_out, read_exif
 
 __all__ = ["add_metadata", "read_header"]

@@ -9,7 +9,7 @@ from inpaintx.io.atomic import atomic_write, check_writable, make_folder
 from inpaintx.io.digest import sha256
 from inpaintx.io.names import printable
 from inpaintx.io.weight_files import open_weights
-from inpaintx.plugin.store import download_folder
+from inpaintx.plugin.weight_lookup import download_folder
 
 __all__ = ["fetch"]
 
@@ -28,7 +28,7 @@ def fetch(source: str, digest: str = "", out: Path | None = None, *, overwrite: 
     digest
         SHA-256 of the file in hexadecimal.
     out
-        Where to write it; default: :func:`inpaintx.plugin.store.download_folder`, under the file's own name.
+        Where to write it; default: :func:`inpaintx.plugin.weight_lookup.download_folder`, under the file's own name.
 
     Returns
     -------

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from inpaintx.errors import InpaintxError, UntrainedWarning
 from inpaintx.io.atomic import atomic_write
 from inpaintx.io.digest import sha256
-from inpaintx.io.texts import parse_json
+from inpaintx.io.text_files import parse_json
 from inpaintx.io.weight_files import check_shapes, open_weights
-from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.method import Method, current_names
+from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
-from inpaintx.plugin.store import HOW_TO_GET, find
+from inpaintx.plugin.weight_lookup import HOW_TO_GET, find
 
 __all__ = ["Loaded", "load", "plain", "save", "seeded"]
 

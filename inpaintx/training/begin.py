@@ -12,7 +12,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
 from inpaintx.plugin.method import LearnedConfig, Method
-from inpaintx.plugin.store import find
+from inpaintx.plugin.weight_lookup import find
 
 __all__ = ["Seen", "begin_from", "seen_before", "seen_in"]
 

@@ -25,7 +25,7 @@ from torch.utils import _pytree as pytree
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import PART, atomic_folder, check_file
-from inpaintx.io.texts import parse_json
+from inpaintx.io.text_files import parse_json
 from inpaintx.plugin.weights import plain
 from inpaintx.training.record import RECORD, check_record
 

@@ -9,8 +9,8 @@ import torch
 from inpaintx.errors import InpaintxError, renamed
 from inpaintx.io.digest import sha256
 from inpaintx.plugin import weights
-from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.method import LearnedConfig, Method
+from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
 from inpaintx.training import checkpoint
 from inpaintx.training.begin import Seen

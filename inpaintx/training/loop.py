@@ -22,11 +22,11 @@ from inpaintx.data.loader import make_loader
 from inpaintx.data.sampler import MaskSampler, parse_mask_spec
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import atomic_write, make_folder
-from inpaintx.io.extras import require
 from inpaintx.io.names import is_unicode
+from inpaintx.io.optional import require
 from inpaintx.nn.distance import FeatureDistance
-from inpaintx.plugin.blame import blamed
 from inpaintx.plugin.method import Method
+from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import mask_generators, registry
 from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint

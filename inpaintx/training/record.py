@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from inpaintx.data.dataset import FaceDataset
 from inpaintx.errors import InpaintxError
 from inpaintx.io.names import printable
-from inpaintx.io.texts import read_json
+from inpaintx.io.text_files import read_json
 from inpaintx.plugin.successor import names_of_today
 
 __all__ = ["RECORD", "check_record", "describe", "read_record"]

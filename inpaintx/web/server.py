@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inpaintx.errors import InpaintxError
-from inpaintx.io.extras import require
+from inpaintx.io.optional import require
 
 __all__ = ["MEGABYTES", "Address", "serve"]
 

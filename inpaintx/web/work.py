@@ -61,7 +61,7 @@ def describe(progress: Progress) -> list[MethodInfo]:
     """List the methods, ``auto`` first."""
     from inpaintx.inference.inpainter import AUTO
     from inpaintx.plugin.registry import registry
-    from inpaintx.plugin.store import find
+    from inpaintx.plugin.weight_lookup import find
 
     found = [MethodInfo(AUTO, "each part of the hole by what fills it best")]
     for name, method in sorted(registry().methods.items()):

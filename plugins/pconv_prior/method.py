@@ -70,6 +70,6 @@ class PConvPrior(Method[PConvPriorConfig]):
 
     def trainer(self, net: nn.Module, config: PConvPriorConfig) -> Trainer:
         """The losses of Liu's U-Net on other layers, with a rate that fades."""
-        from ..pconv.trainer import PConvTrainer
+        from .trainer import PConvTrainer
 
         return PConvTrainer(net, config)

@@ -27,8 +27,8 @@ from inpaintx.ops import spd_map
 from inpaintx.plugin import weights
 from inpaintx.plugin.trainer import Trainer
 
-from ..pconv.trainer import PConvLoss, faded
 from ..pconv_prior.method import PConvPrior
+from ..pconv_prior.trainer import PConvLoss, faded
 from .config import PDGANConfig
 from .network import UNITS
 

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 
-from inpaintx.io.header import BoxHeader
+from inpaintx.io.image_header import BoxHeader
 from inpaintx.io.metadata import Metadata
 
 __all__ = ["read_avif", "read_jpeg2000"]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference import visible
+from inpaintx.inference import visibility
 from inpaintx.io.masks import hole_from_array, read_mask
 from inpaintx.io.photo import MAX_PIXELS, Photo, decode, read_photo
 from inpaintx.io.threshold import looks_like
@@ -123,7 +123,7 @@ def check_pixels(pixels: Array, hole: Bools) -> None:
     if pixels.dtype.kind != "f":
         return
     seen = ~hole
-    if visible.has_alpha(pixels):
+    if visibility.has_alpha(pixels):
         _check_known(pixels[..., -1][seen])
         seen &= pixels[..., -1] > 0
         pixels = pixels[..., :-1]

@@ -2,9 +2,9 @@
 
 import struct
 
-from inpaintx.io import boxes, jpeg, png, simple, tiff_pixels, webp
+from inpaintx.io import bmp_gif, iso_boxes, jpeg, png, tiff_pixels, webp
 from inpaintx.io.formats import format_of
-from inpaintx.io.header import Header
+from inpaintx.io.image_header import Header
 
 __all__ = ["check_format", "read_header"]
 
@@ -24,10 +24,10 @@ def read_header(data: bytes) -> Header:
         "JPEG": jpeg.read_header,
         "WebP": webp.read_header,
         "TIFF": tiff_pixels.read_header,
-        "BMP": simple.read_bmp,
-        "GIF": simple.read_gif,
-        "AVIF": boxes.read_avif,
-        "JPEG 2000": boxes.read_jpeg2000,
+        "BMP": bmp_gif.read_bmp,
+        "GIF": bmp_gif.read_gif,
+        "AVIF": iso_boxes.read_avif,
+        "JPEG 2000": iso_boxes.read_jpeg2000,
     }
     try:
         header = readers[check_format(data)](data)

@@ -2,7 +2,7 @@
 
 import struct
 
-from inpaintx.io.header import Header
+from inpaintx.io.image_header import Header
 from inpaintx.io.metadata import Metadata
 
 __all__ = ["read_bmp", "read_gif"]
