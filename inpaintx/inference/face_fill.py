@@ -39,12 +39,12 @@ def face_fill(method: Method, loaded: Loaded, device: torch.device) -> Fill | No
 
     def filled(square: Array, hole: npt.NDArray[np.bool_]) -> Array:
         image = torch.from_numpy(square).permute(2, 0, 1)[None].to(device).float() / 255
-        mask = torch.from_numpy(hole)[None, None].to(device).float()
-        known = F.interpolate(1 - mask, size, mode="area")
-        small = F.interpolate(image * (1 - mask), size, mode="area") / known.clamp_min(1e-6)
-        gap = known < 0.5
-        done = run_method(best, loaded.net, small.clamp(0, 1), gap.float(), blend=best.blend).image
+        mask = torch.from_numpy(hole)[None, None].to(device)
+        known = (~mask).float()
+        share = F.interpolate(known, size, mode="area")
+        small = F.interpolate(image * known, size, mode="area") / share.clamp_min(1e-6)
+        done = run_method(best, loaded.net, small.clamp(0, 1), share < 0.5, blend=best.blend).image
         large = F.interpolate(done, square.shape[:2], mode="bilinear")
-        return torch.where(mask > 0.5, large, image)[0].permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
+        return torch.where(mask, large, image)[0].permute(1, 2, 0).mul(255).round().byte().cpu().numpy()
 
     return filled

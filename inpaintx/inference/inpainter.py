@@ -227,4 +227,4 @@ def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.de
     for first in range(0, 3, together):
         planes = [canvas.plane(box, c, device).masked_fill_(hole, 0.0) for c in range(first, first + together)]
         guidance = torch.stack([next(guide) for _ in planes])
-        yield from poisson_blend(guidance[None], torch.stack(planes)[None], hole[None, None].float())[0].clamp_(0, 1)
+        yield from poisson_blend(guidance[None], torch.stack(planes)[None], hole[None, None])[0].clamp_(0, 1)

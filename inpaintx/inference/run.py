@@ -87,7 +87,7 @@ def run_method(
         )
     fixed = method.fixed_size if fixed_size is None else fixed_size
     side = method.input_size(getattr(net, "config", None)) if fixed else None
-    raw = _run(method, net, shown, hole.float(), generator, side)
+    raw = _run(method, net, shown, hole, generator, side)
     if not torch.isfinite(raw.masked_fill(~hole, 0)).all():
         raise InpaintxError(
             f"method {method.name!r} filled the hole with values that are not finite; if it is trained, its weights "
@@ -98,42 +98,42 @@ def run_method(
     if blend != "none":
         from inpaintx.ops import poisson_blend
 
-        filled = poisson_blend(guidance_image(raw, shown, hole, blend), shown, hole.float()).clamp_(0, 1)
+        filled = poisson_blend(guidance_image(raw, shown, hole, blend), shown, hole).clamp_(0, 1)
     return InpaintOutput(torch.where(hole, filled.to(image.dtype), image.detach()), raw.to(image.dtype))
 
 
 def _run(
-    method: Method, net: nn.Module, shown: Tensor, mask: Tensor, generator: torch.Generator | None, side: int | None
+    method: Method, net: nn.Module, shown: Tensor, hole: Tensor, generator: torch.Generator | None, side: int | None
 ) -> Tensor:
-    """Bring image and mask to a size that the network takes, fill, and come back."""
+    """Bring image and hole (bool) to a size that the network takes, fill, and come back."""
     config: Any = getattr(net, "config", None)
     height, width = shown.shape[2:]
     if side and (height, width) != (side, side):
-        small, hole = _to_square(shown, mask, side)
-        return F.interpolate(_run(method, net, small, hole, generator, side), (height, width), mode="bilinear")
+        small, small_hole = _to_square(shown, hole, side)
+        return F.interpolate(_run(method, net, small, small_hole, generator, side), (height, width), mode="bilinear")
     multiple = method.size_divisor(config)
     pad = (-width % multiple, -height % multiple)
-    x, m = _pad(shown, pad), F.pad(mask, (0, pad[0], 0, pad[1]))
+    x, mask = _pad(shown, pad), F.pad(hole, (0, pad[0], 0, pad[1]))
     with torch.no_grad():
-        raw = _called(method, net, x, m, generator)
+        raw = _called(method, net, x, mask, generator)
         if getattr(config, "mirrored", False):
             if method.is_stochastic:
                 raise InpaintxError(
                     f"method {method.name!r} draws its fills at random, and the mean of two draws is no fill; "
                     "set mirrored=false"
                 )
-            other = _called(method, net, x.flip(3), m.flip(3), generator).flip(3)
+            other = _called(method, net, x.flip(3), mask.flip(3), generator).flip(3)
             raw = (raw + other) / 2
     return raw[:, :, :height, :width]
 
 
-def _to_square(shown: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor]:
+def _to_square(shown: Tensor, hole: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """Resize; known pixels are averaged among themselves, and a pixel is hole where less than half of it is known."""
     size = (side, side)
-    known = F.interpolate(1 - mask, size, mode="bilinear", antialias=True)
+    known = F.interpolate((~hole).float(), size, mode="bilinear", antialias=True)
     small = F.interpolate(shown, size, mode="bilinear", antialias=True) / known.clamp_min(1e-6)
-    hole = known < 0.5
-    return small.clamp(0, 1).masked_fill(hole, 0), hole.float()
+    hidden = known < 0.5
+    return small.clamp(0, 1).masked_fill(hidden, 0), hidden
 
 
 def _pad(x: Tensor, pad: tuple[int, int]) -> Tensor:
@@ -143,10 +143,10 @@ def _pad(x: Tensor, pad: tuple[int, int]) -> Tensor:
     return F.pad(x, (0, pad[0] - right, 0, pad[1] - bottom), mode="replicate")
 
 
-def _called(method: Method, net: nn.Module, image: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Call :meth:`Method.inpaint`; whatever goes wrong in it is one sentence, with its own trace as the cause."""
+def _called(method: Method, net: nn.Module, image: Tensor, hole: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Call :meth:`Method.inpaint`, which takes the mask in float32; its errors name the method and the plugin."""
     with blamed(method, "inpaint()"):
-        raw = method.inpaint(net, image, mask, generator=generator)
+        raw = method.inpaint(net, image, hole.float(), generator=generator)
     if not isinstance(raw, Tensor):
         raise InpaintxError(f"{owner_of(method)} returned {type(raw).__name__} from inpaint(), not a tensor")
     if raw.shape != image.shape:
