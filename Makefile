@@ -17,7 +17,7 @@ export INPAINTX_OPENCV ?= opencv-python-headless
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
 
-test: $(VENV)/.test lint types pytest cuda-emulate cuda-check
+test: $(VENV)/.test lint types pytest test-web cuda-emulate cuda-check
 
 pytest: $(VENV)/.test
 	$(PY) -m pytest $(PYTEST_ARGS)

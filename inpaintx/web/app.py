@@ -80,7 +80,7 @@ class _Page:
         with gr.Column(visible=False) as self.tools:
             with gr.Row(elem_id="mend"):
                 self.invert = gr.Button("Invert", size="sm", min_width=80)
-                self.clear = gr.Button("Clear", size="sm", min_width=80)
+                self.clear = gr.Button("Clear", size="sm", min_width=80, elem_id="clear")
                 self.grow = gr.Button("Grow by", size="sm", min_width=80)
                 self.by = gr.Number(
                     4,
@@ -124,6 +124,7 @@ class _Page:
         with gr.Row():
             self.go = gr.Button("Fill", variant="primary", size="lg", elem_id="fill")
             self.cancel = gr.Button("Cancel", variant="stop", size="lg", elem_id="cancel")
+        self.progress = gr.Markdown(elem_id="progress")
         with gr.Row():
             self.samples = gr.Slider(1, 8, 1, step=1, label="Samples")
             self.seed = gr.Number(0, label="Seed", precision=0, minimum=0)
@@ -173,9 +174,9 @@ class _Page:
         shown = [editor, self.hole]
         opened = [editor, self.hole, self.tools, self.results]
         for source in (self.photo, self.camera):
-            source.change(actions.open_photo, source, opened, concurrency_limit=2, **PRIVATE).success(
-                lambda: gr.update(visible=True), None, self.right, **PRIVATE
-            )
+            event = source.change(actions.open_photo, source, opened, concurrency_limit=2, **PRIVATE)
+            event.success(lambda: gr.update(visible=True), None, self.right, **PRIVATE)
+            event.failure(lambda: None, None, source, **PRIVATE)  # so that another one can be given
         editor.painted(
             actions.painted, editor, self.hole, show_progress="hidden", trigger_mode="always_last", **PRIVATE
         )
@@ -191,14 +192,14 @@ class _Page:
         asked = [self.method, self.samples, self.seed, self.blend, self.detail, self.how, self.squares, self.exact]
         results = [self.slider, self.gallery, self.seen, self.files, self.said, self.difference, self.pixels]
         self.go.click(
-            actions.fill, [editor, *asked], [self.results, *results], show_progress_on=self.go, **ONE_AT_A_TIME
+            actions.fill, [editor, *asked], [self.results, *results], show_progress_on=self.progress, **ONE_AT_A_TIME
         )
         self.cancel.click(actions.cancel, None, None, queue=False, **PRIVATE)
         self.compare.click(
             actions.compare,
             [editor, self.chosen, self.seed],
             self.sheet,
-            show_progress_on=self.compare,
+            show_progress_on=self.progress,
             **ONE_AT_A_TIME,
         ).success(lambda: gr.update(visible=True), None, self.results, **PRIVATE)
         faces = [self.squares, self.faces, self.how]
