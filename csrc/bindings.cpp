@@ -1,4 +1,6 @@
-// pybind11: every op as a plain function, objects with state, and what was built.
+// pybind11: every op as a plain function, objects with state, and what was built. In eager mode these are the shorter
+// call; under torch.compile the public functions take torch.ops, which the compiler can see. The GIL is released for
+// the whole of a call.
 #include <ATen/Parallel.h>
 #include <torch/csrc/utils/pybind.h>
 

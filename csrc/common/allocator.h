@@ -122,6 +122,7 @@ class CachingAllocator {
 };
 
 // Memory of a work array, zeroed or not; large ones come from what earlier calls left.
+// Freed or given back with the object; moves, never copies. Aligned to a line of the cache.
 class Workspace {
  public:
   Workspace() = default;

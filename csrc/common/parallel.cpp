@@ -1,3 +1,6 @@
+// A pool of helper threads and the loops that they help with. A caller posts its loop once for each helper that it
+// could use, takes chunks itself until none is left, withdraws what nobody has picked up, and waits for chunks that are
+// still being worked on. Helpers are started when they are first wanted and live as long as the process.
 #include "common/parallel.h"
 
 #include <atomic>

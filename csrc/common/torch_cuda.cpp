@@ -1,3 +1,4 @@
+// The one place that touches c10/cuda; in emulated builds there are no streams.
 #include "common/torch_cuda.h"
 
 #if defined(INPAINTX_EMULATE_CUDA)

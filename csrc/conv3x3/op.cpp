@@ -1,4 +1,5 @@
-// conv3x3: schema, checks, autograd, autocast. Where winograd.h does not pay, the convolution is ATen's.
+// conv3x3: schema, checks, autograd, autocast. Where winograd.h does not pay, the convolution is ATen's, forward and
+// backward each by itself: a gradient may go by Winograd's transforms where the forward pass does not.
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>

@@ -1,3 +1,15 @@
+// Winograd's convolution by two orders of work.
+//
+//   by tiles:    a thread transforms some tiles of all channels, multiplies them with all weights, whose transforms are
+//                made once and shared, and transforms the results back: everything of a tile stays in its cache. For
+//                large images.
+//   by weights:  the tiles are transformed once and shared, and a thread transforms some weights as it needs them: for
+//   few
+//                tiles, where transforming the weights is what takes time, and for more weights than are worth keeping.
+//
+// A product is 36 small matrix products, one a term: [tiles, channels in] x [channels in, channels out]. Rows and terms
+// are padded so that they do not begin on the same lines of the cache. Which order is taken depends on shapes alone,
+// and each sums in one order, so that results do not depend on the number of threads.
 #include "conv3x3/winograd.h"
 
 #include <ATen/ops/empty.h>

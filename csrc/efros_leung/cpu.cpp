@@ -1,3 +1,12 @@
+// Efros and Leung's synthesis on the CPU. A hole pixel compares its window with each candidate's, over the known part
+// and with Gaussian weights:
+//
+//   d = sum w (source - target)^2 / (sum w * channels),   drawn among the candidates with d <= 1.1 min d.
+//
+// Almost all time goes into d. So neighbouring candidates are a block whose sums stay in registers, term by term of the
+// target's window; a block is given up as soon as none of its sums can come near the least, for sums only grow. Where
+// the hole is scattered so densely that hardly a window is wholly known, unknown pixels are interpolated first and
+// compared like known ones.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -16,7 +25,7 @@
 namespace inpaintx::efros_leung::cpu {
 namespace {
 
-// Four registers of 64 bytes hold the distances of a block of neighbouring centres; gcc splits them where registers are
+// Four registers of 64 bytes hold the distances of a block of neighbouring centers; gcc splits them where registers are
 // smaller. Written with vector types, for the loop over terms must keep the sums in registers.
 template <typename acc_t>
 struct Lanes {
@@ -26,12 +35,12 @@ struct Lanes {
 
 constexpr int64_t kCheck = 24;  // terms between two looks at whether a block can still matter
 
-// Neighbouring centres of windows on one row, from one that is fully known.
+// Neighbouring centers of windows on one row, from one that is fully known.
 struct Block {
   int64_t first, count;  // pixel index, and how many belong to this block; of these the flags tell the candidates
 };
 
-// One known value of the target's window: where the candidates have theirs, relative to the centre.
+// One known value of the target's window: where the candidates have theirs, relative to the center.
 template <typename acc_t>
 struct Term {
   int64_t offset;
@@ -90,7 +99,7 @@ void interpolate(const bool* hole, int64_t channels, int64_t height, int64_t wid
       .blend<acc_t>({grey.data(), 0, 0}, from, to, static_cast<int>(channels), p);
 }
 
-// Flags of the centres of windows that lie inside the image and have no hole pixel.
+// Flags of the centers of windows that lie inside the image and have no hole pixel.
 std::vector<uint8_t> candidates_of(const bool* hole, int64_t height, int64_t width, int64_t window) {
   const int64_t r = window / 2;
   std::vector<uint8_t> flag(height * width, 0);
@@ -227,7 +236,7 @@ class Image {
     }
   }
 
-  // Unfilled pixels with a filled neighbour, those with most filled pixels in their window first, ties at random. Cut
+  // Unfilled pixels with a filled neighbor, those with most filled pixels in their window first, ties at random. Cut
   // into steps: a pixel's step comes after those of all that precede it in its window and before those of all that
   // follow, so that threads may share a step and the result is that of the serial order.
   std::vector<std::vector<int64_t>> next_ring() const {
@@ -272,7 +281,7 @@ class Image {
     return total;
   }
 
-  // A distance that some candidate has: the least of those that continue what the neighbours were copied from.
+  // A distance that some candidate has: the least of those that continue what the neighbors were copied from.
   acc_t first_guess(int64_t pixel, const std::vector<Term<acc_t>>& terms) const {
     acc_t least = std::numeric_limits<acc_t>::infinity();
     around(pixel, 1, [&](int64_t at) {
@@ -331,7 +340,7 @@ class Image {
   acc_t* out_;
   const bool* hole_;
   std::vector<uint8_t> known_;  // filled pixels among them
-  std::vector<uint8_t> flag_;   // centres of the windows that may be drawn
+  std::vector<uint8_t> flag_;   // centers of the windows that may be drawn
   std::vector<int64_t> from_;   // where a filled pixel was copied from
   std::vector<Block> blocks_;
   std::vector<Weight> weights_;

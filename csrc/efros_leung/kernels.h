@@ -1,3 +1,12 @@
+// Texture synthesis by non-parametric sampling (Efros and Leung 1999) on the CPU.
+//
+// image [batch, channels, height, width] and hole [batch, height, width], contiguous; acc_t is float or double, in
+// which distances are summed. `out` has the shape of `image` and equals it at known pixels, bit for bit. A hole pixel
+// takes the value of the center of a known window of the same image that looks like its own surroundings, drawn among
+// the near best (math.h); pixels with most known neighbors come first.
+//
+// Draws are a function of seed and pixel (common/random.h): neither the order of work nor the number of threads changes
+// a result. Images go side by side, and the candidates of one pixel too where there are few images.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// efros_leung: schema, checks, allocation. No gradient.
+// efros_leung: schema, checks, allocation. No gradient: pixels are copied by a random choice. NaN and infinity at known
+// pixels are refused, for no window could be compared with theirs. Devices without a kernel go by the CPU and back.
 #include <ATen/ops/empty.h>
 
 #include "common/checks.h"

@@ -1,3 +1,7 @@
+// Histograms of oriented gradients on the CPU, in three loops over rows: the histograms of a row of cells, L2-Hys of a
+// row of blocks, and for each cell the mean over the blocks that hold it. Channels are compared by their squared
+// magnitude, so that the root is taken once a pixel; a bin is found by comparing the direction with the bins' edges
+// (math.h), for an arc tangent costs more than all the rest.
 #include <algorithm>
 #include <vector>
 

@@ -1,3 +1,10 @@
+// Histograms of oriented gradients (Dalal and Triggs 2005), declared once for both backends.
+//
+// x [batch, channels, height, width], contiguous; acc_t is float or double. The gradient of a pixel is [-1, 0, 1] along
+// each axis, zero at the outer rows and columns, of the channel where it is largest. A cell is `cell` x `cell` pixels
+// and holds a histogram of `bins` unsigned orientations, averaged over its pixels; what lies beyond the last whole cell
+// is read only as a neighbor. A block is `block` x `block` cells, normalized by L2-Hys: v / sqrt(|v|^2 + 1e-10), cut
+// at `clip`, and normalized again.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +18,7 @@ template <typename acc_t>
 struct Hog {
   const acc_t* x;  // [batch, channels, height, width]
   acc_t* cells;    // [batch, cells_y, cells_x, bins], each cell averaged over the blocks that contain it
-  acc_t* blocks;   // [batch, blocks_y, blocks_x, block, block, bins], L2-Hys normalised
+  acc_t* blocks;   // [batch, blocks_y, blocks_x, block, block, bins], L2-Hys normalized
   int64_t batch, channels, height, width;
   int64_t cell, block, bins;
   double clip;

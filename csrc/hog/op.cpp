@@ -1,4 +1,5 @@
-// hog: schema, checks, allocation. No gradient.
+// hog: schema, checks, allocation. No gradient: bins are hard, so that a histogram is constant almost everywhere in the
+// directions of the gradients, and steps where it is not. Half types are computed in float32 and cast back.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 

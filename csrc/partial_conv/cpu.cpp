@@ -1,3 +1,5 @@
+// The kernels of kernels.h on the CPU. Windows are summed separably: the known inputs of each pixel over the mask's
+// channels, then along rows, then down columns, in integers, so that a window without a known pixel is found exactly.
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 
@@ -94,7 +96,7 @@ void apply_mask(const ApplyMask<scalar_t, mask_t>& a) {
 namespace {
 
 // sums[x] = the known inputs of window x along a row. `split` is room for the padded row in `stride` parts, so that
-// every tap of neighbouring windows reads neighbours; strides that leave most of it unread take each window by itself.
+// every tap of neighbouring windows reads neighbors; strides that leave most of it unread take each window by itself.
 constexpr int64_t kSplitStride = 4;
 
 INPAINTX_CLONES void row_sums(const Window& w, const int32_t* known, std::vector<int32_t>& split, int32_t* sums) {

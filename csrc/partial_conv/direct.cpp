@@ -1,3 +1,6 @@
+// The direct convolution: from tensors to one correlation on plain pointers (correlation.h), and from that to threads.
+// The forward pass is one phase. The gradient of x with a stride is several, one for each place of a pixel among the
+// strides: pixels that differ by a multiple of the stride were seen through the same taps, and no others.
 #include "partial_conv/direct.h"
 
 #include <algorithm>

@@ -1,4 +1,13 @@
-// What surrounds the convolution itself, on plain pointers. Declared once, defined in cpu.cpp and cuda.cu.
+// What surrounds the convolution itself, on plain pointers: declared once, defined in cpu.cpp and cuda.cu. A partial
+// convolution (Liu et al. 2018, eq. 1) is
+//
+//   y = W * (M x) K/S + b where S > 0, else 0;   new mask = 1 where S = 0,
+//
+// with M = 1 - mask the known pixels, S their number in a window (over the mask's channels) and K the window's size. In
+// the order of use: MaskRatio gives K/S and the new mask, ApplyMask M x, Rescale the line above from W * (M x), and
+// ScaleGradient what the convolution's backward pass takes, g K/S, and the bias's gradient.
+//
+// scalar_t is the tensors' dtype and acc_t float for the half types, else the same.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,5 @@
+// What the arguments of a partial convolution must be, in words where they are not. Everything is checked here once;
+// the kernels trust it.
 #include "partial_conv/window.h"
 
 #include <array>

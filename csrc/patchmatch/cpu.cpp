@@ -1,3 +1,6 @@
+// PatchMatch on the CPU: rounds of propagation (in raster order, then against it) and random search around the best
+// match so far, with a radius that halves. A pixel's best match never gets worse, and a difference is given up as soon
+// as it reaches the best: most are after a row or two.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -35,79 +38,110 @@ Candidates candidates_of(const bool* valid, int64_t height, int64_t width, int64
   return c;
 }
 
-// One image, in exact serial order.
+// The search in one image, in exact serial order: a match that a pixel has found serves the next one at once.
+template <typename acc_t>
+struct ImageSearch {
+  const Search<acc_t>& a;
+  const Candidates& candidates;
+  const acc_t *source, *target;  // [height, width, channels] of this image
+  const bool* where;             // null: all
+  int32_t* nnf;
+  float* cost;
+  acc_t* best;  // sum of squared differences of each pixel's match
+
+  INPAINTX_INLINE bool wanted(int64_t y, int64_t x) const { return !where || where[y * a.width + x]; }
+  INPAINTX_INLINE int32_t* match(int64_t y, int64_t x) const { return nnf + (y * a.width + x) * 2; }
+  INPAINTX_INLINE bool is_candidate(int64_t sy, int64_t sx) const {
+    return sy >= 0 && sx >= 0 && sy < a.source_height && sx < a.source_width &&
+           candidates.flag[sy * a.source_width + sx];
+  }
+
+  // Over the part of the window that lies inside the target.
+  INPAINTX_INLINE acc_t distance(int64_t y, int64_t x, int64_t sy, int64_t sx, acc_t limit) const {
+    const int64_t r = a.kernel_size / 2, c = a.channels, up = lesser(r, y), left = lesser(r, x);
+    const int64_t rows = up + 1 + lesser(r, a.height - 1 - y), columns = left + 1 + lesser(r, a.width - 1 - x);
+    return ssd(source + ((sy - up) * a.source_width + sx - left) * c, target + ((y - up) * a.width + x - left) * c,
+               rows, columns * c, a.source_width * c, a.width * c, limit);
+  }
+
+  INPAINTX_INLINE void attempt(int64_t y, int64_t x, int64_t sy, int64_t sx) const {
+    int32_t* at = match(y, x);
+    if (!is_candidate(sy, sx) || (at[0] == sy && at[1] == sx)) return;
+    acc_t& least = best[y * a.width + x];
+    const acc_t d = distance(y, x, sy, sx, least);
+    if (!(d < least)) return;
+    least = d;
+    at[0] = static_cast<int32_t>(sy);
+    at[1] = static_cast<int32_t>(sx);
+  }
+
+  // The given match where it is a candidate, else one at random.
+  INPAINTX_INLINE void start(int64_t y, int64_t x) const {
+    int32_t* at = match(y, x);
+    if (!is_candidate(at[0], at[1])) {
+      const auto count = static_cast<int64_t>(candidates.list.size());
+      const int64_t pick = candidates.list[below(random_bits(a.seed, 0, y, x, 0), count)];
+      at[0] = static_cast<int32_t>(pick / a.source_width);
+      at[1] = static_cast<int32_t>(pick % a.source_width);
+    }
+    best[y * a.width + x] = distance(y, x, at[0], at[1], std::numeric_limits<acc_t>::infinity());
+  }
+
+  // What the neighbors before this pixel have found, moved along with it.
+  INPAINTX_INLINE void propagate(int64_t y, int64_t x, int64_t step) const {
+    const int64_t nx = x - step, ny = y - step;
+    if (nx >= 0 && nx < a.width && wanted(y, nx)) attempt(y, x, match(y, nx)[0], match(y, nx)[1] + step);
+    if (ny >= 0 && ny < a.height && wanted(ny, x)) attempt(y, x, match(ny, x)[0] + step, match(ny, x)[1]);
+  }
+
+  // Draws around the best match so far, from the whole image down to the pixels beside it.
+  INPAINTX_INLINE void draw(int64_t y, int64_t x, int64_t round) const {
+    const int64_t hs = a.source_height, ws = a.source_width, cy = match(y, x)[0], cx = match(y, x)[1];
+    int64_t k = 0;
+    for (int64_t radius = (hs > ws ? hs : ws); radius >= 1; radius /= 2, k += 2) {
+      const int64_t sy = draw_within(random_bits(a.seed, round, y, x, k), cy, radius, hs);
+      const int64_t sx = draw_within(random_bits(a.seed, round, y, x, k + 1), cx, radius, ws);
+      attempt(y, x, sy, sx);
+    }
+  }
+
+  INPAINTX_INLINE void write_cost(int64_t y, int64_t x) const {
+    const int64_t r = a.kernel_size / 2;
+    const int64_t rows = lesser(r, y) + 1 + lesser(r, a.height - 1 - y);
+    const int64_t columns = lesser(r, x) + 1 + lesser(r, a.width - 1 - x);
+    cost[y * a.width + x] = static_cast<float>(best[y * a.width + x] / static_cast<acc_t>(rows * columns));
+  }
+
+  // f(y, x) for the wanted pixels, in raster order or against it.
+  template <typename F>
+  INPAINTX_INLINE void each(bool forward, const F& f) const {
+    for (int64_t i = 0; i < a.height * a.width; ++i) {
+      const int64_t at = forward ? i : a.height * a.width - 1 - i, y = at / a.width, x = at % a.width;
+      if (wanted(y, x)) f(y, x);
+    }
+  }
+};
+
 template <typename acc_t>
 INPAINTX_INLINE void search_image(const Search<acc_t>& a, int64_t b, const Candidates& candidates, acc_t* best) {
-  const int64_t h = a.height, w = a.width, hs = a.source_height, ws = a.source_width, c = a.channels;
-  const int64_t r = a.kernel_size / 2;
-  const acc_t *source = a.source + b * hs * ws * c, *target = a.target + b * h * w * c;
-  const bool* where = a.where ? a.where + b * h * w : nullptr;
-  int32_t* nnf = a.nnf + b * h * w * 2;
-  const uint8_t* flag = candidates.flag.data();
-
-  const auto distance = [&](int64_t y, int64_t x, int64_t sy, int64_t sx, acc_t limit) __attribute__((always_inline)) {
-    const int64_t up = lesser(r, y), left = lesser(r, x);  // only pixels inside the target image count
-    const int64_t rows = up + 1 + lesser(r, h - 1 - y), columns = left + 1 + lesser(r, w - 1 - x);
-    return ssd(source + ((sy - up) * ws + sx - left) * c, target + ((y - up) * w + x - left) * c, rows, columns * c,
-               ws * c, w * c, limit);
-  };
-  const auto attempt = [&](int64_t y, int64_t x, int64_t sy, int64_t sx) __attribute__((always_inline)) {
-    if (sy < 0 || sx < 0 || sy >= hs || sx >= ws || !flag[sy * ws + sx]) return;
-    int32_t* at = nnf + (y * w + x) * 2;
-    if (at[0] == sy && at[1] == sx) return;
-    const acc_t d = distance(y, x, sy, sx, best[y * w + x]);
-    if (d < best[y * w + x]) {
-      best[y * w + x] = d;
-      at[0] = static_cast<int32_t>(sy);
-      at[1] = static_cast<int32_t>(sx);
-    }
-  };
-
-  for (int64_t y = 0; y < h; ++y) {
-    for (int64_t x = 0; x < w; ++x) {
-      if (where && !where[y * w + x]) continue;
-      int32_t* at = nnf + (y * w + x) * 2;
-      const bool usable = at[0] >= 0 && at[1] >= 0 && at[0] < hs && at[1] < ws && flag[at[0] * ws + at[1]];
-      if (!usable) {
-        const int64_t pick =
-            candidates.list[below(random_bits(a.seed, 0, y, x, 0), static_cast<int64_t>(candidates.list.size()))];
-        at[0] = static_cast<int32_t>(pick / ws);
-        at[1] = static_cast<int32_t>(pick % ws);
-      }
-      best[y * w + x] = distance(y, x, at[0], at[1], std::numeric_limits<acc_t>::infinity());
-    }
+  const int64_t pixels = a.height * a.width;
+  const ImageSearch<acc_t> s{a,
+                             candidates,
+                             a.source + b * a.source_height * a.source_width * a.channels,
+                             a.target + b * pixels * a.channels,
+                             a.where ? a.where + b * pixels : nullptr,
+                             a.nnf + b * pixels * 2,
+                             a.cost + b * pixels,
+                             best};
+  s.each(true, [&](int64_t y, int64_t x) __attribute__((always_inline)) { s.start(y, x); });
+  for (int64_t round = 1; round <= a.iterations; ++round) {
+    const int64_t step = round % 2 ? 1 : -1;  // odd rounds run down and to the right, even ones back
+    s.each(step > 0, [&](int64_t y, int64_t x) __attribute__((always_inline)) {
+      s.propagate(y, x, step);
+      s.draw(y, x, round);
+    });
   }
-  for (int64_t iter = 1; iter <= a.iterations; ++iter) {
-    const int64_t step = iter % 2 ? 1 : -1;  // odd rounds run down and to the right, even ones back
-    for (int64_t i = 0; i < h * w; ++i) {
-      const int64_t at = step > 0 ? i : h * w - 1 - i, y = at / w, x = at % w;
-      if (where && !where[at]) continue;
-      const int64_t nx = x - step, ny = y - step;
-      if (nx >= 0 && nx < w && (!where || where[y * w + nx])) {
-        const int32_t* from = nnf + (y * w + nx) * 2;
-        attempt(y, x, from[0], from[1] + step);
-      }
-      if (ny >= 0 && ny < h && (!where || where[ny * w + x])) {
-        const int32_t* from = nnf + (ny * w + x) * 2;
-        attempt(y, x, from[0] + step, from[1]);
-      }
-      const int64_t cy = nnf[at * 2], cx = nnf[at * 2 + 1];
-      int64_t k = 0;
-      for (int64_t radius = (hs > ws ? hs : ws); radius >= 1; radius /= 2, k += 2) {
-        const int64_t sy = draw_within(random_bits(a.seed, iter, y, x, k), cy, radius, hs);
-        const int64_t sx = draw_within(random_bits(a.seed, iter, y, x, k + 1), cx, radius, ws);
-        attempt(y, x, sy, sx);
-      }
-    }
-  }
-  for (int64_t y = 0; y < h; ++y) {
-    for (int64_t x = 0; x < w; ++x) {
-      if (where && !where[y * w + x]) continue;
-      const int64_t rows = lesser(r, y) + 1 + lesser(r, h - 1 - y);
-      const int64_t columns = lesser(r, x) + 1 + lesser(r, w - 1 - x);
-      a.cost[b * h * w + y * w + x] = static_cast<float>(best[y * w + x] / static_cast<acc_t>(rows * columns));
-    }
-  }
+  s.each(true, [&](int64_t y, int64_t x) __attribute__((always_inline)) { s.write_cost(y, x); });
 }
 
 INPAINTX_CLONES void image_of(const Search<float>& a, int64_t b, const Candidates& candidates, float* best) {

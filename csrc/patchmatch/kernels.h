@@ -1,3 +1,13 @@
+// Approximate nearest neighbor fields (Barnes et al. 2009), declared once for both backends.
+//
+// For each wanted target pixel, a source pixel whose `kernel_size` x `kernel_size` surroundings are similar: least mean
+// squared difference over the part of the window that lies inside the target. Source and target lie channels last, so
+// that a row of a window is one run of memory; acc_t is float or double, in which differences are summed. Candidates
+// are the source pixels whose whole window lies inside the source and is valid.
+//
+// The CPU passes over an image in raster order and back, an image a unit of work. CUDA jumps by 8, 4, 2 and 1 pixels
+// instead, all pixels at once, from one field to another. Draws are a function of seed, round and pixel, so either
+// gives the same result at every run; the two differ from each other.
 #pragma once
 
 #include <cstdint>

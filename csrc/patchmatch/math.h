@@ -10,7 +10,7 @@ namespace inpaintx::patchmatch {
 
 INPAINTX_HD int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// Window of a random draw: [first, last] around `centre`, cut at the image.
+// Window of a random draw: [first, last] around `center`, cut at the image.
 INPAINTX_HD int64_t draw_within(uint32_t bits, int64_t centre, int64_t radius, int64_t size) {
   const int64_t first = centre > radius ? centre - radius : 0;
   const int64_t last = centre + radius < size - 1 ? centre + radius : size - 1;

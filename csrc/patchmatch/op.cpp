@@ -1,4 +1,5 @@
-// patchmatch: schema, checks, allocation. No gradient.
+// patchmatch: schema, checks, allocation. No gradient: the result is a field of places. Differences are float64 where
+// source or target is, so that equal windows compare equal in the wider of the two.
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>

@@ -1,4 +1,5 @@
-// poisson_blend: schema, checks, autograd, autocast.
+// poisson_blend: schema, checks, autograd, autocast. The blend is linear in fill and image, so its backward pass needs
+// the mask alone, and is another solve with the same matrix; see poisson/README.md.
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "common/autocast.h"

@@ -1,3 +1,6 @@
+// The solver of a mask with tensors in and out. On the CPU one solver a mask is made at once, and keeps the arrays of
+// its latest solve. On CUDA the hierarchy of all masks stands in one batch of levels: float32's at once, float64's when
+// it is first asked for. A stream that uses what another one made waits for it, and keeps its memory (Prepared).
 #include "poisson/poisson_solver.h"
 
 #include <cmath>

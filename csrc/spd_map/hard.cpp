@@ -1,3 +1,12 @@
+// The hard map on the CPU: a chessboard distance transform, capped at what n dilations reach, and a table from distance
+// to value. Two passes over rows do it,
+//
+//   down:  d(y, x) = min(own, 1 + min of d(y-1, x-1 .. x+1)),  then along the row in log2(cap) steps
+//   up:    the same from below, with the look-up on the way,
+//
+// in 8 bits where the cap is below 128, 64 pixels an instruction. Blocks of 64 pixels without a hole are skipped. An
+// image is cut into bands of rows where there are few images; a band computes the `far` rows around it too, beyond
+// which no distance reaches, so that bands need nothing from each other and results do not depend on the cut.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -253,7 +262,9 @@ void hard(const Map<mask_t>& m) {
   // few images: bands of rows, each computed with the `far` rows around it, beyond which no distance reaches
   const int64_t band = m.batch >= available_threads() ? std::max<int64_t>(m.height, 1) : 4 * far;
   const int64_t bands = (m.height + band - 1) / band;
-  parallel_for(0, m.batch * bands, 1, [&](int64_t begin, int64_t end) {
+  constexpr int64_t kWorthwhile = 1 << 20;  // pixels, half a millisecond: less is not worth another thread
+  const int64_t grain = std::max<int64_t>(1, kWorthwhile / std::max<int64_t>(band * m.width, 1));
+  parallel_for(0, m.batch * bands, grain, [&](int64_t begin, int64_t end) {
     std::optional<Distances> room;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t top = i % bands * band, bottom = std::min(top + band, m.height);

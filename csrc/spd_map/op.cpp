@@ -1,4 +1,5 @@
-// spd_map: schema, checks, allocation. Masks never receive gradients.
+// spd_map: schema, checks, allocation. Masks never receive gradients. The radius is cut at the image's longer side: a
+// larger window sees no more, and 32 bits hold every distance.
 #include <ATen/ops/empty.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// SPDNorm on CUDA: a block of threads takes some pixels and shares their channels, so that neighbours in memory are
-// read by neighbours in the warp: 32 pixels and 8 lanes of channels each, or (channels_last) 8 pixels and 32 lanes.
+// SPDNorm on CUDA: a block of threads takes some pixels and shares their channels, so that neighbors in memory are
+// read by neighbors in the warp: 32 pixels and 8 lanes of channels each, or (channels_last) 8 pixels and 32 lanes.
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 

@@ -1,3 +1,11 @@
+// SPDNorm (Liu et al., PD-GAN, CVPR 2021), declared once for both backends: normalization of each pixel over its
+// channels, then a modulation as strong as the probability map says,
+//
+//   x^ = (x - mean) / sqrt(variance + eps),   y = x^ (1 + P gamma) + P beta,
+//
+// with the unbiased variance over the channels of one pixel. scalar_t is the tensors' dtype, acc_t the one that is
+// computed in: float for the half types, else the same. mean and rstd = 1 / sqrt(variance + eps) are kept for the
+// backward pass, whose formulas are in math.h.
 #pragma once
 
 #include <cstdint>

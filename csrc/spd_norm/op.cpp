@@ -1,4 +1,7 @@
-// spd_norm: schema, checks, allocation, autograd, autocast.
+// spd_norm: schema, checks, allocation, autograd, autocast. The mean and 1 / sqrt(variance + eps) of each pixel are
+// results of the op, for the backward pass: one value a pixel each, where the normalized image would be as large as x.
+// Inputs that are halves of a wider tensor's channels, as a convolution that gives gamma and beta makes them, are read
+// where they lie.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/var_mean.h>

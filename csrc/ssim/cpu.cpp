@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kBand = 64;  // rows of a task, whatever the number of threads, so that sums keep their order
 constexpr int kMeans = 5;      // x, y, (x - y)^2, xy, and the weight
 
-// out[i] = sum over k of g[k] * row(k)[i], for a symmetric g of odd length, of which the first half and the centre are
+// out[i] = sum over k of g[k] * row(k)[i], for a symmetric g of odd length, of which the first half and the center are
 // given; `row` is inlined.
 template <int kWindow, typename acc_t, typename Row>
 INPAINTX_INLINE void filter_by(const Row& row, const acc_t* g, int64_t n, acc_t* __restrict out) {
@@ -40,7 +40,7 @@ INPAINTX_INLINE void filter(const Row& row, const acc_t* g, int64_t window, int6
   }
 }
 
-// What the windows' centres of a row are worth, and how far: null pointers where all pixels count alike.
+// What the windows' centers of a row are worth, and how far: null pointers where all pixels count alike.
 template <typename acc_t>
 struct Centres {
   const acc_t* weight;

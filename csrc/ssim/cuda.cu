@@ -38,7 +38,7 @@ __global__ void rows_kernel(Images<acc_t> a, acc_t* rows, int64_t total) {
   }
 }
 
-// Similarity of window i, and how much it counts: the weight of its centre, 0 where it sees too little.
+// Similarity of window i, and how much it counts: the weight of its center, 0 where it sees too little.
 template <typename acc_t>
 struct Window {
   Similarity<acc_t> similarity;

@@ -1,3 +1,9 @@
+// Structural similarity under a Gaussian window (Wang et al. 2004), declared once for both backends.
+//
+// x and y [batch, channels, height, width], contiguous, weight [weight_batch, height, width] with weight_batch 1 or
+// batch; acc_t is float or double. Windows lie inside the image: a map of similarities has (height - window + 1) x
+// (width - window + 1) values. With weights w the moments are those of a normalized convolution, sum g w x / sum g w,
+// and a window whose sum g w is below 1e-3 is left out; what x and y hold where w is 0 does not matter, NaN included.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +22,7 @@ struct Images {
   const acc_t* weight;  // [weight_batch, height, width], or null: all pixels count alike
   int64_t batch, channels, height, width, weight_batch, window;
   acc_t per_range;                           // 1 / data range
-  acc_t half_gaussian[kMostWindow / 2 + 1];  // from the edge to the centre; the whole window sums to 1
+  acc_t half_gaussian[kMostWindow / 2 + 1];  // from the edge to the center; the whole window sums to 1
 
   INPAINTX_HD acc_t gaussian(int64_t k) const { return half_gaussian[k <= window / 2 ? k : window - 1 - k]; }
   INPAINTX_HD int64_t out_height() const { return height - window + 1; }

@@ -1,4 +1,6 @@
-// ssim: schema, checks, allocation, autograd, autocast. The weight never receives a gradient.
+// ssim: schema, checks, allocation, autograd, autocast. The weight never receives a gradient: it says which pixels
+// count. The first backward pass is a kernel of its own, which redoes the means instead of keeping them: they would be
+// four images' worth of memory for each image. Gradients of gradients go through the same formula in ATen's ops.
 #include <ATen/ops/clamp_min.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>

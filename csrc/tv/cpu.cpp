@@ -1,3 +1,11 @@
+// Total variation on the CPU. The problem of a channel is
+//
+//   minimize sum |grad u|  over u on the hole,  u known elsewhere  (isotropic, forward differences),
+//
+// solved by Chambolle and Pock's primal-dual iteration (math.h), which takes no derivative of |grad u| and so needs no
+// smoothing of it. What makes it quick: a pyramid, for a flat region grows by one pixel a step, and the box around the
+// hole, outside which nothing changes. It ends by the primal-dual gap, which bounds how far the energy is from the
+// least: a small change from step to step would not.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -61,7 +69,7 @@ void interpolate(const Plane<acc_t>& coarse, Plane<acc_t>& fine) {
   }
 }
 
-// The box around the hole and its rim, with one row and column of zeros beyond on every side.
+// The box around the hole and its boundary, with one row and column of zeros beyond on every side.
 template <typename acc_t>
 struct Grid {
   int64_t top, left, height, width, stride;
@@ -101,7 +109,7 @@ Grid<acc_t> grid_of(const Plane<acc_t>& plane) {
       g.right[i] = active && x + 1 < plane.width ? acc_t(1) : acc_t(0);
       g.down[i] = active && y + 1 < plane.height ? acc_t(1) : acc_t(0);
       if (is_hole(y, x)) continue;
-      g.low = std::min(g.low, g.u[i]);  // a minimiser lies between the rim's values: no overshoot is lost by it
+      g.low = std::min(g.low, g.u[i]);  // a minimiser lies between the boundary's values: no overshoot is lost by it
       g.high = std::max(g.high, g.u[i]);
     }
   }
@@ -183,7 +191,8 @@ void minimise(Plane<acc_t>& plane, double tol, int64_t max_iter) {
       g.py[i] = norm > acc_t(0) ? dy / norm : acc_t(0);
     }
   }
-  // tau sigma |grad|^2 <= 1 with |grad|^2 <= 8. Hole values move over the range of the rim's values, dual ones over 1.
+  // tau sigma |grad|^2 <= 1 with |grad|^2 <= 8. Hole values move over the range of the boundary's values, dual ones
+  // over 1.
   const acc_t sigma = acc_t(kSigma) / (g.high - g.low), tau = acc_t(0.999) / (acc_t(8) * sigma);
   std::vector<acc_t> best = g.u;
   Bounds b = bounds_of(g);

@@ -1,3 +1,13 @@
+// Inpainting by least total variation (Shen and Chan 2002), each channel by itself, on the CPU.
+//
+// image [batch, channels, height, width] and hole [batch, height, width], contiguous; acc_t is float or double, in
+// which everything is computed. `out` has the shape of `image` and equals it at known pixels, bit for bit; what `image`
+// holds under the hole is not read. Values lie in any range: the steps are scaled by the range of the boundary's values
+// and the tolerance is relative, so that both mean the same for every image.
+//
+// Works from a pyramid's smallest plane up: each level starts from the one before and iterates until the primal-dual
+// gap is `tol` of the energy, or for `max_iter` steps. A plane is one unit of work; planes go side by side, and the
+// result does not depend on how many do.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Total variation by Chambolle and Pock's primal-dual iteration (2011, algorithm 1): the arithmetic of one row.
 //   dual:    p <- (p + sigma grad ubar) / max(1, |p + sigma grad ubar|)
 //   primal:  u <- box(u + tau div p) on the hole;  ubar <- 2 u_new - u_old
-// Forward differences. A pair of neighbours takes part where right/down is 1, which leaves out the photo's edge
+// Forward differences. A pair of neighbors takes part where right/down is 1, which leaves out the photo's edge
 // (Neumann) and pixels whose difference no hole pixel enters.
 #pragma once
 

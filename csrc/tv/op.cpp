@@ -1,4 +1,6 @@
-// tv_inpaint: schema, checks, allocation. No gradient.
+// tv_inpaint: schema, checks, allocation. No gradient: the minimizer is not smooth in the known pixels. NaN and
+// infinity at known pixels are refused, for no energy could be compared. Devices without a kernel go by the CPU and
+// back.
 #include <ATen/ops/empty.h>
 
 #include "common/checks.h"

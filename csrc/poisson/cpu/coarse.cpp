@@ -13,7 +13,7 @@
 namespace inpaintx::poisson {
 namespace {
 
-// Where a residual is restricted to, and how. On grids that thin out the coarse grid has its own wherever the finer one
+// Where a residual is restricted to, and how. On composite grids the coarse grid has its own wherever the finer one
 // does not tell: `keep` leaves it there, else it is zero.
 struct Restriction {
   Rows<float> out;
@@ -41,7 +41,7 @@ INPAINTX_INLINE void restrict_spans(const Level& fine, const Rows<float>& from, 
         gather_line<true>(row, lines + c * fine.stride, m, n);
       else
         gather_line<false>(row, lines + c * fine.stride, m, n);
-      if (fine.w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbour has no other
+      if (fine.w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbor has no other
         const int i = 2 * (last - x) + 1;
         row[last - x] += 0.5f * (here(c)[i] + (0.5f * above(c)[i] + weight * below(c)[i]));
       }
@@ -251,7 +251,7 @@ void clear(const Workspace& memory) {
                [&](int64_t begin, int64_t end) { std::memset(memory.as<char>() + begin, 0, end - begin); });
 }
 
-// Puts 0 where values of known pixels are read: by their neighbours, and by the finer grid, which interpolates from
+// Puts 0 where values of known pixels are read: by their neighbors, and by the finer grid, which interpolates from
 // them even where this one has no unknown at all. What is uniform has none.
 void clear_known(const Level& fine, const Level& level, const std::vector<const Rows<float>*>& arrays) {
   const int channels = arrays[0]->channels, pad = kPad / kChunk, chunks = level.stride / kChunk;

@@ -1,7 +1,7 @@
 // One multigrid cycle: restrict the residual to the coarse grids, then climb, interpolating and smoothing. All
 // smoothing is done on the way up. The second coarse grid is visited twice, for what one visit leaves is smooth and
 // only the grids from there on can see it; it costs a tenth more and in wide holes halves the error or better. A pass
-// works row by row: as soon as a row's neighbours are there it takes the next step, and data leave the cache once.
+// works row by row: as soon as a row's neighbors are there it takes the next step, and data leave the cache once.
 // Steps are Jacobi's on the coarse grids, and on the photo's every second pixel's by turns (red-black), in any order of
 // rows: a pass over blocks of rows in parallel, with the rows next to a block done by both sides, gives the same bits.
 #pragma once
@@ -21,7 +21,7 @@ struct CoarseArrays {
 
   std::vector<Rows<float>> value, rhs;
   std::vector<Rows<float>> spare, residual;  // for second visits
-  // Where grids thin out, `total` is the sum of all values so far, and rhs, where the finer grid does not tell, what
+  // On composite grids, `total` is the sum of all values so far, and rhs, where the finer grid does not tell, what
   // these leave of it. `begun`: there are any.
   std::vector<Rows<float>> total;
   std::vector<char> begun;
@@ -30,10 +30,11 @@ struct CoarseArrays {
   std::vector<Workspace> memory_;
 };
 
-// Solves the coarse equations for one cycle: rhs[1] in, value[1] out. `last`: no other cycle follows on thinned grids.
+// Solves the coarse equations for one cycle: rhs[1] in, value[1] out. `last`: no other cycle follows on composite
+// grids.
 void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, bool composite, bool last);
 
-// After cycles on thinned grids: interpolates `total` where a grid is far from the rim.
+// After cycles on composite grids: interpolates `total` where a grid lies in the interior.
 void fill_interior(const Hierarchy& hierarchy, CoarseArrays& arrays);
 
 // The finest grid's share of a cycle.
@@ -45,8 +46,8 @@ struct PhotoGridPass {
   const Rows<float>* coarse;    // value[1], to be added to v before smoothing; null: v stays as it is
   const Rows<float>* residual;  // rhs[1], receives the restricted residual; null: nothing does
   bool keep;                    // rhs[1], where it is not covered
-  bool composite;               // what is far takes no part
-  bool zero_inside;             // v is zero in uniform spans, and need not be there where it is far
+  bool composite;               // the interior takes no part
+  bool zero_inside;             // v is zero in uniform spans, and need not be there in the interior
   double* norms;  // [h][channels], receives each row's sum of squared residuals; null with `residual`: nobody asks
   std::span<const float> omega;  // factors of over-relaxation, one each half-step; the last is 1
 };

@@ -21,7 +21,7 @@ struct PhotoGridBlock {
   T *above, *below;  // [halo][channels][2][half]: they are changed meanwhile by those who own them
 };
 
-// One half of a row, whose other half is `beside`. A pixel at the photo's edge stands in for neighbours that it does
+// One half of a row, whose other half is `beside`. A pixel at the photo's edge stands in for neighbors that it does
 // not have, and has the fewer to be relaxed against.
 template <class T, int kChannels>
 INPAINTX_INLINE void relax_half(const Level& level, const PhotoGridPass<T>& pass, int y, int odd, T* v, const T* up,
@@ -130,7 +130,7 @@ INPAINTX_INLINE void restrict_rows(const Level& fine, const Level& coarse, const
         restrict_halves<true>(out + x, a + x, h + x, b + x, fine.half, weight, m, n);
       else
         restrict_halves<false>(out + x, a + x, h + x, b + x, fine.half, weight, m, n);
-      if (fine.w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbour has no other
+      if (fine.w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbor has no other
         const int64_t i = fine.half + last;
         out[last] += float(T(0.5) * (h[i] + (T(0.5) * a[i] + weight * b[i])));
       }
@@ -157,82 +157,101 @@ INPAINTX_INLINE bool alike(const Level& level, int y, int other) {
                     spans + level.first[other + 1]);
 }
 
+// A block's pass: row t is corrected while row t - k takes half-step k, and residuals follow a row behind the last one.
 template <class T, int kChannels>
-INPAINTX_INLINE void smooth_photo_block(const PhotoGridBlock<T>& block) {
-  const PhotoGridPass<T>& pass = *block.pass;
-  const Level &level = pass.hierarchy->levels[0], &coarse = pass.hierarchy->levels[1];
-  const int h = level.h, steps = pass.omega.size();
-  const int64_t half = level.half, size = 2 * half * kChannels;
-
-  // Residuals of the latest rows, a row of zeros, a coarse row's mask, and the latest rows' masks.
+struct PhotoGridWorker {
   using M = typename MaskOf<T>::type;
-  Workspace memory(((kSlots + 1) * size + coarse.stride) * sizeof(T) + kMaskSlots * 2 * half * sizeof(M));
-  const auto residual = [&](int y) { return memory.as<T>() + (y & (kSlots - 1)) * size + kPad; };
-  const T* zeros = memory.as<T>() + kSlots * size + kPad;
-  int32_t* coarse_mask = reinterpret_cast<int32_t*>(memory.as<T>() + (kSlots + 1) * size);
-  M* masks = reinterpret_cast<M*>(memory.as<T>() + (kSlots + 1) * size + coarse.stride) + kPad;
-  const auto mask = [&](int y) { return masks + (y & (kMaskSlots - 1)) * 2 * half; };
-  const bool still = pass.coarse == nullptr;  // nothing is written: v is read where it lies
-  const auto row = [&](int y) {
+
+  const PhotoGridBlock<T>& block;
+  const PhotoGridPass<T>& pass;
+  const Level &level, &coarse;
+  const int h, steps;
+  const int64_t half, size;  // of half a row, and of a row with its channels
+  const bool still;          // nothing is written: v is read where it lies
+  Workspace memory;  // residuals of the latest rows, a row of zeros, a coarse row's mask, the latest rows' masks
+
+  explicit PhotoGridWorker(const PhotoGridBlock<T>& b)
+      : block(b),
+        pass(*b.pass),
+        level(pass.hierarchy->levels[0]),
+        coarse(pass.hierarchy->levels[1]),
+        h(level.h),
+        steps(pass.omega.size()),
+        half(level.half),
+        size(2 * half * kChannels),
+        still(pass.coarse == nullptr),
+        memory(((kSlots + 1) * size + coarse.stride) * sizeof(T) + kMaskSlots * 2 * half * sizeof(M)) {}
+
+  INPAINTX_INLINE T* residual(int y) const { return memory.as<T>() + (y & (kSlots - 1)) * size + kPad; }
+  INPAINTX_INLINE const T* zeros() const { return memory.as<T>() + kSlots * size + kPad; }
+  INPAINTX_INLINE int32_t* coarse_mask() const {
+    return reinterpret_cast<int32_t*>(memory.as<T>() + (kSlots + 1) * size);
+  }
+  INPAINTX_INLINE M* mask(int y) const {
+    M* masks = reinterpret_cast<M*>(memory.as<T>() + (kSlots + 1) * size + coarse.stride) + kPad;
+    return masks + (y & (kMaskSlots - 1)) * 2 * half;
+  }
+  // Even columns of a row's first channel: the block's own rows in place, those of its neighbors in the copies.
+  INPAINTX_INLINE T* row(int y) const {
     if (still || (y >= block.y0 && y < block.y1)) return pass.v.at(y, 0, 0);
-    return (y < block.y0 ? block.above + (y - block.y0 + block.halo) * size : block.below + (y - block.y1) * size) +
-           kPad;
-  };
-  const auto mirror = [&](T* even) {
-    for (int c = 0; c < kChannels && level.open; ++c) mirror_ends(even + 2 * c * half, half, level.w);
-  };
+    const bool above = y < block.y0;
+    return (above ? block.above + (y - block.y0 + block.halo) * size : block.below + (y - block.y1) * size) + kPad;
+  }
 
-  // Coarse row Y needs residuals of rows 2Y - 1 .. 2Y + 1, these need values of one row more on either side.
-  const int r0 = std::max(0, block.y0 - 1), r1 = block.y1;
-  const int from = block.y0 - 2, to = block.y1 + 1;
-
-  // In place, a row's half-step comes before the next half-step of the row above, and after its own last one and that
-  // of the row below.
-  for (int t = std::max(0, from - steps); t < r1 + steps + 1; ++t) {
-    prefetch_halves(level, pass.v, t + kAhead, pass.composite);
-    if (!still && t % 2 == 0) prefetch_row(coarse, *pass.coarse, t / 2 + kAhead, pass.composite);
-    for (int64_t s = t < h ? level.first[t] : 0; t < h && s < level.first[t + 1]; ++s) {
+  INPAINTX_INLINE void widen_masks(int y) const {
+    for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
       const Span& span = level.spans[s];
       const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
       for (int odd = 0; odd < 2 && (!span.uniform() || pass.rhs); ++odd) {
-        widen(level.mask_half(t, odd) + x, mask(t) + odd * half + x, n);
+        widen(level.mask_half(y, odd) + x, mask(y) + odd * half + x, n);
       }
     }
-    for (int k = 0; k <= steps && !still; ++k) {
-      const int y = t - k;
-      if (y < std::max(0, from - (steps - k)) || y >= std::min(h, to + (steps - k)) || level.empty(y)) continue;
-      T* even = row(y);
-      if (k == 0) {
-        const float* a = pass.coarse->at(y / 2, 0);
-        if (y % 2 == 1 && y / 2 + 1 < coarse.h)
-          correct_row<T, kChannels, true>(level, pass, y, even, a, pass.coarse->at(y / 2 + 1, 0), mask(y));
-        else
-          correct_row<T, kChannels, false>(level, pass, y, even, a, a, mask(y));
-      } else {
-        const int odd = (y + k) & 1;
-        relax_half<T, kChannels>(level, pass, y, odd, even + odd * half, row(std::max(0, y - 1)) + odd * half,
-                                 row(std::min(h - 1, y + 1)) + odd * half, even + (odd ? 1 : half),
-                                 mask(y) + odd * half, T(pass.omega[k - 1]));
-      }
-      mirror(even);
-    }
+  }
 
-    const int y = t - steps - 1;
-    if (y < r0 || y >= r1 || !pass.norms) continue;
+  INPAINTX_INLINE void correct(int y) const {
+    const float* a = pass.coarse->at(y / 2, 0);
+    if (y % 2 == 1 && y / 2 + 1 < coarse.h)
+      correct_row<T, kChannels, true>(level, pass, y, row(y), a, pass.coarse->at(y / 2 + 1, 0), mask(y));
+    else
+      correct_row<T, kChannels, false>(level, pass, y, row(y), a, a, mask(y));
+  }
+
+  // Half-step k, from 1: every second pixel, those with y + x + k odd.
+  INPAINTX_INLINE void relax(int y, int k) const {
+    const int odd = (y + k) & 1;
+    T* even = row(y);
+    relax_half<T, kChannels>(level, pass, y, odd, even + odd * half, row(std::max(0, y - 1)) + odd * half,
+                             row(std::min(h - 1, y + 1)) + odd * half, even + (odd ? 1 : half), mask(y) + odd * half,
+                             T(pass.omega[k - 1]));
+  }
+
+  INPAINTX_INLINE void mirror(int y) const {
+    for (int c = 0; c < kChannels && level.open; ++c) mirror_ends(row(y) + 2 * c * half, half, level.w);
+  }
+
+  // Zeros where row y's residual is read but not written: what is known left of a span is read with it and lies in
+  // none; where spans are left out, what another row left in the slot.
+  INPAINTX_INLINE void clear_residual(int y, int first) const {
     T* r = residual(y);
-    if (!pass.composite) {  // what is known left of a span is read with it, and lies in none
+    if (!pass.composite) {
       for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
         const int x = level.spans[s].x0 / 2 - 1;
         for (int c = 0; c < kChannels; ++c) r[(2 * c + 1) * half + x] = 0;
       }
-    } else if (y - kSlots >= r0 && !alike(level, y - kSlots, y)) {  // another row's spans must be zero again
-      for (int64_t s = level.first[y - kSlots]; s < level.first[y - kSlots + 1]; ++s) {
-        const Span& span = level.spans[s];
-        if (span.coef == kInterior) continue;
-        for (int i = 0; i < 2 * kChannels; ++i) std::fill(r + i * half + span.x0 / 2, r + i * half + span.x1 / 2, T(0));
-      }
+      return;
     }
+    const int before = y - kSlots;
+    if (before < first || alike(level, before, y)) return;
+    for (int64_t s = level.first[before]; s < level.first[before + 1]; ++s) {
+      const Span& span = level.spans[s];
+      if (span.coef == kInterior) continue;
+      for (int i = 0; i < 2 * kChannels; ++i) std::fill(r + i * half + span.x0 / 2, r + i * half + span.x1 / 2, T(0));
+    }
+  }
+
+  INPAINTX_INLINE void take_residual(int y) const {
     T sum[kChannels][kChunk] = {};
+    T* r = residual(y);
     const T *even = row(y), *up = row(std::max(0, y - 1)), *down = row(std::min(h - 1, y + 1));
     for (int odd = 0; odd < 2; ++odd) {
       const bool relaxed = steps > 0 && odd == ((y + steps) & 1);
@@ -244,14 +263,42 @@ INPAINTX_INLINE void smooth_photo_block(const PhotoGridBlock<T>& block) {
       for (const T lane : sum[c]) all += lane;
       pass.norms[int64_t(y) * kChannels + c] = all;
     }
+  }
 
-    if (pass.residual == nullptr) continue;
-    // An odd row completes the coarse row above it; so does a last, even row.
-    const int centre = y % 2 ? y - 1 : y;
-    if (centre < block.y0 || (y % 2 == 0 && y != h - 1)) continue;
-    prefetch_row(coarse, *pass.residual, centre / 2 + kAhead, pass.composite);
-    restrict_rows(level, coarse, pass, centre / 2, centre > 0 ? residual(centre - 1) : zeros, residual(centre),
-                  y % 2 ? r : zeros, T(y % 2 && y == h - 1 ? 1 : 0.5), coarse_mask);
+  // An odd row completes the coarse row above it; so does a last, even row.
+  INPAINTX_INLINE void restrict_to_coarse(int y) const {
+    const int center = y % 2 ? y - 1 : y;
+    if (center < block.y0 || (y % 2 == 0 && y != h - 1)) return;
+    prefetch_row(coarse, *pass.residual, center / 2 + kAhead, pass.composite);
+    restrict_rows(level, coarse, pass, center / 2, center > 0 ? residual(center - 1) : zeros(), residual(center),
+                  y % 2 ? residual(y) : zeros(), T(y % 2 && y == h - 1 ? 1 : 0.5), coarse_mask());
+  }
+};
+
+template <class T, int kChannels>
+INPAINTX_INLINE void smooth_photo_block(const PhotoGridBlock<T>& block) {
+  const PhotoGridWorker<T, kChannels> w(block);
+  const PhotoGridPass<T>& pass = w.pass;
+  // Coarse row Y needs residuals of rows 2Y - 1 .. 2Y + 1, these need values of one row more on either side.
+  const int r0 = std::max(0, block.y0 - 1), r1 = block.y1, from = block.y0 - 2, to = block.y1 + 1;
+
+  // In place, a row's half-step comes before the next half-step of the row above, and after its own last one and that
+  // of the row below.
+  for (int t = std::max(0, from - w.steps); t < r1 + w.steps + 1; ++t) {
+    prefetch_halves(w.level, pass.v, t + kAhead, pass.composite);
+    if (!w.still && t % 2 == 0) prefetch_row(w.coarse, *pass.coarse, t / 2 + kAhead, pass.composite);
+    if (t < w.h) w.widen_masks(t);
+    for (int k = 0; k <= w.steps && !w.still; ++k) {
+      const int y = t - k, rest = w.steps - k;
+      if (y < std::max(0, from - rest) || y >= std::min(w.h, to + rest) || w.level.empty(y)) continue;
+      k == 0 ? w.correct(y) : w.relax(y, k);
+      w.mirror(y);
+    }
+    const int y = t - w.steps - 1;
+    if (y < r0 || y >= r1 || !pass.norms) continue;
+    w.clear_residual(y, r0);
+    w.take_residual(y);
+    if (pass.residual) w.restrict_to_coarse(y);
   }
 }
 

@@ -3,7 +3,7 @@
 // The residual says little of the error where hardly a pixel is known: an error that is smooth over the whole photo has
 // a residual of next to nothing. But the coarse grids see it. What they correct in a cycle is the error before it, to
 // some per cent; a cycle leaves a tenth of it or less where much is known. Where that does not settle it the coarse
-// grids are solved once more. What they do not see, on pixels whose coarse neighbours are all known, is local, and
+// grids are solved once more. What they do not see, on pixels whose coarse neighbors are all known, is local, and
 // there no error is much larger than the residual.
 #pragma once
 
@@ -103,7 +103,7 @@ class Goal {
   double tol_, left_ = 1;
   std::vector<double> start_, now_, rate_;
   std::vector<double> corrections_;  // of the latest cycle; none before the first
-  std::vector<double> range_;        // largest |v|, that of the rim among it; measured when it is asked for
+  std::vector<double> range_;        // largest |v|, that of the boundary among it; measured when it is asked for
 };
 
 }  // namespace inpaintx::poisson

@@ -1,4 +1,4 @@
-// Between the images and the solver's unknown v: the rim is read from them, the blend is written. On raw pointers.
+// Between the images and the solver's unknown v: the boundary is read from them, the blend is written. On raw pointers.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,14 @@ struct Planes {
   T* at(int64_t c, int64_t y) const { return data + c * channel + y * row; }
 };
 
-// v on row y: image - fill on the rim, zero elsewhere; what is uniform is left alone. `fill` and `image` start where
-// the grid does.
+// v on row y: image - fill on the boundary, zero elsewhere; what is uniform is left alone. `fill` and `image` start
+// where the grid does.
 void boundary(const Level& level, int y, const HalfRows<float>& v, const Planes<const float>& fill,
               const Planes<const float>& image);
 void boundary(const Level& level, int y, const HalfRows<double>& v, const Planes<const double>& fill,
               const Planes<const double>& image);
 
-// Asks for what rim will need of row y.
+// Asks for what boundary() will need of row y.
 template <class T>
 void prefetch_boundary(const Level& level, int y, int channels, const Planes<const T>& fill,
                        const Planes<const T>& image);

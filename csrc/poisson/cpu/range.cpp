@@ -1,3 +1,5 @@
+// Passes over the spans of the photo's grid that look at magnitudes alone. They run on data that a pass of smoothing
+// has just touched, and only where a solve's end or its data's range is in question.
 #include "poisson/cpu/range.h"
 
 #include <algorithm>

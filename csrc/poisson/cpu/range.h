@@ -11,7 +11,7 @@ namespace inpaintx::poisson {
 
 constexpr int kSpoilt = INT_MIN;  // instead of an exponent: the data are no finite numbers
 
-// Spans whose values count: those that hold data of the rim, or all that are in use.
+// Spans whose values count: those that hold data of the boundary, or all that are in use.
 enum class Among { mixed, all };
 
 // Largest absolute value of a channel; infinite where one is not finite.

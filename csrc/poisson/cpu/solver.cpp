@@ -3,13 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "common/parallel.h"
 #include "poisson/cpu/blocks.h"
-#include "poisson/cpu/cycle.h"
-#include "poisson/cpu/damping.h"
-#include "poisson/cpu/goal.h"
+#include "poisson/cpu/cycles.h"
 #include "poisson/cpu/range.h"
 
 namespace inpaintx::poisson {
@@ -18,9 +15,6 @@ namespace {
 // Channels are solved together, as many as let the rows in flight stay in a core's cache.
 constexpr int64_t kRowValues = 3 << 12;
 int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues / width, 1, 4)); }
-
-// So many cycles bring the error down to some tenths of a grey level; thinned grids add a quarter at worst.
-constexpr int kCompositeCycles = 2;
 
 template <class F>
 void over_rows(int64_t h, int64_t w, double cost, const F& row) {
@@ -45,31 +39,7 @@ void clear_planes(Planes<T> to, int channels, int64_t h, int64_t w) {
 
 }  // namespace
 
-template <class T>
-struct Solver::Arrays {
-  Arrays(const Hierarchy& hierarchy, int count)
-      : channels(count),
-        memory(HalfRows<T>::bytes_for(hierarchy.levels[0], count), false),
-        v(memory, hierarchy.levels[0], count),
-        coarse(hierarchy, count),
-        norms(hierarchy.levels[0].h * count) {}
-
-  void need_rhs(const Level& level) {
-    if (rhs.data) return;
-    rhs_memory = Workspace(HalfRows<T>::bytes_for(level, channels), false);
-    rhs = HalfRows<T>(rhs_memory, level, channels);
-  }
-  size_t bytes() const { return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double); }
-
-  int channels;
-  bool composite = false;  // v is not there in what is far from the rim, but to be interpolated from coarse.total[1]
-  Workspace memory, rhs_memory;
-  HalfRows<T> v, rhs;
-  CoarseArrays coarse;
-  std::vector<double> norms;
-};
-
-// v in what is far from the rim, a span at a time.
+// v in what lies in the interior, a span at a time.
 template <class T>
 class Solver::InteriorLine {
  public:
@@ -86,7 +56,7 @@ class Solver::InteriorLine {
   std::vector<float> memory_;
 };
 
-// v in what is far from the rim: interpolated, or zero if there was no cycle yet.
+// v in what lies in the interior: interpolated, or zero if there was no cycle yet.
 template <class T>
 void Solver::complete(Arrays<T>& arrays, bool begun) const {
   if (begun) fill_interior(hierarchy_, arrays.coarse);
@@ -137,97 +107,13 @@ void Solver::give_back(std::unique_ptr<Arrays<T>> arrays) const {
     double_ = std::move(arrays);
 }
 
-// Cycles on arrays.v until the goal is reached in every channel, or nothing more is to be had. The first ones are on
-// thinned grids, and their residual is that of the photo's pixels which have equations there.
 template <class T>
 SolveInfo Solver::solve(Arrays<T>& arrays, bool with_rhs, const Parameters& p) const {
-  const Level& level = hierarchy_.levels[0];
-  const int h = level.h, channels = arrays.channels;
-  CoarseArrays& coarse = arrays.coarse;
   arrays.composite = hierarchy_.is_composite() && !with_rhs;
-  std::fill(coarse.begun.begin(), coarse.begun.end(), false);
-  PhotoGridPass<T> pass{&hierarchy_,
-                        arrays.v,
-                        with_rhs ? &arrays.rhs : nullptr,
-                        nullptr,
-                        &coarse.rhs[1],
-                        false,
-                        arrays.composite,
-                        !with_rhs,
-                        arrays.norms.data(),
-                        {}};
-  const auto norms = [&] {
-    std::vector<double> sum(channels, 0.);
-    for (int y = 0; y < h; ++y) {
-      for (int c = 0; c < channels; ++c) sum[c] += arrays.norms[size_t(y) * channels + c];
-    }
-    for (double& s : sum) s = std::sqrt(s);
-    return sum;
-  };
-
-  smooth_photo_grid(pass);
-  std::vector<double> before = norms();
-  const std::vector<int> exponents =
-      bring_near_one(level, with_rhs ? arrays.rhs : arrays.v, with_rhs ? Among::all : Among::mixed, before);
-  if (!exponents.empty()) {
-    for (int y = 0; y < h && !with_rhs; ++y) {
-      for (int c = 0; c < channels; ++c) mirror_ends(arrays.v.at(y, c, 0), arrays.v.half, level.w);
-    }
-    smooth_photo_grid(pass);
-    before = norms();
+  Cycles<T> cycles(*this, arrays, with_rhs, p);
+  while (cycles.next()) {
   }
-  Goal<T> goal(level, arrays.v, with_rhs ? &arrays.rhs : nullptr, p.tol, before);
-  SolveInfo outcome;
-  bool ahead = false;  // the next cycle's coarse grids are solved: to tell the error, if not to go on
-  const auto reached = [&] {
-    if (!goal.residual_is_small()) return false;
-    if (goal.error_is_surely_small() || pass.composite || outcome.cycles == p.max_cycles) return true;
-    solve_coarse(hierarchy_, coarse, false, outcome.cycles + 1 == p.max_cycles);
-    ahead = true;
-    return goal.error_is_small(corrections(hierarchy_.levels[1], coarse.value[1], false));
-  };
-  outcome.residual = goal.residual();
-  bool done = reached();
-
-  while (outcome.cycles < p.max_cycles && !done) {
-    const bool last = outcome.cycles + 1 == p.max_cycles;
-    if (!ahead) solve_coarse(hierarchy_, coarse, pass.composite, last || outcome.cycles + 1 == kCompositeCycles);
-    ahead = false;
-    pass.coarse = &coarse.value[1];
-    pass.omega = photo_factors(outcome.cycles);
-    if (last) pass.residual = nullptr;
-    if (last && !p.report) pass.norms = nullptr;
-    pass.keep = pass.composite;
-    smooth_photo_grid(pass);
-    pass.zero_inside = false;
-    ++outcome.cycles;
-    if (!pass.norms) break;
-    goal.cycle(norms(), corrections(hierarchy_.levels[1], coarse.value[1], pass.composite));
-    outcome.residual = goal.residual();
-    done = reached();
-    const bool progress = !done && goal.progress();
-    if (pass.composite && !last && (outcome.cycles == kCompositeCycles || !progress)) {  // the whole grids' turn
-      complete(arrays, true);
-      pass.composite = pass.keep = false;
-      pass.coarse = nullptr;
-      pass.omega = {};
-      smooth_photo_grid(pass);
-      goal.measured(norms());
-      outcome.residual = goal.residual();
-      done = reached();
-    } else if (!progress) {
-      break;
-    }
-  }
-  if (arrays.composite && (outcome.cycles == 0 || !exponents.empty()))
-    complete(arrays, outcome.cycles > 0);
-  else if (arrays.composite)
-    fill_interior(hierarchy_, coarse);
-  bring_back(level, arrays.v, exponents);
-  for (const int exponent : exponents) {
-    if (exponent == kSpoilt) outcome.residual = std::numeric_limits<double>::quiet_NaN();
-  }
-  return outcome;
+  return cycles.finish();
 }
 
 template <class T>
@@ -265,7 +151,7 @@ SolveInfo Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> r
     total.cycles = std::max(total.cycles, outcome.cycles);
     total.residual = std::max(outcome.residual, total.residual);
 
-    // A channel after the other: the processor foresees three streams better than nine.
+    // A channel after the other: the hardware prefetcher follows three streams, not nine.
     parallel_for(0, count * height(), rows_per_task(width(), 1), [&](int64_t begin, int64_t end) {
       InteriorLine interior(*arrays, hierarchy_);
       for (int64_t i = begin; i < end; ++i) {
@@ -297,7 +183,7 @@ SolveInfo Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> r
 }
 
 // With the solution l of A l = grad on the hole, a known pixel's image gains, and its fill loses, the sum of l over its
-// hole neighbours; on the hole fill's gradient A l is grad itself, for the blend moves with the fill there.
+// hole neighbors; on the hole fill's gradient A l is grad itself, for the blend moves with the fill there.
 template <class T>
 SolveInfo Solver::adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, int channels,
                           const Parameters& p) const {

@@ -45,7 +45,7 @@ void precondition(const Grid<T>&);
 template <typename T>
 void solve(const Grid<T>&, int64_t steps);
 
-// b of the finest level: image - fill summed over each hole pixel's known neighbours.
+// b of the finest level: image - fill summed over each hole pixel's known neighbors.
 template <typename T>
 void gather_boundary(const Grid<T>&, const T* fill, const T* image);
 
@@ -57,7 +57,7 @@ void compose(const Grid<T>&, const T* fill, const T* image, T* out);
 template <typename T>
 void start_adjoint(const Grid<T>&, const T* grad);
 
-// Gradients of the rim's data, from the solution: to image with a plus, to fill with a minus.
+// Gradients of the boundary's data, from the solution: to image with a plus, to fill with a minus.
 template <typename T>
 void scatter_boundary(const Grid<T>&, const T* grad, T* grad_fill, T* grad_image);
 

@@ -26,19 +26,19 @@ __device__ bool hole_at(const Level<T>& l, int64_t mask, int64_t y, int64_t x) {
   return l.hole[(mask * l.height + y) * l.width + x];
 }
 
-// Coefficient of the neighbour (dy, dx) in the equation of (y, x), which lies inside; 0 where either is known.
+// Coefficient of the neighbor (dy, dx) in the equation of (y, x), which lies inside; 0 where either is known.
 template <typename T>
 __device__ T coefficient(const Level<T>& l, int64_t mask, int64_t y, int64_t x, int dy, int dx) {
   if (l.stencil) return l.stencil[((mask * 9 + (dy + 1) * 3 + dx + 1) * l.height + y) * l.width + x];
   if (!hole_at(l, mask, y, x)) return T(0);
-  if (dy == 0 && dx == 0) {  // as many neighbours as lie inside the photo
+  if (dy == 0 && dx == 0) {  // as many neighbors as lie inside the photo
     return T((y > 0) + (x > 0) + (y + 1 < l.height) + (x + 1 < l.width));
   }
   const bool edge = (dy == 0) != (dx == 0);
   return edge && inside(l, y + dy, x + dx) && hole_at(l, mask, y + dy, x + dx) ? T(-1) : T(0);
 }
 
-// Sum over the neighbours of coefficient * value(y, x).
+// Sum over the neighbors of coefficient * value(y, x).
 template <typename T, typename Value>
 __device__ T coupled(const Level<T>& l, const Point& p, const Value& value) {
   T sum = 0;

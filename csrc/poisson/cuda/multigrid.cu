@@ -169,7 +169,7 @@ __global__ void galerkin_kernel(Level<T> l, Level<T> coarse, int64_t masks) {
   }
 }
 
-// Sum of value(pixel) over the neighbours of p for which `counts` holds.
+// Sum of value(pixel) over the neighbors of p for which `counts` holds.
 template <typename T, typename Counts, typename Value>
 __device__ T over_neighbours(const Level<T>& l, const Point& p, const Counts& counts, const Value& value) {
   T sum = 0;
@@ -220,7 +220,7 @@ __global__ void scatter_kernel(Grid<T> g, const T* grad, T* grad_fill, T* grad_i
         hole ? T(0) : over_neighbours(l, p, [](bool near) { return near; }, [&](int64_t q) { return g.solution[q]; });
     const bool at_rim =
         !hole && over_neighbours(l, p, [](bool near) { return near; }, [](int64_t) { return T(1); }) > T(0);
-    const T boundary = at_rim ? g.scale[p.plane] * sum : T(0);  // where that is NaN only the rim is
+    const T boundary = at_rim ? g.scale[p.plane] * sum : T(0);  // where that is NaN only the boundary is
     grad_fill[i] = hole ? grad[i] : -boundary;
     grad_image[i] = hole ? T(0) : grad[i] + boundary;
   }

@@ -17,8 +17,8 @@ constexpr int kPiece = 256;  // coarse pixels of a row worked on at once
 using FineRow = float[9][2 * kPiece + 4 * kChunk];
 using CoarseRow = float[9][kPiece];
 
-// Masks of three rows from a chunk before x0 to one behind x0 + n. They go by way of memory: what is read back at once,
-// in other portions than it was written in, would have to be waited for.
+// Masks of three rows from a chunk before x0 to one behind x0 + n. Stored and read
+// back apart, since a load that spans several recent stores cannot be forwarded and stalls.
 template <size_t kSize>
 INPAINTX_INLINE void widen_three(const uint8_t* up, const uint8_t* m, const uint8_t* down, int n,
                                  int32_t (&wide)[3][kSize]) {
@@ -97,7 +97,7 @@ INPAINTX_INLINE void halve(const float* row, int n, Halves& out) {
 
 // `a` holds columns from 2 X0 - 2 on.
 INPAINTX_CLONES void collapse_columns(const FineRow& a, int n, int end, CoarseRow& out) {
-  // All rows first: what is read back at once, in other portions than it was written in, would have to be waited for.
+  // All rows first: avoids store-forwarding stalls, of loads that span several recent stores.
   Halves halves[9];
   for (int k = 0; k < 9; ++k) halve(a[k] + kChunk + 1, n, halves[k]);
   for (int k = 0; k < 9; k += 3) {

@@ -1,4 +1,4 @@
-// The first coarse matrix, straight from the photo's mask. A finest row holds its pixel's number of neighbours and -1
+// The first coarse matrix, straight from the photo's mask. A finest row holds its pixel's number of neighbors and -1
 // for each that is unknown, interpolation is made of ones and halves: sixteen times a coefficient is a whole number
 // that fits a byte, up to 124 on the diagonal and from -16 to 16 beside it. So they are had 32 at a time.
 #include <algorithm>
@@ -35,7 +35,7 @@ struct MaskRow {
 // Four times the product of some entries of the matrix with interpolation along x: of X with X - 1, X and X + 1.
 using Products = Bytes[3];
 
-// Where the photo's last column belongs to coarse column X alone, and the first and the last lack a neighbour.
+// Where the photo's last column belongs to coarse column X alone, and the first and the last lack a neighbor.
 struct Ends {
   int first, last;  // lanes of the photo's first and last column, or -1
   bool alone;       // the last one is odd: no coarse column follows
@@ -56,7 +56,7 @@ INPAINTX_INLINE void within(const MaskRow& m, const Level& fine, int y, const En
     twice(a), twice(a);
     a -= -mask & lacking;
   };
-  const Bytes left = m.odd_before & m.even, right = m.even & m.odd;  // pairs of unknown neighbours
+  const Bytes left = m.odd_before & m.even, right = m.even & m.odd;  // pairs of unknown neighbors
   Bytes before = (m.even_before & m.odd_before) + left, here = left + right, after = right + (m.odd & m.even_after);
   twice(before), twice(here), twice(here), twice(after);
   Bytes centre;

@@ -14,10 +14,10 @@ namespace {
 
 constexpr int kDense = 64;  // pixels of the coarsest grid, at most: solved directly
 constexpr int kUniformFinest = 64,
-              kUniformCoarse = 24;  // pixels: shorter uniform stretches join their mixed neighbours
-// Cells from the rim to what is far: 16 pixels of the photo's grid, and 8 more of each next grid's own.
+              kUniformCoarse = 24;  // pixels: shorter uniform stretches join their mixed neighbors
+// Cells from the boundary to the interior: 16 pixels of the photo's grid, and 8 more of each next grid's own.
 constexpr int kNearRows = 4, kNextRows = 2, kColumns = 1;
-constexpr double kWorthwhile = 0.5;  // of the box far: below, a grid stays whole, and so do those that follow it
+constexpr double kWorthwhile = 0.5;  // of the box interior: below, a grid stays whole, and so do those that follow it
 
 void shape(Level& level, int h, int w) {
   level.h = h;
@@ -72,7 +72,7 @@ Workspace erode(const Level& from, const uint8_t* deep, const Level& to, int ste
   return out;
 }
 
-// How near the rim each cell of a grid is, four rows of a chunk being a cell.
+// How near the boundary each cell of a grid is, four rows of a chunk being a cell.
 struct Cells {
   static constexpr int kRows = 4;
   int shift, h = 0, w = 0;    // a cell is 1 << shift pixels wide
@@ -188,7 +188,7 @@ void find_covered(const Cells& fine, Level& level) {
 }
 
 // Cuts row y into spans. `kind` tells of a chunk whether it is visited and how. Uniform stretches that are shorter than
-// `shortest` join their mixed neighbours, and these each other: neighbours in one call are cheaper than calls.
+// `shortest` join their mixed neighbors, and these each other: neighbors in one call are cheaper than calls.
 constexpr int64_t kMixed = 0, kNone = 1;
 template <class Kind>
 void cut_row(int w, int chunk, int shortest, std::vector<Span>& spans, const Kind& kind) {
@@ -261,7 +261,7 @@ bool find_box(const uint8_t* mask, int64_t height, int64_t width, int64_t (&box)
 bool is_near(const Cells* cells, int y, int x) { return !cells || cells->near[cells->at(y, x)]; }
 int64_t kind_of_interior(const Cells* cells, int y, int x) { return cells->kept[cells->at(y, x)] ? kGhost : kInterior; }
 
-// The finest grid's spans cover the rim as well: known pixels next to the hole carry the data.
+// The finest grid's spans cover the boundary as well: known pixels next to the hole carry the data.
 // Uniform spans have no known pixel next to them.
 void cut_finest(Level& level, const uint8_t* deep, const Cells* cells) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {

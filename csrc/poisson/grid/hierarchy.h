@@ -5,8 +5,8 @@
 // coefficients a pixel. Deep inside the hole these are the same everywhere and are not stored.
 // Rows are cut into chunks of eight pixels; only chunks that matter stand in the list of spans and are ever visited.
 //
-// A harmonic function is smooth away from its data, so the first cycles work on grids that thin out there: what is far
-// from the rim, counted in a grid's own pixels, is interpolated from the next grid and takes no part. Between the two
+// A harmonic function is smooth away from its data, so the first cycles work on composite grids: the interior, what is
+// far from the boundary in a grid's own pixels, is interpolated from the next grid and takes no part. Between the two
 // lies a belt of pixels that are interpolated as well and that the others' equations read (ghosts).
 #pragma once
 
@@ -22,11 +22,12 @@ namespace inpaintx::poisson {
 constexpr int kChunk = 8, kFineChunk = 2 * kChunk;
 constexpr int kPad = 16;  // readable elements left of a row
 
-// Kinds of spans whose pixels are all unknown, with the grid's one stencil. Where grids do not thin out they are alike.
+// Kinds of spans whose pixels are all unknown, with the grid's one stencil. Where grids are whole they are alike.
 constexpr int64_t kUniform = -1, kGhost = -2, kInterior = -3;
 
-// Rows of width w that are worth a thread when each pixel costs about `cost` nanoseconds.
-inline int64_t rows_per_task(int64_t w, double cost) { return int64_t(3e4 / (cost * double(w + 1))) + 1; }
+// Rows of width w that are worth a thread when each pixel costs about `cost` nanoseconds: a tenth of a millisecond, for
+// what comes of asking another thread is uncertain, and a call has dozens of such loops.
+inline int64_t rows_per_task(int64_t w, double cost) { return int64_t(1e5 / (cost * double(w + 1))) + 1; }
 
 constexpr uint64_t kAllOnes = 0x0101010101010101ull;  // a chunk of bytes
 inline uint64_t chunk_of(const uint8_t* bytes) {
@@ -45,15 +46,15 @@ struct Span {
 
 struct Level {
   int h = 0, w = 0;
-  int64_t stride = 0;                // of a row of any array on this grid
-  int64_t half = 0;                  // of half a row, on the photo's grid
-  bool open = false;                 // a row of the photo's grid starts or ends unknown, at the photo's edge
-  Workspace mask;                    // bytes, 1 = unknown, rows -1 .. h
-  Workspace mask_halves;             // the same as [h + 2][2][half], on the photo's grid
-  Workspace covered;                 // coarse grids that thin out: unknown, and the finer grid tells the residual
-  std::vector<Span> spans;           // finest grid: cover the hole and its rim; coarse grids: the unknowns
-  std::vector<int64_t> first;        // spans of row y: [first[y], first[y + 1])
-  int64_t pixels = 0, interior = 0;  // in the spans, and in those that are far
+  int64_t stride = 0;                       // of a row of any array on this grid
+  int64_t half = 0;                         // of half a row, on the photo's grid
+  bool open = false;                        // a row of the photo's grid starts or ends unknown, at the photo's edge
+  Workspace mask;                           // bytes, 1 = unknown, rows -1 .. h
+  Workspace mask_halves;                    // the same as [h + 2][2][half], on the photo's grid
+  Workspace covered;                        // composite grids: unknown, and the finer grid tells the residual
+  std::vector<Span> spans;                  // finest grid: cover the hole and its boundary; coarse grids: the unknowns
+  std::vector<int64_t> first;               // spans of row y: [first[y], first[y + 1])
+  int64_t pixels = 0, interior = 0;         // in the spans, and in those of the interior
   float edge = 0, corner = 0, inverse = 0;  // uniform stencil: -coefficient / diagonal, 1 / diagonal
   Workspace coef;  // of each chunk of a span 9 rows of kChunk floats; the fifth is 1 / diagonal (0 if known)
 
@@ -74,7 +75,7 @@ struct Hierarchy {
   int64_t height, width;
   bool empty = false;  // no hole: nothing to solve
   bool singular =
-      false;           // no known pixel: no datum to solve for (a component without known neighbour is the whole photo)
+      false;           // no known pixel: no datum to solve for (a component without known neighbor is the whole photo)
   int y0 = 0, x0 = 0;  // where levels[0] lies in the photo: the hole's box and a pixel around it
   std::vector<Level> levels;
 

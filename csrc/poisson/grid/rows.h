@@ -223,7 +223,7 @@ INPAINTX_INLINE void shift(const Chunk& before, const Chunk& here, const Chunk& 
 #endif
 }
 
-// A column gives its two neighbours the same, edge * v + corner * (up + down), which is summed once for both.
+// A column gives its two neighbors the same, edge * v + corner * (up + down), which is summed once for both.
 template <int kChannels, bool kResidual>
 INPAINTX_INLINE void row9_uniform(float* out, const float* v, const float* up, const float* down, const float* rhs,
                                   int64_t jump, const Level& level, float omega, int n) {
