@@ -18,7 +18,15 @@ DEMO = ROOT / "inpaintx" / "demo"
 def serving(*options, log):
     """Run ``inpaintx web``; gives its address and its process."""
     pytest.importorskip("gradio", reason="the extra [web] is not installed")
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+    private = Path(log).parent / "private"
+    private.mkdir()
+    environment = {
+        **os.environ,
+        "TMPDIR": str(private),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        "GRADIO_ANALYTICS_ENABLED": "False",
+    }
     with open(log, "w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "inpaintx", "web", *options], stdout=out, stderr=out, env=environment, cwd=ROOT
@@ -38,3 +46,4 @@ def serving(*options, log):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    assert not list(private.glob("inpaintx-web-*"))  # what was uploaded goes with the server

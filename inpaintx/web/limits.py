@@ -1,5 +1,6 @@
 """How much may come in at once."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,15 @@ class Limits:
         What is protected.
     most
         Bytes of one request's body.
-    at_once
-        Uploads that are received at one time.
+    at_once, waiting
+        Uploads that are received at one time, and those that may wait beside them.
     folder, disk
         The private folder, and the bytes in it above which no upload is taken.
     """
 
-    def __init__(self, app: Any, most: int, at_once: int, folder: Path, disk: int) -> None:
-        self.app, self.most, self.at_once, self.folder, self.disk = app, most + 2**20, at_once, folder, disk
+    def __init__(self, app: Any, most: int, at_once: int, waiting: int, folder: Path, disk: int) -> None:
+        self.app, self.most, self.folder, self.disk = app, most + 2**20, folder, disk
+        self.turn, self.room = asyncio.Semaphore(at_once), at_once + waiting
         self.now = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -38,15 +40,16 @@ class Limits:
         if not scope["path"].rstrip("/").endswith("/upload"):
             await self.app(scope, self._counted(receive), send)
             return
-        if self.now >= self.at_once:
+        if self.now >= self.room:
             await _refuse(send, 503, "many uploads are coming in at once; try again in a moment")
-            return
-        if _size(self.folder) > self.disk:
-            await _refuse(send, 507, "the server's folder is full; try again later")
             return
         self.now += 1
         try:
-            await self.app(scope, self._counted(receive), send)
+            async with self.turn:
+                if _size(self.folder) > self.disk:
+                    await _refuse(send, 507, "the server's folder is full; try again later")
+                else:
+                    await self.app(scope, self._counted(receive), send)
         finally:
             self.now -= 1
 

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ from inpaintx.io.optional import require
 __all__ = ["MEGABYTES", "Address", "serve"]
 
 MEGABYTES = 200  # of one upload: 50 megapixels of 16 bits in four channels are more, as PNG seldom
-UPLOADS = 8  # at once
+UPLOADS, WAITING = 8, 64  # at once, and those that wait beside them
 QUEUE = 32  # fills that wait; more are sent away with a word
 DISK = 8 * 2**30  # bytes of the private folder above which nothing more is taken
 
@@ -81,10 +83,18 @@ def serve(address: Address, *, api_only: bool = False, ready: Callable[[str], No
         from inpaintx.web.worker import Worker
 
         worker = Worker()
+        # as Ctrl-C: what is private is removed, and the process that fills ends
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             page = app.build(Actions(Sessions(root), worker), worker.run(describe), page=not api_only)
             page.queue(max_size=QUEUE, default_concurrency_limit=4)
-            limits: Any = {"most": MEGABYTES * 2**20, "at_once": UPLOADS, "folder": root, "disk": DISK}
+            limits: Any = {
+                "most": MEGABYTES * 2**20,
+                "at_once": UPLOADS,
+                "waiting": WAITING,
+                "folder": root,
+                "disk": DISK,
+            }
             _, url, _ = page.launch(
                 server_name=address.host,
                 server_port=address.port,
@@ -109,6 +119,7 @@ def serve(address: Address, *, api_only: bool = False, ready: Callable[[str], No
             raise InpaintxError(str(error).splitlines()[0]) from None
         finally:
             worker.close()
+            signal.signal(signal.SIGTERM, before)
 
 
 def _middleware(kind: Any, **options: Any) -> Any:
