@@ -14,7 +14,7 @@ from inpaintx.ops import ssim
 from inpaintx.plugin import weights
 from inpaintx.testing import run_rules
 
-PAPER = {"window": 7, "alpha": 2.0, "context_weight": 0.2, "structure_weight": 0.797}
+PAPER = {"kernel_size": 7, "alpha": 2.0, "context_weight": 0.2, "structure_weight": 0.797}
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_parameters():
     assert (count(Generator(100, 128)), count(DCGANDiscriminator(64, 128))) == (12_658_432, 11_036_160)
     assert (count(Generator(100, 64)), count(DCGANDiscriminator(64, 64))) == (3_576_704, 2_765_568)
     paper = Yeh().config("paper")
-    assert (paper.z, paper.width, paper.critic, paper.iterations, paper.starts) == (100, 128, 128, 1500, 1)
+    assert (paper.z, paper.width, paper.discriminator_width, paper.iterations, paper.starts) == (100, 128, 128, 1500, 1)
 
 
 def test_folding_changes_no_value_and_not_the_network(net):
@@ -110,7 +110,7 @@ def test_search_comes_closer_and_keeps_the_best(net, center, kind):
 
 def test_four_together_equal_four_alone(net, center):
     method = Qiang()
-    net.config = method.config("tiny", z=16, width=4, critic=4, iterations=20, limits="mask")
+    net.config = method.config("tiny", z=16, width=4, discriminator_width=4, iterations=20, limits="mask")
     _, image = faces(net, 4)
     mask = torch.cat([center.roll(4 * i, 3) for i in range(4)])
 
@@ -124,7 +124,7 @@ def test_four_together_equal_four_alone(net, center):
 
 def test_blending_lessens_the_jump_at_the_rim(net, center):
     method = Yeh()
-    net.config = method.config("tiny", z=16, width=4, critic=4)
+    net.config = method.config("tiny", z=16, width=4, discriminator_width=4)
     image = torch.linspace(0.2, 0.9, 64).expand(1, 3, 64, 64)
     blended, pasted = (
         run_method(method, net, image, center, generator=torch.Generator().manual_seed(0), blend=blend)
@@ -227,5 +227,5 @@ def test_both_methods_take_the_same_file(tmp_path):
 
 
 def test_an_even_window_is_refused():
-    with pytest.raises(InpaintxError, match=r"window: .*must be odd, got 6"):
-        Yeh().config(window=6)
+    with pytest.raises(InpaintxError, match=r"kernel_size: .*must be odd, got 6"):
+        Yeh().config(kernel_size=6)

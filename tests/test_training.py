@@ -208,7 +208,7 @@ def test_other_data_is_refused(toy_faces, tmp_path):
         ({"method.ema": 1}, "no option 'ema'"),
         ({"seed": 1}, "both have an option 'seed'; write method.seed or run.seed"),
         ({"checkpoint_every": -1}, "checkpoint_every: Input should be greater than or equal to 0"),
-        ({"accumulate": 3}, "batch=4 cannot be cut into accumulate=3"),
+        ({"accumulate": 3}, "batch_size=4 cannot be cut into accumulate=3"),
         ({"precision": "16-mixed"}, "needs a GPU"),
         ({"validate_every": 1, "val_split": "test"}, r"'test'.*validate on another part \(val_split"),
         ({"holes": "stroks"}, "did you mean 'strokes'"),
@@ -391,7 +391,7 @@ def test_stages_that_leave_nothing_of_the_steps_are_refused():
     [
         ("build", Toy),
         ("trainer", Toy),
-        ("needs", Toy),
+        ("required_annotations", Toy),
         ("step", ToyTrainer),
         ("advance", ToyTrainer),
         ("state_dict", ToyTrainer),

@@ -144,7 +144,7 @@ class _Run:
         self.method, self.config, self.options = settings.method, settings.config, settings.train
         options = self.options
         self.threads_note = same_threads(fabric, (earlier or {}).get("threads"))
-        with blamed(self.method, "needs()"):
+        with blamed(self.method, "required_annotations()"):
             self.needs = self.method.required_annotations(self.config)
         self.faces, self.holes = self._open(data, options.split, options.holes, self.needs)
         self.extra = self._open_extra(Path(options.extra)) if options.extra else None

@@ -63,7 +63,7 @@ def test_its_own_pictures_are_found_again(trained, kind):
             loss = QiangLoss(
                 image,
                 mask,
-                window=7,
+                kernel_size=7,
                 alpha=2.0,
                 context_weight=0.2,
                 structure_weight=0.797,
