@@ -19,9 +19,6 @@
 #define __forceinline__ inline
 #define __restrict__
 #define __launch_bounds__(...)
-// Blocks run one after the other and share these. A section of their own, so that it can be found and spoilt between
-// them.
-#define __shared__ static __attribute__((section("cuda_shared")))
 
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
@@ -75,6 +72,12 @@ struct Launch {
 
 void run_grid(const char* name, const Launch& launch, const std::function<void()>& kernel);
 void* dynamic_shared();  // as much as the launch asked for
+void* static_shared(unsigned line, size_t bytes);
+// The array that is declared in a line of a kernel; translate.py puts it in place of __shared__.
+template <typename T>
+T& static_shared(unsigned line) {
+  return *static_cast<T*>(static_shared(line, sizeof(T)));
+}
 // Of the whole block, or of the lanes of a mask. `line`: where in the source, for threads must meet at one place.
 void wait_for_block(unsigned line);
 void wait_for_warp(unsigned mask, unsigned line);

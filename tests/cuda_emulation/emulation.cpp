@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -21,12 +22,6 @@
 #include "race.h"
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
-
-// The linker's names for the section of static shared memory.
-extern "C" {
-extern char __start_cuda_shared[] __attribute__((weak, visibility("hidden")));
-extern char __stop_cuda_shared[] __attribute__((weak, visibility("hidden")));
-}
 
 namespace inpaintx::emulate {
 namespace {
@@ -61,7 +56,10 @@ struct Block {
   std::vector<std::unique_ptr<Fiber>> fibers;
   std::vector<Thread> thread;
   std::vector<uint64_t> slots;
-  std::vector<char> shared;
+  std::vector<char> shared;  // dynamic
+  std::vector<char> arrays = std::vector<char>(1 << 20);
+  std::map<unsigned, size_t> array_at;  // static, by line: where in `arrays`
+  size_t arrays_end = 0;
   std::string fault;  // the first
 } block;
 
@@ -170,7 +168,7 @@ void run_block() {
   block.next = 0;
   block.thread.assign(block.threads, {});
   std::fill(block.shared.begin(), block.shared.end(), kSpoilt);
-  std::fill(__start_cuda_shared, __stop_cuda_shared, kSpoilt);
+  std::fill(block.arrays.begin(), block.arrays.end(), kSpoilt);
   race::begin_block(block.threads);
   while (block.next < block.threads) resume(free_fiber());
   for (;;) {
@@ -222,6 +220,13 @@ void* slot(unsigned lane) { return &block.slots[block.running->thread / warpSize
 
 void* dynamic_shared() { return block.shared.data(); }
 
+void* static_shared(unsigned line, size_t bytes) {
+  const auto [at, made] = block.array_at.try_emplace(line, block.arrays_end);
+  if (made) block.arrays_end += (bytes + 15) / 16 * 16;
+  if (block.arrays_end + block.shared.size() > kMostShared) report("over 48 KB of shared memory");
+  return block.arrays.data() + at->second;
+}
+
 void run_grid(const char* name, const Launch& launch, const std::function<void()>& kernel) {
   const std::lock_guard<std::mutex> lock(one_launch);
   const unsigned threads = launch.block.x * launch.block.y * launch.block.z;
@@ -239,11 +244,12 @@ void run_grid(const char* name, const Launch& launch, const std::function<void()
   block.threads = threads;
   block.slots.assign((threads + warpSize - 1) / warpSize * warpSize, 0);
   block.shared.resize(launch.shared);
+  block.array_at.clear();
+  block.arrays_end = 0;
   block.fault.clear();
   blockDim = launch.block;
   gridDim = launch.grid;
-  race::begin_launch(name, {block.shared.data(), block.shared.size()},
-                     {__start_cuda_shared, static_cast<size_t>(__stop_cuda_shared - __start_cuda_shared)});
+  race::begin_launch(name, {block.shared.data(), block.shared.size()}, {block.arrays.data(), block.arrays.size()});
   for (uint64_t b = 0; b < blocks && block.fault.empty(); ++b) {
     const uint64_t n = block.reverse ? blocks - 1 - b : b;
     blockIdx = dim3(n % gridDim.x, n / gridDim.x % gridDim.y, n / (uint64_t(gridDim.x) * gridDim.y));

@@ -25,8 +25,9 @@ __global__ void unwritten(float* out) {
   out[blockIdx.x * blockDim.x + threadIdx.x] = part[threadIdx.x];
 }
 
+template <int kThreads>
 __global__ void carried_over(float* out) {
-  __shared__ float part[64];
+  __shared__ float part[kThreads];
   if (blockIdx.x == 0) part[threadIdx.x] = 1;
   __syncthreads();
   out[blockIdx.x * blockDim.x + threadIdx.x] = part[threadIdx.x];
@@ -63,7 +64,7 @@ __global__ void missing_barrier(float* out) {
 void run(const std::string& fault, float* out) {
   if (fault == "sound") sound<<<2, 64>>>(out);
   if (fault == "unwritten") unwritten<<<2, 64>>>(out);
-  if (fault == "carried_over") carried_over<<<2, 64>>>(out);
+  if (fault == "carried_over") carried_over<64><<<2, 64>>>(out);
   if (fault == "both_arms") both_arms<<<2, 64>>>(out);
   if (fault == "left_out") left_out<<<2, 64>>>(out);
   if (fault == "without_itself") without_itself<<<2, 64>>>(out);

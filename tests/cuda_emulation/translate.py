@@ -1,16 +1,18 @@
-"""Turn CUDA sources into C++ that runs on the CPU: launches and dynamic shared memory (see cuda_runtime.h here)."""
+"""Turn CUDA sources into C++ that runs on the CPU: launches and shared memory (see cuda_runtime.h here)."""
 
 import re
 from pathlib import Path
 
 LAUNCH = re.compile(r"([A-Za-z_]\w*(?:<[\w\s,:]*>)?)<<<(.*?)>>>\(", re.DOTALL)
-SHARED = re.compile(r"extern __shared__ (?:__align__\(\d+\) )?([\w:]+) (\w+)\[\];")
+DYNAMIC = re.compile(r"extern __shared__ (?:__align__\(\d+\) )?([\w:]+) (\w+)\[\];")
+STATIC = re.compile(r"(?<!extern )__shared__ ([\w:]+) (\w+)((?:\[[^\]]+\])*);")
 
 
 def translate(source: str) -> str:
     """``kernel<<<grid, block>>>(args)`` becomes a call of ``emulate::launch``, which is told the kernel's name."""
     source = LAUNCH.sub(r'::inpaintx::emulate::launch("\1", {\2}, [](auto... a) { \1(a...); }, ', source)
-    return SHARED.sub(r"\1* \2 = static_cast<\1*>(::inpaintx::emulate::dynamic_shared());", source)
+    source = DYNAMIC.sub(r"\1* \2 = static_cast<\1*>(::inpaintx::emulate::dynamic_shared());", source)
+    return STATIC.sub(r"auto& \2 = ::inpaintx::emulate::static_shared<\1\3>(__LINE__);", source)
 
 
 def translate_all(sources: Path, target: Path) -> list[Path]:
