@@ -137,10 +137,10 @@ def _version(wanted: bool) -> None:
 def _add_commands_of_plugins(app: typer.Typer) -> None:
     """Call each plugin's hook by itself: one that fails, or takes a name that is taken, loses its commands."""
     manager = registry().manager
+    taken = _names(app.registered_commands, app.registered_groups)
     for name, module in manager.list_name_plugin():
         plugin = next(p for p in registry().plugins if p.name == name)
         before = list(app.registered_commands), list(app.registered_groups), app.registered_callback
-        taken = _names(*before[:2])
         others = [p for p in manager.get_plugins() if p is not module]
         try:
             manager.subset_hook_caller("inpaintx_register_commands", others)(app=app)
@@ -152,6 +152,7 @@ def _add_commands_of_plugins(app: typer.Typer) -> None:
             if own & taken:
                 raise ValueError(f"command {min(own & taken)!r} is taken")
             plugin.commands = sorted(own)
+            taken |= own
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may fail in any way, SystemExit among them
