@@ -3,6 +3,7 @@
 Screenshots are written to ``build/web``.
 """
 
+import base64
 import os
 import re
 import shutil
@@ -230,6 +231,25 @@ def test_a_broken_file_is_one_sentence(page, tmp_path):
     assert "Traceback" not in page.page.content()
     page.shot("broken")
     page.open(PORTRAIT)
+
+
+def test_a_pasted_picture_keeps_its_bytes(page, tmp_path):
+    page.page.wait_for_selector("#photo button")
+    page.page.wait_for_timeout(2000)
+    page.page.evaluate(
+        """data => {
+            const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+            const clipboard = new DataTransfer();
+            clipboard.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: clipboard, bubbles: true }));
+        }""",
+        base64.b64encode(PORTRAIT.read_bytes()).decode(),
+    )
+    page.says("No hole yet")
+    with page.page.expect_download() as waiting:
+        page.page.click("#photo a[download]")
+    waiting.value.save_as(tmp_path / "pasted.png")
+    assert (tmp_path / "pasted.png").read_bytes() == PORTRAIT.read_bytes()
 
 
 def test_two_browsers_at_once(browser, server, tmp_path):
