@@ -222,9 +222,10 @@ def load(
     --------
     >>> import numpy as np, inpaintx
     >>> model = inpaintx.load("telea")
-    >>> photo, hole = np.full((32, 32), 200, np.uint8), np.eye(32, dtype=bool)
-    >>> int(model(photo, hole)[0, 0])
-    200
+    >>> photo, hole = np.full((32, 32), 200, np.uint8), np.zeros((32, 32), bool)
+    >>> hole[8:16, 8:16] = True
+    >>> model(photo, hole).shape
+    (32, 32)
     """
     settings = {"weights": weights, "device": device, "blend": blend, "faces": faces, "detail": detail, "seed": seed}
     return Model(inpainter_for(method, preset=preset, options=options, **settings))
