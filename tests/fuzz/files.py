@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+import inpaintx.inference.files  # noqa: F401 - loaded once, and not in each child
 from inpaintx import cli
 from inpaintx.errors import InpaintxError
 from inpaintx.io import tiff
@@ -216,6 +217,7 @@ def fault_of(folder, work, given, out):
 
 
 def main():
+    cli.make_app()  # loads the plugins, for all children
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=("photos", "weights"))
     parser.add_argument("files", nargs="?", type=int, default=500)
