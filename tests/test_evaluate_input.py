@@ -21,7 +21,7 @@ BAD = {
     "no such set": ({"data": "nowhere"}, "nowhere"),
     "an empty folder": ({"data": "empty"}, "empty"),
     "no such split": ({"split": "exam"}, "split must be train, val or test, got 'exam'"),
-    "no such masks": ({"masks": ["center"]}, "did you mean 'centre'"),
+    "no such masks": ({"masks": ["centr"]}, "did you mean 'center'"),
     "no masks": ({"masks": []}, "no masks are named"),
     "masks twice": ({"masks": ["centre", "centre"]}, "'centre' are named twice"),
     "masks that do not fit": ({"masks": ["bins:centre:side=0.9"]}, "no masks are left"),
