@@ -83,6 +83,7 @@ PYBIND11_MODULE(_C, m) {
   m.def("ssim", &first_of<ops::Ssim>::call, release);
   m.def("spd_norm", &first_of<ops::SpdNorm>::call, release);
   m.def("patchmatch", &ops::PatchMatch::call, release);
+  m.def("detail_transfer", &ops::DetailTransfer::call, release);
   m.def("tv_inpaint", &ops::TvInpaint::call, release);
   m.def("efros_leung", &ops::EfrosLeung::call, release);
   bind_poisson(m);

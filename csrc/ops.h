@@ -81,6 +81,13 @@ using PatchMatch = Op<"patchmatch", TwoTensors(const Tensor& source, const Tenso
                                                int64_t kernel_size, int64_t iterations, int64_t seed,
                                                const OptionalTensor& init, const OptionalTensor& where)>;
 
+// source [B,C,Hs,Ws], target [B,C,H,W], residual [B,R,Hs,Ws], floating, source_valid [B|1,1,Hs,Ws] with 1 = usable,
+// mask [B|1,1,H,W] -> [B,R,H,W] in residual's dtype, 0 outside the hole
+using DetailTransfer =
+    Op<"detail_transfer",
+       OneTensor(const Tensor& source, const Tensor& target, const Tensor& residual, const Tensor& source_valid,
+                 const Tensor& mask, int64_t kernel_size, int64_t iterations, int64_t seed)>;
+
 // image [B,C,H,W] floating, mask [B|1,1,H,W] -> [B,C,H,W]
 using TvInpaint = Op<"tv_inpaint", OneTensor(const Tensor& image, const Tensor& mask, double tol, int64_t max_iter)>;
 using EfrosLeung =

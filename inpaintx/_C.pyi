@@ -27,6 +27,16 @@ def patchmatch(
     init: Tensor | None,
     where: Tensor | None,
 ) -> tuple[Tensor, Tensor]: ...
+def detail_transfer(
+    source: Tensor,
+    target: Tensor,
+    residual: Tensor,
+    source_valid: Tensor,
+    mask: Tensor,
+    kernel_size: int,
+    iterations: int,
+    seed: int,
+) -> Tensor: ...
 def tv_inpaint(image: Tensor, mask: Tensor, tol: float, max_iter: int) -> Tensor: ...
 def efros_leung(image: Tensor, mask: Tensor, kernel_size: int, seed: int) -> Tensor: ...
 def poisson_blend(

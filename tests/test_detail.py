@@ -7,7 +7,8 @@ from toy_methods import box
 
 import inpaintx
 from inpaintx import InpaintxError
-from inpaintx.inference.detail import add_detail, lost_band
+from inpaintx.inference import detail
+from inpaintx.inference.detail import add_detail
 
 
 def grain(height=96, width=96, seed=0):
@@ -16,35 +17,87 @@ def grain(height=96, width=96, seed=0):
     return (x + 0.08 * torch.randn(3, height, width, generator=generator)).clamp(0, 1)
 
 
-def test_a_soft_fill_gets_the_grain_around_it():
+def softened(truth, hole):
+    """The truth, with a ramp in its hole."""
+    return torch.where(hole, torch.linspace(0.3, 0.7, truth.shape[2]).expand_as(truth), truth)
+
+
+@pytest.mark.parametrize("axis", [None, (47.5, 47.5, 0.0), (40.0, 50.0, 0.4)])
+def test_a_soft_fill_gets_the_grain_around_it(axis):
     truth = grain()
     hole = torch.from_numpy(box(96, 96, top=30, left=30, side=30))
-    soft = torch.where(hole, torch.linspace(0.3, 0.7, 96).expand(3, 96, 96), truth)
-    result = add_detail(soft, hole, 1.5)
+    soft = softened(truth, hole)
+    result = add_detail(soft, hole, 2.0, axis)
     assert torch.equal(result[:, ~hole], truth[:, ~hole])
     added = (result - soft)[:, hole]
-    assert 0.03 < float(added.std()) < 0.1  # the grain's is 0.08, of which 0.07 is in the band
+    assert 0.05 < float(added.std()) < 0.11  # the grain's is 0.08
     assert abs(float(added.mean())) < 0.01
-    assert torch.equal(result, add_detail(soft, hole, 1.5))
+    assert torch.equal(result, add_detail(soft, hole, 2.0, axis))
+
+
+@pytest.mark.parametrize("scale", [3.0, 8.0])
+def test_a_fill_of_much_fewer_pixels_gets_coarse_and_fine_detail(scale):
+    height, width = 161, 190
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.randn(1, 3, height // 4 + 1, width // 4 + 1, generator=generator)
+    blobs = torch.nn.functional.interpolate(coarse, scale_factor=4, mode="bicubic")[0, :, :height, :width]
+    truth = (grain(height, width) + 0.06 * blobs).clamp(0, 1)
+    hole = torch.from_numpy(box(height, width, top=50, left=60, side=60))
+    soft = softened(truth, hole)
+    added = add_detail(soft, hole, scale) - soft
+    assert (added[:, ~hole] == 0).all()
+    low = torch.nn.functional.avg_pool2d(added, 4)[:, 14:26, 17:28]  # within the hole
+    assert low.std() > (0.02 if scale == 8 else 0.01)  # grain alone leaves 0.02 of 0.08 at most
+    assert added[:, hole].std() > 0.05
 
 
 def test_nothing_is_added_where_nothing_is_lost_or_known():
     truth = grain()
     hole = torch.from_numpy(box(96, 96, top=30, left=30, side=30))
-    assert lost_band(1.0) == 0
-    assert 0 < lost_band(2.0) < lost_band(4.0) <= lost_band(100.0)
-    assert torch.equal(add_detail(truth, hole, 0.0), truth)
+    assert torch.equal(add_detail(truth, hole, 1.0), truth)
+    assert torch.equal(add_detail(truth, torch.zeros_like(hole), 2.0), truth)
     sparse = torch.ones(96, 96, dtype=torch.bool)
     sparse[::5, ::5] = False  # no known patch
     for unknown in (sparse, torch.ones_like(sparse)):
-        assert torch.equal(add_detail(truth, unknown, 1.5), truth)
-    assert torch.equal(add_detail(truth[:, :5, :5], hole[30:35, 30:35], 1.5), truth[:, :5, :5])
+        assert torch.equal(add_detail(truth, unknown, 2.0), truth)
+    for size in ((1, 1), (1, 96), (4, 4), (5, 3)):
+        rows, columns = (slice(30, 30 + n) for n in size)
+        part = truth[:, rows, columns]
+        assert torch.equal(add_detail(part, hole[rows, columns], 40.0), part)
 
 
 def test_flat_surroundings_stay_flat():
     flat = torch.full((3, 64, 64), 0.4)
     hole = torch.from_numpy(box(64, 64, top=20, left=20, side=20))
-    torch.testing.assert_close(add_detail(flat, hole, 2.0), flat, atol=1e-6, rtol=0)
+    torch.testing.assert_close(add_detail(flat, hole, 3.0, (31.5, 31.5, 0.0)), flat, atol=1e-6, rtol=0)
+
+
+def test_windows_cover_the_hole_once(monkeypatch):
+    monkeypatch.setattr(detail, "WINDOW", 40)
+    monkeypatch.setattr(detail, "MARGIN", 16)
+    truth = grain(150, 130)
+    hole = torch.from_numpy(box(150, 130, top=20, left=10, side=95) | box(150, 130, top=140, left=120, side=8))
+    covered = np.zeros(hole.shape, int)
+    for core, window in detail._windows(hole.numpy()):
+        covered[core.at] += 1
+        assert window.height <= 72
+        assert window.top <= core.top < core.bottom <= window.bottom
+    assert covered.max() == 1
+    assert (covered[hole.numpy()] == 1).all()
+    sparse = torch.from_numpy(np.random.default_rng(0).random((150, 130)) < 0.02)
+    both = hole & ~box_of_known(hole) | sparse
+    result = add_detail(softened(truth, both), both, 2.0, (64.5, 74.5, 0.1))
+    assert torch.equal(result[:, ~both], truth[:, ~both])
+    assert 0.04 < float((result - softened(truth, both))[:, both].std()) < 0.12
+
+
+def box_of_known(hole):
+    """Bands of known pixels in a large hole, so that each window has some."""
+    known = torch.zeros_like(hole)
+    known[::30] = True
+    for row in range(12):
+        known[row::30] = True
+    return known
 
 
 @pytest.mark.filterwarnings("ignore::inpaintx.errors.UntrainedWarning")
@@ -55,7 +108,8 @@ def test_detail_is_an_option_of_trained_methods():
     plain, rich = (inpaintx.inpaint(photo, hole, "pconv", detail=d, **network) for d in ("none", "auto"))
     assert (rich[~hole] == photo[~hole]).all()
     assert np.diff(rich[hole].astype(int), axis=0).std() > np.diff(plain[hole].astype(int), axis=0).std()
-    same = (inpaintx.inpaint(photo, hole, "harmonic", detail=d) for d in ("none", "auto"))
-    assert (next(same) == next(same)).all()
+    for copies in ("harmonic", "patchmatch"):
+        same = (inpaintx.inpaint(photo, hole, copies, detail=d) for d in ("none", "auto"))
+        assert (next(same) == next(same)).all()
     with pytest.raises(InpaintxError, match="detail must be auto or none"):
         inpaintx.inpaint(photo, hole, detail="much")

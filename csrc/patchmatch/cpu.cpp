@@ -38,7 +38,8 @@ Candidates candidates_of(const bool* valid, int64_t height, int64_t width, int64
   return c;
 }
 
-// The search in one image, in exact serial order: a match that a pixel has found serves the next one at once.
+// The search in rows [first, last) of an image, in exact serial order: a match that a pixel has found serves the next
+// one at once. Nothing outside of them is read or written.
 template <typename acc_t>
 struct ImageSearch {
   const Search<acc_t>& a;
@@ -48,6 +49,7 @@ struct ImageSearch {
   int32_t* nnf;
   float* cost;
   acc_t* best;  // sum of squared differences of each pixel's match
+  int64_t first, last;
 
   INPAINTX_INLINE bool wanted(int64_t y, int64_t x) const { return !where || where[y * a.width + x]; }
   INPAINTX_INLINE int32_t* match(int64_t y, int64_t x) const { return nnf + (y * a.width + x) * 2; }
@@ -91,7 +93,7 @@ struct ImageSearch {
   INPAINTX_INLINE void propagate(int64_t y, int64_t x, int64_t step) const {
     const int64_t nx = x - step, ny = y - step;
     if (nx >= 0 && nx < a.width && wanted(y, nx)) attempt(y, x, match(y, nx)[0], match(y, nx)[1] + step);
-    if (ny >= 0 && ny < a.height && wanted(ny, x)) attempt(y, x, match(ny, x)[0] + step, match(ny, x)[1]);
+    if (ny >= first && ny < last && wanted(ny, x)) attempt(y, x, match(ny, x)[0] + step, match(ny, x)[1]);
   }
 
   // Draws around the best match so far, from the whole image down to the pixels beside it.
@@ -115,15 +117,17 @@ struct ImageSearch {
   // f(y, x) for the wanted pixels, in raster order or against it.
   template <typename F>
   INPAINTX_INLINE void each(bool forward, const F& f) const {
-    for (int64_t i = 0; i < a.height * a.width; ++i) {
-      const int64_t at = forward ? i : a.height * a.width - 1 - i, y = at / a.width, x = at % a.width;
+    for (int64_t i = first * a.width; i < last * a.width; ++i) {
+      const int64_t at = forward ? i : (first + last) * a.width - 1 - i, y = at / a.width, x = at % a.width;
       if (wanted(y, x)) f(y, x);
     }
   }
 };
 
+// Round 0 gives each pixel a match to begin with, the one after the last writes what the matches cost.
 template <typename acc_t>
-INPAINTX_INLINE void search_image(const Search<acc_t>& a, int64_t b, const Candidates& candidates, acc_t* best) {
+INPAINTX_INLINE void search_rows(const Search<acc_t>& a, int64_t b, const Candidates& candidates, int64_t round,
+                                 int64_t first, int64_t last, acc_t* best) {
   const int64_t pixels = a.height * a.width;
   const ImageSearch<acc_t> s{a,
                              candidates,
@@ -132,23 +136,45 @@ INPAINTX_INLINE void search_image(const Search<acc_t>& a, int64_t b, const Candi
                              a.where ? a.where + b * pixels : nullptr,
                              a.nnf + b * pixels * 2,
                              a.cost + b * pixels,
-                             best};
-  s.each(true, [&](int64_t y, int64_t x) __attribute__((always_inline)) { s.start(y, x); });
-  for (int64_t round = 1; round <= a.iterations; ++round) {
+                             best,
+                             first,
+                             last};
+  if (round == 0) {
+    s.each(true, [&](int64_t y, int64_t x) __attribute__((always_inline)) { s.start(y, x); });
+  } else if (round > a.iterations) {
+    s.each(true, [&](int64_t y, int64_t x) __attribute__((always_inline)) { s.write_cost(y, x); });
+  } else {
     const int64_t step = round % 2 ? 1 : -1;  // odd rounds run down and to the right, even ones back
     s.each(step > 0, [&](int64_t y, int64_t x) __attribute__((always_inline)) {
       s.propagate(y, x, step);
       s.draw(y, x, round);
     });
   }
-  s.each(true, [&](int64_t y, int64_t x) __attribute__((always_inline)) { s.write_cost(y, x); });
 }
 
-INPAINTX_CLONES void image_of(const Search<float>& a, int64_t b, const Candidates& candidates, float* best) {
-  search_image(a, b, candidates, best);
+INPAINTX_CLONES void rows_of(const Search<float>& a, int64_t b, const Candidates& candidates, int64_t round,
+                             int64_t first, int64_t last, float* best) {
+  search_rows(a, b, candidates, round, first, last, best);
 }
-INPAINTX_CLONES void image_of(const Search<double>& a, int64_t b, const Candidates& candidates, double* best) {
-  search_image(a, b, candidates, best);
+INPAINTX_CLONES void rows_of(const Search<double>& a, int64_t b, const Candidates& candidates, int64_t round,
+                             int64_t first, int64_t last, double* best) {
+  search_rows(a, b, candidates, round, first, last, best);
+}
+
+// All rounds over an image: whole, or in strips of rows that threads share. Every other round the strips begin half a
+// strip higher, so that matches spread from one to the next.
+template <typename acc_t>
+void search_image(const Search<acc_t>& a, int64_t b, const Candidates& candidates, acc_t* best) {
+  const int64_t strip = a.strip > 0 ? a.strip : a.height;
+  for (int64_t round = 0; round <= a.iterations + 1; ++round) {
+    const int64_t shift = round % 2 || strip >= a.height ? 0 : strip / 2;
+    parallel_for(0, (a.height + shift + strip - 1) / strip, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t s = begin; s < end; ++s) {
+        const int64_t first = s * strip - shift, last = lesser(first + strip, a.height);
+        rows_of(a, b, candidates, round, first < 0 ? 0 : first, last, best);
+      }
+    });
+  }
 }
 
 }  // namespace
@@ -156,7 +182,8 @@ INPAINTX_CLONES void image_of(const Search<double>& a, int64_t b, const Candidat
 template <typename acc_t>
 void search(const Search<acc_t>& a) {
   const int64_t pixels = a.height * a.width;
-  parallel_for(0, a.batch, 1, [&](int64_t begin, int64_t end) {
+  const int64_t grain = a.strip > 0 ? a.batch : 1;  // in strips, an image is what threads share
+  parallel_for(0, a.batch, grain, [&](int64_t begin, int64_t end) {
     std::vector<acc_t> best(pixels);
     for (int64_t b = begin; b < end; ++b) {
       const int64_t source_pixels = a.source_height * a.source_width;
@@ -165,7 +192,7 @@ void search(const Search<acc_t>& a) {
         if (c.list.empty() || (a.where && !a.where[i])) a.nnf[2 * i] = a.nnf[2 * i + 1] = -1;
         a.cost[i] = std::numeric_limits<float>::infinity();
       }
-      if (!c.list.empty()) image_of(a, b, c, best.data());
+      if (!c.list.empty()) search_image(a, b, c, best.data());
     }
   });
 }

@@ -28,6 +28,7 @@ struct Search {
   int64_t kernel_size, iterations, seed;
   bool* flags = nullptr;            // CUDA: [batch, source_height, source_width], true = candidate
   const int64_t* counts = nullptr;  // CUDA: the same shape, candidates up to here within the image
+  int64_t strip = 0;                // CPU: rows that are searched on their own, for threads to share; 0: all
 };
 
 namespace cpu {

@@ -13,6 +13,7 @@
 #include "common/checks.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
+#include "patchmatch/field.h"
 #include "patchmatch/kernels.h"
 
 namespace inpaintx::ops {
@@ -64,7 +65,7 @@ void check(const Tensor& source, const Tensor& target, const Tensor& source_vali
 
 template <typename acc_t>
 void compute(const Tensor& source, const Tensor& target, const bool* valid, const bool* where, Tensor& nnf,
-             Tensor& cost, int64_t kernel_size, int64_t iterations, int64_t seed) {
+             Tensor& cost, int64_t kernel_size, int64_t iterations, int64_t seed, int64_t strip) {
   const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a kernel_size's row is one run of memory: channels last
   const Tensor s = source.to(type).permute({0, 2, 3, 1}).contiguous();
   const Tensor t = target.to(type).permute({0, 2, 3, 1}).contiguous();
@@ -96,18 +97,19 @@ void compute(const Tensor& source, const Tensor& target, const bool* valid, cons
     return;
   }
 #endif
+  search.strip = strip;
   patchmatch::cpu::search(search);
 }
 
-std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor& target, const Tensor& source_valid,
-                                             int64_t kernel_size, int64_t iterations, int64_t seed,
-                                             const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
-  check(source, target, source_valid, kernel_size, iterations, init, where);
+}  // namespace
+
+std::tuple<Tensor, Tensor> patchmatch_field(const Tensor& source, const Tensor& target, const Tensor& source_valid,
+                                            int64_t kernel_size, int64_t iterations, int64_t seed,
+                                            const std::optional<Tensor>& init, const std::optional<Tensor>& where,
+                                            int64_t strip) {
   const c10::DeviceGuard guard(target.device());
   const int64_t b = target.size(0), h = target.size(2), w = target.size(3);
   const Tensor flags = binary(source_valid);
-  // on CUDA the check would wait for the device; there a NaN spoils the matches of its own surroundings
-  if (!source.is_cuda()) check_finite("patchmatch", "source", source, flags.logical_not());
   const Tensor valid = flags.expand({b, 1, source.size(2), source.size(3)}).contiguous();
   const Tensor wanted = where ? binary(*where) : Tensor();
   const auto ints = target.options().dtype(at::kInt);
@@ -119,11 +121,22 @@ std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor&
   const auto* valid_data = valid.const_data_ptr<bool>();
   const auto* where_data = where ? wanted.const_data_ptr<bool>() : nullptr;
   if (wide) {
-    compute<double>(source, target, valid_data, where_data, nnf, cost, kernel_size, iterations, seed);
+    compute<double>(source, target, valid_data, where_data, nnf, cost, kernel_size, iterations, seed, strip);
   } else {
-    compute<float>(source, target, valid_data, where_data, nnf, cost, kernel_size, iterations, seed);
+    compute<float>(source, target, valid_data, where_data, nnf, cost, kernel_size, iterations, seed, strip);
   }
   return {nnf, cost};
+}
+
+namespace {
+
+std::tuple<Tensor, Tensor> patchmatch_native(const Tensor& source, const Tensor& target, const Tensor& source_valid,
+                                             int64_t kernel_size, int64_t iterations, int64_t seed,
+                                             const std::optional<Tensor>& init, const std::optional<Tensor>& where) {
+  check(source, target, source_valid, kernel_size, iterations, init, where);
+  // on CUDA the check would wait for the device; there a NaN spoils the matches of its own surroundings
+  if (!source.is_cuda()) check_finite("patchmatch", "source", source, binary(source_valid).logical_not());
+  return patchmatch_field(source, target, source_valid, kernel_size, iterations, seed, init, where);
 }
 
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {

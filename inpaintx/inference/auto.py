@@ -68,7 +68,7 @@ class AutoInpainter(Inpainter):
             Inpainter(BEST, weights=weights, blend=blend, faces=faces, detail=detail, **settings) if trained else None
         )
         rest = next((name for name in REST if name in registry().methods), REST[0])
-        self.rest = Inpainter(rest, blend=None if trained else blend, **settings)
+        self.rest = Inpainter(rest, detail=detail, blend=None if trained else blend, **settings)
         chief = self.network or self.rest
         self.method, self.preset, self.blend = Auto(), "default", chief.blend
         self.device, self.batch_size = chief.device, chief.batch_size

@@ -13,7 +13,7 @@ from torch import Tensor
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import tiling, visibility
 from inpaintx.inference.crop_plan import Plan, Saw
-from inpaintx.inference.detail import detailed, lost_band
+from inpaintx.inference.detail import detailed
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.face_fill import face_fill
 from inpaintx.inference.faces import Face, FaceFinder, Fill, find_by, rounds_of, squares
@@ -212,9 +212,8 @@ class Inpainter:
             filled: Iterable[Tensor] = bring_back(result.image[i], crop)
             if guided is not None:
                 filled = _blended(bring_back(guided[i], crop), canvas, crop.box, self.device)
-            band = lost_band(crop.scale) if self.detail == "auto" and self.method.requires_weights else 0.0
-            if band > 0 and crop.box.height * crop.box.width <= tiling.WORKING:
-                filled = detailed(filled, canvas, crop.box, band, seed)
+            if self.detail == "auto" and self.method.requires_weights:
+                filled = detailed(filled, canvas, crop, seed)
             canvas.put(crop, filled, bring_back(result.raw[i], crop))
 
 

@@ -8,6 +8,7 @@ from inpaintx.ops.boundary_weight import boundary_weight
 from inpaintx.ops.context_weight import context_weight
 from inpaintx.ops.contextual_attention import ContextualAttention, contextual_attention, contextual_attention_ref
 from inpaintx.ops.conv3x3 import WinogradConv2d, conv3x3, conv3x3_ref
+from inpaintx.ops.detail_transfer import DetailTransfer, detail_transfer, detail_transfer_ref
 from inpaintx.ops.efros_leung import EfrosLeung, efros_leung, efros_leung_ref
 from inpaintx.ops.hog import HOG, HOGImage, hog, hog_image, hog_ref
 from inpaintx.ops.memory import empty_cache
@@ -24,6 +25,7 @@ __all__ = [
     "HOG",
     "SSIM",
     "ContextualAttention",
+    "DetailTransfer",
     "EfrosLeung",
     "HOGImage",
     "PartialConv2d",
@@ -42,6 +44,8 @@ __all__ = [
     "contextual_attention_ref",
     "conv3x3",
     "conv3x3_ref",
+    "detail_transfer",
+    "detail_transfer_ref",
     "efros_leung",
     "efros_leung_ref",
     "empty_cache",

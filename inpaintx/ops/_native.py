@@ -10,7 +10,9 @@ from torch.autograd import forward_ad
 __all__ = ["ReferenceOpWarning", "check_same_device", "has_kernel", "in_plain_ops", "layout_of", "under_transforms"]
 
 # Ops that have CUDA kernels; they are used when the extension was built with CUDA.
-CUDA_OPS = frozenset({"hog", "partial_conv2d", "patchmatch", "poisson_blend", "spd_map", "spd_norm", "ssim"})
+CUDA_OPS = frozenset(
+    {"detail_transfer", "hog", "partial_conv2d", "patchmatch", "poisson_blend", "spd_map", "spd_norm", "ssim"}
+)
 # Ops whose CPU kernel serves every device: the dispatcher carries tensors there and back.
 CARRIED_OPS = frozenset({"efros_leung", "tv_inpaint"})
 # Ops whose reference is as differentiable as PyTorch itself.

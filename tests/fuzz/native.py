@@ -120,6 +120,12 @@ def patchmatch(r):
     return [source, target, torch.rand(source.shape[1:]) < 0.9, r.choice((1, 3, 5)), 2, r.randint(0, 9), None, where]
 
 
+def detail_transfer(r):
+    source, target = image(r, batch=1), image(r, batch=1)
+    valid, residual = torch.rand(1, 1, *source.shape[2:]) < 0.9, torch.rand(1, 2, *source.shape[2:])
+    return [source, target, residual, valid, hole(r, target), r.choice((1, 3, 5)), 2, r.randint(0, 9)]
+
+
 def tv_inpaint(r):
     x = image(r)
     return [x, hole(r, x), 1e-3, 20]
@@ -132,7 +138,8 @@ def efros_leung(r):
 
 FITTING = {make.__name__: make for make in (
     partial_conv2d, partial_conv2d_backward, conv3x3, conv3x3_backward, spd_norm, spd_norm_backward, ssim,
-    ssim_backward, spd_map, hog, poisson_blend, poisson_blend_backward, patchmatch, tv_inpaint, efros_leung,
+    ssim_backward, spd_map, hog, poisson_blend, poisson_blend_backward, patchmatch, detail_transfer,
+    tv_inpaint, efros_leung,
 )}  # fmt: skip
 
 

@@ -25,6 +25,7 @@ CALLS = {
     "ssim": lambda m: ops.ssim(RGB, RGB.flip(3), m),
     "ssim global": lambda m: ops.ssim(RGB, RGB.flip(3), m, "global"),
     "patchmatch": lambda m: ops.patchmatch(RGB, RGB.flip(3), m, 3, where=m),
+    "detail_transfer": lambda m: ops.detail_transfer(RGB, RGB.flip(3), RGB, m, m, 3),
     "tv_inpaint": lambda m: ops.tv_inpaint(RGB, m),
     "efros_leung": lambda m: ops.efros_leung(RGB, m, 5),
     "contextual_attention": lambda m: ops.contextual_attention(RGB, RGB, m),

@@ -8,6 +8,7 @@ import torch
 import inpaintx
 from inpaintx import PoissonSolver
 from inpaintx.ops import (
+    detail_transfer,
     efros_leung,
     hog,
     hog_ref,
@@ -21,6 +22,7 @@ from inpaintx.ops import (
     ssim,
     tv_inpaint,
 )
+from inpaintx.ops.detail_transfer import votes_ref
 
 EMULATED = bool(inpaintx.build_info().get("emulated"))
 pytestmark = [] if EMULATED else [pytest.mark.gpu]
@@ -95,6 +97,18 @@ def test_patchmatch_without_candidates_and_outside_where(cuda):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_detail_transfer_votes_over_the_field(dtype, cuda):
+    source, target = draw(2, 3, 30, 27, dtype=dtype), draw(2, 3, 23, 21, dtype=dtype, seed=1)
+    residual, valid = draw(2, 4, 30, 27, dtype=dtype, seed=2), (draw(2, 1, 30, 27, seed=3) < 0.97).float()
+    mask = holes("noise", 23, 21).expand(2, -1, -1, -1)
+    on_device = [t.to(cuda) for t in (source, target, residual, valid, mask)]
+    got = detail_transfer(*on_device, 3, 3, 5).cpu()
+    touched = torch.nn.functional.max_pool2d(mask, 3, 1, 1) > 0
+    nnf, cost = patchmatch(*on_device[:2], on_device[3], 3, 3, 5, where=touched.to(cuda))
+    torch.testing.assert_close(got, votes_ref(residual, nnf.cpu(), cost.cpu(), mask > 0, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("kind", ["box", "noise", "strokes", "pixel", "none", "full", "all but one"])
 @pytest.mark.parametrize("size", [(21, 26), (1, 9), (40, 3)])
 def test_poisson_equals_reference(size, kind, dtype, cuda):
@@ -143,6 +157,7 @@ CALLS = {
     "hog": lambda x, m: hog(x),
     "poisson_blend": lambda x, m: poisson_blend(x, x.flip(3), m),
     "patchmatch": lambda x, m: patchmatch(x, x.flip(3), 1 - m, 5, 2, where=m > 0.5)[1].nan_to_num(posinf=-1),
+    "detail_transfer": lambda x, m: detail_transfer(x, x.flip(3), x, 1 - m, m, 5, 2),
     "spd_norm": lambda x, m: spd_norm(x, x.flip(3), x.flip(2), 1 - m),
     "ssim": lambda x, m: ssim(x, x.flip(3)),
     "ssim weighted": lambda x, m: ssim(x, x.flip(3), 1 - m),

@@ -88,6 +88,7 @@ def test_what_has_no_kernel_but_the_cpus_is_carried_there(name, key):
 @pytest.mark.parametrize(
     ("module", "name"),
     [
+        ("detail_transfer", "detail_transfer"),
         ("hog", "hog"),
         ("partial_conv", "partial_conv2d"),
         ("patchmatch", "patchmatch"),
@@ -105,6 +106,7 @@ def test_the_public_function_takes_the_reference_there(module, name, monkeypatch
     image, mask = torch.rand(1, 3, 18, 18), torch.zeros(1, 1, 18, 18)
     mask[..., 8:10, 8:11] = 1
     arguments = {
+        "detail_transfer": (image, image, image, 1 - mask, mask, 3),
         "hog": (image,),
         "partial_conv": (image, mask, torch.rand(2, 3, 3, 3)),
         "patchmatch": (image, image, 1 - mask, 3),
