@@ -71,7 +71,7 @@ $(VENV)/.torch:
 $(VENV)/.built: $(VENV)/.torch $(SOURCES)
 	$(PIP) "setuptools>=77" wheel ninja numpy
 	@echo "building the extension (one to three minutes from clean)"
-	@touch $(VENV)/.begun; ( while sleep 10; do \
+	@touch $(VENV)/.begun; ( while sleep 10 && kill -0 $$$$ 2>/dev/null; do \
 	  echo "  $$(find build -name '*.o' -newer $(VENV)/.begun 2>/dev/null | wc -l) of $(words $(filter %.cpp,$(SOURCES))) files compiled"; \
 	done ) & counter=$$!; trap "kill $$counter" EXIT; $(PIP) --no-build-isolation -e ".[faces]" -e ./weights
 	@touch $@
