@@ -22,10 +22,11 @@ INPAINTX_HD void vote(const Vote<acc_t>& a, int64_t b, int64_t y, int64_t x) {
   for (int64_t i = 0; i < c; ++i) out[i] = 0;
   if (!a.hole[(b * a.height + y) * a.width + x]) return;
   acc_t total = 0;
-  for (int64_t cy = y - r; cy <= y + r; ++cy) {  // (cy, cx): the middle of a patch over this pixel
-    if (cy < 0 || cy >= a.height) continue;
-    for (int64_t cx = x - r; cx <= x + r; ++cx) {
-      if (cx < 0 || cx >= a.width) continue;
+  // (cy, cx): the middle of a patch over this pixel, inside the image however large the patch
+  const int64_t top = y > r ? y - r : 0, bottom = y + r < a.height ? y + r : a.height - 1;
+  const int64_t left = x > r ? x - r : 0, right = x + r < a.width ? x + r : a.width - 1;
+  for (int64_t cy = top; cy <= bottom; ++cy) {
+    for (int64_t cx = left; cx <= right; ++cx) {
       const int64_t at = (b * a.height + cy) * a.width + cx;
       if (a.nnf[2 * at] < 0) continue;
       const auto weight = static_cast<acc_t>(weight_of(a.cost[at], a.usual[b]));

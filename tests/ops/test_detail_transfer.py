@@ -180,3 +180,11 @@ def test_errors_name_the_argument():
             continue
         with pytest.raises(ValueError, match=message):
             _C.detail_transfer(*arguments)
+
+
+def test_a_patch_far_larger_than_the_image_ends_at_once():
+    torch.manual_seed(0)
+    source, target, residual = (torch.rand(1, c, h, w) for c, h, w in ((3, 18, 14), (3, 6, 7), (2, 18, 14)))
+    valid, mask = torch.ones(1, 1, 18, 14), torch.ones(1, 1, 6, 7)
+    for kernel_size in (2**29 + 1, 2**62 + 1):  # no such patch lies inside: nothing is matched
+        assert not detail_transfer(source, target, residual, valid, mask, kernel_size, 2).any()
