@@ -10,11 +10,10 @@ import torch
 from face_sets import gray, picture, plain, write
 from lightning_fabric import Fabric
 from toy_methods import box
-from toy_training import Toy, ToyTrainer, differing, weights
+from toy_training import Toy, differing, weights
 
 import inpaintx
 from inpaintx import InpaintxError
-from inpaintx.cli import run as cli
 from inpaintx.io.photo import read_photo
 from inpaintx.plugin.registry import registry
 from inpaintx.training.callbacks import Callback
@@ -384,53 +383,3 @@ def test_stages_that_leave_nothing_of_the_steps_are_refused():
         config = method.config("tiny", **options)
         with pytest.raises(InpaintxError, match="steps="):
             method.trainer(method.network(config), config)
-
-
-@pytest.mark.parametrize(
-    ("part", "owner"),
-    [
-        ("build", Toy),
-        ("trainer", Toy),
-        ("required_annotations", Toy),
-        ("step", ToyTrainer),
-        ("advance", ToyTrainer),
-        ("state_dict", ToyTrainer),
-    ],
-)
-@pytest.mark.parametrize("error", [KeyError("skin"), SystemExit(3), RuntimeError("first line\nsecond line")])
-def test_a_fault_in_a_plugin_is_a_sentence_that_names_it(toy_faces, tmp_path, monkeypatch, part, owner, error):
-    def fail(*_):
-        raise error
-
-    monkeypatch.setattr(owner, part, fail)
-    with pytest.raises(
-        InpaintxError, match=rf"method 'toy' \(.*\) failed in {part}\(\).*: {type(error).__name__}"
-    ) as caught:
-        run(toy_faces, tmp_path / "run")
-    assert caught.value.__cause__ is error
-    assert "second line" not in str(caught.value)
-
-
-def test_a_fault_in_load_state_dict_is_a_sentence(toy_faces, tmp_path, monkeypatch):
-    run(toy_faces, tmp_path / "run")
-
-    def fail(*_):
-        raise AttributeError("gone")
-
-    monkeypatch.setattr(ToyTrainer, "load_state_dict", fail)
-    with pytest.raises(InpaintxError, match=r"failed in load_state_dict\(\): AttributeError: gone"):
-        run(toy_faces, tmp_path / "run", steps=8, resume=True)
-
-
-def test_a_fault_in_a_plugins_training_on_the_command_line(toy, toy_faces, tmp_path, monkeypatch, capfd):
-    def fail(*_):
-        raise ZeroDivisionError("of nothing")
-
-    monkeypatch.setattr(ToyTrainer, "step", fail)
-    command = ["train", "toy", str(toy_faces), "-o", str(tmp_path / "run"), "--set", "validate_every=0"]
-    assert cli([*command, "--device", "cpu"]) == 2
-    err = capfd.readouterr().err
-    assert "failed in step(), at step 1: ZeroDivisionError: of nothing (its trace: --debug)" in err
-    assert "Traceback" not in err
-    assert cli([*command, "--device", "cpu", "--debug", "--resume"]) == 2
-    assert "Traceback" in capfd.readouterr().err

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 
-__all__ = ["current_method", "names_of_today"]
+__all__ = ["current_method", "method_of_run", "names_of_today"]
 
 
 def current_method(method: Method, preset: str, weights: str | Path | None) -> tuple[Method, str]:
@@ -41,6 +41,14 @@ def current_method(method: Method, preset: str, weights: str | Path | None) -> t
         stacklevel=3,
     )
     return heir, preset
+
+
+def method_of_run(record: Mapping[str, Any], method: Method, preset: str | None) -> tuple[Method, str | None]:
+    """Return the method and the preset to resume a run with, where those that were asked for have a successor."""
+    if method.successor != record["method"]:
+        return method, preset
+    heir = registry().method(method.successor)
+    return heir, preset if preset is None or preset in heir.presets else record["preset"]
 
 
 def names_of_today(record: Mapping[str, Any]) -> tuple[str, str]:

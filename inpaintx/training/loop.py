@@ -28,6 +28,7 @@ from inpaintx.nn.distance import FeatureDistance
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import mask_generators, registry
+from inpaintx.plugin.successor import method_of_run
 from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
 from inpaintx.training.begin import begin_from, seen_before
@@ -123,9 +124,8 @@ def train(
         raise InpaintxError(f"{out} exists; resume the run in it (--resume), or give another folder")
     there = out.exists() and any(not path.name.startswith(".") for path in out.iterdir())
     earlier = read_record(out) if there else None
-    if earlier and method.successor == earlier["method"]:
-        method = registry().method(method.successor)
-        preset = preset if preset is None or preset in method.presets else earlier["preset"]
+    if earlier:
+        method, preset = method_of_run(earlier, method, preset)
     settings = resolve_settings(method, preset, {**(options or {}), **short}, earlier)
     fabric = start(device, devices, settings.train.precision)
     if watch is None:
@@ -377,15 +377,13 @@ class _Run:
 
     def _notes(self, first: int) -> Iterator[str]:
         size = sum(p.numel() for p in self.net.parameters())
-        where = self.record["hardware"]
-        yield f"method {self.method.name}, preset {self.record['preset']}, {size:,} parameters, on {where}"
-        if self.record["initialized_from"]:
-            yield f"begun from {self.record['initialized_from']}"
+        record = self.record
+        yield f"method {self.method.name}, preset {record['preset']}, {size:,} parameters, on {record['hardware']}"
+        yield from [f"begun from {record['initialized_from']}"] if record["initialized_from"] else []
         yield from self.faces.notes
         yield from self.extra.notes if self.extra else []
         yield from self.holes.notes if self.holes else []
-        if self.threads_note:
-            yield self.threads_note
+        yield from [self.threads_note] if self.threads_note else []
         for name, outcome in self.trainer.frozen.items():
             loud = "" if outcome == "official" else ": results are not comparable with published ones"
             yield f"features: {name}={outcome}{loud}"
