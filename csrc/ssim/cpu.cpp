@@ -11,6 +11,7 @@
 namespace inpaintx::ssim::cpu {
 namespace {
 
+constexpr int64_t kWorthwhile = 1 << 18;  // pixels, about half a millisecond: less is not worth another thread
 constexpr int64_t kBand = 64;  // rows of a task, whatever the number of threads, so that sums keep their order
 constexpr int kMeans = 5;      // x, y, (x - y)^2, xy, and the weight
 
@@ -251,7 +252,7 @@ void mean_similarity(const Forward<acc_t>& f) {
   const auto& a = f.images;
   const int64_t rows = a.out_height(), bands = (rows + kBand - 1) / kBand, planes = a.batch * a.channels;
   std::vector<double> value(planes * bands), total(planes * bands);
-  parallel_for(0, planes * bands, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(0, planes * bands, 1 + kWorthwhile / (kBand * a.width), [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t first = task % bands * kBand;
       Windows<acc_t> windows(a, task / bands, first);

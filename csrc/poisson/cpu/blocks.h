@@ -12,12 +12,12 @@ namespace inpaintx::poisson {
 
 constexpr int kSlots = 4;  // rows that a stage keeps: three that the next one reads and the one being written
 constexpr int kAhead = 2;  // rows from the one that is fetched to the one that is worked on
-// Values; below, a pass takes less than about a tenth of a millisecond and stays in one thread, as those of the deeper
-// coarse grids of any photo do. On the photo's grid blocks copy rows for each other besides.
-constexpr int64_t kSmallFinest = 128 << 10, kSmallCoarse = 48 << 10;
+// Values of a grid that stays in one thread. A pass over them takes about a tenth of a millisecond, and a solve has
+// some tens of passes: beside a busy process each would wait for a second thread longer than it works.
+constexpr int64_t kSmall = 256 << 10;
 
-inline int blocks_for(const Level& level, int channels, bool composite, int64_t small = kSmallCoarse) {
-  if ((level.pixels - (composite ? level.interior : 0)) * channels < small) return 1;
+inline int blocks_for(const Level& level, int channels, bool composite) {
+  if ((level.pixels - (composite ? level.interior : 0)) * channels < kSmall) return 1;
   return std::max(1, std::min(available_threads(), level.h / 16));
 }
 

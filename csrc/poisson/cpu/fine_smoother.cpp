@@ -327,8 +327,7 @@ template <class T>
 void smooth_photo_grid(const PhotoGridPass<T>& pass) {
   TORCH_INTERNAL_ASSERT(pass.omega.size() + 2 <= kMaskSlots);
   const Level& level = pass.hierarchy->levels[0];
-  const int h = level.h, blocks = blocks_for(level, pass.v.channels, pass.composite, kSmallFinest),
-            halo = pass.omega.size() + 2;
+  const int h = level.h, blocks = blocks_for(level, pass.v.channels, pass.composite), halo = pass.omega.size() + 2;
   const int64_t row = 2 * pass.v.channels * level.half;
   std::vector<Workspace> halos(2 * blocks);
   if (pass.coarse && blocks > 1) {

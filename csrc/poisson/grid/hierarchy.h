@@ -25,9 +25,9 @@ constexpr int kPad = 16;  // readable elements left of a row
 // Kinds of spans whose pixels are all unknown, with the grid's one stencil. Where grids are whole they are alike.
 constexpr int64_t kUniform = -1, kGhost = -2, kInterior = -3;
 
-// Rows of width w that are worth a thread when each pixel costs about `cost` nanoseconds: a tenth of a millisecond, for
-// what comes of asking another thread is uncertain, and a call has dozens of such loops.
-inline int64_t rows_per_task(int64_t w, double cost) { return int64_t(1e5 / (cost * double(w + 1))) + 1; }
+// Rows of width w that are worth a thread when each pixel costs about `cost` nanoseconds: 0.4 milliseconds, for what
+// comes of asking another thread is uncertain, and a call has dozens of such loops.
+inline int64_t rows_per_task(int64_t w, double cost) { return int64_t(4e5 / (cost * double(w + 1))) + 1; }
 
 constexpr uint64_t kAllOnes = 0x0101010101010101ull;  // a chunk of bytes
 inline uint64_t chunk_of(const uint8_t* bytes) {
