@@ -123,9 +123,9 @@ def test_the_center_variant_trains_on_its_square_and_does_not_look_into_it():
         mask = box(64, 0, 9 + other, 2)
         losses.append(trainer.step({"image": image, "mask": mask}))
     assert losses[0]["l2"] == losses[1]["l2"]
-    hidden = torch.zeros(2, 1, 64, 64)
-    hidden[square(64, 4)] = 1
-    changed = torch.where(hidden > 0, 1 - image, image)
+    hidden = torch.zeros(2, 1, 64, 64, dtype=torch.bool)
+    hidden[square(64, 4)] = True
+    changed = torch.where(hidden, 1 - image, image)
     assert torch.equal(shown_to_network(image, hidden), shown_to_network(changed, hidden))
 
 

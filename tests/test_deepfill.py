@@ -75,18 +75,18 @@ def test_training_moves_both_stages(preset):
 
 
 def test_discount_falls_with_the_distance_from_known_pixels():
-    mask = torch.zeros(1, 1, 9, 9)
-    mask[..., 2:7, 2:7] = 1
-    weight = discounts(mask, 0.9)
+    hole = torch.zeros(1, 1, 9, 9, dtype=torch.bool)
+    hole[..., 2:7, 2:7] = True
+    weight = discounts(hole, 0.9)
     assert weight[0, 0, 4, 4] == pytest.approx(0.9**2)
     assert weight[0, 0, 2, 4] == 1
-    assert (weight[mask == 0] == 0).all()
+    assert (weight[~hole] == 0).all()
 
 
 def test_boxes_hold_the_hole_and_are_cut_out():
-    mask = torch.zeros(2, 1, 32, 32)
-    mask[0, :, 4:12, 8:24] = 1  # 8 by 16: widened to a square
-    boxes = hole_boxes(mask)
+    holes = torch.zeros(2, 1, 32, 32, dtype=torch.bool)
+    holes[0, :, 4:12, 8:24] = True  # 8 by 16: widened to a square
+    boxes = hole_boxes(holes)
     assert ((boxes[0] + 1) * 16).tolist() == [8, 0, 24, 16]
     assert boxes[1].tolist() == [-1, -1, 1, 1]  # no hole: the whole image
     image = torch.rand(2, 3, 32, 32)

@@ -45,7 +45,7 @@ def gradient_of_output(preset, terms=None):
     config = method.config(preset)
     image = 2 * batch["image"] - 1
     output = torch.tanh(torch.randn_like(image)).requires_grad_()
-    losses = foreground_losses(config, output, image, batch["mask"], batch["foreground"])
+    losses = foreground_losses(config, output, image, batch["mask"] > 0.5, batch["foreground"])
     sum(v for k, v in losses.items() if terms is None or k in terms).backward()
     return output.grad, batch
 
@@ -67,7 +67,7 @@ def test_repaired_first_term_is_zero_for_a_perfect_known_region():
     image = 2 * batch["image"] - 1
     perfect = torch.where(batch["mask"] > 0.5, torch.tanh(torch.randn_like(image)), image)
     values = {
-        preset: foreground_losses(method.config(preset), perfect, image, batch["mask"], batch["foreground"])
+        preset: foreground_losses(method.config(preset), perfect, image, batch["mask"] > 0.5, batch["foreground"])
         for preset in ("default", "paper")
     }
     assert values["default"]["corrupted"] == 0
@@ -81,8 +81,8 @@ def test_literal_norm_scales_with_the_root_of_the_size():
     for preset in ("default", "paper"):
         for size in (16, 32):
             image, foreground = torch.zeros(1, 3, size, size), torch.ones(1, 1, size, size)
-            output, mask = image + 0.5, torch.zeros(1, 1, size, size)
-            terms = foreground_losses(method.config(preset), output, image, mask, foreground)
+            output, hole = image + 0.5, torch.zeros(1, 1, size, size, dtype=torch.bool)
+            terms = foreground_losses(method.config(preset), output, image, hole, foreground)
             values[preset, size] = float(terms["foreground"])
     assert abs(values["default", 16] - values["default", 32]) < 1e-5
     assert abs(values["paper", 16] / values["paper", 32] - 2) < 1e-4
@@ -109,7 +109,7 @@ def test_default_critic_learns_and_the_papers_does_not():
 
 def test_holes_are_gray_at_the_input():
     batch = case()
-    given = network_input(batch["image"], batch["mask"])
+    given = network_input(batch["image"], batch["mask"] > 0.5)
     assert (given[batch["mask"].expand_as(given) > 0] == 0).all()
     known = batch["mask"].expand_as(given) == 0
     assert torch.equal(given[known], (2 * batch["image"] - 1)[known])

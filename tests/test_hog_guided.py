@@ -36,28 +36,28 @@ def test_parameters():
 @pytest.mark.parametrize("bins", [0, 9])
 def test_hidden_pixels_do_not_leak_into_the_guidance(bins):
     method, (image, mask) = HOGGuided(), case()
-    net = method.network(method.config("tiny", bins=bins)).eval()
-    hidden = mask.expand_as(image) > 0
+    net, hole = method.network(method.config("tiny", bins=bins)).eval(), mask > 0.5
+    hidden = hole.expand_as(image)
     for other in (torch.rand_like(image), torch.full_like(image, torch.nan)):
         changed = torch.where(hidden, other, image)
-        assert torch.equal(net.known_guidance(image, mask), net.known_guidance(changed, mask))
+        assert torch.equal(net.known_guidance(image, hole), net.known_guidance(changed, hole))
     changed = torch.where(hidden, torch.rand_like(image), image)
     with torch.no_grad():
-        assert torch.equal(net(image, mask), net(changed, mask))
-        assert torch.equal(net.complete(image, mask)[1], net.complete(changed, mask)[1])
+        assert torch.equal(net(image, hole), net(changed, hole))
+        assert torch.equal(net.complete(image, hole)[1], net.complete(changed, hole)[1])
 
 
 def test_completed_map_is_its_own_away_from_the_hole():
     method, (image, mask) = HOGGuided(), case()
-    net = method.network(method.config("tiny")).eval()
+    net, hole = method.network(method.config("tiny")).eval(), mask > 0.5
     with torch.no_grad():
-        predicted, completed = net.complete(image, mask)
-    near = net.near_hole(mask, 1)
+        predicted, completed = net.complete(image, hole)
+    near = net.near_hole(hole, 1)
     assert near[0, 0, 16:48, 12:44].all()  # cells of 4 pixels: 20..43 and 16..39 are touched, one cell around
     assert not near[0, 0, :16].any()
     assert torch.equal(completed[near], predicted[near])
     # beyond one more cell the map is that of the whole image: no block there reaches a cell that the hole touches
-    far = ~net.near_hole(mask, 2)
+    far = ~net.near_hole(hole, 2)
     torch.testing.assert_close(completed[far], hog_image(net.gray(image), 4)[far])
 
 

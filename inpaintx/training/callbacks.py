@@ -209,7 +209,7 @@ class Bar(Callback):
     def picture(self, step: int, pixels: Pixels) -> None:
         """Show the picture in a notebook."""
         if self.console.is_jupyter:
-            from IPython.display import Image, display  # type: ignore[import-not-found]
+            from IPython.display import Image, display
 
             display(Image(encode(pixels, "PNG")[0]))
 

@@ -51,12 +51,13 @@ class ContextEncoder(Method[ContextEncoderConfig]):
         from .window import shown_to_network, square
 
         config: ContextEncoderConfig = net.config
+        hole = mask > 0.5
         if config.variant == "random":
-            return net(shown_to_network(image, mask)) / 2 + 0.5
+            return net(shown_to_network(image, hole)) / 2 + 0.5
         window, hidden = square(config.size), square(config.size, config.overlap)
-        whole = torch.zeros_like(mask)
-        whole[hidden] = 1
-        if bool((mask > whole).any()):
+        whole = torch.zeros_like(hole)
+        whole[hidden] = True
+        if bool((hole & ~whole).any()):
             rows = hidden[-1]
             raise InpaintxError(
                 f"this context encoder (variant 'center') fills only the square of {rows.stop - rows.start} pixels in "
@@ -65,7 +66,7 @@ class ContextEncoder(Method[ContextEncoderConfig]):
             )
         filled = image.clone()
         filled[window] = net(shown_to_network(image, whole)) / 2 + 0.5
-        return torch.where(mask > 0.5, filled, image)
+        return torch.where(hole, filled, image)
 
     def trainer(self, net: Any, config: ContextEncoderConfig) -> Trainer:
         """Train the network against a discriminator of what it predicts."""

@@ -73,19 +73,19 @@ class ContextEncoderTrainer(Trainer):
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update both once."""
         net, discriminator = self.networks["net"], self.networks["discriminator"]
-        image, mask, weights = batch["image"], batch["mask"], self.weights
+        image, hole, weights = batch["image"], batch["mask"] > 0.5, self.weights
         if self.variant == "center":
-            mask = torch.zeros_like(mask)
-            mask[square(self.size, self.overlap)] = 1
+            hole = torch.zeros_like(hole)
+            hole[square(self.size, self.overlap)] = True
         else:
-            weights = torch.where(mask > 0.5, 1.0, self.known_weight)
-        predicted = net(shown_to_network(image, mask))
+            weights = torch.where(hole, 1.0, self.known_weight)
+        predicted = net(shown_to_network(image, hole))
         if self.variant == "center":
             target = 2 * image[square(self.size)] - 1
             judged = predicted
         else:
             target = 2 * image - 1
-            judged = torch.where(mask > 0.5, predicted, target)
+            judged = torch.where(hole, predicted, target)
         judge = discriminator_loss(discriminator(target), discriminator(judged.detach()), "nsgan")
         self.update("discriminator", judge)
         error = squared_error(predicted, target, weights)
@@ -93,7 +93,7 @@ class ContextEncoderTrainer(Trainer):
         terms = {"l2": error, "adversarial": fool}
         loss = (1 - self.adversarial) * error + self.adversarial * fool
         if self.blended:
-            terms["blended"] = blended_loss(predicted, target, mask)
+            terms["blended"] = blended_loss(predicted, target, hole)
             loss = loss + self.blended * terms["blended"]
         self.update("net", loss)
         return {"discriminator": judge.detach(), **{name: term.detach() for name, term in terms.items()}}

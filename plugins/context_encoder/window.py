@@ -16,7 +16,7 @@ def square(size: int, inset: int = 0) -> tuple[EllipsisType, slice, slice]:
     return ..., inside, inside
 
 
-def shown_to_network(image: Tensor, mask: Tensor) -> Tensor:
-    """``[B,3,H,W]`` in [0,1] and mask (1 = hole) to the network's input in [-1,1]."""
+def shown_to_network(image: Tensor, hole: Tensor) -> Tensor:
+    """``[B,3,H,W]`` in [0,1] and ``[B,1,H,W]`` bool to the network's input in [-1,1]."""
     mean = torch.tensor(MEAN, device=image.device).view(3, 1, 1)
-    return 2 * torch.where(mask > 0.5, mean, image) - 1
+    return 2 * torch.where(hole, mean, image) - 1

@@ -51,8 +51,8 @@ class DeepFill(Method[DeepFillConfig]):
         """One pass; the refined image."""
         from .network import network_input
 
-        hole = (mask > 0.5).to(image.dtype)
-        return (net(network_input(image, hole), hole)[1] + 1) / 2
+        hole = mask > 0.5
+        return (net(network_input(image, hole), hole.to(image.dtype))[1] + 1) / 2
 
     def trainer(self, net: nn.Module, config: DeepFillConfig) -> Trainer:
         """Global and local Wasserstein critics (v1), or a patch discriminator with spectral norm (v2)."""

@@ -142,7 +142,7 @@ class DeepFillNet(nn.Module):
         """
         marks = [torch.ones_like(mask), mask]
         coarse = self.bounded(self.coarse(torch.cat([x, *marks], 1)))
-        filled = torch.where(mask > 0.5, coarse, x)
+        filled = torch.where(mask.bool(), coarse, x)
         given = torch.cat([filled, *marks], 1) if self.version == "v1" else filled
         hole = mask[..., ::4, ::4] if self.compat else F.max_pool2d(mask, 4)
         features = self.attend(given)
@@ -151,6 +151,6 @@ class DeepFillNet(nn.Module):
         return coarse, self.bounded(merged)
 
 
-def network_input(image: Tensor, mask: Tensor) -> Tensor:
-    """The image in [-1,1], 0 (grey) in its hole."""
-    return (2 * image - 1).masked_fill(mask > 0.5, 0.0)
+def network_input(image: Tensor, hole: Tensor) -> Tensor:
+    """The image in [-1,1], 0 (grey) in its hole (bool)."""
+    return (2 * image - 1).masked_fill(hole, 0.0)

@@ -19,22 +19,22 @@ from .network import network_input
 __all__ = ["V1Trainer", "V2Trainer", "discounts", "hole_boxes"]
 
 
-def discounts(mask: Tensor, factor: float) -> Tensor:
-    """factor^(distance to the nearest known pixel - 1) in holes, 0 elsewhere: ``[B,1,H,W]``.
+def discounts(hole: Tensor, factor: float) -> Tensor:
+    """factor^(distance to the nearest known pixel - 1) in holes (bool), 0 elsewhere: ``[B,1,H,W]`` float32.
 
     Distances are the chessboard's: that is v1's rule for its boxes, for holes of any shape.
     """
-    holes = (mask > 0.5).cpu().numpy().astype(np.uint8)[:, 0]
+    holes = hole.cpu().numpy().astype(np.uint8)[:, 0]
     cv2 = import_cv2()
     far = np.stack([cv2.distanceTransform(np.pad(h, 1, constant_values=1), cv2.DIST_C, 3)[1:-1, 1:-1] for h in holes])
-    return (factor ** (torch.from_numpy(far)[:, None] - 1)).to(mask) * (mask > 0.5)
+    return (factor ** (torch.from_numpy(far)[:, None] - 1)).to(hole.device) * hole
 
 
-def hole_boxes(mask: Tensor) -> Tensor:
-    """Bounds of each hole as ``[B,4]``: left, top, right, bottom in [-1,1], widened to a square within the image."""
-    size = mask.shape[-1]
+def hole_boxes(holes: Tensor) -> Tensor:
+    """Bounds of holes (bool) as ``[B,4]``: left, top, right, bottom in [-1,1], widened to a square within the image."""
+    size = holes.shape[-1]
     boxes = []
-    for hole in (mask > 0.5)[:, 0]:
+    for hole in holes[:, 0]:
         ys, xs = torch.nonzero(hole.any(1))[:, 0], torch.nonzero(hole.any(0))[:, 0]
         if not len(ys):
             boxes.append(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
@@ -42,7 +42,7 @@ def hole_boxes(mask: Tensor) -> Tensor:
         side = int(max(ys[-1] - ys[0], xs[-1] - xs[0])) + 1
         corner = [min(max(0, (int(v[0]) + int(v[-1]) + 1 - side) // 2), size - side) for v in (xs, ys)]
         boxes.append(2 * torch.tensor([*corner, *(c + side for c in corner)]) / size - 1)
-    return torch.stack(boxes).to(mask)
+    return torch.stack(boxes).to(holes.device)
 
 
 def cut(image: Tensor, boxes: Tensor, side: int) -> Tensor:
@@ -72,12 +72,12 @@ class V1Trainer(Trainer):
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update from one batch."""
         c, net, critics = self.config, self.networks["net"], self.networks["critics"]
-        mask, image = batch["mask"], 2 * batch["image"] - 1
-        boxes = hole_boxes(mask)
+        mask, hole, image = batch["mask"], batch["mask"] > 0.5, 2 * batch["image"] - 1
+        boxes = hole_boxes(hole)
         learns = self.steps % c.discriminator_steps == 0
         with torch.set_grad_enabled(learns):
-            coarse, fine = net(network_input(batch["image"], mask), mask)
-        composite = torch.where(mask > 0.5, fine, image)
+            coarse, fine = net(network_input(batch["image"], hole), mask)
+        composite = torch.where(hole, fine, image)
 
         def parts(x: Tensor) -> tuple[Tensor, Tensor]:
             return x, cut(x, boxes, c.size // 2)
@@ -91,7 +91,7 @@ class V1Trainer(Trainer):
         self.update("critics", d_loss)
         if not learns:
             return {"critics": d_loss.detach()}
-        inside = discounts(mask, c.discount)
+        inside = discounts(hole, c.discount)
         outside = (1 - mask) / (1 - mask).mean().clamp_min(1e-3)
         terms = {
             "hole": c.l1 * (c.coarse * l1_loss(coarse, image, inside) + l1_loss(fine, image, inside)),
@@ -120,9 +120,9 @@ class V2Trainer(Trainer):
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update from one batch."""
         c, net, judge = self.config, self.networks["net"], self.networks["discriminator"]
-        mask, image = batch["mask"], 2 * batch["image"] - 1
-        coarse, fine = net(network_input(batch["image"], mask), mask)
-        composite = torch.where(mask > 0.5, fine, image)
+        mask, hole, image = batch["mask"], batch["mask"] > 0.5, 2 * batch["image"] - 1
+        coarse, fine = net(network_input(batch["image"], hole), mask)
+        composite = torch.where(hole, fine, image)
 
         def judged(x: Tensor) -> Tensor:
             logits: Tensor = judge(torch.cat([x, mask], 1))[-1]

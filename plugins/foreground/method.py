@@ -60,7 +60,8 @@ class Foreground(Method[ForegroundConfig]):
         """One pass."""
         from .network import network_input
 
-        return (net(network_input(image, mask), (mask > 0.5).to(image.dtype)) + 1) / 2
+        hole = mask > 0.5
+        return (net(network_input(image, hole), hole.to(image.dtype)) + 1) / 2
 
     def finetune_config(self, config: ForegroundConfig) -> ForegroundConfig:
         """VGG's file is named anew."""

@@ -59,6 +59,6 @@ class ForegroundNet(nn.Module):
         return self.last(x).tanh()
 
 
-def network_input(image: Tensor, mask: Tensor) -> Tensor:
-    """The image in [-1,1], 0 (grey) in its hole."""
-    return (2 * image - 1).masked_fill(mask > 0.5, 0.0)
+def network_input(image: Tensor, hole: Tensor) -> Tensor:
+    """The image in [-1,1], 0 (grey) in its hole (bool)."""
+    return (2 * image - 1).masked_fill(hole, 0.0)

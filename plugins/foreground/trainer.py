@@ -21,7 +21,7 @@ TAP = "relu3_3"
 
 
 def foreground_losses(
-    config: ForegroundConfig, output: Tensor, image: Tensor, mask: Tensor, foreground: Tensor
+    config: ForegroundConfig, output: Tensor, image: Tensor, hole: Tensor, foreground: Tensor
 ) -> dict[str, Tensor]:
     """The terms in pixels, weighted.
 
@@ -29,8 +29,8 @@ def foreground_losses(
     ----------
     output, image
         ``[B,3,H,W]`` in [-1,1]: the network's and the true one.
-    mask, foreground
-        ``[B,1,H,W]``, 1 = hole and 1 = skin or hair.
+    hole, foreground
+        ``[B,1,H,W]``, bool, and float32 with 1 = skin or hair.
 
     Notes
     -----
@@ -38,14 +38,14 @@ def foreground_losses(
     not squared before it is divided by the number of elements (times the batch, as the images' own mean).
     "repaired" leaves the hole out of the first term and squares the second.
     """
-    given = image.masked_fill(mask > 0.5, 0.0)
+    given = image.masked_fill(hole, 0.0)
     elements = image[0].numel()
-    outside = (1 - foreground) * mask
+    outside = (1 - foreground) * hole
     if config.equations == "literal":
         corrupted = l1_loss(given, output, foreground)
         true = ((foreground * (image - output)).flatten(1).norm(dim=1) / elements).mean()
     else:
-        corrupted = l1_loss(given, output, foreground * (1 - mask))
+        corrupted = l1_loss(given, output, foreground * ~hole)
         true = (foreground * (image - output) ** 2).mean()
     return {
         "corrupted": config.corrupted * corrupted,
@@ -77,28 +77,28 @@ class ForegroundTrainer(Trainer):
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update from one batch."""
         c, net, critic = self.config, self.networks["net"], self.networks["critic"]
-        image, mask = 2 * batch["image"] - 1, batch["mask"]
+        image, mask, hole = 2 * batch["image"] - 1, batch["mask"], batch["mask"] > 0.5
         foreground = batch["foreground"] if c.guided else torch.ones_like(mask)
-        output = net(network_input(batch["image"], mask), mask)
-        composite = torch.where(mask > 0.5, output, image)
+        output = net(network_input(batch["image"], hole), mask)
+        composite = torch.where(hole, output, image)
         critic_loss = discriminator_loss(critic(image), critic(composite.detach()), "wgan")
         if c.penalty:
             critic_loss = critic_loss + c.penalty * gradient_penalty(critic, image, composite)
         self.update("critic", critic_loss)
-        terms = foreground_losses(c, output, image, mask, foreground)
+        terms = foreground_losses(c, output, image, hole, foreground)
         if self.vgg is not None:
-            terms["perceptual"] = c.perceptual * self._perceptual(composite, image, mask, foreground)
+            terms["perceptual"] = c.perceptual * self._perceptual(composite, image, hole, foreground)
         if c.blended:
             terms["blended"] = c.blended * blended_loss(output, image, mask)
         terms["adversarial"] = c.adversarial * generator_loss(critic(composite), "wgan")
         self.update("net", torch.stack(list(terms.values())).sum())
         return {"critic": critic_loss.detach(), **{name: term.detach() for name, term in terms.items()}}
 
-    def _perceptual(self, composite: Tensor, image: Tensor, mask: Tensor, foreground: Tensor) -> Tensor:
+    def _perceptual(self, composite: Tensor, image: Tensor, hole: Tensor, foreground: Tensor) -> Tensor:
         """Eq. 3: as printed against the masked input and not squared, or against the true image and squared."""
         assert self.vgg is not None
         literal = self.config.equations == "literal"
-        target = image.masked_fill(mask > 0.5, 0.0) if literal else image
+        target = image.masked_fill(hole, 0.0) if literal else image
         want = self.vgg.target((target + 1) / 2)[TAP]
         have = self.vgg((composite + 1) / 2)[TAP]
         weight = F.interpolate(foreground, have.shape[2:], mode="area")

@@ -58,7 +58,7 @@ class HOGGuided(Method[HOGGuidedConfig]):
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Both stages; ``net.complete`` gives the map alone."""
-        return net(image, mask)
+        return net(image, mask > 0.5)
 
     def finetune_config(self, config: HOGGuidedConfig) -> HOGGuidedConfig:
         """VGG's file is named anew."""

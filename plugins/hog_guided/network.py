@@ -95,30 +95,29 @@ class HOGGuidedNet(nn.Module):
         """``[B,3,H,W]`` to ``[B,1,H,W]``."""
         return (image * image.new_tensor(GRAY).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
-    def near_hole(self, mask: Tensor, cells: int) -> Tensor:
-        """Pixels of cells within ``cells`` cells of one that the hole touches: ``[B,1,H,W]`` bool."""
-        touched = F.max_pool2d((mask > 0.5).float(), self.cell)
+    def near_hole(self, hole: Tensor, cells: int) -> Tensor:
+        """Pixels of cells within ``cells`` cells of one that the hole touches; both ``[B,1,H,W]`` bool."""
+        touched = F.max_pool2d(hole.float(), self.cell)
         wide = F.max_pool2d(touched, 2 * cells + 1, 1, cells)
         return F.interpolate(wide, scale_factor=float(self.cell)) > 0
 
-    def known_guidance(self, image: Tensor, mask: Tensor) -> Tensor:
-        """What the masked image alone tells: its own map, 0 in cells within one cell of the hole."""
-        masked = torch.where(mask > 0.5, torch.ones_like(image), image)
-        return self.guidance(masked).masked_fill(self.near_hole(mask, 1), 0.0)
+    def known_guidance(self, image: Tensor, hole: Tensor) -> Tensor:
+        """What the masked image alone tells: its own map, 0 in cells within one cell of the hole (bool)."""
+        white = image.masked_fill(hole, 1.0)
+        return self.guidance(white).masked_fill(self.near_hole(hole, 1), 0.0)
 
-    def complete(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def complete(self, image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
         """The map as G_H predicts it, and the completed one: predicted where the hole spoils it, its own elsewhere."""
-        hole = (mask > 0.5).to(image.dtype)
-        gray = self.gray(image) * (1 - hole) + hole
-        known = self.known_guidance(image, mask)
-        predicted = self.shape(torch.cat([gray, known, hole], 1)).sigmoid()
-        return predicted, torch.where(self.near_hole(mask, 1), predicted, known)
+        gray = self.gray(image).masked_fill(hole, 1.0)
+        known = self.known_guidance(image, hole)
+        predicted = self.shape(torch.cat([gray, known, hole.to(image.dtype)], 1)).sigmoid()
+        return predicted, torch.where(self.near_hole(hole, 1), predicted, known)
 
-    def color(self, image: Tensor, mask: Tensor, guidance: Tensor) -> Tensor:
+    def color(self, image: Tensor, hole: Tensor, guidance: Tensor) -> Tensor:
         """G: ``[B,3,H,W]`` with the hole white, and the map, to ``[B,3,H,W]`` in [0,1]."""
-        white = torch.where(mask > 0.5, torch.ones_like(image), image)
+        white = image.masked_fill(hole, 1.0)
         return (self.paint(torch.cat([white, guidance], 1)).tanh() + 1) / 2
 
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Both stages: ``[B,3,H,W]`` in [0,1] and ``[B,1,H,W]`` (1 = hole) to ``[B,3,H,W]`` in [0,1]."""
-        return self.color(image, mask, self.complete(image, mask)[1])
+    def forward(self, image: Tensor, hole: Tensor) -> Tensor:
+        """Both stages: ``[B,3,H,W]`` in [0,1] and ``[B,1,H,W]`` bool to ``[B,3,H,W]`` in [0,1]."""
+        return self.color(image, hole, self.complete(image, hole)[1])

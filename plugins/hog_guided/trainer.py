@@ -86,14 +86,14 @@ class HOGGuidedTrainer(Trainer):
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update from one batch."""
-        image, mask = batch["image"], batch["mask"]
-        return self._shape(image, mask) if self.stage == "shape" else self._paint(image, mask)
+        image, hole = batch["image"], batch["mask"] > 0.5
+        return self._shape(image, hole) if self.stage == "shape" else self._paint(image, hole)
 
-    def _shape(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def _shape(self, image: Tensor, hole: Tensor) -> dict[str, Tensor]:
         net: Any = self.networks["net"]
         judge = self.networks["judge_shape"]
         true, gray = net.guidance(image), net.gray(image)
-        predicted, _ = net.complete(image, mask)
+        predicted, _ = net.complete(image, hole)
         real, fake = torch.cat([gray, true], 1), torch.cat([gray, predicted], 1)
         d_loss = discriminator_loss(judge(real)[-1], judge(fake.detach())[-1], "nsgan") / 2
         self.update("judge_shape", d_loss)
@@ -105,26 +105,26 @@ class HOGGuidedTrainer(Trainer):
             terms["shape_l1"] = l1_loss(predicted, true)
         return self._update("shape", terms, d_loss)
 
-    def _paint(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def _paint(self, image: Tensor, hole: Tensor) -> dict[str, Tensor]:
         c, net = self.config, self.networks["net"]
         judge = self.networks["judge_paint"]
         with torch.no_grad():
-            guidance = net.guidance(image) if self.stage == "true" else net.complete(image, mask)[1]  # type: ignore[operator]
-        output = net.color(image, mask, guidance)  # type: ignore[operator]
+            guidance = net.guidance(image) if self.stage == "true" else net.complete(image, hole)[1]  # type: ignore[operator]
+        output = net.color(image, hole, guidance)  # type: ignore[operator]
         d_loss = discriminator_loss(judge(image)[-1], judge(output.detach())[-1], "nsgan") / 2
         self.update("judge_paint", d_loss)
         edgeconnect = c.losses == "edgeconnect"
         terms = {
-            "l1": l1_loss(output, image) / (mask.mean().clamp_min(1e-3) if edgeconnect else 1.0),
+            "l1": l1_loss(output, image) / (hole.float().mean().clamp_min(1e-3) if edgeconnect else 1.0),
             "adversarial": c.adversarial * generator_loss(judge(output)[-1], "nsgan"),
         }
         if c.blended:
-            terms["blended"] = c.blended * blended_loss(output, image, mask, interior=True)
+            terms["blended"] = c.blended * blended_loss(output, image, hole, interior=True)
         if self.vgg is not None:
             have, want = self.vgg(output), self.vgg.target(image)
             terms["perceptual"] = c.perceptual * perceptual_loss(have, want, self.perceptual_layers)
             if edgeconnect:  # style of the holes alone
-                have, want = self.vgg(output * mask), self.vgg.target(image * mask)
+                have, want = self.vgg(output * hole), self.vgg.target(image * hole)
             terms["style"] = c.style * style_loss(have, want, self.style_layers)
         return self._update("paint", terms, d_loss)
 

@@ -19,20 +19,20 @@ def test_eight_faces(shared_faces):
     net = method.network(config).train()
     trainer = method.trainer(net, config)
     batch = tensors(faces, parse_mask_spec(HOLES, size=config.size))
-    image, mask = batch["image"], batch["mask"]
+    image, mask, hole = batch["image"], batch["mask"], batch["mask"] > 0.5
     history = overfit(trainer, faces, HOLES, config.shape_steps, batch=config.batch_size)
     net.eval()
     with torch.no_grad():
-        true, (predicted, _) = net.guidance(image), net.complete(image, mask)
+        true, (predicted, _) = net.guidance(image), net.complete(image, hole)
         errors = [float(((m - true).abs() * mask).sum() / mask.sum()) for m in (predicted, torch.zeros_like(true))]
     net.train()
     history += overfit(trainer, faces, HOLES, config.steps - config.shape_steps, batch=config.batch_size)
     net.eval()
     with torch.no_grad():
         guided = {
-            "true": net.color(image, mask, net.guidance(image)),
-            "predicted": net(image, mask),
-            "zero": net.color(image, mask, torch.zeros_like(true)),
+            "true": net.color(image, hole, net.guidance(image)),
+            "predicted": net(image, hole),
+            "zero": net.color(image, hole, torch.zeros_like(true)),
         }
     figures = {name: psnr(x, image, mask) for name, x in guided.items()}
     record(
