@@ -12,6 +12,7 @@ from inpaintx.plugin import weights
 from inpaintx.plugin.method import LearnedConfig, with_options
 from inpaintx.plugin.registry import registry
 from inpaintx.testing import count_ops
+from inpaintx.training.config import TrainConfig
 
 PLUGINS = "inpaintx_plugins."
 OWN = {name: method for name, method in registry().methods.items() if type(method).__module__.startswith(PLUGINS)}
@@ -34,6 +35,10 @@ EARLIER = [
 def test_every_option_is_described(name):
     fields = OWN[name].Config.model_fields
     assert [option for option, field in fields.items() if not field.description] == []
+
+
+def test_every_option_of_the_loop_is_described():
+    assert [option for option, field in TrainConfig.model_fields.items() if not field.description] == []
 
 
 def test_a_name_means_one_type():

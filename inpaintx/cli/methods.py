@@ -5,6 +5,7 @@ import json
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from pydantic import BaseModel
 
 from inpaintx.cli.console import AsJson, print_table, say, stdout_for_results
 from inpaintx.errors import InpaintxError
@@ -80,6 +81,7 @@ def describe(name: str) -> dict[str, Any]:
         There is no such method.
     """
     from inpaintx.testing import PRESET, count_ops
+    from inpaintx.training.config import TrainConfig
 
     method, plugin = registry().method(name), registry().plugin_of(name)
     try:
@@ -102,16 +104,22 @@ def describe(name: str) -> dict[str, Any]:
             }
             for tag, entry in method.weights.items()
         },
-        "options": {
-            option: {
-                "type": _type_words(field.annotation),
-                "default": getattr(method.config(), option),
-                "description": field.description or "",
-            }
-            for option, field in type(method.config()).model_fields.items()
-        },
+        "options": _described(method.config()),
+        "training_options": _described(TrainConfig()) if method.is_trainable() else {},
         "ops": ops,
         "ops_counted_with": PRESET if PRESET in method.presets else "default",
+    }
+
+
+def _described(config: BaseModel) -> dict[str, Any]:
+    """Each option's type, default and description."""
+    return {
+        option: {
+            "type": _type_words(field.annotation),
+            "default": getattr(config, option),
+            "description": field.description or "",
+        }
+        for option, field in type(config).model_fields.items()
     }
 
 
@@ -135,9 +143,10 @@ def _print_method(found: dict[str, Any]) -> None:
     for part, calls in found["ops"].items():
         words = calls if part == "error" else ", ".join(f"{op} x{n}" for op, n in calls.items()) or "none"
         say(f"ops, {part} (preset {found['ops_counted_with']}): {words}")
-    rows = [[name, o["type"], str(o["default"]), o["description"]] for name, o in found["options"].items()]
-    if rows:
-        print_table(["option", "type", "default", "description"], rows)
+    for options, head in (("options", "option"), ("training_options", "option of the training loop")):
+        rows = [[name, o["type"], str(o["default"]), o["description"]] for name, o in found[options].items()]
+        if rows:
+            print_table([head, "type", "default", "description"], rows)
 
 
 def _weights_words(row: dict[str, Any]) -> str:

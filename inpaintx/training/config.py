@@ -20,80 +20,63 @@ Metric = Literal[
 
 
 class TrainConfig(BaseModel):
-    """Options of the training loop; learning rates, losses, ``size``, ``batch`` and ``steps`` are the method's.
+    """Options of the training loop; learning rates, losses, ``size``, ``batch_size`` and ``steps`` are the method's.
 
-    Parameters
-    ----------
-    seed
-        Of the first weights, of the order, flips and holes of the images, and of what the method draws.
-    init
-        What the network begins from, to train it further or on other faces: a tag of the method's weights
-        (``"default"``) or a ``.safetensors`` file; empty: random weights. Discriminators begin from random ones. Unless
-        a preset is named, the method's options are those of the weights.
-    split, val_split
-        Parts of the data that are trained on and validated on.
-    holes, val_holes
-        Where holes come from (:func:`inpaintx.data.sampler.parse_mask_spec`); ``"own"``: the masks that the set itself
-        has; ``val_holes`` empty: as ``holes``.
-    flip
-        Whether images are mirrored at random.
-    jitter, jitter_angle, jitter_part
-        By how much crops are moved (a share of the side) and scaled, and turned (degrees), at most, at random
-        (:class:`inpaintx.data.jitter.Jitter`), so that the network learns faces that are not cut as exactly as the
-        set's; 0: not. ``jitter_part`` is the share of the crops that this is done to.
-    extra, extra_share
-        Folder of a second set, and the share of each batch that comes from it; empty: none. Validation is on the first
-        alone.
-    val_images
-        Images that are validated on, spread over the split; always the same ones with the same holes.
-    val_vgg
-        A weight file of VGG16 to measure each fill's distance to the truth in its features
-        (:class:`inpaintx.nn.distance.FeatureDistance`), as ``distance``; empty: it is not measured.
-    workers
-        Threads that read images ahead; 0: none.
-    precision
-        ``"32-true"``, or mixed precision: ``"bf16-mixed"``, ``"16-mixed"`` (GPU).
-    accumulate
-        Parts that a batch is cut into to save memory; the update follows the last.
-    ema
-        Decay of the running average of the network's weights, e.g. 0.999; 0: none.
-    clip
-        Largest norm of the gradient of an update; 0: no limit.
-    checkpoint_every, validate_every, log_every
-        Steps between two; 0: never. The last step has all three, but no validation if that is never.
-    best
-        The metric by which the best checkpoint is kept.
-    channels_last, compile
-        Memory format, and ``torch.compile`` of the networks.
+    ``inpaintx methods NAME`` prints them with their descriptions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(0, ge=0, lt=2**63)
-    init: str = ""
-    split: str = "train"
-    val_split: str = "val"
-    holes: str = "strokes"
-    val_holes: str = ""
-    flip: bool = True
-    jitter: float = Field(0.0, ge=0, lt=0.5)
-    jitter_angle: float = Field(0.0, ge=0, le=180)
-    jitter_part: float = Field(1.0, gt=0, le=1)
-    extra: str = ""
-    extra_share: float = Field(0.25, gt=0, lt=1)
-    val_images: int = Field(64, ge=1)
-    val_vgg: str = ""
-    workers: int = Field(2, ge=0)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    accumulate: int = Field(1, ge=1)
-    ema: float = Field(0.0, ge=0, lt=1)
-    clip: float = Field(0.0, ge=0)
-    checkpoint_every: int = Field(1000, ge=0)
-    validate_every: int = Field(1000, ge=0)
-    log_every: int = Field(50, ge=0)
-    best: Metric = "hole/psnr"
-    channels_last: bool = False
-    compile: bool = False
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="of the first weights, of order, flips and holes, and of what the method draws"
+    )
+    init: str = Field(
+        "",
+        description="what the network begins from: a tag of the method's weights (default) or a .safetensors file; "
+        "empty: random weights. Discriminators begin from random ones; unless a preset is named, the method's options "
+        "are those of the weights",
+    )
+    split: str = Field("train", description="part of the data that is trained on")
+    val_split: str = Field("val", description="part of the data that is validated on")
+    holes: str = Field(
+        "strokes", description="where holes come from (inpaintx.data.sampler.parse_mask_spec); own: the set's own masks"
+    )
+    val_holes: str = Field("", description="holes of the validation; empty: as holes")
+    flip: bool = Field(True, description="mirror images at random")
+    jitter: float = Field(
+        0.0, ge=0, lt=0.5, description="most by which crops are moved (a share of the side) and scaled; 0: not at all"
+    )
+    jitter_angle: float = Field(0.0, ge=0, le=180, description="most by which crops are turned, in degrees")
+    jitter_part: float = Field(1.0, gt=0, le=1, description="share of the crops that jitter changes")
+    extra: str = Field("", description="folder of a second set; validation is on the first alone; empty: none")
+    extra_share: float = Field(0.25, gt=0, lt=1, description="share of each batch that comes from the second set")
+    val_images: int = Field(
+        64, ge=1, description="images of a validation, spread over the split; always the same, with the same holes"
+    )
+    val_vgg: str = Field(
+        "",
+        description="weight file of VGG16, in whose features the distance to the truth is measured as distance; empty: "
+        "it is not measured",
+    )
+    workers: int = Field(2, ge=0, description="threads that read images ahead; 0: none")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
+        "32-true", description="of the computation: single, or mixed with bfloat16 or float16 (GPU)"
+    )
+    accumulate: int = Field(1, ge=1, description="parts that a batch is cut into to save memory")
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="decay of the running average of the network's weights, e.g. 0.999; 0: none"
+    )
+    clip: float = Field(0.0, ge=0, description="largest norm of the gradient of an update; 0: no limit")
+    checkpoint_every: int = Field(
+        1000, ge=0, description="steps between two checkpoints; the last step has one too; 0: only that"
+    )
+    validate_every: int = Field(
+        1000, ge=0, description="steps between two validations; the last step has one too; 0: never"
+    )
+    log_every: int = Field(50, ge=0, description="steps between two lines of figures; 0: only the last step's")
+    best: Metric = Field("hole/psnr", description="metric by which the best checkpoint is kept")
+    channels_last: bool = Field(False, description="memory format of the networks")
+    compile: bool = Field(False, description="torch.compile of the networks")
 
 
 # what may differ between a run and its resumption, because it changes no weight; what a run began from, and the files
