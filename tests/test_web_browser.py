@@ -37,7 +37,8 @@ def browser():
         pytest.skip("Chromium was not found")
     SHOTS.mkdir(parents=True, exist_ok=True)
     with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])  # CI runs as root
+        camera = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *camera])  # CI runs as root
         yield found
         found.close()
 
@@ -220,6 +221,55 @@ def test_a_photo_of_twelve_megapixels(page, tmp_path):
     page.page.get_by_label("Save as PNG").uncheck()
     assert "JPEG encodes every pixel anew" in page.fill()
     assert read_photo(page.download("large-filled.jpg", tmp_path)).pixels.shape == (3000, 4000, 3)
+
+
+@pytest.mark.parametrize(("kind", "side", "depth"), [("png", (300, 300), np.uint16), ("jpg", (8000, 6250), np.uint8)])
+def test_sixteen_bits_and_fifty_megapixels(page, tmp_path, kind, side, depth):
+    cv2 = import_cv2()
+    pixels = cv2.resize(read_photo(PORTRAIT).pixels, side, interpolation=cv2.INTER_NEAREST).astype(depth)
+    if depth == np.uint16:
+        pixels = pixels * 257
+        pixels[::2] -= pixels[::2] // 200  # levels that 8 bits do not have
+    photo = tmp_path / f"photo.{kind}"
+    write_photo(photo, pixels)
+    page.open(photo)
+    page.stroke((0.3, 0.3), (0.35, 0.32))
+    page.choose("telea")
+    page.fill()
+    whole = page.download("photo-filled.png", tmp_path)
+    known_are_equal(photo, whole, page.download("mask.png", tmp_path))
+    assert read_photo(whole).pixels.dtype == depth
+
+
+def test_a_picture_by_the_camera(browser, server, tmp_path):
+    page = Page(browser, server, permissions=["camera"])
+    page.page.get_by_role("button", name="Take a picture with the camera").click()
+    page.page.locator("#camera").get_by_text("Click to Access Webcam").click()
+    page.page.locator("#camera button[aria-label='capture photo']").click()
+    page.says("No hole yet")
+    page.stroke((0.3, 0.3), (0.5, 0.4))
+    page.choose("telea")
+    assert "by telea" in page.fill()
+    page.shot("camera")
+    page.close()
+
+
+def test_who_waits_is_told_the_place(browser, server):
+    first, second = (Page(browser, server) for _ in range(2))
+    for page in (first, second):
+        page.open(PORTRAIT)
+        page.stroke((0.1, 0.2), (0.9, 0.2), (0.9, 0.8), (0.1, 0.8))
+    first.choose("yeh")  # searches for minutes
+    first.page.click("#fill")
+    first.page.wait_for_function("document.querySelector('#progress').innerText.includes('yeh:')")
+    second.choose("telea")
+    second.page.click("#fill")
+    second.page.wait_for_function("/queue: *1/.test(document.querySelector('#progress').innerText)")
+    second.shot("queue")
+    first.page.click("#cancel")
+    second.page.wait_for_function("document.querySelector('#said')?.innerText.includes('by telea')")
+    for page in (first, second):
+        page.close()
 
 
 def test_a_broken_file_is_one_sentence(page, tmp_path):
