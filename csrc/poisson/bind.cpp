@@ -30,9 +30,7 @@ The result is that of :func:`inpaintx.ops.poisson_blend`, bit for bit, without g
       .def_property_readonly(
           "shape", [](const PoissonSolver& s) { return py::tuple(py::cast(s.shape())); },
           "Shape of the prepared mask, ``(B, 1, H, W)``.")
-      .def_property_readonly(
-          "last", &PoissonSolver::last,
-          "Cycles and relative residual of the latest solve, the largest of its images; where "
-          "``max_iter`` ends it after one or two cycles, without pixels far from the boundary. On CUDA "
-          "the residual is not measured (NaN).");
+      .def_property_readonly("last", &PoissonSolver::last,
+                             "Cycles and relative residual of the latest solve, the largest of its images. On CUDA the "
+                             "residual is not measured (NaN).");
 }

@@ -42,8 +42,7 @@ def poisson_blend(
         Multigrid cycles at most; each divides the error by about ten, or by three where a single pixel is known. Two
         leave less than half a grey level of 255 in holes with smooth rims. Over 600 irregular masks on portraits of
         256 x 256 pixels the worst pixel was off by half a level in the median, by 1.0 in one of ten and by 3.3 at most
-        (three cycles: 0.02, 0.08 and 0.3); single known pixels in a hole leave more. None: no limit but progress. See
-        the notes on the first two.
+        (three cycles: 0.02, 0.08 and 0.3); single known pixels in a hole leave more. None: no limit but progress.
 
     Returns
     -------
@@ -62,11 +61,6 @@ def poisson_blend(
     are computed in float32. Values may have any scale: each channel is solved in units of its own, so that a power of
     two changes no bit until the dtype's range ends. Gradients reach ``fill`` and ``image`` through the adjoint
     equation, solved to ``tol``.
-    On the CPU, where most of a large hole is far (16 pixels and more) from its rim, the first two cycles have no
-    unknowns of their own there: the solution is smooth and is interpolated from coarser grids. On images as smooth as
-    photographs two such cycles end mostly a hundredth of a grey level of 255 further off, and a quarter in the worst of
-    the holes that were measured. Further cycles work on every pixel, and ``tol`` is held against the residual of every
-    pixel, so only what ``max_iter=1`` or ``2`` ends is left so.
     Where image or fill is NaN or infinite on a known pixel next to the hole, the whole hole is NaN in that channel, and
     no other channel or image is touched; on other known pixels such values do not matter, and in the hole those of fill
     stay where they are. Of a gradient that is NaN or infinite in the hole the channel's gradients at the rim are NaN.

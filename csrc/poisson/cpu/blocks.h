@@ -16,8 +16,8 @@ constexpr int kAhead = 2;  // rows from the one that is fetched to the one that 
 // some tens of passes: beside a busy process each would wait for a second thread longer than it works.
 constexpr int64_t kSmall = 256 << 10;
 
-inline int blocks_for(const Level& level, int channels, bool composite) {
-  if ((level.pixels - (composite ? level.interior : 0)) * channels < kSmall) return 1;
+inline int blocks_for(const Level& level, int channels) {
+  if (level.pixels * channels < kSmall) return 1;
   return std::max(1, std::min(available_threads(), level.h / 16));
 }
 
@@ -59,17 +59,6 @@ INPAINTX_INLINE void mirror_ends(T* even, int64_t half, int w) {
     odd[w / 2] = even[w / 2];
   else
     even[w / 2] = odd[w / 2 - 1];
-}
-
-// Fetches what a later row will need.
-template <class T>
-INPAINTX_INLINE void prefetch_row(const Level& level, const Rows<T>& rows, int y, bool composite) {
-  if (y >= level.h || !composite || level.interior == 0) return;
-  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-    const Span& span = level.spans[s];
-    if (span.coef == kInterior) continue;
-    for (int c = 0; c < rows.channels; ++c) prefetch(rows.at(y, c) + span.x0, span.x1 - span.x0);
-  }
 }
 
 // Line of interpolated values for the pixels of a span of row y.

@@ -13,35 +13,24 @@
 namespace inpaintx::poisson {
 namespace {
 
-// Where a residual is restricted to, and how. On composite grids the coarse grid has its own wherever the finer one
-// does not tell: `keep` leaves it there, else it is zero.
-struct Restriction {
-  Rows<float> out;
-  bool composite, keep;
-};
-
-// Restricts rows 2 y - 1 .. 2 y + 1 of `from` into row y of `to.out`.
+// Restricts rows 2 y - 1 .. 2 y + 1 of `from` into row y of `to`.
 INPAINTX_INLINE void restrict_spans(const Level& fine, const Rows<float>& from, const Level& level, int y,
-                                    const float* zeros, const Restriction& to, int32_t* m, float* lines) {
-  const uint8_t* covered = level.covered_row(y, to.composite);
+                                    const float* zeros, const Rows<float>& to, int32_t* m, float* lines) {
+  const uint8_t* unknown = level.mask_row(y);
   const int last = level.w - 1, channels = from.channels;
   const float weight = 2 * y + 2 == fine.h ? 1.f : 0.5f;
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
-    if (to.composite && span.coef == kInterior) continue;
     const int x = span.x0, n = span.x1 - x;
     const auto above = [&](int c) { return (y > 0 ? from.at(2 * y - 1, c) : zeros) + 2 * x; };
     const auto here = [&](int c) { return from.at(2 * y, c) + 2 * x; };
     const auto below = [&](int c) { return (2 * y + 1 < fine.h ? from.at(2 * y + 1, c) : zeros) + 2 * x; };
-    widen(covered + x, m, n);
+    widen(unknown + x, m, n);
     for (int c = 0; c < channels; ++c) add_rows(above(c), here(c), below(c), weight, lines + c * fine.stride, n);
     for (int c = 0; c < channels; ++c) {
-      float* row = to.out.at(y, c) + x;
-      if (to.keep)
-        gather_line<true>(row, lines + c * fine.stride, m, n);
-      else
-        gather_line<false>(row, lines + c * fine.stride, m, n);
-      if (fine.w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbor has no other
+      float* row = to.at(y, c) + x;
+      gather_line(row, lines + c * fine.stride, m, n);
+      if (fine.w % 2 == 0 && last >= x && last < x + n && unknown[last]) {  // its outer neighbor has no other
         const int i = 2 * (last - x) + 1;
         row[last - x] += 0.5f * (here(c)[i] + (0.5f * above(c)[i] + weight * below(c)[i]));
       }
@@ -50,16 +39,11 @@ INPAINTX_INLINE void restrict_spans(const Level& fine, const Rows<float>& from, 
 }
 
 INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, const Level& coarse,
-                                    const Restriction& to, int y0, int y1) {
+                                    const Rows<float>& to, int y0, int y1) {
   Workspace memory((2 + from.channels) * fine.stride * sizeof(float));
   float *zeros = memory.as<float>() + kPad, *lines = memory.as<float>() + 2 * fine.stride;
   int32_t* m = reinterpret_cast<int32_t*>(memory.as<float>() + fine.stride);
-  for (int y = y0; y < y1; ++y) {
-    prefetch_row(fine, from, 2 * y + 2 + kAhead, to.composite);
-    prefetch_row(fine, from, 2 * y + 3 + kAhead, to.composite);
-    prefetch_row(coarse, to.out, y + kAhead, to.composite);
-    restrict_spans(fine, from, coarse, y, zeros, to, m, lines);
-  }
+  for (int y = y0; y < y1; ++y) restrict_spans(fine, from, coarse, y, zeros, to, m, lines);
 }
 
 struct ProlongationBlock {
@@ -67,24 +51,18 @@ struct ProlongationBlock {
   const Rows<float>* old;  // null: zero
   Rows<float> value, rhs, coarse;
   std::span<const float> omega;
-  bool composite;
-  const Rows<float>* total;  // null, or what the value is added to; `begun`: there is something
-  bool begun;
   int y0, y1;
 };
 
 // Row of a coarse grid from the row itself, the one above and the one below.
 template <int kChannels, bool kResidual>
 INPAINTX_INLINE void row9(const Level& level, int y, float* out, const float* v, const float* up, const float* down,
-                          const float* rhs, float omega, bool composite) {
+                          const float* rhs, float omega) {
   const int64_t jump = level.stride;
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0, n = span.x1 - x;
-    if (composite && span.coef == kInterior) continue;
-    if (composite && span.coef == kGhost && !kResidual) {
-      copy_span<kChannels>(out + x, v + x, jump, n);
-    } else if (span.uniform()) {
+    if (span.uniform()) {
       row9_uniform<kChannels, kResidual>(out + x, v + x, up + x, down + x, rhs + x, jump, level, omega, n);
     } else {
       const float* coef = level.coef.as<float>() + span.coef;
@@ -102,20 +80,6 @@ INPAINTX_INLINE void add_span(float* out, const float* old, const float* line, c
     const float* inverse = coef ? coef + 9 * j + 4 * kChunk : nullptr;
 #pragma omp simd simdlen(8)
     for (int k = 0; k < kChunk; ++k) out[j + k] = !inverse || inverse[k] > 0 ? sum[k] : 0.f;
-  }
-}
-
-INPAINTX_INLINE void add_to_total(const ProlongationBlock& b, int y) {
-  for (int64_t s = b.level->first[y]; s < b.level->first[y + 1]; ++s) {
-    const Span& span = b.level->spans[s];
-    for (int c = 0; c < b.value.channels && span.coef != kInterior; ++c) {
-      const float* from = b.value.at(y, c);
-      float* to = b.total->at(y, c);
-      for (int x = span.x0; x < span.x1; x += kChunk) {
-#pragma omp simd simdlen(8)
-        for (int i = x; i < x + kChunk; ++i) to[i] = b.begun ? to[i] + from[i] : from[i];
-      }
-    }
   }
 }
 
@@ -137,19 +101,11 @@ INPAINTX_INLINE void prolongate_and_smooth(const ProlongationBlock& b) {
       if (k > 0) {
         const float *v = ring.at(k - 1, y, 0), *up = ring.at(k - 1, std::max(0, y - 1), 0);
         const float* down = ring.at(k - 1, std::min(h - 1, y + 1), 0);
-        row9<kChannels, false>(level, y, out, v, up, down, b.rhs.at(y, 0), b.omega[k - 1], b.composite);
-      }
-      if (k == 0) {
-        prefetch_row(level, b.rhs, y + kAhead, b.composite);
-        prefetch_row(level, b.value, y + kAhead, b.composite);
-        if (b.old) prefetch_row(level, *b.old, y + kAhead, b.composite);
-        if (b.total) prefetch_row(level, *b.total, y, b.composite);
-        if (y % 2 == 0) prefetch_row(*b.below, b.coarse, y / 2 + kAhead, b.composite);
+        row9<kChannels, false>(level, y, out, v, up, down, b.rhs.at(y, 0), b.omega[k - 1]);
       }
       for (int64_t s = level.first[y]; k == 0 && s < level.first[y + 1]; ++s) {
         const Span& span = level.spans[s];
         const int x = span.x0, n = span.x1 - x;
-        if (b.composite && span.coef == kInterior) continue;
         const float* coef = span.uniform() ? nullptr : level.coef.as<float>() + span.coef;
         for (int c = 0; c < channels; ++c) {
           interpolate(b.coarse, b.below->h, y, c, span, line);
@@ -157,7 +113,6 @@ INPAINTX_INLINE void prolongate_and_smooth(const ProlongationBlock& b) {
         }
       }
       for (int c = 0; c < channels && k == steps; ++c) mirror_ends(out + c * stride, level.w);
-      if (k == steps && b.total) add_to_total(b, y);
     }
   }
 }
@@ -177,41 +132,24 @@ INPAINTX_CLONES void prolongate_block(const ProlongationBlock& b) {
 
 template <int kChannels>
 INPAINTX_INLINE void residuals(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
-                               const Rows<float>& out, bool composite, int y0, int y1) {
+                               const Rows<float>& out, int y0, int y1) {
   for (int y = y0; y < y1; ++y) {
-    prefetch_row(level, value, y + 1 + kAhead, composite);
-    prefetch_row(level, rhs, y + kAhead, composite);
     row9<kChannels, true>(level, y, out.at(y, 0), value.at(y, 0), value.at(std::max(0, y - 1), 0),
-                          value.at(std::min(level.h - 1, y + 1), 0), rhs.at(y, 0), 0.f, composite);
+                          value.at(std::min(level.h - 1, y + 1), 0), rhs.at(y, 0), 0.f);
   }
 }
 
 INPAINTX_CLONES void residual_block(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
-                                    const Rows<float>& out, bool composite, int y0, int y1) {
+                                    const Rows<float>& out, int y0, int y1) {
   switch (value.channels) {
     case 1:
-      return residuals<1>(level, value, rhs, out, composite, y0, y1);
+      return residuals<1>(level, value, rhs, out, y0, y1);
     case 2:
-      return residuals<2>(level, value, rhs, out, composite, y0, y1);
+      return residuals<2>(level, value, rhs, out, y0, y1);
     case 3:
-      return residuals<3>(level, value, rhs, out, composite, y0, y1);
+      return residuals<3>(level, value, rhs, out, y0, y1);
     default:
-      return residuals<4>(level, value, rhs, out, composite, y0, y1);
-  }
-}
-
-INPAINTX_CLONES void fill_block(const Level& level, const Level& below, const Rows<float>& total,
-                                const Rows<float>& coarse, int y0, int y1) {
-  Workspace memory(level.stride * sizeof(float));
-  float* line = memory.as<float>();
-  for (int y = y0; y < y1; ++y) {
-    for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-      const Span& span = level.spans[s];
-      for (int c = 0; c < total.channels && span.coef == kInterior; ++c) {
-        interpolate(coarse, below.h, y, c, span, line);
-        std::copy(line, line + (span.x1 - span.x0), total.at(y, c) + span.x0);
-      }
-    }
+      return residuals<4>(level, value, rhs, out, y0, y1);
   }
 }
 
@@ -251,60 +189,19 @@ void clear(const Workspace& memory) {
                [&](int64_t begin, int64_t end) { std::memset(memory.as<char>() + begin, 0, end - begin); });
 }
 
-// Puts 0 where values of known pixels are read: by their neighbors, and by the finer grid, which interpolates from
-// them even where this one has no unknown at all. What is uniform has none.
-void clear_known(const Level& fine, const Level& level, const std::vector<const Rows<float>*>& arrays) {
-  const int channels = arrays[0]->channels, pad = kPad / kChunk, chunks = level.stride / kChunk;
-  parallel_for(0, level.h, rows_per_task(level.w, 0.2 * channels * arrays.size()), [&](int64_t y0, int64_t y1) {
-    std::vector<char> read(chunks + 1);  // of a row's chunks, from its padding on; the last is none
-    for (int y = y0; y < y1; ++y) {
-      std::fill(read.begin(), read.end(), 0);
-      const auto around = [&](const Level& of, int other, int per) {
-        if (other < 0 || other >= of.h) return;
-        for (int64_t s = of.first[other]; s < of.first[other + 1]; ++s) {
-          const Span& span = of.spans[s];
-          if (span.uniform()) continue;
-          const int from = span.x0 / per / kChunk + pad - 1, to = (span.x1 / per + kChunk - 1) / kChunk + pad + 1;
-          for (int chunk = from; chunk < std::min(to, chunks); ++chunk) read[chunk] = 1;
-        }
-      };
-      for (int d = -1; d <= 1; ++d) {
-        around(level, y + d, 1);
-        around(fine, 2 * y + d, 2);
-      }
-      for (int from = 0, to; from < chunks; from = to + 1) {
-        for (to = from; read[to]; ++to) {
-        }
-        for (const auto* rows : arrays) {
-          for (int c = 0; c < channels && to > from; ++c) {
-            std::fill(rows->at(y, c) + (from - pad) * kChunk, rows->at(y, c) + (to - pad) * kChunk, 0.f);
-          }
-        }
-      }
-    }
-  });
-}
-
 }  // namespace
 
-CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels)
-    : value(1), rhs(1), spare(1), residual(1), total(1), begun(hierarchy.levels.size()) {
+CoarseArrays::CoarseArrays(const Hierarchy& hierarchy, int channels) : value(1), rhs(1), spare(1), residual(1) {
   const int last = hierarchy.levels.size() - 1;
   for (int l = 1; l <= last; ++l) {
     const Level& level = hierarchy.levels[l];
-    const bool twice = l == kTwice && l < last, composite = hierarchy.levels[l - 1].interior > 0;
-    std::vector<const Rows<float>*> read;
-    for (auto* rows : {&value, &rhs, &spare, &residual, &total}) {
-      const bool needed = rows == &value || rows == &rhs || (rows == &total ? composite : twice);
+    const bool twice = l == kTwice && l < last;
+    for (auto* rows : {&value, &rhs, &spare, &residual}) {
+      const bool needed = twice || rows == &value || rows == &rhs;
       memory_.emplace_back(needed ? Rows<float>::bytes_for(level, channels) : 0, false);
       rows->emplace_back(memory_.back(), level, channels);
-      if (!needed || rows == &total) continue;
-      if (level.interior > 0)
-        read.push_back(&rows->back());
-      else
-        clear(memory_.back());
+      clear(memory_.back());
     }
-    if (!read.empty()) clear_known(hierarchy.levels[l - 1], level, read);
   }
 }
 
@@ -314,52 +211,32 @@ size_t CoarseArrays::bytes() const {
   return sum;
 }
 
-// rhs[l] in, value[l] out. `last`: nobody asks again what it leaves of rhs[l].
-static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, bool composite, bool last, int l) {
+// rhs[l] in, value[l] out.
+static void solve_level(const Hierarchy& hierarchy, CoarseArrays& arrays, int l) {
   const int coarsest = hierarchy.levels.size() - 1, channels = arrays.value[1].channels;
   if (l == coarsest) return solve_directly(hierarchy, arrays.rhs[l], arrays.value[l]);
   const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
-  const int visits = l == kTwice ? 2 : 1, blocks = blocks_for(level, channels, composite);
+  const int visits = l == kTwice ? 2 : 1, blocks = blocks_for(level, channels);
   const auto over_level = [&](const auto& block) {
     over_blocks(level.h, blocks, [&](int y0, int y1, int) { block(y0, y1); });
   };
-  const bool sums = composite && hierarchy.levels[l - 1].interior > 0;
   for (int visit = 0; visit < visits; ++visit) {
     if (visit > 0) {
       std::swap(arrays.value[l], arrays.spare[l]);
-      over_level([&](int y0, int y1) {
-        residual_block(level, arrays.spare[l], arrays.rhs[l], arrays.residual[l], composite, y0, y1);
-      });
+      over_level(
+          [&](int y0, int y1) { residual_block(level, arrays.spare[l], arrays.rhs[l], arrays.residual[l], y0, y1); });
     }
     const auto& from = visit > 0 ? arrays.residual[l] : arrays.rhs[l];
-    const Restriction to{arrays.rhs[l + 1], composite, composite && arrays.begun[l + 1]};
-    over_blocks(below.h, blocks, [&](int y0, int y1, int) { restrict_block(level, from, below, to, y0, y1); });
-    solve_level(hierarchy, arrays, composite, last && visit + 1 == visits, l + 1);
-    const Rows<float>* total = sums && visit + 1 == visits ? &arrays.total[l] : nullptr;
+    over_blocks(below.h, blocks,
+                [&](int y0, int y1, int) { restrict_block(level, from, below, arrays.rhs[l + 1], y0, y1); });
+    solve_level(hierarchy, arrays, l + 1);
     over_level([&](int y0, int y1) {
       prolongate_block({&level, &below, visit > 0 ? &arrays.spare[l] : nullptr, arrays.value[l], arrays.rhs[l],
-                        arrays.value[l + 1], coarse_factors(l, visit, level.h == 1 || level.w == 1), composite, total,
-                        bool(arrays.begun[l]), y0, y1});
+                        arrays.value[l + 1], coarse_factors(l, visit, level.h == 1 || level.w == 1), y0, y1});
     });
   }
-  if (!sums) return;
-  arrays.begun[l] = true;
-  if (last) return;
-  over_level(
-      [&](int y0, int y1) { residual_block(level, arrays.value[l], arrays.rhs[l], arrays.rhs[l], composite, y0, y1); });
 }
 
-void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, bool composite, bool last) {
-  solve_level(hierarchy, arrays, composite, last, 1);
-}
-
-void fill_interior(const Hierarchy& hierarchy, CoarseArrays& arrays) {
-  for (int l = int(hierarchy.levels.size()) - 2; l > 0; --l) {
-    const Level &level = hierarchy.levels[l], &below = hierarchy.levels[l + 1];
-    if (level.interior == 0) continue;
-    over_blocks(level.h, blocks_for(level, arrays.value[1].channels, false),
-                [&](int y0, int y1, int) { fill_block(level, below, arrays.total[l], arrays.total[l + 1], y0, y1); });
-  }
-}
+void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays) { solve_level(hierarchy, arrays, 1); }
 
 }  // namespace inpaintx::poisson

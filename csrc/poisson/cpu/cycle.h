@@ -21,21 +21,13 @@ struct CoarseArrays {
 
   std::vector<Rows<float>> value, rhs;
   std::vector<Rows<float>> spare, residual;  // for second visits
-  // On composite grids, `total` is the sum of all values so far, and rhs, where the finer grid does not tell, what
-  // these leave of it. `begun`: there are any.
-  std::vector<Rows<float>> total;
-  std::vector<char> begun;
 
  private:
   std::vector<Workspace> memory_;
 };
 
-// Solves the coarse equations for one cycle: rhs[1] in, value[1] out. `last`: no other cycle follows on composite
-// grids.
-void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays, bool composite, bool last);
-
-// After cycles on composite grids: interpolates `total` where a grid lies in the interior.
-void fill_interior(const Hierarchy& hierarchy, CoarseArrays& arrays);
+// Solves the coarse equations for one cycle: rhs[1] in, value[1] out.
+void solve_coarse(const Hierarchy& hierarchy, CoarseArrays& arrays);
 
 // The finest grid's share of a cycle.
 template <class T>
@@ -45,9 +37,7 @@ struct PhotoGridPass {
   const HalfRows<T>* rhs;       // null: zero
   const Rows<float>* coarse;    // value[1], to be added to v before smoothing; null: v stays as it is
   const Rows<float>* residual;  // rhs[1], receives the restricted residual; null: nothing does
-  bool keep;                    // rhs[1], where it is not covered
-  bool composite;               // the interior takes no part
-  bool zero_inside;             // v is zero in uniform spans, and need not be there in the interior
+  bool zero_inside;             // v is zero in uniform spans
   double* norms;  // [h][channels], receives each row's sum of squared residuals; null with `residual`: nobody asks
   std::span<const float> omega;  // factors of over-relaxation, one each half-step; the last is 1
 };

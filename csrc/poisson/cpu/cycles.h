@@ -16,9 +16,6 @@
 
 namespace inpaintx::poisson {
 
-// So many cycles bring the error down to some tenths of a grey level; composite grids add a quarter at worst.
-constexpr int kCompositeCycles = 2;
-
 template <class T>
 struct Solver::Arrays {
   Arrays(const Hierarchy& hierarchy, int count)
@@ -36,36 +33,25 @@ struct Solver::Arrays {
   size_t bytes() const { return memory.bytes() + rhs_memory.bytes() + coarse.bytes() + norms.size() * sizeof(double); }
 
   int channels;
-  bool composite = false;  // v is not there in what lies in the interior, but to be interpolated from coarse.total[1]
   Workspace memory, rhs_memory;
   HalfRows<T> v, rhs;
   CoarseArrays coarse;
   std::vector<double> norms;
 };
 
-// Cycles on arrays.v until the goal is reached in every channel, or nothing more is to be had. The first ones are on
-// composite grids, and their residual is that of the photo's pixels which have equations there.
+// Cycles on arrays.v until the goal is reached in every channel, or nothing more is to be had.
 template <class T>
 class Solver::Cycles {
  public:
   Cycles(const Solver& solver, Arrays<T>& arrays, bool with_rhs, const Parameters& p)
-      : solver_(solver),
-        hierarchy_(solver.hierarchy_),
+      : hierarchy_(solver.hierarchy_),
         arrays_(arrays),
         coarse_(arrays.coarse),
         with_rhs_(with_rhs),
         p_(p),
-        pass_{&solver.hierarchy_,
-              arrays.v,
-              with_rhs ? &arrays.rhs : nullptr,
-              nullptr,
-              &arrays.coarse.rhs[1],
-              false,
-              arrays.composite,
-              !with_rhs,
-              arrays.norms.data(),
-              {}} {
-    std::fill(coarse_.begun.begin(), coarse_.begun.end(), false);
+        pass_{
+            &solver.hierarchy_,  arrays.v, with_rhs ? &arrays.rhs : nullptr, nullptr, &arrays.coarse.rhs[1], !with_rhs,
+            arrays.norms.data(), {}} {
     const std::vector<double> before = first_norms();
     goal_.emplace(hierarchy_.levels[0], arrays.v, with_rhs ? &arrays.rhs : nullptr, p.tol, before);
     info_.residual = goal_->residual();
@@ -76,34 +62,24 @@ class Solver::Cycles {
   bool next() {
     if (done_ || info_.cycles >= p_.max_cycles) return false;
     const bool last = info_.cycles + 1 == p_.max_cycles;
-    if (!ahead_) solve_coarse(hierarchy_, coarse_, pass_.composite, last || info_.cycles + 1 == kCompositeCycles);
+    if (!ahead_) solve_coarse(hierarchy_, coarse_);
     ahead_ = false;
     pass_.coarse = &coarse_.value[1];
     pass_.omega = photo_factors(info_.cycles);
     if (last) pass_.residual = nullptr;
     if (last && !p_.report) pass_.norms = nullptr;
-    pass_.keep = pass_.composite;
     smooth_photo_grid(pass_);
     pass_.zero_inside = false;
     ++info_.cycles;
     if (!pass_.norms) return false;
-    goal_->cycle(norms(), corrections(hierarchy_.levels[1], coarse_.value[1], pass_.composite));
+    goal_->cycle(norms(), corrections(hierarchy_.levels[1], coarse_.value[1]));
     info_.residual = goal_->residual();
     done_ = reached();
-    const bool progress = !done_ && goal_->progress();
-    if (pass_.composite && !last && (info_.cycles == kCompositeCycles || !progress)) {
-      leave_composite_grids();
-      return true;
-    }
-    return progress;
+    return !done_ && goal_->progress();
   }
 
-  // What the cycles left undone: the interior's values, the data's own magnitude.
+  // The data get back their own magnitude.
   SolveInfo finish() {
-    if (arrays_.composite && (info_.cycles == 0 || !exponents_.empty()))
-      solver_.complete(arrays_, info_.cycles > 0);
-    else if (arrays_.composite)
-      fill_interior(hierarchy_, coarse_);
     bring_back(hierarchy_.levels[0], arrays_.v, exponents_);
     if (std::find(exponents_.begin(), exponents_.end(), kSpoilt) != exponents_.end()) {
       info_.residual = std::numeric_limits<double>::quiet_NaN();
@@ -141,25 +117,12 @@ class Solver::Cycles {
   // Where the residual alone does not tell, the next cycle's coarse grids are solved: they see the error.
   bool reached() {
     if (!goal_->residual_is_small()) return false;
-    if (goal_->error_is_surely_small() || pass_.composite || info_.cycles == p_.max_cycles) return true;
-    solve_coarse(hierarchy_, coarse_, false, info_.cycles + 1 == p_.max_cycles);
+    if (goal_->error_is_surely_small() || info_.cycles == p_.max_cycles) return true;
+    solve_coarse(hierarchy_, coarse_);
     ahead_ = true;
-    return goal_->error_is_small(corrections(hierarchy_.levels[1], coarse_.value[1], false));
+    return goal_->error_is_small(corrections(hierarchy_.levels[1], coarse_.value[1]));
   }
 
-  // The whole grids' turn, from what the composite ones have found.
-  void leave_composite_grids() {
-    solver_.complete(arrays_, true);
-    pass_.composite = pass_.keep = false;
-    pass_.coarse = nullptr;
-    pass_.omega = {};
-    smooth_photo_grid(pass_);
-    goal_->measured(norms());
-    info_.residual = goal_->residual();
-    done_ = reached();
-  }
-
-  const Solver& solver_;
   const Hierarchy& hierarchy_;
   Arrays<T>& arrays_;
   CoarseArrays& coarse_;

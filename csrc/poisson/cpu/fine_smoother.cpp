@@ -40,7 +40,6 @@ INPAINTX_INLINE void relax_half(const Level& level, const PhotoGridPass<T>& pass
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
-    if (pass.composite && (span.coef == kInterior || span.coef == kGhost)) continue;
     if (rhs)
       relax5_span<T, kChannels, true, true>(v + x, up + x, down + x, beside + x, jump, m + x, rhs + x, omega, n);
     else if (span.uniform())
@@ -57,29 +56,24 @@ INPAINTX_INLINE void relax_half(const Level& level, const PhotoGridPass<T>& pass
   }
 }
 
-// Ghosts are nobody's unknowns: their residual does not count, but where it is right the next grid asks for it.
 template <class T, int kChannels>
-INPAINTX_INLINE void residual_half(const Level& level, const PhotoGridPass<T>& pass, int y, int odd, bool relaxed,
-                                   T* out, const T* v, const T* up, const T* down, const T* beside,
-                                   const typename MaskOf<T>::type* m, T (*sum)[kChunk]) {
+INPAINTX_INLINE void residual_half(const Level& level, const PhotoGridPass<T>& pass, int y, int odd, T* out, const T* v,
+                                   const T* up, const T* down, const T* beside, const typename MaskOf<T>::type* m,
+                                   T (*sum)[kChunk]) {
   const T* rhs = pass.rhs ? pass.rhs->at(y, 0, odd) : nullptr;
   const int64_t jump = 2 * level.half;
-  T other[kChannels][kChunk] = {};
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
-    const bool ghost = pass.composite && span.coef == kGhost;
     if (pass.coarse == nullptr && pass.zero_inside && span.uniform()) {  // zero
-      for (int c = 0; c < kChannels && !pass.composite; ++c) std::fill_n(out + c * jump + x, n, T(0));
+      for (int c = 0; c < kChannels; ++c) std::fill_n(out + c * jump + x, n, T(0));
       continue;
     }
-    if ((pass.composite && span.coef == kInterior) || (relaxed && !ghost)) continue;
     if (rhs)
       residual5_span<T, kChannels, true, true>(out + x, v + x, up + x, down + x, beside + x, jump, m + x, rhs + x, sum,
                                                n);
     else if (span.uniform())
-      residual5_span<T, kChannels, false, false>(out + x, v + x, up + x, down + x, beside + x, jump, m, rhs,
-                                                 ghost ? other : sum, n);
+      residual5_span<T, kChannels, false, false>(out + x, v + x, up + x, down + x, beside + x, jump, m, rhs, sum, n);
     else
       residual5_span<T, kChannels, true, false>(out + x, v + x, up + x, down + x, beside + x, jump, m + x, rhs, sum, n);
   }
@@ -95,7 +89,6 @@ INPAINTX_INLINE void correct_row(const Level& level, const PhotoGridPass<T>& pas
   for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
     const Span& span = level.spans[s];
     const int x = span.x0 / 2, n = (span.x1 - span.x0) / 2;
-    if (pass.composite && span.coef == kInterior) continue;
     if (!span.uniform())
       correct_span<T, kChannels, true, false, kBetween>(even + x, odd + x, jump, a + x, b + x, coarse_jump, m_even + x,
                                                         m_odd + x, n);
@@ -112,12 +105,11 @@ INPAINTX_INLINE void correct_row(const Level& level, const PhotoGridPass<T>& pas
 template <class T>
 INPAINTX_INLINE void restrict_rows(const Level& fine, const Level& coarse, const PhotoGridPass<T>& pass, int y,
                                    const T* above, const T* here, const T* below, T weight, int32_t* m) {
-  const uint8_t* covered = coarse.covered_row(y, pass.composite);
+  const uint8_t* unknown = coarse.mask_row(y);
   for (int64_t s = coarse.first[y]; s < coarse.first[y + 1]; ++s) {
     const Span& span = coarse.spans[s];
-    if (pass.composite && span.coef == kInterior) continue;
     const int x = span.x0, n = span.x1 - x, last = coarse.w - 1;
-    widen(covered + x, m, n);
+    widen(unknown + x, m, n);
     for (int c = 0; c < pass.residual->channels; ++c) {
       float* out = pass.residual->at(y, c);
       const int64_t at = 2 * c * fine.half;
@@ -126,35 +118,13 @@ INPAINTX_INLINE void restrict_rows(const Level& fine, const Level& coarse, const
         std::fill_n(out + x, n, 0.f);
         continue;
       }
-      if (pass.keep)
-        restrict_halves<true>(out + x, a + x, h + x, b + x, fine.half, weight, m, n);
-      else
-        restrict_halves<false>(out + x, a + x, h + x, b + x, fine.half, weight, m, n);
-      if (fine.w % 2 == 0 && last >= x && last < x + n && covered[last]) {  // its outer neighbor has no other
+      restrict_halves(out + x, a + x, h + x, b + x, fine.half, weight, m, n);
+      if (fine.w % 2 == 0 && last >= x && last < x + n && unknown[last]) {  // its outer neighbor has no other
         const int64_t i = fine.half + last;
         out[last] += float(T(0.5) * (h[i] + (T(0.5) * a[i] + weight * b[i])));
       }
     }
   }
-}
-
-template <class T>
-INPAINTX_INLINE void prefetch_halves(const Level& level, const HalfRows<T>& v, int y, bool composite) {
-  if (y >= level.h || !composite) return;
-  for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-    const Span& span = level.spans[s];
-    if (span.coef == kInterior) continue;
-    for (int i = 0; i < 2 * v.channels; ++i) {
-      prefetch(v.at(y, i / 2, i % 2) + span.x0 / 2, (span.x1 - span.x0) / 2);
-    }
-  }
-}
-
-// Whether two rows have the same spans.
-INPAINTX_INLINE bool alike(const Level& level, int y, int other) {
-  const auto spans = level.spans.begin();
-  return std::equal(spans + level.first[y], spans + level.first[y + 1], spans + level.first[other],
-                    spans + level.first[other + 1]);
 }
 
 // A block's pass: row t is corrected while row t - k takes half-step k, and residuals follow a row behind the last one.
@@ -229,23 +199,12 @@ struct PhotoGridWorker {
     for (int c = 0; c < kChannels && level.open; ++c) mirror_ends(row(y) + 2 * c * half, half, level.w);
   }
 
-  // Zeros where row y's residual is read but not written: what is known left of a span is read with it and lies in
-  // none; where spans are left out, what another row left in the slot.
-  INPAINTX_INLINE void clear_residual(int y, int first) const {
+  // Zeros left of each span: these residuals are restricted with the span's own, and nothing writes them.
+  INPAINTX_INLINE void clear_residual(int y) const {
     T* r = residual(y);
-    if (!pass.composite) {
-      for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-        const int x = level.spans[s].x0 / 2 - 1;
-        for (int c = 0; c < kChannels; ++c) r[(2 * c + 1) * half + x] = 0;
-      }
-      return;
-    }
-    const int before = y - kSlots;
-    if (before < first || alike(level, before, y)) return;
-    for (int64_t s = level.first[before]; s < level.first[before + 1]; ++s) {
-      const Span& span = level.spans[s];
-      if (span.coef == kInterior) continue;
-      for (int i = 0; i < 2 * kChannels; ++i) std::fill(r + i * half + span.x0 / 2, r + i * half + span.x1 / 2, T(0));
+    for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
+      const int x = level.spans[s].x0 / 2 - 1;
+      for (int c = 0; c < kChannels; ++c) r[(2 * c + 1) * half + x] = 0;
     }
   }
 
@@ -254,8 +213,8 @@ struct PhotoGridWorker {
     T* r = residual(y);
     const T *even = row(y), *up = row(std::max(0, y - 1)), *down = row(std::min(h - 1, y + 1));
     for (int odd = 0; odd < 2; ++odd) {
-      const bool relaxed = steps > 0 && odd == ((y + steps) & 1);
-      residual_half<T, kChannels>(level, pass, y, odd, relaxed, r + odd * half, even + odd * half, up + odd * half,
+      if (steps > 0 && odd == ((y + steps) & 1)) continue;
+      residual_half<T, kChannels>(level, pass, y, odd, r + odd * half, even + odd * half, up + odd * half,
                                   down + odd * half, even + (odd ? 1 : half), mask(y) + odd * half, sum);
     }
     for (int c = 0; c < kChannels && y >= block.y0; ++c) {
@@ -269,7 +228,6 @@ struct PhotoGridWorker {
   INPAINTX_INLINE void restrict_to_coarse(int y) const {
     const int center = y % 2 ? y - 1 : y;
     if (center < block.y0 || (y % 2 == 0 && y != h - 1)) return;
-    prefetch_row(coarse, *pass.residual, center / 2 + kAhead, pass.composite);
     restrict_rows(level, coarse, pass, center / 2, center > 0 ? residual(center - 1) : zeros(), residual(center),
                   y % 2 ? residual(y) : zeros(), T(y % 2 && y == h - 1 ? 1 : 0.5), coarse_mask());
   }
@@ -285,8 +243,6 @@ INPAINTX_INLINE void smooth_photo_block(const PhotoGridBlock<T>& block) {
   // In place, a row's half-step comes before the next half-step of the row above, and after its own last one and that
   // of the row below.
   for (int t = std::max(0, from - w.steps); t < r1 + w.steps + 1; ++t) {
-    prefetch_halves(w.level, pass.v, t + kAhead, pass.composite);
-    if (!w.still && t % 2 == 0) prefetch_row(w.coarse, *pass.coarse, t / 2 + kAhead, pass.composite);
     if (t < w.h) w.widen_masks(t);
     for (int k = 0; k <= w.steps && !w.still; ++k) {
       const int y = t - k, rest = w.steps - k;
@@ -296,7 +252,7 @@ INPAINTX_INLINE void smooth_photo_block(const PhotoGridBlock<T>& block) {
     }
     const int y = t - w.steps - 1;
     if (y < r0 || y >= r1 || !pass.norms) continue;
-    w.clear_residual(y, r0);
+    w.clear_residual(y);
     w.take_residual(y);
     if (pass.residual) w.restrict_to_coarse(y);
   }
@@ -327,7 +283,7 @@ template <class T>
 void smooth_photo_grid(const PhotoGridPass<T>& pass) {
   TORCH_INTERNAL_ASSERT(pass.omega.size() + 2 <= kMaskSlots);
   const Level& level = pass.hierarchy->levels[0];
-  const int h = level.h, blocks = blocks_for(level, pass.v.channels, pass.composite), halo = pass.omega.size() + 2;
+  const int h = level.h, blocks = blocks_for(level, pass.v.channels), halo = pass.omega.size() + 2;
   const int64_t row = 2 * pass.v.channels * level.half;
   std::vector<Workspace> halos(2 * blocks);
   if (pass.coarse && blocks > 1) {

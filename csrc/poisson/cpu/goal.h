@@ -29,9 +29,6 @@ class Goal {
     left_ = corrections_.empty() ? 1 : kMostLeft;  // the first cycle does not tell how much it leaves
     corrections_ = std::move(corrections);
   }
-  // The same v has these norms, counted anew.
-  void measured(std::vector<double> norms) { now_ = std::move(norms); }
-
   // In relation to the first one, the largest of the channels.
   double residual() const {
     double most = 0;

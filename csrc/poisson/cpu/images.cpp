@@ -93,11 +93,6 @@ INPAINTX_INLINE void compose_uniform(T* __restrict out, const T* fill, const T* 
   }
   if (n % 2) out[n - 1] = fill[n - 1] + even[n / 2];
 }
-template <class T>
-INPAINTX_INLINE void add_span(T* __restrict out, const T* fill, const float* v, int n) {
-#pragma omp simd
-  for (int i = 0; i < n; ++i) out[i] = fill[i] + T(v[i]);
-}
 }  // namespace
 
 INPAINTX_CLONES void boundary(const Level& level, int y, const HalfRows<float>& v, const Planes<const float>& fill,
@@ -132,14 +127,6 @@ INPAINTX_CLONES void compose(float* out, const float* fill, const float* image, 
 INPAINTX_CLONES void compose(double* out, const double* fill, const double* image, const double* even,
                              const double* odd, const uint8_t* m, int n) {
   m ? compose_span(out, fill, image, even, odd, m, n) : compose_uniform(out, fill, even, odd, n);
-}
-
-INPAINTX_CLONES void add(float* out, const float* fill, const float* v, int n) { add_span(out, fill, v, n); }
-INPAINTX_CLONES void add(double* out, const double* fill, const float* v, int n) { add_span(out, fill, v, n); }
-
-INPAINTX_CLONES void interior_line(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span,
-                                   float* line) {
-  interpolate(coarse, coarse_h, y, c, span, line);
 }
 
 }  // namespace inpaintx::poisson

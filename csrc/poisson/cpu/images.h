@@ -34,11 +34,4 @@ void compose(float* out, const float* fill, const float* image, const float* eve
 void compose(double* out, const double* fill, const double* image, const double* even, const double* odd,
              const uint8_t* m, int n);
 
-// out = fill + v on n pixels of the hole.
-void add(float* out, const float* fill, const float* v, int n);
-void add(double* out, const double* fill, const float* v, int n);
-
-// v on a span of row y, interpolated from the next grid, of height `coarse_h`.
-void interior_line(const Rows<float>& coarse, int coarse_h, int y, int c, const Span& span, float* line);
-
 }  // namespace inpaintx::poisson

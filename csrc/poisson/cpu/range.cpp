@@ -91,14 +91,13 @@ void bring_back(const Level& level, const HalfRows<T>& values, const std::vector
   }
 }
 
-std::vector<double> corrections(const Level& coarse, const Rows<float>& value, bool composite) {
+std::vector<double> corrections(const Level& coarse, const Rows<float>& value) {
   const int channels = value.channels;
   std::vector<float> rows(size_t(coarse.h) * channels, 0.f);
   parallel_for(0, coarse.h, rows_per_task(coarse.w, 0.5), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {
       for (int64_t s = coarse.first[y]; s < coarse.first[y + 1]; ++s) {
         const Span& span = coarse.spans[s];
-        if (composite && span.coef == kInterior) continue;
         for (int c = 0; c < channels; ++c) {
           float& most = rows[y * channels + c];
           most = std::max(most, largest_of(value.at(int(y), c) + span.x0, std::min(coarse.w, span.x1) - span.x0));

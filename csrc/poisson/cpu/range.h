@@ -33,6 +33,6 @@ template <class T>
 void bring_back(const Level& level, const HalfRows<T>& values, const std::vector<int>& exponents);
 
 // Largest correction that the latest cycle brought from the coarse grids, a channel.
-std::vector<double> corrections(const Level& coarse, const Rows<float>& value, bool composite);
+std::vector<double> corrections(const Level& coarse, const Rows<float>& value);
 
 }  // namespace inpaintx::poisson

@@ -39,43 +39,6 @@ void clear_planes(Planes<T> to, int channels, int64_t h, int64_t w) {
 
 }  // namespace
 
-// v in what lies in the interior, a span at a time.
-template <class T>
-class Solver::InteriorLine {
- public:
-  InteriorLine(const Arrays<T>& arrays, const Hierarchy& hierarchy)
-      : total_(arrays.coarse.total[1]), height_(hierarchy.levels[1].h), memory_(hierarchy.levels[0].stride) {}
-  const float* of(int y, int c, const Span& span) {
-    interior_line(total_, height_, y, c, span, memory_.data());
-    return memory_.data();
-  }
-
- private:
-  const Rows<float>& total_;
-  int height_;
-  std::vector<float> memory_;
-};
-
-// v in what lies in the interior: interpolated, or zero if there was no cycle yet.
-template <class T>
-void Solver::complete(Arrays<T>& arrays, bool begun) const {
-  if (begun) fill_interior(hierarchy_, arrays.coarse);
-  const Level& level = hierarchy_.levels[0];
-  parallel_for(0, level.h, rows_per_task(level.w, 1), [&](int64_t begin, int64_t end) {
-    InteriorLine interior(arrays, hierarchy_);
-    for (int64_t y = begin; y < end; ++y) {
-      for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
-        const Span& span = level.spans[s];
-        for (int c = 0; c < arrays.channels && span.coef == kInterior; ++c) {
-          const float* line = begun ? interior.of(y, c, span) : nullptr;
-          for (int x = span.x0; x < span.x1; ++x) arrays.v.pixel(y, c, x) = line ? T(line[x - span.x0]) : T(0);
-        }
-      }
-    }
-  });
-  arrays.composite = false;
-}
-
 Solver::Solver(const uint8_t* mask, int64_t height, int64_t width) : hierarchy_(mask, height, width) {}
 Solver::~Solver() = default;
 
@@ -109,7 +72,6 @@ void Solver::give_back(std::unique_ptr<Arrays<T>> arrays) const {
 
 template <class T>
 SolveInfo Solver::solve(Arrays<T>& arrays, bool with_rhs, const Parameters& p) const {
-  arrays.composite = hierarchy_.is_composite() && !with_rhs;
   Cycles<T> cycles(*this, arrays, with_rhs, p);
   while (cycles.next()) {
   }
@@ -138,7 +100,7 @@ SolveInfo Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> r
       boundary(level, y, v, of_fill, of_image);
       for (int64_t s = level.first[y]; s < level.first[y + 1]; ++s) {
         const Span& span = level.spans[s];
-        if (!span.uniform() || span.coef == kInterior) continue;
+        if (!span.uniform()) continue;
         for (int half = 0; half < 2 * count; ++half) {
           T* row = v.at(y, half / 2, half % 2);
           std::fill(row + span.x0 / 2, row + span.x1 / 2, T(0));
@@ -153,7 +115,6 @@ SolveInfo Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> r
 
     // A channel after the other: the hardware prefetcher follows three streams, not nine.
     parallel_for(0, count * height(), rows_per_task(width(), 1), [&](int64_t begin, int64_t end) {
-      InteriorLine interior(*arrays, hierarchy_);
       for (int64_t i = begin; i < end; ++i) {
         const int c = int(i / height());
         const int64_t y = i % height(), row = y - y0;
@@ -165,13 +126,9 @@ SolveInfo Solver::blend(Planes<const T> fill, Planes<const T> image, Planes<T> r
           const Span& span = level.spans[s];
           const int64_t x = x0 + span.x0, n = std::min<int>(level.w, span.x1) - span.x0;
           std::memcpy(out + done, from_image + done, (x - done) * sizeof(T));
-          if (arrays->composite && span.coef == kInterior) {
-            add(out + x, from_fill + x, interior.of(row, c, span), n);
-          } else {
-            const T* even = v.at(row, c, 0) + span.x0 / 2;
-            const uint8_t* m = span.uniform() ? nullptr : level.mask_row(row) + span.x0;
-            compose(out + x, from_fill + x, from_image + x, even, even + v.half, m, n);
-          }
+          const T* even = v.at(row, c, 0) + span.x0 / 2;
+          const uint8_t* m = span.uniform() ? nullptr : level.mask_row(row) + span.x0;
+          compose(out + x, from_fill + x, from_image + x, even, even + v.half, m, n);
           done = x + n;
         }
         std::memcpy(out + done, from_image + done, (width() - done) * sizeof(T));

@@ -43,11 +43,7 @@ class Solver {
   template <class T>
   struct Arrays;
   template <class T>
-  class InteriorLine;
-  template <class T>
   class Cycles;
-  template <class T>
-  void complete(Arrays<T>& arrays, bool begun) const;
   template <class T>
   std::unique_ptr<Arrays<T>> borrow(int channels) const;
   template <class T>

@@ -4,10 +4,6 @@
 // Interpolation P is bilinear and zero at known pixels; coarse matrices are Galerkin products P^T A P with nine
 // coefficients a pixel. Deep inside the hole these are the same everywhere and are not stored.
 // Rows are cut into chunks of eight pixels; only chunks that matter stand in the list of spans and are ever visited.
-//
-// A harmonic function is smooth away from its data, so the first cycles work on composite grids: the interior, what is
-// far from the boundary in a grid's own pixels, is interpolated from the next grid and takes no part. Between the two
-// lies a belt of pixels that are interpolated as well and that the others' equations read (ghosts).
 #pragma once
 
 #include <cstdint>
@@ -22,8 +18,8 @@ namespace inpaintx::poisson {
 constexpr int kChunk = 8, kFineChunk = 2 * kChunk;
 constexpr int kPad = 16;  // readable elements left of a row
 
-// Kinds of spans whose pixels are all unknown, with the grid's one stencil. Where grids are whole they are alike.
-constexpr int64_t kUniform = -1, kGhost = -2, kInterior = -3;
+// `coef` of a span whose pixels are all unknown, with the grid's one stencil.
+constexpr int64_t kUniform = -1;
 
 // Rows of width w that are worth a thread when each pixel costs about `cost` nanoseconds: 0.4 milliseconds, for what
 // comes of asking another thread is uncertain, and a call has dozens of such loops.
@@ -38,10 +34,9 @@ inline uint64_t chunk_of(const uint8_t* bytes) {
 
 struct Span {
   int32_t x0, x1;  // [x0, x1)
-  int64_t coef;    // one of the kinds above; else mixed, on coarse grids the offset into the level's `coef`
+  int64_t coef;    // kUniform; else mixed, on coarse grids the offset into the level's `coef`
 
-  bool uniform() const { return coef < 0; }
-  bool operator==(const Span&) const = default;
+  bool uniform() const { return coef == kUniform; }
 };
 
 struct Level {
@@ -51,19 +46,14 @@ struct Level {
   bool open = false;                        // a row of the photo's grid starts or ends unknown, at the photo's edge
   Workspace mask;                           // bytes, 1 = unknown, rows -1 .. h
   Workspace mask_halves;                    // the same as [h + 2][2][half], on the photo's grid
-  Workspace covered;                        // composite grids: unknown, and the finer grid tells the residual
   std::vector<Span> spans;                  // finest grid: cover the hole and its boundary; coarse grids: the unknowns
   std::vector<int64_t> first;               // spans of row y: [first[y], first[y + 1])
-  int64_t pixels = 0, interior = 0;         // in the spans, and in those of the interior
+  int64_t pixels = 0;                       // in the spans
   float edge = 0, corner = 0, inverse = 0;  // uniform stencil: -coefficient / diagonal, 1 / diagonal
   Workspace coef;  // of each chunk of a span 9 rows of kChunk floats; the fifth is 1 / diagonal (0 if known)
 
   uint8_t* mask_row(int y) const { return mask.as<uint8_t>() + (y + 1) * stride + kPad; }
   uint8_t* mask_half(int y, int odd) const { return mask_halves.as<uint8_t>() + (2 * (y + 1) + odd) * half + kPad; }
-  // Unknown pixels whose residual comes from the finer grid.
-  const uint8_t* covered_row(int y, bool composite) const {
-    return composite && covered.bytes() ? covered.as<uint8_t>() + (y + 1) * stride + kPad : mask_row(y);
-  }
   bool empty(int y) const { return first[y] == first[y + 1]; }
   size_t bytes() const;
 };
@@ -83,7 +73,6 @@ struct Hierarchy {
   std::vector<double> factor;
   std::vector<int32_t> unknowns;  // y * w + x
 
-  bool is_composite() const { return !levels.empty() && levels[0].interior > 0; }
   size_t bytes() const;
 };
 

@@ -108,7 +108,7 @@ INPAINTX_INLINE void correct_span(T* even, T* odd, int64_t jump, const float* a,
 }
 
 // Restricts three rows of halves; see add_rows.
-template <bool kKeep, class T>
+template <class T>
 INPAINTX_INLINE void restrict_halves(float* out, const T* above, const T* here, const T* below, int64_t half, T weight,
                                      const int32_t* m, int n) {
   const T *above_odd = above + half, *here_odd = here + half, *below_odd = below + half;
@@ -118,7 +118,7 @@ INPAINTX_INLINE void restrict_halves(float* out, const T* above, const T* here, 
       const T up = gather3(above_odd[i - 1], above[i], above_odd[i]);
       const T down = gather3(below_odd[i - 1], below[i], below_odd[i]);
       const T r = gather3(here_odd[i - 1], here[i], here_odd[i]) + (T(0.5) * up + weight * down);
-      out[i] = m[i] ? float(r) : kKeep ? out[i] : 0.f;
+      out[i] = m[i] ? float(r) : 0.f;
     }
   }
 }
@@ -156,30 +156,19 @@ INPAINTX_INLINE void add_rows(const float* above, const float* here, const float
     for (int i = j; i < j + kChunk; ++i) line[i] = here[i] + (0.5f * above[i] + weight * below[i]);
   }
 }
-// Then along that row: out[0 .. n) from columns 2i - 1, 2i, 2i + 1, where m says so; elsewhere zero, or what was there.
-template <bool kKeep>
+// Then along that row: out[0 .. n) from columns 2i - 1, 2i, 2i + 1, where m says so; elsewhere zero.
 INPAINTX_INLINE void gather_line(float* out, const float* line, const int32_t* m, int n) {
   line += kChunk;
   for (int j = 0; j < n; j += kChunk) {
 #pragma omp simd simdlen(8)
     for (int i = j; i < j + kChunk; ++i) {
       const float r = gather3(line[2 * i - 1], line[2 * i], line[2 * i + 1]);
-      out[i] = m[i] ? r : kKeep ? out[i] : 0.f;
+      out[i] = m[i] ? r : 0.f;
     }
   }
 }
 
 // ---- coarse grids; kResidual gives the residual, in place of rhs if need be, instead of the next value
-
-template <int kChannels>
-INPAINTX_INLINE void copy_span(float* __restrict out, const float* v, int64_t jump, int n) {
-  for (int c = 0; c < kChannels; ++c) {
-    for (int j = 0; j < n; j += kChunk) {
-#pragma omp simd simdlen(8)
-      for (int i = j; i < j + kChunk; ++i) out[c * jump + i] = v[c * jump + i];
-    }
-  }
-}
 
 template <int kChannels, bool kResidual>
 INPAINTX_INLINE void row9_mixed(float* out, const float* v, const float* up, const float* down, const float* rhs,
