@@ -10,7 +10,9 @@ from inpaintx.cli import run
 from inpaintx.data.align import AlignedCrop, cut_by_points
 from inpaintx.data.dataset import open_dataset
 from inpaintx.data.layouts import hashed_splits
+from inpaintx.data.mtcnn import installed
 from inpaintx.data.prepare import prepare
+from inpaintx.demo import HERE
 from inpaintx.errors import InpaintxError
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import read_photo
@@ -203,7 +205,7 @@ def test_shared_faces(shared_faces, tmp_path):  # noqa: F811
     """An aligned set stays where it was: this is the transform that it was made with."""
     done = prepare(shared_faces / "tiny", tmp_path / "out", size=64)
     assert done.summary["faces"] == 24
-    assert done.summary["crops"] == {"center": 12, "landmarks": 12}
+    assert done.summary["crops"] == {"center" if installed() is None else "mtcnn": 12, "landmarks": 12}
     old = open_dataset(shared_faces / "tiny", size=64, wants=frozenset({"landmarks"}))
     new = open_dataset(tmp_path / "out", size=64, wants=frozenset({"landmarks"}))
     places = {name.split("/")[-1]: i for i, name in enumerate(old.names)}
@@ -249,3 +251,20 @@ def test_a_detectors_landmarks_serve_where_the_set_has_none(tmp_path, monkeypatc
     index = next(i for i, name in enumerate(faces.names) if name.endswith("a.jpg"))
     expected = cut_by_points(points.astype(np.float32)).place(points.astype(np.float32), 64)
     np.testing.assert_allclose(faces[index]["landmarks"].numpy(), expected, atol=0.2)
+
+
+@pytest.mark.skipif(installed() is None, reason="the extra [faces] is not installed")
+def test_faces_are_found_where_the_set_has_no_landmarks(tmp_path):
+    portrait = read_photo(HERE / "eileen_collins.png").pixels
+    write(tmp_path / "source" / "a.png", portrait)
+    write(tmp_path / "source" / "b.png", portrait * 0)
+    done = prepare(tmp_path / "source", tmp_path / "out", size=64, regions=False)
+    assert done.summary["crops"] == {"center": 1, "mtcnn": 1}
+    faces = open_dataset(tmp_path / "out", size=64, wants=frozenset({"landmarks"}))
+    index = next(i for i, name in enumerate(faces.names) if name.endswith("a.jpg"))
+    left, right = np.asarray(faces[index]["landmarks"])[:2]
+    assert np.abs((left + right) / 2 - [31.5, 27.5]).max() < 3  # eyes where the other sets have them
+    assert 16 < right[0] - left[0] < 22
+    prepare(tmp_path / "source", tmp_path / "middle", size=64, crop="center", regions=False)
+    with pytest.raises(InpaintxError, match="faces: None, now 'mtcnn'"):
+        prepare(tmp_path / "source", tmp_path / "middle", size=64, regions=False)

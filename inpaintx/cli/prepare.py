@@ -34,7 +34,11 @@ def prepare(
     out: Annotated[str, typer.Option("-o", "--out", help="The folder to make; interrupted, run again: it goes on.")],
     size: Annotated[int, typer.Option(metavar="S", help="Side of the images.")] = 256,
     crop: Annotated[
-        Crop, typer.Option(help="auto: by landmarks, else by YuNet's if given, else the middle; center: the middle.")
+        Crop,
+        typer.Option(
+            help="auto: by landmarks, else by YuNet's if given or MTCNN's (extra [faces]), else the middle; "
+            "center: the middle."
+        ),
     ] = Crop.auto,
     yunet: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Model file of OpenCV's face detector YuNet (.onnx).")

@@ -124,12 +124,8 @@ class YuNet:
             raise InpaintxError(f"OpenCV does not take {model} as YuNet's model: {error.err!r}") from None
         self.lock = threading.Lock()  # one net, several reading threads
 
-    def __call__(self, picture: Array) -> Points | None:
-        """Find the surest face in ``[H,W,3]`` uint8 RGB, or None: eyes, nose, mouth corners (image left first)."""
-        return next((face.points for face in self.all(picture)), None)
-
     def all(self, picture: Array) -> list[Found]:
-        """Find all faces, the surest first."""
+        """Find all faces in ``[H,W,3]`` uint8 RGB, the surest first; points: eyes, nose, mouth corners (left first)."""
         cv2 = import_cv2()
         height, width = picture.shape[:2]
         scale = min(1.0, 640 / max(height, width))

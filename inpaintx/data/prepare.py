@@ -13,11 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from inpaintx.data.align import AlignedCrop, YuNet, cut_by_points, cut_middle
+from inpaintx.data.align import AlignedCrop, Found, YuNet, cut_by_points, cut_middle
 from inpaintx.data.center_crop import UnreadableFileError, read_picture
 from inpaintx.data.landmarks import Points
 from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, read_prepared
 from inpaintx.data.mask_files import read_side
+from inpaintx.data.mtcnn import MTCNN, installed
 from inpaintx.data.segment import derive_regions
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import atomic_write, make_folder
@@ -31,6 +32,7 @@ __all__ = ["Prepared", "prepare"]
 
 Crop = Literal["auto", "center", "centre"]
 SplitBy = Literal["auto", "identity", "name"]
+Find = Callable[[Any], list[Found]]
 REGIONS = ("skin", "foreground")
 JOURNAL = "faces.jsonl"
 SUMMARY = "prepared.json"
@@ -82,8 +84,9 @@ def prepare(
     size
         Side of the images.
     crop
-        ``"auto"``: by the set's landmarks, else by YuNet's if ``yunet`` is given, else the middle square, a face at a
-        time; ``"center"`` (or ``"centre"``): the middle square of each.
+        ``"auto"``, a face at a time: by the set's landmarks, else by those of a detector, which is YuNet if ``yunet``
+        is given, else MTCNN where the extra ``[faces]`` is installed, else the middle square; ``"center"`` (or
+        ``"centre"``): the middle square of each.
     yunet
         Model file of OpenCV's face detector.
     split_by
@@ -109,7 +112,8 @@ def prepare(
     layout = find_layout(Path(source), frozenset({"landmarks", *(REGIONS if regions else ())}))
     if out.resolve().is_relative_to(Path(source).resolve()):
         raise InpaintxError(f"{out} lies in the source {source}; prepare into another folder")
-    detector = YuNet(Path(yunet)) if yunet is not None and crop == "auto" else None
+    wanted = yunet is not None or any(face.name not in layout.landmarks for face in layout.faces)
+    detector = _detector(yunet) if crop == "auto" and wanted else None
     splits, split_note = _splits(layout, split_by)
     names = _names(layout, splits)
     crop = "center" if crop == "centre" else crop
@@ -120,6 +124,7 @@ def prepare(
         "size": size,
         "crop": crop,
         "yunet": printable(Path(yunet).name) if yunet is not None else None,
+        **({"faces": "mtcnn"} if detector is not None and yunet is None else {}),
         "split_by": split_note,
         "regions": regions,
     }
@@ -158,6 +163,13 @@ def prepare(
         result.summary = _summary(settings, journal, skipped)
         _write_json(out / SUMMARY, result.summary)
         return result
+
+
+def _detector(yunet: str | Path | None) -> tuple[str, Find] | None:
+    """What finds faces in pictures that have no landmarks, and its name."""
+    if yunet is not None:
+        return "yunet", YuNet(Path(yunet)).all
+    return ("mtcnn", MTCNN()) if installed() is not None else None
 
 
 def _splits(layout: Layout, wanted: SplitBy) -> tuple[dict[str, str], str]:
@@ -248,7 +260,9 @@ def _remove(out: Path) -> None:
 class _Maker:
     """Makes one face; several threads may."""
 
-    def __init__(self, layout: Layout, out: Path, size: int, crop: Crop, detector: YuNet | None, regions: bool) -> None:
+    def __init__(
+        self, layout: Layout, out: Path, size: int, crop: Crop, detector: tuple[str, Find] | None, regions: bool
+    ) -> None:
         self.layout, self.out, self.size = layout, out, size
         self.crop, self.detector, self.regions = crop, detector, regions
 
@@ -305,7 +319,8 @@ class _Maker:
         """Landmarks if any, the square, and how it was found."""
         points, way = self.layout.landmarks.get(face.name), "landmarks"
         if points is None and self.detector is not None:
-            points, way = self.detector(picture), "yunet"
+            way, find = self.detector
+            points = next((face.points for face in find(picture)), None)
         cut = cut_by_points(points) if points is not None and self.crop == "auto" else None
         if cut is None:
             cut, way = cut_middle(picture.shape[1], picture.shape[0], self.layout.crop), "center"
