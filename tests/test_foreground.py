@@ -88,6 +88,49 @@ def test_literal_norm_scales_with_the_root_of_the_size():
     assert abs(values["paper", 16] / values["paper", 32] - 2) < 1e-4
 
 
+def step_of(preset, judged):
+    """One step with a network that predicts ``judged``, one batch; the losses, the trainer and the batch."""
+    method, batch = Foreground(), case()
+    config = method.config(preset, size=64, width=4, discriminator_width=4, discriminator_norm=False, vgg="small")
+    torch.manual_seed(0)
+    trainer = method.trainer(method.network(config).train(), config)
+    offset = torch.zeros(1, requires_grad=True)
+    trainer.networks["net"].forward = lambda x, mask: judged + offset
+    trainer.update = lambda name, loss: None
+    trainer.networks["critic"].eval()  # without dropout
+    return trainer.step(batch), trainer, batch
+
+
+def test_literal_equations_3_and_4_are_of_the_prediction():
+    """As printed: eq. 3 is ||M_F (phi(M_I) - phi(I_pred))||_2 / N with N of the image, eq. 4 judges I_pred."""
+    torch.manual_seed(5)
+    judged = torch.rand(2, 3, 64, 64) * 2 - 1
+    losses, trainer, batch = step_of("paper", judged)
+    c, image = trainer.config, 2 * batch["image"] - 1
+    given = image.masked_fill(batch["mask"] > 0.5, 0.0)
+    features = [trainer.vgg((x + 1) / 2)["relu3_3"] for x in (given, judged)]
+    weight = torch.nn.functional.interpolate(batch["foreground"], features[0].shape[2:], mode="area")
+    norms = (weight * (features[0] - features[1])).flatten(1).norm(dim=1)
+    torch.testing.assert_close(losses["perceptual"], c.perceptual * (norms / (3 * 64 * 64)).mean())
+    critic = trainer.networks["critic"]
+    torch.testing.assert_close(losses["critic"], (critic(judged).mean() - critic(image).mean()).detach())
+    torch.testing.assert_close(losses["adversarial"], -c.adversarial * critic(judged).mean().detach())
+
+
+def test_repaired_equations_3_and_4_are_of_the_composite():
+    torch.manual_seed(5)
+    judged = torch.rand(2, 3, 64, 64) * 2 - 1
+    losses, trainer, batch = step_of("default", judged)
+    c, image = trainer.config, 2 * batch["image"] - 1
+    composite = torch.where(batch["mask"] > 0.5, judged, image)
+    features = [trainer.vgg((x + 1) / 2)["relu3_3"] for x in (image, composite)]
+    weight = torch.nn.functional.interpolate(batch["foreground"], features[0].shape[2:], mode="area")
+    squares = (weight * (features[0] - features[1]) ** 2).mean()
+    torch.testing.assert_close(losses["perceptual"], c.perceptual * squares)
+    critic = trainer.networks["critic"]
+    torch.testing.assert_close(losses["adversarial"], -c.adversarial * critic(composite).mean().detach())
+
+
 def test_default_critic_learns_and_the_papers_does_not():
     moved = {}
     for preset in ("default", "paper"):

@@ -33,10 +33,11 @@ def test_parameters():
     assert count(judge) == 2_763_776
 
 
-@pytest.mark.parametrize("bins", [0, 9])
-def test_hidden_pixels_do_not_leak_into_the_guidance(bins):
+@pytest.mark.parametrize(("bins", "transform_sqrt"), [(0, False), (9, False), (0, True)])
+def test_hidden_pixels_do_not_leak_into_the_guidance(bins, transform_sqrt):
     method, (image, mask) = HOGGuided(), case()
-    net, hole = method.network(method.config("tiny", bins=bins)).eval(), mask > 0.5
+    net = method.network(method.config("tiny", bins=bins, transform_sqrt=transform_sqrt)).eval()
+    hole = mask > 0.5
     hidden = hole.expand_as(image)
     for other in (torch.rand_like(image), torch.full_like(image, torch.nan)):
         changed = torch.where(hidden, other, image)
@@ -45,6 +46,13 @@ def test_hidden_pixels_do_not_leak_into_the_guidance(bins):
     with torch.no_grad():
         assert torch.equal(net(image, hole), net(changed, hole))
         assert torch.equal(net.complete(image, hole)[1], net.complete(changed, hole)[1])
+
+
+def test_paper_preset_normalizes_the_image_before_its_gradients():
+    method, (image, _) = HOGGuided(), case()
+    assert method.config("paper").transform_sqrt
+    net = method.network(method.config("tiny", transform_sqrt=True))
+    assert torch.equal(net.guidance(image), hog_image(net.gray(image).sqrt(), 4))
 
 
 def test_completed_map_is_its_own_away_from_the_hole():

@@ -14,12 +14,24 @@ __all__ = ["HOG", "HOGImage", "hog", "hog_image", "hog_ref"]
 
 
 def hog(
-    x: Tensor, cell: int = 8, block: int = 2, bins: int = 9, clip: float = 0.2, *, return_blocks: bool = False
+    x: Tensor,
+    cell: int = 8,
+    block: int = 2,
+    bins: int = 9,
+    clip: float = 0.2,
+    *,
+    transform_sqrt: bool = False,
+    return_blocks: bool = False,
 ) -> Tensor:
-    """Histogram of oriented gradients of each cell.
+    """Histogram of oriented gradients of each cell, in five stages.
 
-    Gradient [-1,0,1], zero at the outer rows and columns, of the channel where it is largest; unsigned
-    orientation in hard bins; histograms averaged over the cell; L2-Hys over blocks of cells.
+    1. Global image normalization, if ``transform_sqrt``: the square root of each value, so that light and dark parts
+       have edges of like strength.
+    2. Image gradients: [-1,0,1], zero at the outer rows and columns, of the channel where they are largest.
+    3. Gradient histograms: unsigned orientation in hard bins, magnitudes averaged over the cell.
+    4. Normalization across blocks of cells: L2-Hys.
+    5. Collection: each cell's histogram averaged over the blocks that contain it, or with ``return_blocks`` the blocks'
+       vectors, which flattened are the feature vector.
 
     Parameters
     ----------
@@ -30,6 +42,8 @@ def hog(
         Cell side in pixels, block side in cells, number of orientations over 180 degrees (at most 64).
     clip
         Limit of L2-Hys.
+    transform_sqrt
+        Whether the first stage is run; what is below 0 counts as 0 then.
     return_blocks
         Return the block vectors, ``[B,By,Bx,block,block,bins]``, as ``skimage.feature.hog`` does.
 
@@ -54,6 +68,8 @@ def hog(
     >>> hog(ramp).shape, int(hog(ramp).sum((0, 1, 2)).argmax())
     (torch.Size([1, 2, 2, 9]), 0)
     """
+    if transform_sqrt:
+        x = _normalized(x)
     if is_dynamo_compiling():
         cells, blocks = torch.ops.inpaintx.hog(x, cell, block, bins, clip)
     elif has_kernel("hog", x):
@@ -64,10 +80,23 @@ def hog(
     return result
 
 
+def _normalized(x: Tensor) -> Tensor:
+    """The first stage: power law compression of each channel."""
+    return x.detach().clamp_min(0).sqrt()
+
+
 def hog_ref(
-    x: Tensor, cell: int = 8, block: int = 2, bins: int = 9, clip: float = 0.2, *, return_blocks: bool = False
+    x: Tensor,
+    cell: int = 8,
+    block: int = 2,
+    bins: int = 9,
+    clip: float = 0.2,
+    *,
+    transform_sqrt: bool = False,
+    return_blocks: bool = False,
 ) -> Tensor:
     """Slow reference of :func:`hog` in plain PyTorch, on any device."""
+    x = _normalized(x) if transform_sqrt else x
     dtype = x.dtype if x.dtype == torch.float64 else torch.float32
     image = x.detach().to(dtype)
     down, right = torch.zeros_like(image), torch.zeros_like(image)
@@ -95,7 +124,9 @@ def hog_ref(
     return (total / count).to(x.dtype)
 
 
-def hog_image(x: Tensor, cell: int = 8, block: int = 2, bins: int = 9, clip: float = 0.2) -> Tensor:
+def hog_image(
+    x: Tensor, cell: int = 8, block: int = 2, bins: int = 9, clip: float = 0.2, *, transform_sqrt: bool = False
+) -> Tensor:
     """Draw each cell's histogram as lines along the edges, that is perpendicular to the gradients.
 
     A line has the profile max(0, 1 - distance), half-length cell/2 - 1 and the weight of its bin in :func:`hog`.
@@ -103,7 +134,7 @@ def hog_image(x: Tensor, cell: int = 8, block: int = 2, bins: int = 9, clip: flo
 
     Parameters
     ----------
-    x, cell, block, bins, clip
+    x, cell, block, bins, clip, transform_sqrt
         As in :func:`hog`.
 
     Returns
@@ -116,7 +147,7 @@ def hog_image(x: Tensor, cell: int = 8, block: int = 2, bins: int = 9, clip: flo
     >>> hog_image(torch.rand(1, 3, 20, 33)).shape
     torch.Size([1, 1, 20, 33])
     """
-    cells = hog(x, cell, block, bins, clip)
+    cells = hog(x, cell, block, bins, clip, transform_sqrt=transform_sqrt)
     lines = _lines(cell, bins).to(cells)
     drawn = torch.einsum("bijk,kyx->biyjx", cells, lines).clamp(0, 1).flatten(3, 4).flatten(1, 2)[:, None]
     return F.pad(drawn, (0, x.shape[3] - drawn.shape[3], 0, x.shape[2] - drawn.shape[2]))
@@ -137,17 +168,21 @@ def _lines(cell: int, bins: int) -> Tensor:
 class HOG(nn.Module):
     """Layer of :func:`hog` with fixed options."""
 
-    def __init__(self, cell: int = 8, block: int = 2, bins: int = 9, clip: float = 0.2) -> None:
+    def __init__(
+        self, cell: int = 8, block: int = 2, bins: int = 9, clip: float = 0.2, *, transform_sqrt: bool = False
+    ) -> None:
         super().__init__()
         self.cell, self.block, self.bins, self.clip = cell, block, bins, clip
+        self.transform_sqrt = transform_sqrt
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B,C,H,W]`` to ``[B,Cy,Cx,bins]``."""
-        return hog(x, self.cell, self.block, self.bins, self.clip)
+        return hog(x, self.cell, self.block, self.bins, self.clip, transform_sqrt=self.transform_sqrt)
 
     def extra_repr(self) -> str:
         """Options, for printing."""
-        return f"cell={self.cell}, block={self.block}, bins={self.bins}, clip={self.clip:g}"
+        options = f"cell={self.cell}, block={self.block}, bins={self.bins}, clip={self.clip:g}"
+        return options + (", transform_sqrt=True" if self.transform_sqrt else "")
 
 
 class HOGImage(HOG):
@@ -155,7 +190,7 @@ class HOGImage(HOG):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B,C,H,W]`` to ``[B,1,H,W]``."""
-        return hog_image(x, self.cell, self.block, self.bins, self.clip)
+        return hog_image(x, self.cell, self.block, self.bins, self.clip, transform_sqrt=self.transform_sqrt)
 
 
 @torch.library.register_fake("inpaintx::hog")

@@ -35,8 +35,12 @@ def foreground_losses(
     Notes
     -----
     "literal" is as printed: the known and the hidden part are held against the *masked input*, and the second norm is
-    not squared before it is divided by the number of elements (times the batch, as the images' own mean).
+    not squared before it is divided by the number of elements N of an image; the batch's mean is taken.
     "repaired" leaves the hole out of the first term and squares the second.
+
+    References
+    ----------
+    Jam et al., "Foreground-guided Facial Inpainting with Fidelity Preservation", CAIP 2021, eq. 1 and 2.
     """
     given = image.masked_fill(hole, 0.0)
     elements = image[0].numel()
@@ -80,29 +84,32 @@ class ForegroundTrainer(Trainer):
         image, mask, hole = 2 * batch["image"] - 1, batch["mask"], batch["mask"] > 0.5
         foreground = batch["foreground"] if c.guided else torch.ones_like(mask)
         output = net(network_input(batch["image"], hole), mask)
-        composite = torch.where(hole, output, image)
-        critic_loss = discriminator_loss(critic(image), critic(composite.detach()), "wgan")
+        # eqs. 3 and 4 are printed of the prediction; repaired, they judge what is seen: the known pixels are the image's
+        judged = output if c.equations == "literal" else torch.where(hole, output, image)
+        critic_loss = discriminator_loss(critic(image), critic(judged.detach()), "wgan")
         if c.penalty:
-            critic_loss = critic_loss + c.penalty * gradient_penalty(critic, image, composite)
+            critic_loss = critic_loss + c.penalty * gradient_penalty(critic, image, judged)
         self.update("critic", critic_loss)
         terms = foreground_losses(c, output, image, hole, foreground)
         if self.vgg is not None:
-            terms["perceptual"] = c.perceptual * self._perceptual(composite, image, hole, foreground)
+            terms["perceptual"] = c.perceptual * self._perceptual(judged, image, hole, foreground)
         if c.blended:
             terms["blended"] = c.blended * blended_loss(output, image, mask)
-        terms["adversarial"] = c.adversarial * generator_loss(critic(composite), "wgan")
+        terms["adversarial"] = c.adversarial * generator_loss(critic(judged), "wgan")
         self.update("net", torch.stack(list(terms.values())).sum())
         return {"critic": critic_loss.detach(), **{name: term.detach() for name, term in terms.items()}}
 
-    def _perceptual(self, composite: Tensor, image: Tensor, hole: Tensor, foreground: Tensor) -> Tensor:
-        """Eq. 3: as printed against the masked input and not squared, or against the true image and squared."""
+    def _perceptual(self, judged: Tensor, image: Tensor, hole: Tensor, foreground: Tensor) -> Tensor:
+        """Eq. 3 as printed: against the masked input, not squared, over the image's elements; or repaired.
+
+        Repaired, it is the mean squared difference from the true image's features.
+        """
         assert self.vgg is not None
         literal = self.config.equations == "literal"
         target = image.masked_fill(hole, 0.0) if literal else image
         want = self.vgg.target((target + 1) / 2)[TAP]
-        have = self.vgg((composite + 1) / 2)[TAP]
+        have = self.vgg((judged + 1) / 2)[TAP]
         weight = F.interpolate(foreground, have.shape[2:], mode="area")
-        difference = weight * (have - want)
         if literal:
-            return (difference.flatten(1).norm(dim=1) / difference[0].numel()).mean()
+            return ((weight * (have - want)).flatten(1).norm(dim=1) / image[0].numel()).mean()
         return (weight * (have - want) ** 2).mean()

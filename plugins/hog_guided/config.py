@@ -20,6 +20,9 @@ class HOGGuidedConfig(LearnedConfig):
     blocks: int = Field(default=8, ge=1, description="residual blocks of a generator")
     cell: int = Field(default=8, ge=2, description="side of a cell of the gradients' map, in pixels")
     bins: int = Field(default=0, ge=0, le=32, description="0: the map as it is drawn; else the descriptor's bins")
+    transform_sqrt: bool = Field(
+        default=False, description="global normalization of the image before its gradients: square roots"
+    )
     discriminator_width: int = Field(default=64, ge=4, description="channels of the discriminators' first layer")
     losses: Literal["paper", "edgeconnect"] = Field(default="paper", description="see the plugin's README")
     steps: int = Field(default=300_000, ge=3, description="number of updates of all three stages")
@@ -37,7 +40,7 @@ class HOGGuidedConfig(LearnedConfig):
 
 PRESETS: dict[str, BaseModel] = {
     "default": HOGGuidedConfig(),
-    "paper": HOGGuidedConfig(vgg="error"),
+    "paper": HOGGuidedConfig(transform_sqrt=True, vgg="error"),
     "edgeconnect": HOGGuidedConfig(losses="edgeconnect"),
     "tiny": HOGGuidedConfig(
         size=64, width=16, blocks=3, cell=4, discriminator_width=16, batch_size=8, steps=1200, shape_steps=500,

@@ -53,7 +53,12 @@ class HOGGuided(Method[HOGGuidedConfig]):
         from .network import HOGGuidedNet
 
         return HOGGuidedNet(
-            config.width, config.blocks, config.cell, config.bins, std=first_std(config.width, config.init_std)
+            config.width,
+            config.blocks,
+            config.cell,
+            config.bins,
+            transform_sqrt=config.transform_sqrt,
+            std=first_std(config.width, config.init_std),
         )
 
     def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:

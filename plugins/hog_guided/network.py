@@ -68,6 +68,8 @@ class HOGGuidedNet(nn.Module):
         Side of a cell in pixels; sides of images must be multiples of it and of 4.
     bins
         0: the drawn map, one channel; else the descriptor, so many channels.
+    transform_sqrt
+        Whether gradients are those of the square roots of the grey image (HOG's first stage).
     std
         Of the first weights.
 
@@ -76,9 +78,18 @@ class HOGGuidedNet(nn.Module):
     Salem, "A Novel Face Inpainting Approach Based on Guided Deep Learning".
     """
 
-    def __init__(self, width: int = 64, blocks: int = 8, cell: int = 8, bins: int = 0, *, std: float = 0.02) -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        blocks: int = 8,
+        cell: int = 8,
+        bins: int = 0,
+        *,
+        transform_sqrt: bool = False,
+        std: float = 0.02,
+    ) -> None:
         super().__init__()
-        self.cell, self.bins = cell, bins
+        self.cell, self.bins, self.transform_sqrt = cell, bins, transform_sqrt
         channels = bins or 1
         self.shape = ResidualGenerator(1 + channels + 1, channels, width, blocks, spectral=True, std=std)
         self.paint = ResidualGenerator(3 + channels, 3, width, blocks, std=std)
@@ -87,8 +98,8 @@ class HOGGuidedNet(nn.Module):
         """Map of oriented gradients of the grey image: ``[B,3,H,W]`` in [0,1] to ``[B,bins or 1,H,W]`` in [0,1]."""
         gray = self.gray(image)
         if not self.bins:
-            return hog_image(gray, self.cell)
-        cells = hog(gray, self.cell, bins=self.bins).permute(0, 3, 1, 2)
+            return hog_image(gray, self.cell, transform_sqrt=self.transform_sqrt)
+        cells = hog(gray, self.cell, bins=self.bins, transform_sqrt=self.transform_sqrt).permute(0, 3, 1, 2)
         return F.interpolate(cells, scale_factor=float(self.cell)).clamp(0, 1)
 
     def gray(self, image: Tensor) -> Tensor:

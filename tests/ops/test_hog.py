@@ -13,7 +13,8 @@ def picture(batch=2, channels=3, size=(67, 90), dtype=torch.float32):
 
 @pytest.mark.parametrize(("bins", "cell", "block"), [(9, 8, 2), (4, 7, 3), (6, 5, 1), (12, 16, 2)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_equals_scikit_image(channels, bins, cell, block):
+@pytest.mark.parametrize("transform_sqrt", [False, True])
+def test_equals_scikit_image(transform_sqrt, channels, bins, cell, block):
     feature = pytest.importorskip("skimage.feature")
     x = picture(1, channels, dtype=torch.float64)
     theirs = feature.hog(
@@ -22,10 +23,11 @@ def test_equals_scikit_image(channels, bins, cell, block):
         (cell, cell),
         (block, block),
         "L2-Hys",
+        transform_sqrt=transform_sqrt,
         feature_vector=False,
         channel_axis=2,
     )
-    ours = hog(x, cell, block, bins, return_blocks=True)[0]
+    ours = hog(x, cell, block, bins, transform_sqrt=transform_sqrt, return_blocks=True)[0]
     torch.testing.assert_close(ours, torch.from_numpy(theirs).double(), atol=1e-5, rtol=0)
 
 
@@ -41,8 +43,8 @@ def test_equals_reference(size, channels, cell, block, bins):
     if min(size) < cell * block:
         return
     x = picture(2, channels, size, torch.float64)
-    for blocks in (False, True):
-        ours, theirs = (f(x, cell, block, bins, return_blocks=blocks) for f in (hog, hog_ref))
+    for blocks, sqrt in ((False, False), (True, False), (False, True)):
+        ours, theirs = (f(x, cell, block, bins, transform_sqrt=sqrt, return_blocks=blocks) for f in (hog, hog_ref))
         torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-7)
 
 
@@ -84,6 +86,16 @@ def test_flat_picture_has_no_edges():
     x = torch.full((1, 3, 32, 32), 0.5)
     assert not hog(x).any()
     assert not hog_image(x).any()
+
+
+def test_global_normalization_makes_dark_edges_as_strong_as_light_ones():
+    """A step from 0 to 0.04 beside one from 0.64 to 1, in one block: as square roots, both are steps of 0.2."""
+    x = torch.zeros(1, 1, 16, 16)
+    x[..., 4:, :8], x[..., :4, 8:], x[..., 4:, 8:] = 0.04, 0.64, 1.0
+    for layer, ratio in ((HOG(clip=1.0), 9.0), (HOG(clip=1.0, transform_sqrt=True), 1.0)):
+        dark, light = layer(x)[0, 0, :, 4]  # the bin of gradients that point straight down
+        torch.testing.assert_close(light / dark, torch.tensor(ratio), rtol=1e-4, atol=0)
+    assert not torch.equal(HOGImage()(x), HOGImage(transform_sqrt=True)(x))
 
 
 def test_image_of_a_vertical_edge_is_a_vertical_line():
