@@ -19,8 +19,9 @@ demo: $(VENV)/.built
 
 test: $(VENV)/.test lint types pytest test-web cuda-emulate cuda-check
 
+# A process a core, each with one thread: files of tests are shared among them.
 pytest: $(VENV)/.test
-	$(PY) -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 # The page in headless Chromium; its screenshots are written to build/web.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -101,7 +102,7 @@ build-matrix:
 
 # The CUDA kernels compiled as C++ and run thread by thread on the CPU, in both orders of threads, by tests of the ops.
 EMULATED_TESTS := cuda detail_transfer poisson_input poisson_tolerance partial_conv spd_map spd_norm ssim
-EMULATED := PYTHONPATH=$(CURDIR)/build/emulated $(VENV)/bin/pytest -q -m "not slow and not gpu" -p no:cacheprovider \
+EMULATED := OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR)/build/emulated $(VENV)/bin/pytest -n auto -q -m "not slow and not gpu" -p no:cacheprovider \
   --override-ini=addopts=--strict-markers $(EMULATED_TESTS:%=tests/ops/test_%.py) $(PYTEST_ARGS)
 
 cuda-emulate: $(VENV)/.test

@@ -10,6 +10,7 @@ import pytest
 import inpaintx
 from inpaintx.cli import run
 from inpaintx.data.mtcnn import MTCNN, installed
+from inpaintx.errors import InpaintxError
 from inpaintx.inference.pipeline import inpainter_for
 from inpaintx.io.masks import read_mask
 from inpaintx.io.opencv import import_cv2
@@ -168,3 +169,24 @@ def test_without_the_extra_and_without_weights(monkeypatch, tmp_path):
         warnings.simplefilter("error")
         assert (inpaintx.inpaint(truth, hole) == smooth).all()
     assert "weights of method 'pconv_prior' were not found" in inpainter_for("auto").plan(truth, hole).notes[0]
+
+
+@needs_mtcnn
+def test_the_background_by_another_method():
+    truth, hole = portrait("eileen_collins")
+    damaged = np.where(hole[..., None], np.uint8(0), truth)
+    result, usual = inpaintx.inpaint(damaged, hole, background="telea"), inpaintx.inpaint(damaged, hole)
+    plan = inpainter_for(None, background="telea").plan(damaged, hole)
+    owners = dict(plan.owners(hole))
+    assert owners.keys() == {"telea", "pconv_prior"}
+    np.testing.assert_array_equal(result[~hole], truth[~hole])
+    assert (result[owners["telea"]] != usual[owners["telea"]]).any()
+    by_telea = inpaintx.inpaint(damaged, hole, "telea")
+    far = owners["telea"] & ~import_cv2().dilate(owners["pconv_prior"].astype(np.uint8), np.ones((31, 31))).astype(bool)
+    assert far.any()
+    np.testing.assert_array_equal(result[far], by_telea[far])
+    for name in ("auto", "pconv_prior"):
+        with pytest.raises(InpaintxError, match="take one that needs no face"):
+            inpainter_for(None, background=name)
+    with pytest.raises(InpaintxError, match="is auto's alone"):
+        inpaintx.inpaint(damaged, hole, "telea", background="telea")

@@ -108,6 +108,10 @@ def inpaint(
     detail: Annotated[
         Detail, typer.Option(help="Add the photo's own grain and detail to what a network filled softly.")
     ] = Detail.none,
+    background: Annotated[
+        str,
+        typer.Option(metavar="METHOD", help="With auto: what fills what no face has.", show_default="harmonic"),
+    ] = "",
     explain: Annotated[
         str | None, typer.Option(metavar="DIR", help="Draw there which method fills what, and the faces found.")
     ] = None,
@@ -158,6 +162,7 @@ def inpaint(
                 batch_size=batch_size,
                 faces=[_square(square, several) for square in face] if face else faces,
                 detail=detail.value,
+                background=background,
                 options=dict(map(option, set_ or [])),
             )
             if several:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from inpaintx.errors import InpaintxError
 from inpaintx.inference import tiling, visibility
 from inpaintx.inference.crop_plan import Plan, Saw
 from inpaintx.inference.face_fill import BEST
@@ -51,6 +52,13 @@ class AutoInpainter(Inpainter):
     ----------
     weights, seed, device, blend, batch_size, faces, detail
         As for :class:`inpaintx.inference.inpainter.Inpainter`; weights, blend and detail are the face network's.
+    background
+        The method that fills what no face has; empty: ``harmonic``, or ``telea`` where that is not there.
+
+    Raises
+    ------
+    InpaintxError
+        As :class:`inpaintx.inference.inpainter.Inpainter`; ``background`` is the face network.
     """
 
     def __init__(
@@ -60,14 +68,20 @@ class AutoInpainter(Inpainter):
         blend: Blend | None = None,
         faces: Any = "auto",
         detail: Detail = "none",
+        background: str = "",
         **settings: Any,
     ) -> None:
+        if background in (AUTO, BEST):
+            raise InpaintxError(
+                f"background={background}: this is the method for what no face has; take one that needs no face "
+                f"(patchmatch, harmonic, ...), or method={BEST} for the whole hole"
+            )
         best = registry().methods.get(BEST)
         trained = weights is not None or (best and "default" in best.weights and find(best, "default") is not None)
         self.network = (
             Inpainter(BEST, weights=weights, blend=blend, faces=faces, detail=detail, **settings) if trained else None
         )
-        rest = next((name for name in REST if name in registry().methods), REST[0])
+        rest = background or next((name for name in REST if name in registry().methods), REST[0])
         self.rest = Inpainter(rest, detail=detail, blend=None if trained else blend, **settings)
         chief = self.network or self.rest
         self.method, self.preset, self.blend = Auto(), "default", chief.blend
@@ -83,10 +97,11 @@ class AutoInpainter(Inpainter):
         if self.network is not None:
             faces = self.network.faces(pixels, hole)
             said = self.network.said_of(faces, hole)
-            side = self.network.method.input_size(self.network.loaded.config)
-            assert side is not None
-            shown[BEST], rest = rounds_of(faces, hole, side)
-        rounds = tiling.plan(rest, None, self.rest.method.max_pixels, visibility.unseen(pixels, hole))
+            size = self.network.method.input_size(self.network.loaded.config)
+            assert size is not None
+            shown[BEST], rest = rounds_of(faces, hole, size)
+        side = self.rest.method.input_size(self.rest.loaded.config)
+        rounds = tiling.plan(rest, side, self.rest.method.max_pixels, visibility.unseen(pixels, hole))
         if faces:
             rounds = [[replace(crop, only=rest[crop.write_box.at]) for crop in crops] for crops in rounds]
         stages = {self.rest.method.name: rounds, **shown}

@@ -33,6 +33,7 @@ def inpainter_for(
     *,
     preset: str = "default",
     options: dict[str, Any] | None = None,
+    background: str = "",
     **settings: Any,
 ) -> "Inpainter":
     """Make the :class:`Inpainter` of a method; None and ``"auto"``: :class:`inpaintx.inference.auto.AutoInpainter`.
@@ -43,10 +44,12 @@ def inpainter_for(
         As :class:`Inpainter`; a preset or options without a method.
     """
     if method not in (None, AUTO):
+        if background:
+            raise InpaintxError(f"a background method is auto's alone: leave it out, or method {method!r}")
         return Inpainter(method, preset=preset, options=options, **settings)
     if preset != "default" or options:
         raise InpaintxError("a preset and options are a method's own: name it (-m, method=)")
-    return AutoInpainter(**settings)
+    return AutoInpainter(background=background, **settings)
 
 
 @memory_in_words("fill the photo")
@@ -64,6 +67,7 @@ def inpaint(
     raw: bool = False,
     faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
     detail: Detail = "none",
+    background: str = "",
     **options: Any,
 ) -> Any:
     """Fill the holes of photos; known pixels come out as they went in, to the last bit.
@@ -106,6 +110,8 @@ def inpaint(
     detail
         ``"auto"``: where a trained method worked on a reduced crop, detail of known pixels that look like its fill is
         added (:func:`inpaintx.inference.detail.add_detail`); ``"none"``: not.
+    background
+        For ``"auto"``: the method that fills what no face has; empty: the one that measured best, ``harmonic``.
 
     Returns
     -------
@@ -134,9 +140,9 @@ def inpaint(
     >>> photo[20:30, 20:30], hole[20:30, 20:30] = 0, True
     >>> result = inpaintx.inpaint(photo, hole, method="telea")
     """
-    settings = {"preset": preset, "weights": weights, "blend": blend, "faces": faces, "detail": detail}
+    settings = {"weights": weights, "blend": blend, "faces": faces, "detail": detail, "background": background}
     chosen: str | torch.device = image.device if isinstance(image, Tensor) and device == "auto" else device
-    model = _KEPT.model(method, device=chosen, seed=seed, **settings, **options)
+    model = _KEPT.model(method, preset=preset, device=chosen, seed=seed, **settings, **options)
     return model(image, mask, seed=seed, samples=samples, raw=raw)
 
 
@@ -201,6 +207,7 @@ def load(
     blend: Blend | None = None,
     faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
     detail: Detail = "none",
+    background: str = "",
     seed: int = 0,
     **options: Any,
 ) -> Model:
@@ -208,7 +215,7 @@ def load(
 
     Parameters
     ----------
-    method, preset, weights, device, blend, faces, detail, options
+    method, preset, weights, device, blend, faces, detail, background, options
         As for :func:`inpaint`.
     seed
         Of random weights, where there are no trained ones.
@@ -228,7 +235,7 @@ def load(
     (32, 32)
     """
     settings = {"weights": weights, "device": device, "blend": blend, "faces": faces, "detail": detail, "seed": seed}
-    return Model(inpainter_for(method, preset=preset, options=options, **settings))
+    return Model(inpainter_for(method, preset=preset, options=options, background=background, **settings))
 
 
 class _Kept(threading.local):
