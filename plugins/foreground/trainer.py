@@ -84,7 +84,7 @@ class ForegroundTrainer(Trainer):
         image, mask, hole = 2 * batch["image"] - 1, batch["mask"], batch["mask"] > 0.5
         foreground = batch["foreground"] if c.guided else torch.ones_like(mask)
         output = net(network_input(batch["image"], hole), mask)
-        # eqs. 3 and 4 are printed of the prediction; repaired, they judge what is seen: the known pixels are the image's
+        # eqs. 3 and 4 are printed of the prediction; repaired, they judge what is seen, with the known pixels
         judged = output if c.equations == "literal" else torch.where(hole, output, image)
         critic_loss = discriminator_loss(critic(image), critic(judged.detach()), "wgan")
         if c.penalty:
