@@ -66,6 +66,23 @@ def test_workers_and_restarts_do_not_change_it(root):
         assert_equal(one, other)
 
 
+def test_a_fixed_order_pairs_an_image_with_its_mask_in_every_epoch(root, tmp_path):
+    for number in range(7):
+        hole = np.zeros((16, 16), bool)
+        hole[: 2 + number] = True
+        write(tmp_path / "masks" / f"{number}.png", gray(hole))
+    faces = open_dataset(root, size=16, limit=4)
+    assert any("the first 4 of 7 images" in note for note in faces.notes)
+    holes = parse_mask_spec(f"{tmp_path / 'masks'}:order=fixed", size=16)
+    stream = make_loader(faces, holes, batch=2, seed=1, flip=False, fixed_order=True)
+    taken = list(itertools.islice(stream, 14))  # seven epochs of four images
+    assert [name for batch in taken for name in batch["name"]] == NAMES[:4] * 7
+    rows = [int(mask[0, :, 0].sum()) for batch in taken for mask in batch["mask"]]
+    assert rows == [2 + number % 7 for number in range(28)]
+    with pytest.raises(InpaintxError, match="limit must be 1 or more"):
+        open_dataset(root, size=16, limit=0)
+
+
 def test_two_processes_share_the_batch_of_one(root):
     for whole, *parts in zip(
         take(root, 4, batch=4), *(take(root, 4, batch=2, rank=r, world=2) for r in (0, 1)), strict=True

@@ -112,6 +112,20 @@ def test_split_by_identity(tmp_path):
     assert done.summary["splits"][hashed_splits(["anna"])["anna"]] == 1
 
 
+def test_split_by_numbers(tmp_path):
+    root = celeba(tmp_path / "source")  # six images
+    done = prepare(root, tmp_path / "out", size=32, regions=False, split_by=(3, 0, 2))
+    assert done.summary["splits"] == {"train": 3, "val": 0, "test": 2}
+    assert done.summary["settings"]["split_by"] == "3, 0, 2 in the set's order"
+    assert open_dataset(tmp_path / "out", size=32).names == [
+        "test/000004.jpg", "test/000005.jpg", "train/000001.jpg", "train/000002.jpg", "train/000003.jpg",
+    ]  # fmt: skip
+    again = ["prepare", str(root), "-o", str(tmp_path / "out"), "--size", "32", "--no-regions", "--split"]
+    assert run([*again, "3,0,2"]) == 0
+    for counts in ("3,0,1", "3,0", "3,0,9", "name,0,1"):
+        assert run([*again, counts]) == 2
+
+
 def test_without_landmarks_the_middle(tmp_path):
     pixels = picture(0, 40, 60)
     write(tmp_path / "source" / "a.png", pixels)

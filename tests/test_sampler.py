@@ -94,6 +94,18 @@ def test_a_ratio_is_reached(spec, low, high):
     assert len(set(ratios)) > 5
 
 
+def test_an_even_spread_reaches_all_ratios_of_its_range():
+    """Quick Draw's holes are said to range from 0.01 to 0.60; single drawings have a median of some 7 %."""
+    plain, even = (parse_mask_spec(f"quickdraw:ratio=0.01-0.6{spread}", size=48) for spread in ("", ",spread=uniform"))
+    ratios = np.array([even((0, index)).mean() for index in range(200)])
+    assert ratios.min() > 0.01
+    assert ratios.max() <= 0.6
+    assert 0.2 < np.median(ratios) < 0.45
+    assert (np.histogram(ratios, bins=5, range=(0, 0.6))[0] > 15).all()
+    assert np.median([plain((0, index)).mean() for index in range(200)]) < 0.15
+    np.testing.assert_array_equal(even((3, 4)), even((3, 4)))
+
+
 def test_a_ratio_that_never_comes_is_an_error_at_once():
     with pytest.raises(InpaintxError, match=r"'center:ratio=0.1-0.2': none of 200 .*they had 0.250 to 0.250"):
         parse_mask_spec("center:ratio=0.1-0.2", size=16)
@@ -128,6 +140,9 @@ def test_several_sources_share_the_keys():
         ("half:side=up", "side must be any, left"),
         ("strokes:ratio=0.4", "ratio must be LOW-HIGH"),
         ("strokes:ratio=0.4-0.2", "ratio must be LOW-HIGH"),
+        ("strokes:spread=uniform", "spread=uniform goes with drawn lines"),
+        ("box:ratio=0.1-0.2,spread=uniform", "spread=uniform goes with drawn lines"),
+        ("strokes:ratio=0.1-0.2,spread=odd", "spread=uniform goes with drawn lines"),
     ],
 )
 def test_bad_words(spec, words):
@@ -148,6 +163,18 @@ def test_a_folder_of_masks(mask_files):
     assert {holes((0, n)).tobytes() for n in range(60)} == expected
     assert any("white = hole; 9.8% of 6 files" in note for note in holes.notes)
     assert parse_mask_spec(str(mask_files), size=16)((0,)).shape == (16, 16)
+
+
+def test_files_in_a_fixed_order_come_one_after_the_other(mask_files):
+    holes = parse_mask_spec(f"{mask_files}:order=fixed", size=32)
+    for n in range(15):
+        np.testing.assert_array_equal(holes((7, n)), box(32, 32, top=n % 6, left=3, side=10))
+    (mask_files / "2.png").write_bytes(b"no picture")
+    with pytest.warns(SkippedFileWarning):
+        holes = parse_mask_spec(f"{mask_files}:order=fixed", size=32)
+    np.testing.assert_array_equal(holes((7, 2)), box(32, 32, top=3, left=3, side=10))
+    with pytest.raises(InpaintxError, match=r"order=shuffled\|fixed and ratio=LOW-HIGH; got polarity=white, order=odd"):
+        parse_mask_spec(f"{mask_files}:order=odd", size=32)
 
 
 def test_polarity_is_explicit_or_measured(mask_files):

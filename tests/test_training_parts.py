@@ -14,6 +14,7 @@ from toy_training import Toy, ToyConfig
 from vgg_files import vgg_file
 
 from inpaintx import Config, InpaintxError, train
+from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.plugin.registry import registry
 from inpaintx.training.callbacks import Bar
 from inpaintx.training.config import resolve_settings
@@ -193,3 +194,25 @@ def test_a_resumed_run_keeps_its_stages():
     method = registry().method("pconv")
     earlier = resolve_settings(method, "tiny", {"steps": 60}).record()
     assert resolve_settings(method, None, {"steps": 90}, earlier).config.finetune_steps == 8
+
+
+def test_a_preset_brings_options_of_the_loop():
+    foreground = registry().method("foreground")
+    train = resolve_settings(foreground, "paper", {"vgg": "skip"}).train
+    assert (train.limit, train.holes) == (27_000, "quickdraw:ratio=0.01-0.6,spread=uniform")
+    assert resolve_settings(foreground, "paper", {"holes": "box", "limit": 5}).train.holes == "box"
+    assert resolve_settings(foreground, None, {}).train.holes == "strokes"
+    rows = resolve_settings(registry().method("pdgan"), "full", {}).train
+    assert (rows.limit, rows.order, rows.flip) == (7000, "fixed", False)
+    earlier = resolve_settings(foreground, "paper", {"holes": "box"}).record()
+    del earlier["train"]["limit"]  # a run of an earlier version, which took all
+    assert resolve_settings(foreground, None, {}, earlier).train.limit == 0
+
+
+@pytest.mark.parametrize("name", sorted(registry().methods))
+def test_every_presets_options_of_the_loop_are_taken(name):
+    method = registry().method(name)
+    for preset, options in method.training_options.items():
+        settled = resolve_settings(method, preset, {}).train
+        assert {key: getattr(settled, key) for key in options} == options
+        parse_mask_spec(settled.holes, size=64)

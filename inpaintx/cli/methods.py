@@ -94,6 +94,7 @@ def describe(name: str) -> dict[str, Any]:
         "paper": method.paper,
         "plugin": plugin.words,
         "presets": sorted({"default", *method.presets}),
+        "training_options_of_presets": method.training_options,
         "weights": {
             tag: {
                 "file": entry.file,
@@ -135,6 +136,8 @@ def _print_method(found: dict[str, Any]) -> None:
     say(f"paper: {found['paper']}")
     say(f"from: {found['plugin']}")
     say(f"presets: {', '.join(found['presets'])}")
+    for preset, options in found["training_options_of_presets"].items():
+        say(f"preset {preset} trains with: {', '.join(f'{key}={value}' for key, value in options.items())}")
     for tag, entry in found["weights"].items():
         where = "found" if entry["found"] else "not found"
         say(f"weights {tag}: {entry['file']} ({where}), preset {entry['preset']}; {entry['trained_on'] or 'no words'}")

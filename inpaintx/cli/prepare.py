@@ -1,11 +1,12 @@
 """``inpaintx prepare``: a face set cut, aligned, resized and split, once."""
 
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inpaintx.cli.console import say
+from inpaintx.errors import InpaintxError
 
 if TYPE_CHECKING:
     from inpaintx.data.prepare import Prepared
@@ -19,14 +20,6 @@ class Crop(str, Enum):
     auto = "auto"
     middle = "center"
     centre = "centre"  # as before 0.2
-
-
-class SplitBy(str, Enum):
-    """What decides the split of an image."""
-
-    auto = "auto"
-    identity = "identity"
-    name = "name"
 
 
 def prepare(
@@ -44,8 +37,12 @@ def prepare(
         str | None, typer.Option(metavar="MODEL", help="Model file of OpenCV's face detector YuNet (.onnx).")
     ] = None,
     split: Annotated[
-        SplitBy, typer.Option(help="auto: the set's own, else by a hash of the identity, else of the name.")
-    ] = SplitBy.auto,
+        str,
+        typer.Option(
+            metavar="auto|identity|name|TRAIN,VAL,TEST",
+            help="auto: the set's own, else by a hash of the identity, else of the name; or numbers of images.",
+        ),
+    ] = "auto",
     no_regions: Annotated[
         bool, typer.Option("--no-regions", help="Write no skin and foreground (derived where the set has none).")
     ] = False,
@@ -69,13 +66,23 @@ def prepare(
             size=size,
             crop=crop.value,
             yunet=yunet,
-            split_by=split.value,
+            split_by=_split_by(split),
             regions=not no_regions,
             overwrite=overwrite,
             workers=workers,
             progress=lambda count, total: bar.update(task, completed=count, total=total),
         )
     _say(done)
+
+
+def _split_by(text: str) -> Any:
+    """The split as :func:`inpaintx.data.prepare.prepare` takes it."""
+    if text in ("auto", "identity", "name"):
+        return text
+    counts = text.split(",")
+    if len(counts) != 3 or not all(count.strip().isdecimal() for count in counts):
+        raise InpaintxError(f"--split takes auto, identity, name or TRAIN,VAL,TEST, as 27000,0,3000; got {text!r}")
+    return tuple(map(int, counts))
 
 
 def _say(done: "Prepared") -> None:

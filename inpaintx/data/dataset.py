@@ -32,6 +32,7 @@ def open_dataset(
     size: int,
     split: str | None = None,
     wants: frozenset[str] = frozenset(),
+    limit: int | None = None,
     crop: int | None = None,
     memory: float = 2e9,
 ) -> "FaceDataset":
@@ -53,6 +54,8 @@ def open_dataset(
         identities, else by its names (a hash of them: 90, 5 and 5 %), and ``notes`` says so.
     wants
         Of ``"skin"``, ``"foreground"``, ``"landmarks"`` and ``"mask"``: what samples hold besides the image.
+    limit
+        The first so many images of the split, in the set's order; None: all.
     crop
         Side of the middle square that is cut from each image, in its pixels. Default: its shorter side; for CelebA
         160.
@@ -76,6 +79,12 @@ def open_dataset(
         root, split = root.resolve().parent, named
     layout = find_layout(root, wants)
     faces = _chosen(layout, split)
+    if limit is not None:
+        if limit < 1:
+            raise InpaintxError(f"limit must be 1 or more, got {limit}")
+        if limit < len(faces):
+            layout.notes.append(f"the first {limit} of {len(faces)} images")
+        faces = faces[:limit]
     if crop is not None:
         layout.crop = crop
     return FaceDataset(layout, faces, size=size, split=split, wants=wants, memory=memory)

@@ -34,6 +34,7 @@ def make_loader(
     world: int = 1,
     workers: int = 0,
     flip: bool = True,
+    fixed_order: bool = False,
     jitter: Jitter | None = None,
     extra: FaceDataset | None = None,
     extra_share: float = 0.0,
@@ -63,6 +64,8 @@ def make_loader(
         and resize, so threads keep cores busy, share decoded images, and leave nothing behind when a run is killed.
     flip
         Whether half of the samples are mirrored, with all that belongs to them.
+    fixed_order
+        Whether every epoch has the set's own order in place of a permutation.
     jitter
         By how much crops are moved, scaled and turned; None: not at all.
     extra, extra_share
@@ -89,12 +92,12 @@ def make_loader(
         raise InpaintxError("a stream needs holes, or a set that was opened with its own masks")
     if holes is not None and holes.size != faces.size:
         raise InpaintxError(f"holes of size {holes.size} do not fit a set of size {faces.size}")
-    sources = [_Source(faces, seed, 0)]
+    sources = [_Source(faces, seed, 0, fixed_order)]
     if extra is not None:
         _check_alike(faces, extra)
         if not 0 < extra_share < 1:
             raise InpaintxError(f"the second set's share must lie between 0 and 1, got {extra_share}")
-        sources.append(_Source(extra, seed, 3))
+        sources.append(_Source(extra, seed, 3, fixed_order))
     flip = flip and all(source.faces.flips for source in sources)
     return _stream(_Maker(sources, extra_share, holes, seed, flip, jitter), batch, start, rank, world, workers)
 
@@ -136,11 +139,13 @@ def _permutation(seed: int, stream: int, epoch: int, count: int) -> npt.NDArray[
 class _Source:
     """One set's samples in its own order: number k is an image of epoch ``k // len``."""
 
-    def __init__(self, faces: FaceDataset, seed: int, stream: int) -> None:
-        self.faces, self.seed, self.stream = faces, seed, stream
+    def __init__(self, faces: FaceDataset, seed: int, stream: int, fixed: bool) -> None:
+        self.faces, self.seed, self.stream, self.fixed = faces, seed, stream, fixed
 
     def order(self, epoch: int) -> npt.NDArray[np.int64]:
         """The images of an epoch."""
+        if self.fixed:
+            return np.arange(len(self.faces))
         return _permutation(self.seed, self.stream, epoch, len(self.faces))
 
     def __call__(self, k: int) -> dict[str, Any]:

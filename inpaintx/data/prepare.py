@@ -65,7 +65,7 @@ def prepare(
     size: int,
     crop: Crop = "auto",
     yunet: str | Path | None = None,
-    split_by: SplitBy = "auto",
+    split_by: SplitBy | tuple[int, int, int] = "auto",
     regions: bool = True,
     overwrite: bool = False,
     workers: int | None = None,
@@ -90,7 +90,9 @@ def prepare(
     yunet
         Model file of OpenCV's face detector.
     split_by
-        ``"auto"``: the set's own splits, else a hash of the identity, else of the name; or one of the latter two.
+        ``"auto"``: the set's own splits, else a hash of the identity, else of the name; or one of the latter two; or
+        how many images train, val and test get in the set's order, as papers that print numbers do. What is beyond
+        them is left out, and a person may be in several.
     regions
         Whether skin and foreground are written: the set's own, else derived from landmarks, else none.
     overwrite
@@ -114,13 +116,15 @@ def prepare(
         raise InpaintxError(f"{out} lies in the source {source}; prepare into another folder")
     wanted = yunet is not None or any(face.name not in layout.landmarks for face in layout.faces)
     detector = _detector(yunet) if crop == "auto" and wanted else None
+    images = len(layout.faces)
     splits, split_note = _splits(layout, split_by)
+    layout.faces = [face for face in layout.faces if face.name in splits]
     names = _names(layout, splits)
     crop = "center" if crop == "centre" else crop
     settings = {
         "source": printable(Path(source).resolve()),
         "layout": layout.kind,
-        "images": len(layout.faces),
+        "images": images,
         "size": size,
         "crop": crop,
         "yunet": printable(Path(yunet).name) if yunet is not None else None,
@@ -172,8 +176,15 @@ def _detector(yunet: str | Path | None) -> tuple[str, Find] | None:
     return ("mtcnn", MTCNN()) if installed() is not None else None
 
 
-def _splits(layout: Layout, wanted: SplitBy) -> tuple[dict[str, str], str]:
+def _splits(layout: Layout, wanted: SplitBy | tuple[int, int, int]) -> tuple[dict[str, str], str]:
     """The split of every image, and what it rests on."""
+    if isinstance(wanted, tuple):
+        there, asked = len(layout.faces), sum(wanted)
+        if min(wanted) < 0 or not 0 < asked <= there:
+            raise InpaintxError(f"train, val and test must be from 0 on and at most {there} together, got {wanted}")
+        labels = [split for split, count in zip(SPLITS, wanted, strict=True) for _ in range(count)]
+        of = {face.name: split for face, split in zip(layout.faces, labels, strict=False)}
+        return of, f"{', '.join(map(str, wanted))} in the set's order"
     people = any(face.identity is not None for face in layout.faces)
     if wanted == "identity" and not people:
         raise InpaintxError(

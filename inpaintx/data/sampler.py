@@ -25,7 +25,7 @@ RENAMED = {"centre": "center"}  # generators by names of earlier versions
 MOST_TRIES = 2000
 SAMPLED = 64  # mask files that are measured for polarity and mean hole
 SUSPICIOUS = 0.7
-Draw = Callable[[np.random.Generator], Bools]
+Draw = Callable[[np.random.Generator, int], Bools]  # the number counts holes that come in a fixed order
 Generators = Callable[[], Mapping[str, Generator]]
 
 
@@ -70,7 +70,7 @@ class MaskSampler:
             No hole of the ratio that was asked for came in 2,000 tries.
         """
         rng = np.random.default_rng([len(key), *key])
-        return self.sources[int(rng.integers(len(self.sources)))](rng)
+        return self.sources[int(rng.integers(len(self.sources)))](rng, key[-1])
 
     def content(self) -> str:
         """SHA-256 over the mask files that holes are taken from (each is read); empty where all are drawn."""
@@ -93,7 +93,9 @@ def parse_mask_spec(spec: str, *, size: int, generators: Generators = own_genera
         ``"strokes"``, a generator's name; ``"box:low=0.1,high=0.3"``, with options; a folder of mask files, with
         ``polarity=white`` (white = hole, taken if nothing is said), ``black`` or ``auto``; or several of these joined
         by ``+``, of which each hole takes one by chance. Every source takes ``ratio=LOW-HIGH``: holes that cover such
-        a share of the picture; others are drawn again, and drawn lines that cover less get more of their kind.
+        a share of the picture; others are drawn again, and drawn lines that cover less get more of their kind. With
+        ``spread=uniform`` lines are laid until a share is reached that is drawn evenly from that range. A folder takes
+        ``order=fixed``: files in the order of their names, one after the other by the last number of the key.
     size
         Side of the holes in pixels; files are resized to it (nearest).
     generators
@@ -130,6 +132,11 @@ def _source(part: str, holes: MaskSampler, generators: Generators) -> Draw:
     options = dict(_option(item, part) for item in tail.split(",") if item.strip())
     low, high = _ratio(options.pop("ratio", None), part)
     generator = known.get(head)
+    spread = options.pop("spread", None)
+    if spread is not None and (spread != "uniform" or generator not in ACCUMULATIVE or high == 1):
+        raise InpaintxError(
+            f"spread=uniform goes with drawn lines (strokes, walk, quickdraw) and ratio=LOW-HIGH; got {part!r}"
+        )
     if generator is not None:
         draw: Draw = _drawn(head, generators, options, holes.size)
     elif Path(head).is_dir():
@@ -139,9 +146,9 @@ def _source(part: str, holes: MaskSampler, generators: Generators) -> Draw:
         near = difflib.get_close_matches(head, names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InpaintxError(f"{head!r} is neither a mask generator nor a folder; {hint}generators: {', '.join(names)}")
-    within = _Within(draw, low, high, part, adds=generator in ACCUMULATIVE)
+    within = _Within(draw, low, high, part, adds=generator in ACCUMULATIVE, uniform=spread is not None)
     for seed in range(4):  # a ratio that hardly ever comes fails here, not in the middle of a run
-        within(np.random.default_rng(seed), MOST_TRIES // 10)
+        within(np.random.default_rng(seed), seed, MOST_TRIES // 10)
     return within
 
 
@@ -169,7 +176,8 @@ def _ratio(words: str | None, part: str) -> tuple[float, float]:
 class _Within:
     """Draws until the hole covers more than ``low`` and at most ``high`` (and is neither empty nor full).
 
-    ``adds``: a hole that is too small is kept, and the next one laid over it.
+    ``adds``: a hole that is too small is kept, and the next one laid over it. ``uniform``: too small is what is below a
+    share that is drawn from the range first.
     """
 
     draw: Draw
@@ -177,20 +185,23 @@ class _Within:
     high: float
     part: str
     adds: bool
+    uniform: bool = False
 
-    def __call__(self, rng: np.random.Generator, tries: int = MOST_TRIES) -> Bools:
-        low, high = self.low, self.high
+    def __call__(self, rng: np.random.Generator, number: int, tries: int = MOST_TRIES) -> Bools:
+        high = self.high
+        low = rng.uniform(self.low, high) if self.uniform else self.low
         seen = []
         kept: Bools | None = None
-        for _ in range(tries):
-            hole = self.draw(rng) if kept is None else self.draw(rng) | kept
+        for later in range(tries):
+            hole = self.draw(rng, number + later)
+            hole = hole if kept is None else hole | kept
             count = np.count_nonzero(hole)
             if low * hole.size < count <= high * hole.size and count < hole.size:
                 return hole
             seen.append(count / hole.size)
             kept = hole if self.adds and count <= low * hole.size else None
         raise InpaintxError(
-            f"masks {self.part!r}: none of {tries} had a hole ratio in {low:g}-{high:g} (they had {min(seen):.3f} to "
+            f"masks {self.part!r}: none of {tries} had a hole ratio in {low:.3g}-{high:g} (they had {min(seen):.3f} to "
             f"{max(seen):.3f}); widen ratio= or change the generator's options"
         )
 
@@ -204,7 +215,7 @@ class _Drawn:
     size: int
     values: dict[str, Any]
 
-    def __call__(self, rng: np.random.Generator) -> Bools:
+    def __call__(self, rng: np.random.Generator, number: int) -> Bools:
         generator = self.generators()[self.name]
         try:
             hole = np.asarray(generator(rng, self.size, self.size, **self.values))
@@ -250,10 +261,12 @@ def _value(word: str, default: Any, name: str, key: str) -> Any:
 
 
 def _files(folder: Path, options: dict[str, str], holes: MaskSampler) -> "_Files":
-    polarity = options.pop("polarity", "white")
-    if options or polarity not in ("white", "black", "auto"):
-        came = ", ".join(f"{k}={v}" for k, v in options.items()) or f"polarity={polarity}"
-        raise InpaintxError(f"a folder of masks takes polarity=white|black|auto and ratio=LOW-HIGH; got {came}")
+    polarity, order = options.pop("polarity", "white"), options.pop("order", "shuffled")
+    if options or polarity not in ("white", "black", "auto") or order not in ("shuffled", "fixed"):
+        came = ", ".join(f"{k}={v}" for k, v in options.items()) or f"polarity={polarity}, order={order}"
+        raise InpaintxError(
+            f"a folder of masks takes polarity=white|black|auto, order=shuffled|fixed and ratio=LOW-HIGH; got {came}"
+        )
     inner = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name.lower() in ("train", "test", "val"))
     if len(inner) > 1:
         raise InpaintxError(f"{folder} holds several sets of masks ({', '.join(inner)}); name one: {folder / inner[0]}")
@@ -287,19 +300,21 @@ def _files(folder: Path, options: dict[str, str], holes: MaskSampler) -> "_Files
         holes.notes.append(
             f"masks {folder}: the mean hole covers {mean:.0%}: are they inverted? (then: {folder}:polarity={other})"
         )
-    return _Files(folder, read)
+    return _Files(folder, read, fixed=order == "fixed")
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Takes a mask file by chance, and another where it cannot be read."""
+    """Takes a mask file, by chance or (``fixed``) by its number, and another where it cannot be read."""
 
     folder: Path
     read: "_Reader"
+    fixed: bool = False
 
-    def __call__(self, rng: np.random.Generator) -> Bools:
-        for _ in self.read.files:
-            hole = self.read(int(rng.integers(len(self.read.files))))
+    def __call__(self, rng: np.random.Generator, number: int) -> Bools:
+        count = len(self.read.files)
+        for later in range(count):
+            hole = self.read((number + later) % count if self.fixed else int(rng.integers(count)))
             if hole is not None:
                 return hole
         raise InpaintxError(f"the mask files of {self.folder} cannot be read: {next(iter(self.read.skipped.values()))}")

@@ -143,6 +143,9 @@ class Method(Generic[ConfigT]):
         A name in lower case, and a link to the paper.
     Config, presets, weights
         Options (a frozen pydantic model), named sets of them, trained weights by tag.
+    training_options
+        By preset, options of the training loop (:class:`inpaintx.training.config.TrainConfig`) that it brings: how many
+        images in which order with which holes a paper trained on. What the user gives goes before them.
     multiple
         Height and width must be multiples of it; others are padded by reflection (marked known) and cropped. Where it
         follows from the options, override :meth:`size_divisor`.
@@ -180,6 +183,7 @@ class Method(Generic[ConfigT]):
     Config: ClassVar[type[BaseModel]] = Config
     presets: ClassVar[dict[str, BaseModel]] = {}
     weights: ClassVar[dict[str, Weights]] = {}
+    training_options: ClassVar[dict[str, dict[str, Any]]] = {}
     multiple: ClassVar[int] = 1
     size: ClassVar[int | None] = None
     fixed_size: ClassVar[bool] = False

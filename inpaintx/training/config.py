@@ -37,6 +37,10 @@ class TrainConfig(BaseModel):
         "are those of the weights",
     )
     split: str = Field("train", description="part of the data that is trained on")
+    limit: int = Field(0, ge=0, description="images of that part that are trained on, the first so many; 0: all")
+    order: Literal["shuffled", "fixed"] = Field(
+        "shuffled", description="order of the images: drawn anew for each epoch, or the set's own in every one"
+    )
     val_split: str = Field("val", description="part of the data that is validated on")
     holes: str = Field(
         "strokes", description="where holes come from (inpaintx.data.sampler.parse_mask_spec); own: the set's own masks"
@@ -111,7 +115,8 @@ def resolve_settings(
     Parameters
     ----------
     preset
-        None: the earlier run's, else those of the weights that it begins from, else ``"default"``.
+        None: the earlier run's, else those of the weights that it begins from, else ``"default"``. It brings options of
+        the loop as well, where the method has some for it (:attr:`Method.training_options`).
     options
         By name; a name that method and loop both have is written ``method.NAME`` or ``run.NAME``. Stages that are not
         given (:attr:`LearnedConfig.stages`) scale with ``steps``.
@@ -135,7 +140,8 @@ def resolve_settings(
     if earlier is None and preset is None and loop.get("init"):
         loaded = weights.load(method, base, str(loop["init"]), torch.device("cpu"))
         base = cast(LearnedConfig, method.finetune_config(loaded.config))
-    train = TrainConfig.model_validate({})
+    of_preset = method.training_options.get(preset or "default", {}) if earlier is None else {}
+    train = with_options(TrainConfig.model_validate({}), of_preset, f"the training loop by preset {preset!r}")
     if earlier is not None:
         check_same("method", earlier["method"], method.name)
         check_same("preset", earlier["preset"], preset or earlier["preset"])

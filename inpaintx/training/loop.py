@@ -146,8 +146,9 @@ class _Run:
         self.threads_note = same_threads(fabric, (earlier or {}).get("threads"))
         with blamed(self.method, "required_annotations()"):
             self.needs = self.method.required_annotations(self.config)
-        self.faces, self.holes = self._open(data, options.split, options.holes, self.needs)
-        self.extra = self._open_extra(Path(options.extra)) if options.extra else None
+        part = options.split, options.holes, self.needs
+        self.faces, self.holes = self._open(data, *part, options.limit)
+        self.extra = self._open(Path(options.extra), *part)[0] if options.extra else None
         self.validation = self._open_validation(data) if options.validate_every else None
         self._seed(0, 0, rank=0)
         with blamed(self.method, "build()"):
@@ -190,15 +191,12 @@ class _Run:
         }
 
     def _open(
-        self, data: Path, split: str, holes: str, wants: frozenset[str]
+        self, data: Path, split: str, holes: str, wants: frozenset[str], limit: int = 0
     ) -> tuple[FaceDataset, MaskSampler | None]:
         """A part of the data, and its holes; None: those that the set itself has."""
         own = frozenset({"mask"}) if holes == "own" else frozenset()
-        faces = open_dataset(data, size=self.config.size, split=split, wants=wants | own)
+        faces = open_dataset(data, size=self.config.size, split=split, wants=wants | own, limit=limit or None)
         return faces, None if own else parse_mask_spec(holes, size=self.config.size, generators=mask_generators)
-
-    def _open_extra(self, data: Path) -> FaceDataset:
-        return self._open(data, self.options.split, self.options.holes, self.needs)[0]
 
     def _open_validation(self, data: Path) -> Validation:
         options = self.options
@@ -242,6 +240,7 @@ class _Run:
                     world=self.fabric.world_size,
                     workers=self.options.workers,
                     flip=self.options.flip,
+                    fixed_order=self.options.order == "fixed",
                     jitter=Jitter(self.options.jitter, self.options.jitter_angle, part=self.options.jitter_part),
                     extra=self.extra,
                     extra_share=self.options.extra_share,

@@ -1,6 +1,6 @@
 """Options, presets and trained weights."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
@@ -8,7 +8,7 @@ from inpaintx import LearnedConfig
 from inpaintx.nn.options import Features
 from inpaintx.plugin.method import Weights
 
-__all__ = ["PRESETS", "WEIGHTS", "ForegroundConfig"]
+__all__ = ["DATA", "PRESETS", "WEIGHTS", "ForegroundConfig"]
 
 
 class ForegroundConfig(LearnedConfig):
@@ -52,6 +52,8 @@ PRESETS: dict[str, BaseModel] = {
     "unguided": ForegroundConfig(guided=False),
     "tiny": ForegroundConfig(size=64, width=16, batch_size=8, steps=800, lr=2e-3, discriminator_width=16, vgg="skip"),
 }
+
+DATA: dict[str, dict[str, Any]] = {"paper": {"limit": 27_000, "holes": "quickdraw:ratio=0.01-0.6,spread=uniform"}}
 
 WEIGHTS: dict[str, Weights] = {
     "default": Weights(

@@ -10,7 +10,7 @@ from inpaintx import Method
 from inpaintx.nn.options import asked_anew
 from inpaintx.plugin.method import Weights
 
-from .config import PRESETS, WEIGHTS, ForegroundConfig
+from .config import DATA, PRESETS, WEIGHTS, ForegroundConfig
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,7 @@ class Foreground(Method[ForegroundConfig]):
     Config = ForegroundConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
+    training_options: ClassVar[dict[str, dict[str, Any]]] = DATA
 
     def size_divisor(self, config: ForegroundConfig) -> int:
         """Four halvings."""

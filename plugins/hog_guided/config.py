@@ -1,13 +1,13 @@
 """Options, presets and trained weights."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
 from inpaintx import LearnedConfig, Weights
 from inpaintx.nn.options import Features
 
-__all__ = ["PRESETS", "WEIGHTS", "HOGGuidedConfig"]
+__all__ = ["DATA", "PRESETS", "WEIGHTS", "HOGGuidedConfig"]
 
 
 class HOGGuidedConfig(LearnedConfig):
@@ -47,6 +47,8 @@ PRESETS: dict[str, BaseModel] = {
         true_guidance_steps=350, lr=1e-3, discriminator_lr=1e-4, vgg="skip",
     ),
 }  # fmt: skip
+
+DATA: dict[str, dict[str, Any]] = {"paper": {"limit": 65_534}}
 
 WEIGHTS: dict[str, Weights] = {
     "default": Weights(

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from inpaintx import Method, Weights
 from inpaintx.nn.options import asked_anew
 
-from .config import PRESETS, WEIGHTS, HOGGuidedConfig
+from .config import DATA, PRESETS, WEIGHTS, HOGGuidedConfig
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +41,7 @@ class HOGGuided(Method[HOGGuidedConfig]):
     Config = HOGGuidedConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
+    training_options: ClassVar[dict[str, dict[str, Any]]] = DATA
 
     def size_divisor(self, config: HOGGuidedConfig) -> int:
         """Whole cells, two halvings, and at the bottom more pixels than the dilation reflects over."""

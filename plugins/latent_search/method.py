@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from inpaintx.plugin.method import Method, Weights
 
-from .config import NETWORK, PAPER, TINY, WEIGHTS, QiangConfig, YehConfig
+from .config import DATA, NETWORK, PAPER, TINY, WEIGHTS, QiangConfig, YehConfig
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,7 @@ class Yeh(Method[YehConfig]):
         "tiny": YehConfig(**TINY),
     }
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
+    training_options: ClassVar[dict[str, dict[str, Any]]] = DATA
     compatible_weights, checkpoint_fields, blend = frozenset({"qiang"}), NETWORK, "poisson"
     is_stochastic = is_slow = True
 
@@ -67,6 +68,7 @@ class Qiang(Method[QiangConfig]):
         "tiny": QiangConfig(**TINY, limits="set"),
     }
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
+    training_options: ClassVar[dict[str, dict[str, Any]]] = DATA
     compatible_weights, checkpoint_fields, blend = frozenset({"yeh"}), NETWORK, "poisson"
     is_stochastic = is_slow = True
 

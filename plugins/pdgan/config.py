@@ -8,7 +8,7 @@ from inpaintx import LearnedConfig
 from inpaintx.nn.options import Features, OnMissing
 from inpaintx.plugin.method import Weights
 
-__all__ = ["PRESETS", "WEIGHTS", "PDGANConfig"]
+__all__ = ["DATA", "PRESETS", "WEIGHTS", "PDGANConfig"]
 
 
 class PDGANConfig(LearnedConfig):
@@ -124,6 +124,11 @@ PRESETS: dict[str, BaseModel] = {
     "mask_only": _row(alpha=0.5),
     "full": _row(alpha=0.5, beta=10.0),
     "tiny": FULL.model_copy(update=TINY),
+}
+
+# the face paper's images, one pair of image and mask in every epoch where holes=FOLDER:order=fixed names its masks
+DATA: dict[str, dict[str, Any]] = {
+    row: {"limit": 7000, "order": "fixed", "flip": False} for row in ("paper", "fan_only", "mask_only", "full")
 }
 
 WEIGHTS: dict[str, Weights] = {

@@ -11,7 +11,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.nn.options import asked_anew
 from inpaintx.plugin.method import Weights
 
-from .config import PRESETS, WEIGHTS, PDGANConfig
+from .config import DATA, PRESETS, WEIGHTS, PDGANConfig
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +45,7 @@ class PDGAN(Method[PDGANConfig]):
     Config = PDGANConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
+    training_options: ClassVar[dict[str, dict[str, Any]]] = DATA
 
     def required_annotations(self, config: PDGANConfig) -> frozenset[str]:
         """The skin, where its loss counts; heatmaps are FAN's own."""

@@ -1,11 +1,13 @@
 """Options, presets and trained weights."""
 
+from typing import Any
+
 from pydantic import BaseModel, Field
 
 from inpaintx import LearnedConfig
 from inpaintx.plugin.method import Weights
 
-__all__ = ["PRESETS", "WEIGHTS", "Pix2PixAttentionConfig"]
+__all__ = ["DATA", "PRESETS", "WEIGHTS", "Pix2PixAttentionConfig"]
 
 
 class Pix2PixAttentionConfig(LearnedConfig):
@@ -30,6 +32,8 @@ PRESETS: dict[str, BaseModel] = {
     "pix2pix": Pix2PixAttentionConfig(attention=False),
     "tiny": Pix2PixAttentionConfig(size=64, width=32, levels=6, discriminator_width=16, batch_size=8, steps=1000),
 }
+
+DATA: dict[str, dict[str, Any]] = {"paper": {"limit": 1098, "holes": "box:square=true"}}  # "white square only"
 
 WEIGHTS: dict[str, Weights] = {
     "default": Weights(

@@ -10,7 +10,7 @@ from inpaintx import Method
 from inpaintx.errors import InpaintxError
 from inpaintx.plugin.method import Weights
 
-from .config import PRESETS, WEIGHTS, Pix2PixAttentionConfig
+from .config import DATA, PRESETS, WEIGHTS, Pix2PixAttentionConfig
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +40,7 @@ class Pix2PixAttention(Method[Pix2PixAttentionConfig]):
     Config = Pix2PixAttentionConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
+    training_options: ClassVar[dict[str, dict[str, Any]]] = DATA
 
     def size_divisor(self, config: Pix2PixAttentionConfig) -> int:
         """Halvings."""

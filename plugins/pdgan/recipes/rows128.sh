@@ -18,7 +18,7 @@ for row; do
     improved) options="--preset full" fan="--set fan_path=$run/fan.safetensors" ;;
     *) echo "no row '$row': printed or improved" >&2 && exit 2 ;;
   esac
-  gan="--set init_std=0.02 --set size=128 --set batch_size=4 --set vgg=small --set vgg_normalize=true --set blended=50 --set skin=mean $fan"
+  gan="--set order=shuffled --set flip=true --set init_std=0.02 --set size=128 --set batch_size=4 --set vgg=small --set vgg_normalize=true --set blended=50 --set skin=mean $fan"
   [ -f "$run/$row.safetensors" ] || train pdgan "$row" $options --steps "$steps" $gan --set diversity=0.05 --set width=8 \
     --set prior_width=12 --set prior="$run/prior.safetensors" --set scale=window
   keep "$row" best
