@@ -1,13 +1,15 @@
 """docs/RESULTS.md from a result folder: ``python docs/results.py RESULT [NOTE ...]``.
 
 RESULT is what ``inpaintx evaluate`` wrote on the test split with ``--baseline telea``; its tables and its plot go to
-docs/results/.
+docs/results/, and the figures beside the papers' into the READMEs of plugins.
 """
 
 import json
 import shutil
 import sys
 from pathlib import Path
+
+import beside
 
 from inpaintx.evaluation.report import markdown
 from inpaintx.training.begin import seen_in
@@ -137,6 +139,7 @@ def main(folder: Path, *notes: str) -> None:
     ]
     (DOCS / "RESULTS.md").write_text("\n".join(lines))
     (DOCS / "results" / "table.md").write_text(markdown(result))
+    beside.update()
     shutil.copyfile(folder / "psnr_by_hole_ratio.png", DOCS / "results" / "psnr_by_hole_ratio.png")
 
 

@@ -1,6 +1,7 @@
 """docs/papers.md: every row says where, and whether it is right; every file and name in it is there."""
 
 import ast
+import importlib.util
 import re
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,26 @@ def test_references_lead_somewhere(paper):
             path, _, name = reference.partition("::")
             assert (ROOT / path).is_file(), reference
             assert not name or name in names(path), reference
+
+
+def beside():
+    """The script that writes our figures beside the papers'."""
+    spec = importlib.util.spec_from_file_location("beside", ROOT / "docs" / "beside.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("plugin", ["pdgan", "hog_guided", "pix2pix_attention", "foreground"])
+def test_figures_beside_the_papers_are_those_of_the_results(plugin):
+    """If this fails, docs/results/table.md has changed: run ``python docs/beside.py``."""
+    text = (ROOT / "plugins" / plugin / "README.md").read_text()
+    assert beside().updated(text) == text
+    for mark in re.findall("<!-- ours: (.+): ", text):
+        assert {"pdgan", "foreground", "hog_guided"} <= set(beside().measured(mark)), mark
+    stale = re.sub(r"(\| ours, `\w+`[^|]*\|) [^|]+", r"\1 0.5 ", text)
+    assert stale != text
+    assert beside().updated(stale) == text
 
 
 def test_a_missing_name_would_be_found():
