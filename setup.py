@@ -181,5 +181,6 @@ setup(
         "rich>=13",
         "safetensors>=0.4",
         "typer>=0.12",
+        "typing-extensions>=4.12",  # defaults of type variables; torch and pydantic bring it
     ],
 )

@@ -25,6 +25,7 @@ __all__ = ["Config", "LearnedConfig", "Method", "Weights"]
 
 Options = TypeVar("Options", bound=BaseModel)
 ConfigT = TypeVar("ConfigT", bound=BaseModel, default=Any)
+NetT = TypeVar("NetT", bound="nn.Module", default=Any)
 
 
 class Config(BaseModel):
@@ -134,7 +135,7 @@ class Weights:
 setattr(Weights, "licence", RenamedAttribute("license", Weights, "licence"))  # noqa: B010 - of a frozen class
 
 
-class Method(Generic[ConfigT]):
+class Method(Generic[ConfigT, NetT]):
     """One way to fill holes; a plugin subclasses it once. ``name``, ``paper`` and :meth:`inpaint` must be given.
 
     Attributes
@@ -227,13 +228,13 @@ class Method(Generic[ConfigT]):
         base = cast(ConfigT, self.presets.get(preset) or self.Config())
         return with_options(base, options, f"method {self.name!r}")
 
-    def build(self, config: ConfigT) -> nn.Module:
+    def build(self, config: ConfigT) -> NetT:
         """Make the network for the options, with random weights; the default carries the options alone."""
         from inpaintx.plugin.no_network import NoNetwork
 
-        return NoNetwork(config)
+        return cast(NetT, NoNetwork(config))
 
-    def network(self, config: ConfigT) -> nn.Module:
+    def network(self, config: ConfigT) -> NetT:
         """Call :meth:`build`, and let the network carry its options as ``net.config``."""
         net = self.build(config)
         net.config = config  # type: ignore[assignment]
@@ -255,7 +256,7 @@ class Method(Generic[ConfigT]):
         """What its training needs in a batch beside image and mask: of ``{"skin", "foreground", "landmarks"}``."""
         return frozenset()
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(self, net: NetT, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Fill the holes.
 
         Parameters
@@ -282,7 +283,7 @@ class Method(Generic[ConfigT]):
         """Options of a training that begins from weights made with ``config``: without what those began from."""
         return config
 
-    def trainer(self, net: nn.Module, config: ConfigT) -> Trainer:
+    def trainer(self, net: NetT, config: ConfigT) -> Trainer[NetT]:
         """Make what trains the network (:class:`Trainer`); a method that is not trained does not define it."""
         raise InpaintxError(f"method {self.name!r} has nothing to train")
 

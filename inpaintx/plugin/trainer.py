@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from typing_extensions import TypeVar
 
 from inpaintx.errors import InpaintxError
 
 __all__ = ["Trainer", "check_losses", "check_trainer", "plain_update"]
+
+NetT = TypeVar("NetT", bound=nn.Module, default=Any)
 
 RESERVED = "ema"  # the running average of "net" has this name in checkpoints
 
@@ -25,7 +28,14 @@ def plain_update(optimizer: Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
-class Trainer:
+class _Main:
+    """``trainer.net``: an attribute of that name that a subclass sets for itself comes first."""
+
+    def __get__(self, trainer: "Trainer[Any] | None", owner: type) -> Any:
+        return self if trainer is None else trainer.networks["net"]
+
+
+class Trainer(Generic[NetT]):
     """Base of what :meth:`Method.trainer` returns; a method writes ``__init__`` and :meth:`step`.
 
     Parameters
@@ -42,6 +52,8 @@ class Trainer:
 
     Attributes
     ----------
+    net
+        ``networks["net"]``; ``Trainer[MyNet]`` tells the type checker what it is.
     updater
         Does one update from an optimiser and a loss. The training loop puts its own in (mixed precision, several
         processes, gradient accumulation); alone, it is :func:`plain_update`.
@@ -67,6 +79,8 @@ class Trainer:
     ...         self.update("net", loss)
     ...         return {"l1": loss}
     """
+
+    net = cast(NetT, _Main())
 
     def __init__(
         self,

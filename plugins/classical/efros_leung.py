@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -12,6 +12,8 @@ from inpaintx import Config, Method
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from inpaintx.plugin.no_network import NoNetwork
 
 __all__ = ["EfrosLeung"]
 
@@ -34,7 +36,7 @@ class EfrosLeungConfig(Config):
         return value
 
 
-class EfrosLeung(Method[EfrosLeungConfig]):
+class EfrosLeung(Method[EfrosLeungConfig, "NoNetwork[EfrosLeungConfig]"]):
     """Copy, pixel by pixel from the rim inwards, the centre of a known window that looks like the pixel's own.
 
     Notes
@@ -56,7 +58,9 @@ class EfrosLeung(Method[EfrosLeungConfig]):
         "tiny": EfrosLeungConfig(kernel_size=7),
     }
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: NoNetwork[EfrosLeungConfig], image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Fill by :func:`inpaintx.ops.efros_leung`, on the CPU; warns where that takes long or means little."""
         from inpaintx.ops import efros_leung
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from inpaintx import Method
+from inpaintx import Config, Method
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from inpaintx.plugin.no_network import NoNetwork
+
 __all__ = ["Harmonic"]
 
 
-class Harmonic(Method):
+class Harmonic(Method[Config, "NoNetwork[Config]"]):
     """The smoothest fill that meets the rim: Laplace's equation in the hole, each channel for itself.
 
     Notes
@@ -28,7 +30,9 @@ class Harmonic(Method):
     name = "harmonic"
     paper = "https://doi.org/10.1145/1201775.882269"
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: NoNetwork[Config], image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Fill by :func:`inpaintx.ops.poisson_blend`."""
         import torch
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from inpaintx.plugin.no_network import NoNetwork
+
 __all__ = ["NavierStokes", "Telea"]
 
 Array = npt.NDArray[Any]
@@ -26,7 +28,7 @@ class OpenCVConfig(Config):
     radius: float = Field(default=3.0, gt=0, le=100, description="pixels around each hole pixel that count")
 
 
-class NavierStokes(Method[OpenCVConfig]):
+class NavierStokes(Method[OpenCVConfig, "NoNetwork[OpenCVConfig]"]):
     """Continue the lines of equal brightness into the hole, as a fluid continues its stream lines.
 
     Notes
@@ -45,7 +47,9 @@ class NavierStokes(Method[OpenCVConfig]):
     presets: ClassVar[dict[str, BaseModel]] = {"default": OpenCVConfig(), "paper": OpenCVConfig()}
     flag: ClassVar[str] = "INPAINT_NS"
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: NoNetwork[OpenCVConfig], image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Fill each image by ``cv2.inpaint``; mid-grey where nothing is known."""
         import torch
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -11,6 +11,8 @@ from inpaintx import Config, Method
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from inpaintx.plugin.no_network import NoNetwork
 
 __all__ = ["PatchMatch"]
 
@@ -34,7 +36,7 @@ class PatchMatchConfig(Config):
         return value
 
 
-class PatchMatch(Method[PatchMatchConfig]):
+class PatchMatch(Method[PatchMatchConfig, "NoNetwork[PatchMatchConfig]"]):
     """Make every patch that the hole touches look like some known patch, from coarse to fine.
 
     References
@@ -53,7 +55,9 @@ class PatchMatch(Method[PatchMatchConfig]):
         "tiny": PatchMatchConfig(iterations=3, max_rounds=3),
     }
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: NoNetwork[PatchMatchConfig], image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Fill each image on the CPU; mid-grey where nothing is known."""
         import torch
 

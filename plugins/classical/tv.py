@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field
 
@@ -11,6 +11,8 @@ from inpaintx import Config, Method
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from inpaintx.plugin.no_network import NoNetwork
 
 __all__ = ["TV"]
 
@@ -22,7 +24,7 @@ class TVConfig(Config):
     max_iter: int = Field(default=10000, ge=0, description="iterations on each level of the pyramid")
 
 
-class TV(Method[TVConfig]):
+class TV(Method[TVConfig, "NoNetwork[TVConfig]"]):
     """The fill whose edges have the least length times height, each channel for itself.
 
     Notes
@@ -44,7 +46,9 @@ class TV(Method[TVConfig]):
         "tiny": TVConfig(tol=1e-3, max_iter=500),
     }
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: NoNetwork[TVConfig], image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Fill by :func:`inpaintx.ops.tv_inpaint`, on the CPU."""
         from inpaintx.ops import tv_inpaint
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -13,14 +13,16 @@ from .config import PRESETS, WEIGHTS, ContextEncoderConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inpaintx import Trainer
+
+    from .network import Network
 
 __all__ = ["ContextEncoder"]
 
 
-class ContextEncoder(Method[ContextEncoderConfig]):
+class ContextEncoder(Method[ContextEncoderConfig, "Network"]):
     """Encoder, bottleneck and decoder under a squared and an adversarial loss (Pathak et al. 2016)."""
 
     name, paper, requires_weights, fixed_size = "context_encoder", "https://arxiv.org/abs/1604.07379", True, True
@@ -29,7 +31,7 @@ class ContextEncoder(Method[ContextEncoderConfig]):
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def build(self, config: ContextEncoderConfig) -> nn.Module:
+    def build(self, config: ContextEncoderConfig) -> Network:
         """Make the network."""
         from inpaintx.nn.blocks import first_std
 
@@ -38,7 +40,7 @@ class ContextEncoder(Method[ContextEncoderConfig]):
         std = first_std(config.width, config.init_std)
         return Network(config.size, config.width, config.variant, config.bottleneck, config.code, std=std)
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(self, net: Network, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Show the picture with the hole in the mean colour, and take the hole from what comes out.
 
         Raises
@@ -68,7 +70,7 @@ class ContextEncoder(Method[ContextEncoderConfig]):
         filled[window] = net(shown_to_network(image, whole)) / 2 + 0.5
         return torch.where(hole, filled, image)
 
-    def trainer(self, net: Any, config: ContextEncoderConfig) -> Trainer:
+    def trainer(self, net: Network, config: ContextEncoderConfig) -> Trainer[Network]:
         """Train the network against a discriminator of what it predicts."""
         from inpaintx.nn.blocks import first_std
 

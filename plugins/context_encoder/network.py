@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from inpaintx.nn.blocks import init_weights
 
-from .config import Bottleneck, Variant
+from .config import Bottleneck, ContextEncoderConfig, Variant
 
 __all__ = ["ChannelwiseDense", "Network"]
 
@@ -58,6 +58,8 @@ class Network(nn.Module):
     std
         Of the first weights.
     """
+
+    config: ContextEncoderConfig
 
     def __init__(
         self, size: int, width: int, variant: Variant, bottleneck: Bottleneck, code: int, *, std: float = 0.02

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inpaintx.nn.blocks import init_weights
 from inpaintx.nn.discriminators import DCGANDiscriminator
@@ -11,6 +11,7 @@ from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss
 from inpaintx.plugin.trainer import Trainer
 
 from .config import Variant
+from .network import Network
 from .window import shown_to_network, square
 
 __all__ = ["ContextEncoderTrainer", "loss_weights", "squared_error"]
@@ -29,7 +30,7 @@ def squared_error(a: Tensor, b: Tensor, weights: Tensor) -> Tensor:
     return (w * (a.float() - b).square()).sum() / (w > 0).sum().clamp_min(1)
 
 
-class ContextEncoderTrainer(Trainer):
+class ContextEncoderTrainer(Trainer[Network]):
     """One update of the discriminator, then one of the network.
 
     ``"center"``: the square in the middle is hidden, whatever the batch's masks, and the discriminator sees squares.
@@ -42,7 +43,7 @@ class ContextEncoderTrainer(Trainer):
 
     def __init__(
         self,
-        net: nn.Module,
+        net: Network,
         size: int,
         width: int,
         variant: Variant,
@@ -72,7 +73,7 @@ class ContextEncoderTrainer(Trainer):
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update both once."""
-        net, discriminator = self.networks["net"], self.networks["discriminator"]
+        net, discriminator = self.net, self.networks["discriminator"]
         image, hole, weights = batch["image"], batch["mask"] > 0.5, self.weights
         if self.variant == "center":
             hole = torch.zeros_like(hole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -13,14 +13,16 @@ from .config import PRESETS, WEIGHTS, DeepFillConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inpaintx import Trainer
+
+    from .network import DeepFillNet
 
 __all__ = ["DeepFill"]
 
 
-class DeepFill(Method[DeepFillConfig]):
+class DeepFill(Method[DeepFillConfig, "DeepFillNet"]):
     """Yu et al.: coarse to fine, with attention that copies from known patches; plain (v1) or gated (v2) convolutions.
 
     Notes
@@ -41,20 +43,22 @@ class DeepFill(Method[DeepFillConfig]):
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
 
-    def build(self, config: DeepFillConfig) -> nn.Module:
+    def build(self, config: DeepFillConfig) -> DeepFillNet:
         """Make both stages."""
         from .network import DeepFillNet
 
         return DeepFillNet(config.version, config.width, compat=config.compat)
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: DeepFillNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """One pass; the refined image."""
         from .network import network_input
 
         hole = mask > 0.5
         return (net(network_input(image, hole), hole.to(image.dtype))[1] + 1) / 2
 
-    def trainer(self, net: nn.Module, config: DeepFillConfig) -> Trainer:
+    def trainer(self, net: DeepFillNet, config: DeepFillConfig) -> Trainer[DeepFillNet]:
         """Global and local Wasserstein critics (v1), or a patch discriminator with spectral norm (v2)."""
         from .trainer import V1Trainer, V2Trainer
 

@@ -14,7 +14,7 @@ from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss,
 from inpaintx.plugin.trainer import Trainer
 
 from .config import DeepFillConfig
-from .network import network_input
+from .network import DeepFillNet, network_input
 
 __all__ = ["V1Trainer", "V2Trainer", "discounts", "hole_boxes"]
 
@@ -58,10 +58,10 @@ def _adam(module: nn.Module, config: DeepFillConfig, beta2: float) -> torch.opti
     return torch.optim.Adam(module.parameters(), config.lr, (config.beta1, beta2))
 
 
-class V1Trainer(Trainer):
+class V1Trainer(Trainer[DeepFillNet]):
     """The critics at every step, the network at every ``discriminator_steps``-th."""
 
-    def __init__(self, net: nn.Module, config: DeepFillConfig) -> None:
+    def __init__(self, net: DeepFillNet, config: DeepFillConfig) -> None:
         self.config = config
         critics = GlobalLocalCritics(config.size, config.size // 2, config.discriminator_width)
         init_weights(critics, first_std(config.discriminator_width, config.init_std))
@@ -71,7 +71,7 @@ class V1Trainer(Trainer):
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update from one batch."""
-        c, net, critics = self.config, self.networks["net"], self.networks["critics"]
+        c, net, critics = self.config, self.net, self.networks["critics"]
         mask, hole, image = batch["mask"], batch["mask"] > 0.5, 2 * batch["image"] - 1
         boxes = hole_boxes(hole)
         learns = self.steps % c.discriminator_steps == 0
@@ -104,10 +104,10 @@ class V1Trainer(Trainer):
         return {"critics": d_loss.detach(), **{k: v.detach() for k, v in terms.items()}}
 
 
-class V2Trainer(Trainer):
+class V2Trainer(Trainer[DeepFillNet]):
     """The discriminator sees the composite and the mask; then the network: L1 of both stages and the hinge."""
 
-    def __init__(self, net: nn.Module, config: DeepFillConfig) -> None:
+    def __init__(self, net: DeepFillNet, config: DeepFillConfig) -> None:
         self.config = config
         judge = SNPatchGAN(4, config.discriminator_width)
         init_weights(judge, first_std(config.discriminator_width, config.init_std))
@@ -119,7 +119,7 @@ class V2Trainer(Trainer):
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update from one batch."""
-        c, net, judge = self.config, self.networks["net"], self.networks["discriminator"]
+        c, net, judge = self.config, self.net, self.networks["discriminator"]
         mask, hole, image = batch["mask"], batch["mask"] > 0.5, 2 * batch["image"] - 1
         coarse, fine = net(network_input(batch["image"], hole), mask)
         composite = torch.where(hole, fine, image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -14,14 +14,16 @@ from .config import DATA, PRESETS, WEIGHTS, ForegroundConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inpaintx import Trainer
+
+    from .network import ForegroundNet
 
 __all__ = ["Foreground"]
 
 
-class Foreground(Method[ForegroundConfig]):
+class Foreground(Method[ForegroundConfig, "ForegroundNet"]):
     """Jam et al.: a mask of skin and hair weighs the losses; it never enters the network.
 
     Notes
@@ -49,7 +51,7 @@ class Foreground(Method[ForegroundConfig]):
         """The foreground, unless every pixel counts."""
         return frozenset({"foreground"}) if config.guided else frozenset()
 
-    def build(self, config: ForegroundConfig) -> nn.Module:
+    def build(self, config: ForegroundConfig) -> ForegroundNet:
         """Make the network."""
         from inpaintx.nn.blocks import first_std
 
@@ -57,7 +59,9 @@ class Foreground(Method[ForegroundConfig]):
 
         return ForegroundNet(config.width, std=first_std(config.width, config.init_std))
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: ForegroundNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """One pass."""
         from .network import network_input
 
@@ -68,7 +72,7 @@ class Foreground(Method[ForegroundConfig]):
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: ForegroundConfig) -> Trainer:
+    def trainer(self, net: ForegroundNet, config: ForegroundConfig) -> Trainer[ForegroundNet]:
         """Weighted losses and a Wasserstein critic."""
         from .trainer import ForegroundTrainer
 

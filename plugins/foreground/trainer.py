@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import Critic
@@ -13,7 +13,7 @@ from inpaintx.nn.vgg import load_vgg
 from inpaintx.plugin.trainer import Trainer
 
 from .config import ForegroundConfig
-from .network import network_input
+from .network import ForegroundNet, network_input
 
 __all__ = ["ForegroundTrainer", "foreground_losses"]
 
@@ -58,10 +58,10 @@ def foreground_losses(
     }
 
 
-class ForegroundTrainer(Trainer):
+class ForegroundTrainer(Trainer[ForegroundNet]):
     """The critic first, then the network."""
 
-    def __init__(self, net: nn.Module, config: ForegroundConfig) -> None:
+    def __init__(self, net: ForegroundNet, config: ForegroundConfig) -> None:
         self.config = config
         w = config.discriminator_width
         critic = Critic(
@@ -80,11 +80,11 @@ class ForegroundTrainer(Trainer):
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update from one batch."""
-        c, net, critic = self.config, self.networks["net"], self.networks["critic"]
+        c, net, critic = self.config, self.net, self.networks["critic"]
         image, mask, hole = 2 * batch["image"] - 1, batch["mask"], batch["mask"] > 0.5
         foreground = batch["foreground"] if c.guided else torch.ones_like(mask)
         output = net(network_input(batch["image"], hole), mask)
-        # eqs. 3 and 4 are printed of the prediction; repaired, they judge what is seen, with the known pixels
+        # eqs. 3 and 4 are printed of the prediction; repaired, they judge what is seen: known pixels are the image's
         judged = output if c.equations == "literal" else torch.where(hole, output, image)
         critic_loss = discriminator_loss(critic(image), critic(judged.detach()), "wgan")
         if c.penalty:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -14,14 +14,16 @@ from .config import DATA, PRESETS, WEIGHTS, HOGGuidedConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inpaintx import Trainer
+
+    from .network import HOGGuidedNet
 
 __all__ = ["HOGGuided"]
 
 
-class HOGGuided(Method[HOGGuidedConfig]):
+class HOGGuided(Method[HOGGuidedConfig, "HOGGuidedNet"]):
     """Salem: EdgeConnect with histograms of oriented gradients in place of edges.
 
     Notes
@@ -47,7 +49,7 @@ class HOGGuided(Method[HOGGuidedConfig]):
         """Whole cells, two halvings, and at the bottom more pixels than the dilation reflects over."""
         return math.lcm(config.cell, 16)
 
-    def build(self, config: HOGGuidedConfig) -> nn.Module:
+    def build(self, config: HOGGuidedConfig) -> HOGGuidedNet:
         """Make both generators."""
         from inpaintx.nn.blocks import first_std
 
@@ -62,7 +64,9 @@ class HOGGuided(Method[HOGGuidedConfig]):
             std=first_std(config.width, config.init_std),
         )
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: HOGGuidedNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Both stages; ``net.complete`` gives the map alone."""
         return net(image, mask > 0.5)
 
@@ -70,7 +74,7 @@ class HOGGuided(Method[HOGGuidedConfig]):
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: HOGGuidedConfig) -> Trainer:
+    def trainer(self, net: HOGGuidedNet, config: HOGGuidedConfig) -> Trainer[HOGGuidedNet]:
         """Three stages in one run."""
         from .trainer import HOGGuidedTrainer
 

@@ -21,6 +21,7 @@ from inpaintx.nn.vgg import load_vgg
 from inpaintx.plugin.trainer import Trainer
 
 from .config import HOGGuidedConfig
+from .network import HOGGuidedNet
 
 __all__ = ["HOGGuidedTrainer"]
 
@@ -36,10 +37,10 @@ LAYERS = {
 MATCHING = 10.0  # weight of EdgeConnect's feature matching
 
 
-class HOGGuidedTrainer(Trainer):
+class HOGGuidedTrainer(Trainer[HOGGuidedNet]):
     """One discriminator a stage; the first sees the grey image and the map, the second the colours."""
 
-    def __init__(self, net: Any, config: HOGGuidedConfig) -> None:
+    def __init__(self, net: HOGGuidedNet, config: HOGGuidedConfig) -> None:
         self.config = config
         before = config.shape_steps + config.true_guidance_steps
         if before >= config.steps:
@@ -90,7 +91,7 @@ class HOGGuidedTrainer(Trainer):
         return self._shape(image, hole) if self.stage == "shape" else self._paint(image, hole)
 
     def _shape(self, image: Tensor, hole: Tensor) -> dict[str, Tensor]:
-        net: Any = self.networks["net"]
+        net = self.net
         judge = self.networks["judge_shape"]
         true, gray = net.guidance(image), net.gray(image)
         predicted, _ = net.complete(image, hole)
@@ -106,11 +107,11 @@ class HOGGuidedTrainer(Trainer):
         return self._update("shape", terms, d_loss)
 
     def _paint(self, image: Tensor, hole: Tensor) -> dict[str, Tensor]:
-        c, net = self.config, self.networks["net"]
+        c, net = self.config, self.net
         judge = self.networks["judge_paint"]
         with torch.no_grad():
-            guidance = net.guidance(image) if self.stage == "true" else net.complete(image, hole)[1]  # type: ignore[operator]
-        output = net.color(image, hole, guidance)  # type: ignore[operator]
+            guidance = net.guidance(image) if self.stage == "true" else net.complete(image, hole)[1]
+        output = net.color(image, hole, guidance)
         d_loss = discriminator_loss(judge(image)[-1], judge(output.detach())[-1], "nsgan") / 2
         self.update("judge_paint", d_loss)
         edgeconnect = c.losses == "edgeconnect"

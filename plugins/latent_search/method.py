@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -12,16 +12,18 @@ from .config import DATA, NETWORK, PAPER, TINY, WEIGHTS, QiangConfig, YehConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inpaintx import Trainer
+
+    from .network import DCGAN
 
 __all__ = ["Qiang", "Yeh"]
 
 CALIBRATION = 64  # pairs of pictures; the paper takes 64 faces
 
 
-class Yeh(Method[YehConfig]):
+class Yeh(Method[YehConfig, "DCGAN"]):
     """Semantic inpainting in the latent space of a DCGAN ("DIP" in Qiang et al.)."""
 
     name, paper, requires_weights, fixed_size = "yeh", "https://arxiv.org/abs/1607.07539", True, True
@@ -36,13 +38,13 @@ class Yeh(Method[YehConfig]):
     compatible_weights, checkpoint_fields, blend = frozenset({"qiang"}), NETWORK, "poisson"
     is_stochastic = is_slow = True
 
-    def build(self, config: YehConfig) -> nn.Module:
+    def build(self, config: YehConfig) -> DCGAN:
         """Make the DCGAN."""
         from .network import DCGAN
 
         return DCGAN(config.z, config.width, config.discriminator_width)
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(self, net: DCGAN, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Find the picture whose rim around the hole is the image's."""
         from .objectives import YehLoss
         from .search import complete, draw
@@ -50,14 +52,14 @@ class Yeh(Method[YehConfig]):
         starts = draw(net.config.starts, net.config.z, generator, image.device)
         return complete(net, net.config, YehLoss(image, mask, net.config.kernel_size), starts)
 
-    def trainer(self, net: Any, config: YehConfig) -> Trainer:
+    def trainer(self, net: DCGAN, config: YehConfig) -> Trainer[DCGAN]:
         """Train the DCGAN on whole faces."""
         from .trainer import DCGANTrainer
 
         return DCGANTrainer(net, config.z, config.lr)
 
 
-class Qiang(Method[QiangConfig]):
+class Qiang(Method[QiangConfig, "DCGAN"]):
     """The search with a structural loss, weighted towards the hole's rim, of Qiang et al. (2019)."""
 
     name, paper, requires_weights, fixed_size = "qiang", "https://doi.org/10.2991/ijcis.d.191016.003", True, True
@@ -72,13 +74,13 @@ class Qiang(Method[QiangConfig]):
     compatible_weights, checkpoint_fields, blend = frozenset({"yeh"}), NETWORK, "poisson"
     is_stochastic = is_slow = True
 
-    def build(self, config: QiangConfig) -> nn.Module:
+    def build(self, config: QiangConfig) -> DCGAN:
         """Make the DCGAN."""
         from .network import DCGAN
 
         return DCGAN(config.z, config.width, config.discriminator_width)
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(self, net: DCGAN, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Find the picture whose known pixels are the image's in structure and colour."""
         from .objectives import Limits, QiangLoss
         from .search import complete, draw
@@ -101,7 +103,7 @@ class Qiang(Method[QiangConfig]):
             loss.calibrate(net.generator(draw(CALIBRATION, config.z, generator, image.device)))
         return complete(net, config, loss, starts)
 
-    def trainer(self, net: Any, config: QiangConfig) -> Trainer:
+    def trainer(self, net: DCGAN, config: QiangConfig) -> Trainer[DCGAN]:
         """Train the DCGAN on whole faces."""
         from .trainer import DCGANTrainer
 

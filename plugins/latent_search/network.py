@@ -6,6 +6,7 @@ Networks", ICLR 2016, https://arxiv.org/abs/1511.06434, as Yeh et al. and Qiang 
 """
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +81,8 @@ class DCGAN(nn.Module):
     critic
         Channels of the discriminator's first layer: 11,036,160 parameters at the paper's 128, 2,765,568 at 64.
     """
+
+    config: Any  # of the method that searches with it: YehConfig or QiangConfig
 
     def __init__(self, z: int, width: int, critic: int) -> None:
         super().__init__()

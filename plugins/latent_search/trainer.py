@@ -14,7 +14,7 @@ from .network import DCGAN
 __all__ = ["DCGANTrainer"]
 
 
-class DCGANTrainer(Trainer):
+class DCGANTrainer(Trainer[DCGAN]):
     """One update of the discriminator and one of the generator a step, by Adam with β (0.5, 0.999).
 
     Parameters
@@ -43,8 +43,7 @@ class DCGANTrainer(Trainer):
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update both once; of the batch only ``"image"`` is used."""
-        net: Any = self.networks["net"]
-        image = batch["image"]
+        net, image = self.net, batch["image"]
         fake = net.generator(2 * torch.rand(len(image), self.z, device=image.device) - 1)
         judge = discriminator_loss(net.discriminator(2 * image - 1), net.discriminator(fake.detach()), "nsgan")
         self.update("discriminator", judge)

@@ -15,7 +15,7 @@ from .config import PRESETS, PConvConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inpaintx import Trainer
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["PConv"]
 
 
-class PConv(Method[PConvConfig]):
+class PConv(Method[PConvConfig, "PConvUNet"]):
     """Liu et al.: a U-Net whose convolutions see known pixels only.
 
     Notes
@@ -63,7 +63,9 @@ class PConv(Method[PConvConfig]):
             )
         return PConvUNet(config.width, config.levels, config.scale)
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: PConvUNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """One pass; the U-Net's last layer has no bounds, so it is clamped."""
         return net.from_net(net(net.to_net(image), mask)).clamp(0, 1)
 
@@ -71,7 +73,7 @@ class PConv(Method[PConvConfig]):
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: PConvConfig) -> Trainer:
+    def trainer(self, net: PConvUNet, config: PConvConfig) -> Trainer[PConvUNet]:
         """Five losses, then fine-tuning with frozen encoder statistics."""
         from .trainer import PConvTrainer
 

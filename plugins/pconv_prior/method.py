@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -15,14 +15,16 @@ from .config import PRESETS, WEIGHTS, PConvPriorConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inpaintx import Trainer
+
+    from .network import PriorNet
 
 __all__ = ["PConvPrior"]
 
 
-class PConvPrior(Method[PConvPriorConfig]):
+class PConvPrior(Method[PConvPriorConfig, "PriorNet"]):
     """PD-GAN's prior: partial convolutions down, transposed convolutions up.
 
     Notes
@@ -47,7 +49,7 @@ class PConvPrior(Method[PConvPriorConfig]):
         """Halvings, and two pixels at the bottom for the instance norms."""
         return 2 ** (config.levels + 1)
 
-    def build(self, config: PConvPriorConfig) -> nn.Module:
+    def build(self, config: PConvPriorConfig) -> PriorNet:
         """Make the network."""
         from inpaintx.nn.blocks import first_std
 
@@ -60,7 +62,9 @@ class PConvPrior(Method[PConvPriorConfig]):
             )
         return PriorNet(config.width, config.levels, config.scale, std=first_std(config.width, config.init_std))
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: PriorNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """One pass."""
         return net.from_net(net(net.to_net(image), mask)).clamp(0, 1)
 
@@ -68,7 +72,7 @@ class PConvPrior(Method[PConvPriorConfig]):
         """VGG's file is named anew."""
         return config.model_copy(update=asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: PConvPriorConfig) -> Trainer:
+    def trainer(self, net: PriorNet, config: PConvPriorConfig) -> Trainer[PriorNet]:
         """The losses of Liu's U-Net on other layers, with a rate that fades."""
         from .trainer import PConvTrainer
 

@@ -25,7 +25,7 @@ def import_pdgan(
     config = method.config("paper")
     net = method.network(config)
     files = (encoder, decoder, generator)
-    load_official(net, *(read_state(file) for file in files))  # type: ignore[arg-type]
+    load_official(net, *(read_state(file) for file in files))
     weights.save(out, method, config, net, trained_on=f"imported from {', '.join(f.name for f in files)}")
     typer.echo(f"wrote {out}")
 

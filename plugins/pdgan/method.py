@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -15,14 +15,16 @@ from .config import DATA, PRESETS, WEIGHTS, PDGANConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inpaintx import Trainer
+
+    from .network import PDGANNet
 
 __all__ = ["PDGAN"]
 
 
-class PDGAN(Method[PDGANConfig]):
+class PDGAN(Method[PDGANConfig, "PDGANNet"]):
     """PD-GAN and its improvement for faces.
 
     Notes
@@ -51,7 +53,7 @@ class PDGAN(Method[PDGANConfig]):
         """The skin, where its loss counts; heatmaps are FAN's own."""
         return frozenset({"skin"} if config.alpha else ())
 
-    def build(self, config: PDGANConfig) -> nn.Module:
+    def build(self, config: PDGANConfig) -> PDGANNet:
         """Make prior and generator."""
         from inpaintx.nn.blocks import first_std
 
@@ -78,7 +80,9 @@ class PDGAN(Method[PDGANConfig]):
         )
         return PDGANNet(prior, generator)
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: PDGANNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Draw one vector a call, for all images of the batch."""
         import torch
 
@@ -90,7 +94,7 @@ class PDGAN(Method[PDGANConfig]):
         own = {"prior": "", "prior_steps": 0, "fan_path": "", "fan": "skip"}
         return config.model_copy(update=own | asked_anew(config))
 
-    def trainer(self, net: nn.Module, config: PDGANConfig) -> Trainer:
+    def trainer(self, net: PDGANNet, config: PDGANConfig) -> Trainer[PDGANNet]:
         """The prior first, unless it is given; then generator and discriminator in turn."""
         from .trainer import PDGANTrainer
 

@@ -30,7 +30,7 @@ from inpaintx.plugin.trainer import Trainer
 from ..pconv_prior.method import PConvPrior
 from ..pconv_prior.trainer import PConvLoss, faded
 from .config import PDGANConfig
-from .network import UNITS
+from .network import UNITS, PDGANNet
 
 __all__ = ["PDGANTrainer", "discriminator", "diversity_loss", "skin_loss"]
 
@@ -74,10 +74,10 @@ def doubled(x: Tensor) -> Tensor:
     return torch.cat([x, x])
 
 
-class PDGANTrainer(Trainer):
+class PDGANTrainer(Trainer[PDGANNet]):
     """Two fills A and B for each image; every term but diversity is summed over both."""
 
-    def __init__(self, net: Any, config: PDGANConfig) -> None:
+    def __init__(self, net: PDGANNet, config: PDGANConfig) -> None:
         self.config = config
         self.device = next(net.parameters()).device
         self.prior_steps = 0 if config.prior else config.prior_steps
@@ -129,14 +129,14 @@ class PDGANTrainer(Trainer):
             self.schedulers[name].step()
 
     def _train_prior(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        net: Any = self.networks["net"]
+        net = self.net
         assert self.prior_loss is not None
         terms = self.prior_loss(net.prior, net.prior(image, mask), image, mask)
         self.update("prior", torch.stack(list(terms.values())).sum())
         return {f"prior_{name}": term for name, term in terms.items()}
 
     def _train_gan(self, image: Tensor, mask: Tensor, skin: Tensor | None) -> dict[str, Tensor]:
-        net: Any = self.networks["net"]
+        net = self.net
         critic: Any = self.networks["discriminator"]
         with torch.no_grad():
             prior = net.prior(image, mask)
@@ -191,7 +191,7 @@ class PDGANTrainer(Trainer):
         """
         if not self.config.free:
             return None
-        net: Any = self.networks["net"]
+        net = self.net
         _, n, window = UNITS[min(len(net.generator.units), len(UNITS) - 1)]
         return 1 - self.config.free * (1 - spd_map(mask, n, window, kind=self.config.map))
 

@@ -1,19 +1,17 @@
 """Where a pixel looks: the attention of a trained network, as a picture."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
 
-from .network import network_input, weights_of
+from .network import AttentionUNet, network_input, weights_of
 
 __all__ = ["attention_map"]
 
 
 @torch.no_grad()
-def attention_map(net: Any, image: Tensor, mask: Tensor, row: int, column: int) -> Tensor:
+def attention_map(net: AttentionUNet, image: Tensor, mask: Tensor, row: int, column: int) -> Tensor:
     """Where the pixel (row, column) of the image looks, on the way down.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
@@ -14,14 +14,16 @@ from .config import DATA, PRESETS, WEIGHTS, Pix2PixAttentionConfig
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from inpaintx import Trainer
+
+    from .network import AttentionUNet
 
 __all__ = ["Pix2PixAttention"]
 
 
-class Pix2PixAttention(Method[Pix2PixAttentionConfig]):
+class Pix2PixAttention(Method[Pix2PixAttentionConfig, "AttentionUNet"]):
     """Pix2Pix whose U-Net attends to distant pixels.
 
     Notes
@@ -46,7 +48,7 @@ class Pix2PixAttention(Method[Pix2PixAttentionConfig]):
         """Halvings."""
         return 2**config.levels
 
-    def build(self, config: Pix2PixAttentionConfig) -> nn.Module:
+    def build(self, config: Pix2PixAttentionConfig) -> AttentionUNet:
         """Make the generator."""
         from inpaintx.nn.blocks import first_std
 
@@ -66,13 +68,15 @@ class Pix2PixAttention(Method[Pix2PixAttentionConfig]):
             std=first_std(config.width, config.init_std),
         )
 
-    def inpaint(self, net: Any, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    def inpaint(
+        self, net: AttentionUNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """One pass."""
         from .network import network_input
 
         return ((net(network_input(image, mask, net.config.mask_input)) + 1) / 2).clamp(0, 1)
 
-    def trainer(self, net: nn.Module, config: Pix2PixAttentionConfig) -> Trainer:
+    def trainer(self, net: AttentionUNet, config: Pix2PixAttentionConfig) -> Trainer[AttentionUNet]:
         """Conditional GAN and L1."""
         from .trainer import Pix2PixTrainer
 

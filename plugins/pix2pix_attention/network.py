@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from inpaintx.nn.blocks import Down, SelfAttention, Up, init_weights
 
+from .config import Pix2PixAttentionConfig
+
 __all__ = ["AttentionUNet", "network_input", "weights_of"]
 
 ATTENDED = 3  # halvings at which attention stands: 32x32 pixels of an image of 256
@@ -34,6 +36,8 @@ class AttentionUNet(nn.Module):
     Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017, section 6.1; Zhang et
     al., "Self-Attention Generative Adversarial Networks", ICML 2019.
     """
+
+    config: Pix2PixAttentionConfig
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inpaintx.nn.blocks import first_std, init_weights
 from inpaintx.nn.discriminators import PatchGAN
@@ -11,15 +11,15 @@ from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss,
 from inpaintx.plugin.trainer import Trainer
 
 from .config import Pix2PixAttentionConfig
-from .network import network_input
+from .network import AttentionUNet, network_input
 
 __all__ = ["Pix2PixTrainer"]
 
 
-class Pix2PixTrainer(Trainer):
+class Pix2PixTrainer(Trainer[AttentionUNet]):
     """The discriminator judges input and output together, and learns at half the loss; then the generator."""
 
-    def __init__(self, net: nn.Module, config: Pix2PixAttentionConfig) -> None:
+    def __init__(self, net: AttentionUNet, config: Pix2PixAttentionConfig) -> None:
         self.config = config
         channels = 6 + config.mask_input
         discriminator = PatchGAN(channels, config.discriminator_width, "spectral" if config.spectral else "batch")
@@ -31,7 +31,7 @@ class Pix2PixTrainer(Trainer):
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Update from one batch."""
-        net, discriminator = self.networks["net"], self.networks["discriminator"]
+        net, discriminator = self.net, self.networks["discriminator"]
         real = 2 * batch["image"] - 1
         given = network_input(batch["image"], batch["mask"], self.config.mask_input)
         fake = net(given)
