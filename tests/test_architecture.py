@@ -9,7 +9,21 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # From the ground up: a package imports itself and what stands before it. ``errors``, ``_build`` and ``_C`` carry all.
-FLOORS = ("io", "viz", "data", "ops", "nn", "plugin", "inference", "training", "evaluation", "demo", "web", "cli")
+FLOORS = (
+    "io",
+    "viz",
+    "data",
+    "ops",
+    "nn",
+    "plugin",
+    "inference",
+    "cluster",
+    "training",
+    "evaluation",
+    "demo",
+    "web",
+    "cli",
+)
 GROUND = {"errors", "_build", "_C"}
 LOOSE = {"__init__", "__main__", "_build", "errors", "testing"}
 FILES = sorted((ROOT / "inpaintx").rglob("*.py"))

@@ -122,3 +122,18 @@ def test_a_large_folder_is_not_looked_through_at_every_write(tmp_path, monkeypat
     for _ in range(5):
         put(tmp_path / "a")
     assert len(looked) == 1
+
+
+def test_processes_that_share_a_folder_do_not_take_each_others_files(tmp_path, monkeypatch):
+    close, lock, held = os.close, atomic._lock, iter([False, False, True])
+
+    def close_late(handle):  # another process removes what is closed
+        close(handle)
+        for part in tmp_path.glob(f".*{atomic.PART}"):
+            part.unlink()
+
+    monkeypatch.setattr(atomic.os, "close", close_late)
+    monkeypatch.setattr(atomic, "_lock", lambda handle: next(held) and lock(handle))  # it has the lock, twice
+    atomic.check_writable(tmp_path / "a.png")
+    assert next(held, None) is None
+    assert not list(tmp_path.iterdir())

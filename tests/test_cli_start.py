@@ -9,7 +9,7 @@ START = """
 import sys
 from inpaintx.cli import run
 code = run(sys.argv[1:])
-print("loaded:", *sorted({"torch", "cv2", "safetensors.torch"} & sys.modules.keys()), file=sys.stderr)
+print("loaded:", *sorted({"torch", "cv2", "safetensors.torch", "ray", "pyarrow"} & sys.modules.keys()), file=sys.stderr)
 sys.exit(code)
 """
 
@@ -19,6 +19,7 @@ sys.exit(code)
     [
         ["--help"],
         ["inpaint", "--help"],
+        ["evaluate", "--help"],
         ["train", "--help"],
         ["--version"],
         ["methods"],

@@ -1,10 +1,8 @@
-"""Comparisons of methods: frozen lists, parts that merge to the whole, resumption, and what is refused."""
+"""Comparisons of methods: frozen lists, resumption, and what is refused."""
 
 import csv
 import io
 import json
-import select
-import subprocess
 import sys
 import types
 from contextlib import nullcontext
@@ -23,7 +21,6 @@ import inpaintx
 from inpaintx import InpaintxError, evaluate
 from inpaintx.data.dataset import open_dataset
 from inpaintx.data.sampler import parse_mask_spec
-from inpaintx.evaluation.job import merge
 from inpaintx.evaluation.progress import bar
 from inpaintx.evaluation.protocol import digest
 from inpaintx.io.photo import read_photo
@@ -105,62 +102,12 @@ def test_figures_are_those_of_the_fills(five_faces, tmp_path):
 
 
 @pytest.mark.usefixtures("toys")
-def test_parts_merge_to_the_same_numbers(five_faces, tmp_path):
-    options = {**SMALL, "samples": 2}
-    whole = evaluate(five_faces, ["dice", "learned"], "whole", **options)
-    for i in (1, 2, 3):
-        assert evaluate(five_faces, ["dice", "learned"], f"part{i}", **options, part=(i, 3)) is None
-    with pytest.raises(InpaintxError, match="part 2/3 is missing"):
-        merge(["part1", "part3"], "merged")
-    merged = merge(["part3", "part1", "part2"], "merged")
-    assert merged.result["table"] == whole.result["table"]
-    assert merged.result["protocol"] == whole.result["protocol"]
-    for name in ("images.csv", "masks.json", "gallery.png", "psnr_by_hole_ratio.png"):
-        assert (tmp_path / "merged" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert whole.mean("dice", "centre", "diversity") > 5
-    assert whole.mean("learned", "centre", "diversity") == 0
-
-    evaluate(five_faces, ["dice"], "other", **options, part=(1, 2))
-    evaluate(five_faces, ["dice", "learned"], "seed", **{**options, "seed": 1}, part=(2, 3))
-    for parts, words in (
-        (["part1", "other"], "records differ"),
-        (["part1", "seed", "part3"], r"seed differ \(1 and 0\)"),
-        (["part1", "five_faces"], "faces is no part of an evaluation"),
-        ([], "nothing to merge"),
-    ):
-        with pytest.raises(InpaintxError, match=words):
-            merge(parts, "bad")
-    damaged = next((tmp_path / "part2" / "units").rglob("*.npz"))
-    damaged.write_bytes(damaged.read_bytes()[:100])
-    with pytest.raises(InpaintxError, match="is damaged"):
-        merge(["part1", "part2", "part3"], "bad")
-    (tmp_path / "part1" / "part.json").write_text("{}")
-    with pytest.raises(InpaintxError, match="damaged or of another version"):
-        merge(["part1", "part2", "part3"], "bad")
-    assert not (tmp_path / "bad").exists()
-
-
-@pytest.mark.usefixtures("toys")
 def test_random_features_never_pass_for_official_ones(five_faces):
     options = {**SMALL, "masks": ["centre"], "limit": 3, "features": "random"}
     whole = evaluate(five_faces, ["dice"], "whole", **options)
     assert {r["metric"] for r in whole.result["table"]} == {"psnr", "ssim", "mse", "mae", "fd_vgg16(random)"}
     assert whole.mean("dice", "centre", "fd_vgg16(random)", "full") > 0
     assert "random weights" in whole.result["protocol"]["features"]["fd_vgg16(random)"]
-    for i in (1, 2):
-        evaluate(five_faces, ["dice"], f"part{i}", **options, part=(i, 2))
-    assert merge(["part1", "part2"], "merged").result["table"] == whole.result["table"]
-
-
-def test_workers_give_the_same_numbers(five_faces):
-    options = {"size": 32, "split": None, "batch": 2, "masks": ["bins:strokes", "centre"], "seed": 3}
-    alone = evaluate(five_faces, ["ns"], "alone", **options)
-    seen = []
-    shared = evaluate(five_faces, ["ns"], "shared", **options, workers=2, progress=lambda *s: seen.append(s))
-    assert shared.result["table"] == alone.result["table"]
-    assert seen[-1][:2] == (2 * 7 * 3, 2 * 7 * 3)
-    with pytest.raises(InpaintxError, match="no figure"):
-        shared.mean("tv", "centre", "psnr")
 
 
 @pytest.mark.usefixtures("toys")
@@ -181,8 +128,6 @@ def test_a_stopped_evaluation_goes_on(five_faces, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out.unfinished").rglob("*.npz")}
     assert len(kept) == 5 * 3 + 3  # the floor, and of dice one call to warm up and three batches
-    with pytest.raises(InpaintxError, match=r"out.unfinished is no part.*not finished"):
-        merge(["out.unfinished"], "merged")
 
     def failing(self, net, image, mask, *, generator=None):
         raise RuntimeError("no more")
@@ -200,27 +145,6 @@ def test_a_stopped_evaluation_goes_on(five_faces, tmp_path, monkeypatch):
     monkeypatch.setattr(Dice, "inpaint", fill)
     assert evaluate(five_faces, ["dice", "pasted"], "out", **SMALL).result["table"] == whole.result["table"]
     assert not (tmp_path / "out.unfinished").exists()
-
-
-def test_workers_end_with_a_killed_parent(tmp_path):
-    program = """
-import multiprocessing, os, time
-from concurrent.futures import ProcessPoolExecutor
-from inpaintx.evaluation.job import _end_with_parent
-
-if __name__ == "__main__":
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_end_with_parent) as pool:
-        print(pool.submit(os.getpid).result(), flush=True)
-        pool.submit(time.sleep, 600).result()
-"""
-    (tmp_path / "program.py").write_text(program)
-    with subprocess.Popen([sys.executable, tmp_path / "program.py"], stdout=subprocess.PIPE, text=True) as parent:
-        assert int(parent.stdout.readline()) != parent.pid
-        parent.kill()
-        ended, _, _ = select.select([parent.stdout], [], [], 60)  # the worker holds the other end while it lives
-        assert ended
-        assert parent.stdout.read() == ""
 
 
 @pytest.mark.usefixtures("toys")

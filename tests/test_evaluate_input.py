@@ -33,7 +33,6 @@ BAD = {
     "batch": ({"batch": 0}, "batch must be 1 or more, got 0"),
     "seed": ({"seed": -1}, "seed must be 0 or more"),
     "workers": ({"workers": 0}, "workers must be 1 or more"),
-    "part": ({"part": (4, 3)}, "part must be I/N with 1 <= I <= N, got 4/3"),
     "weights of another": ({"weights": {"telea": "x"}}, "weights for 'telea', which is not in the list"),
     "no weights": ({"weights": {"dice": "x.safetensors"}}, "x.safetensors"),
     "no blend": ({"blends": {"dice": "alpha"}}, "blend of 'dice' must be none, poisson, poisson_interior, got 'alpha'"),
@@ -85,15 +84,13 @@ def test_command_line(five_faces, tmp_path, capfd):
     assert "gallery" not in out
     assert err == ""
     assert "gallery.png" not in listing(tmp_path / "out")
-    for i in (1, 2):
-        assert run(["evaluate", str(five_faces), *common, "--batch", "1", "--part", f"{i}/2", "-o", f"p{i}"]) == 0
-        assert f"part {i}/2 is in p{i}" in capfd.readouterr().out
-    assert run(["evaluate", "--merge", "p1", "p2", "-o", "merged"]) == 0
-    assert "whose terms hold for it" in capfd.readouterr().out
     for arguments, words in (
         (["evaluate", str(five_faces), *common, "-o", "out"], "out exists already"),
-        (["evaluate", "a", "b", *common, "-o", "x"], "one set of faces"),
-        (["evaluate", str(five_faces), *common, "-o", "x", "--part", "2"], "--part takes I/N"),
+        (
+            ["evaluate", str(five_faces), *common, "-o", "x", "--actors", "2"],
+            "--gpus-per-actor are of --ray",
+        ),
+        (["evaluate", str(five_faces), *common, "-o", "x", "--ray=there"], "--ray takes HOST:PORT or auto"),
         (
             ["evaluate", str(five_faces), *common, "-o", "x", "--weights", "w.safetensors"],
             "--weights takes LABEL=VALUE",

@@ -1,6 +1,5 @@
-"""Parts that contradict each other, and measured batches that are damaged, give no figures."""
+"""Measured batches that are damaged give no figures."""
 
-import json
 import os
 import shutil
 
@@ -11,17 +10,22 @@ from small_evaluation import SMALL
 
 from inpaintx.cli import run
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.job import evaluate, merge
+from inpaintx.evaluation.job import evaluate
 from inpaintx.io.lock import locked
 
 pytestmark = pytest.mark.usefixtures("toys", "five_faces")
 OPTIONS = {**SMALL, "masks": ["centre"]}
 
 
-def parts(count=2, **options):
-    for i in range(1, count + 1):
-        evaluate("faces", ["dice"], f"part{i}", **{**OPTIONS, **options}, part=(i, count))
-    return [f"part{i}" for i in range(1, count + 1)]
+def stopped(at):
+    """Leaves behind an evaluation that was stopped when ``at`` batches were done."""
+
+    def stop(done, total, what):
+        if done == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate("faces", ["dice"], "out", **OPTIONS, progress=stop)
 
 
 def unit_of(folder, label="dice"):
@@ -85,94 +89,37 @@ if hasattr(os, "mkfifo"):
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    return tmp_path_factory.mktemp("parts")
+    return tmp_path_factory.mktemp("kept")
 
 
 @pytest.fixture
-def two_parts(kept, tmp_path):
-    """Both parts, measured once and copied for each test."""
+def measured(kept, tmp_path):
+    """All batches of an evaluation, measured once and copied for each test."""
     if not any(kept.iterdir()):
-        for name in parts():
-            shutil.copytree(tmp_path / name, kept / name)
-    for path in kept.iterdir():
-        shutil.copytree(path, tmp_path / path.name, dirs_exist_ok=True)
-    return ["part1", "part2"]
+        stopped(6)
+        shutil.copytree(tmp_path / "out.unfinished", kept, dirs_exist_ok=True)
+    shutil.copytree(kept, tmp_path / "out.unfinished", dirs_exist_ok=True)
+    return tmp_path / "out.unfinished"
 
 
 @pytest.mark.parametrize(("flaw", "words"), FLAWS)
-def test_a_part_with_a_flaw_is_refused(flaw, words, two_parts, tmp_path):
-    flaw(unit_of(tmp_path / "part1"))
-    for order in (two_parts, two_parts[::-1]):
-        with pytest.raises(InpaintxError, match=words) as error:
-            merge(order, "merged")
-        assert "\n" not in str(error.value)
-        assert "delete" not in str(error.value)
-    assert not (tmp_path / "merged").exists()
+def test_a_batch_with_a_flaw_is_refused(flaw, words, measured, tmp_path):
+    flaw(unit_of(measured))
+    with pytest.raises(InpaintxError, match=words) as error:
+        evaluate("faces", ["dice"], "out", **OPTIONS)
+    assert "\n" not in str(error.value)
+    assert "delete" not in str(error.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_resumed_result_is_held_against_the_same_rules(tmp_path):
-    def stop(done, total, what):
-        if done == 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        evaluate("faces", ["dice"], "out", **OPTIONS, progress=stop)
+    stopped(4)
     flaw, words = FLAWS[4]
     flaw(unit_of(tmp_path / "out.unfinished", "mean_colour"))
     with pytest.raises(InpaintxError, match=words):
         evaluate("faces", ["dice"], "out", **OPTIONS)
     unit_of(tmp_path / "out.unfinished", "mean_colour").rename(tmp_path / "away.npz")
     assert evaluate("faces", ["dice"], "out", **OPTIONS).mean("dice", "centre", "psnr") > 0
-
-
-def test_a_part_is_given_once(two_parts, tmp_path):
-    (tmp_path / "copy").mkdir()
-    for source in (tmp_path / "part1").rglob("*"):
-        target = tmp_path / "copy" / source.relative_to(tmp_path / "part1")
-        if source.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
-    scaled("value/composite/hole/ssim", 0.9)(unit_of(tmp_path / "copy"))
-    for given in (["part1", "copy", "part2"], ["copy", "part2", "part1"], ["part1", "part1", "part2"]):
-        with pytest.raises(InpaintxError, match="part 1/2 is given twice"):
-            merge(given, "merged")
-
-
-def test_one_batch_in_two_parts(two_parts, tmp_path):
-    source = unit_of(tmp_path / "part1")
-    target = tmp_path / "part2" / source.relative_to(tmp_path / "part1")
-    target.write_bytes(source.read_bytes())
-    for order in (two_parts, two_parts[::-1]):
-        with pytest.raises(InpaintxError, match="are the same batch"):
-            merge(order, "merged")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda head: head.update(part="1"),
-        lambda head: head.update(part=3),
-        lambda head: head.update(parts=None),
-        lambda head: head.update(baseline="nobody"),
-        lambda head: head.pop("records"),
-        lambda head: head.update(protocol=[]),
-    ],
-)
-def test_a_head_that_was_edited(change, two_parts, tmp_path):
-    path = tmp_path / "part1" / "part.json"
-    head = json.loads(path.read_text())
-    change(head)
-    path.write_text(json.dumps(head))
-    with pytest.raises(InpaintxError, match=r"part\.json is damaged or of another version") as error:
-        merge(two_parts, "merged")
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "[" * 99_999, "\xff"])
-def test_a_head_that_is_none(text, two_parts, tmp_path):
-    (tmp_path / "part1" / "part.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(InpaintxError, match=r"part\.json"):
-        merge(two_parts, "merged")
 
 
 def test_the_same_evaluation_twice_at_a_time(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 DEMO = Path(__file__).parents[1] / "inpaintx" / "demo"
 EXTRAS = ("lightning_fabric", "tensorboard", "torchmetrics", "matplotlib", "huggingface_hub", "onnx", "gradio", "ray")
+EXTRAS += ("pyarrow",)
 # An environment without the extras: their modules are not found, wherever they are asked for.
 RUN = f"""
 import sys
@@ -58,6 +59,9 @@ def test_the_core_does_without(arguments, tmp_path):
         (("evaluate", "faces", "-m", "telea", "-o", "table"), "eval"),
         (("weights", "get", "hf://owner/repo/w.safetensors", "-o", "w.safetensors"), "hub"),
         (("web",), "web"),
+        (("inpaint", "photos", "masks", "-o", "out", "--ray"), "ray"),
+        (("evaluate", "faces", "-m", "telea", "-o", "table", "--workers", "2"), "ray"),
+        (("prepare", "faces", "-o", "out", "--ray"), "ray"),
     ],
     ids=lambda a: a if isinstance(a, str) else a[0],
 )

@@ -11,6 +11,7 @@ import typer
 
 from inpaintx.cli import demo, doctor, evaluate, inpaint, mask, methods, plugins, prepare, train, web, weights
 from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
+from inpaintx.cli.ray import spell_address
 from inpaintx.errors import InpaintxError
 from inpaintx.io.memory import ran_out
 from inpaintx.plugin.plugin_errors import blamed
@@ -37,8 +38,9 @@ def run(arguments: list[str]) -> int:
         it was stopped.
     """
     debug = "--debug" in arguments  # wherever it stands
-    # an option with an optional value; typer has none
+    # two options with an optional value; typer has none
     spelt = ["--resize-mask=fit" if word == "--resize-mask" else word for word in arguments if word != "--debug"]
+    spelt = spell_address(spelt)
     try:
         if "" in spelt:  # which Path would take for the current folder
             before = f" behind {spelt[spelt.index('') - 1]!r}" if spelt.index("") else ""

@@ -1,13 +1,15 @@
 """``inpaintx evaluate``: methods compared on the same images with the same holes."""
 
 import warnings
+from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli.console import print_table, say
+from inpaintx.cli.console import chatter_to_stderr, print_table, say
+from inpaintx.cli.ray import Actors, Address, Gpus, cluster_of, told
 from inpaintx.errors import InpaintxError
 
 __all__ = ["evaluate"]
@@ -22,7 +24,7 @@ class Features(str, Enum):
 
 
 def evaluate(
-    data: Annotated[list[str], typer.Argument(help="A set of faces; with --merge the folders of the parts.")],
+    data: Annotated[str, typer.Argument(help="A set of faces.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the result; it must not exist.")],
     methods: Annotated[str, typer.Option("-m", "--methods", metavar="A,B,...", help="Names, or LABEL=NAME.")] = "",
     masks: Annotated[
@@ -49,52 +51,55 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of holes and draws.")] = 0,
     batch: Annotated[int, typer.Option(help="Images that go through a method at once.")] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    workers: Annotated[int, typer.Option(metavar="N", help="Processes that share the work.")] = 1,
-    part: Annotated[str, typer.Option(metavar="I/N", help="Do the I-th of N parts, for --merge.")] = "1/1",
-    merge: Annotated[bool, typer.Option("--merge", help="Put parts together.")] = False,
+    workers: Annotated[int, typer.Option(metavar="N", help="Deprecated: --ray --actors N.")] = 1,
     gallery: Annotated[bool, typer.Option(help="Write a picture of fills; it shows images of the set.")] = True,
+    ray: Address = None,
+    actors: Actors = None,
+    gpus_per_actor: Gpus = 0.0,
 ) -> None:
     """Compare methods: figures with intervals, tables, a gallery and a plot. The same call resumes a stopped one."""
     from rich.console import Console
 
     from inpaintx import evaluate as job
-    from inpaintx.evaluation.job import DEFAULT_MASKS, Evaluation
-    from inpaintx.evaluation.job import merge as put_together
+    from inpaintx.evaluation.job import DEFAULT_MASKS
     from inpaintx.evaluation.progress import bar
 
-    result: Evaluation | None
-    if merge:
-        result = put_together(data, out, gallery=gallery)
-    else:
-        if len(data) > 1:
-            raise InpaintxError(f"one set of faces is evaluated at a time, got {', '.join(data)}; or is it --merge?")
-        with warnings.catch_warnings(), bar(Console(stderr=True)) as progress:
-            warnings.simplefilter("ignore", UserWarning)  # it is in the notes
-            result = job(
-                data[0],
-                [name for name in methods.split(",") if name.strip()],
-                out,
-                masks=masks or DEFAULT_MASKS,
-                split=None if split == "all" else split,
-                size=size,
-                baseline=baseline,
-                samples=samples,
-                limit=limit,
-                weights=_by_label(weights, "--weights"),
-                presets=_by_label(preset, "--preset"),
-                blends=_by_label(blend, "--blend"),
-                features=features.value,
-                seed=seed,
-                batch=batch,
-                device=device,
-                workers=workers,
-                part=_part(part),
-                gallery=gallery,
-                progress=progress,
-            )
-    if result is None:
-        say(f"part {part} is in {out}; put the parts together with: inpaintx evaluate --merge PART... -o RESULT")
-        return
+    if workers > 1:
+        say("--workers is deprecated and goes in 0.3: these are Ray's actors now, as of --ray --actors N", "stderr")
+        ray, actors = ray or "local", actors or workers
+    cluster = cluster_of(ray, actors, gpus_per_actor, device)
+    with warnings.catch_warnings(), ExitStack() as stack:
+        warnings.simplefilter("ignore", UserWarning)  # it is in the notes
+        if cluster is None:
+            progress = stack.enter_context(bar(Console(stderr=True)))
+        else:
+            stack.enter_context(chatter_to_stderr())  # Ray writes to standard output as well
+            at = stack.enter_context(told("batches")).at
+
+            def progress(done: int, total: int, what: str) -> None:
+                at(done, total)
+
+        result = job(
+            data,
+            [name for name in methods.split(",") if name.strip()],
+            out,
+            masks=masks or DEFAULT_MASKS,
+            split=None if split == "all" else split,
+            size=size,
+            baseline=baseline,
+            samples=samples,
+            limit=limit,
+            weights=_by_label(weights, "--weights"),
+            presets=_by_label(preset, "--preset"),
+            blends=_by_label(blend, "--blend"),
+            features=features.value,
+            seed=seed,
+            batch=batch,
+            device=device,
+            cluster=cluster,
+            gallery=gallery,
+            progress=progress,
+        )
     _print_table(result.result)
     for note in result.result["protocol"]["notes"]:
         say(f"note: {note}")
@@ -110,13 +115,6 @@ def _by_label(given: list[str] | None, option: str) -> dict[str, str]:
             raise InpaintxError(f"{option} takes LABEL=VALUE, the label being a name in --methods; got {text!r}")
         table[label] = value
     return table
-
-
-def _part(text: str) -> tuple[int, int]:
-    number, sign, parts = text.partition("/")
-    if not (sign and number.isdecimal() and parts.isdecimal()):
-        raise InpaintxError(f"--part takes I/N, as 2/3; got {text!r}")
-    return int(number), int(parts)
 
 
 def _print_table(result: dict[str, Any]) -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from inpaintx.cli.console import say, stdout_for_results
+from inpaintx.cli.ray import Actors, Address, Gpus, cluster_of, inpaint_on
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import make_folder, read_stream
 
 if TYPE_CHECKING:
+    from inpaintx.cluster.fill import Filling
     from inpaintx.inference.files import Report
     from inpaintx.inference.inpainter import Inpainter
     from inpaintx.io.masks import Resize
@@ -128,10 +130,52 @@ def inpaint(
     as_json: Annotated[
         bool, typer.Option("--json", help="Report in JSON, on stdout (on stderr if the picture goes there).")
     ] = False,
+    ray: Address = None,
+    actors: Actors = None,
+    gpus_per_actor: Gpus = 0.0,
 ) -> None:
     """Fill the holes of a photo, or of a folder of photos."""
     _check_arguments(photo, mask, out, mask_from_alpha, mask_from_damage, overwrite and skip_existing)
-    from inpaintx.inference.files import Reading, inpaint_many
+    from inpaintx.cluster.fill import Filling
+    from inpaintx.inference.files import Reading
+    from inpaintx.inference.jobs import is_batch_path
+
+    cluster = cluster_of(ray, actors, gpus_per_actor, device)
+    settings = {
+        "preset": preset,
+        "weights": weights,
+        "seed": seed,
+        "blend": blend.value if blend else None,
+        "batch_size": batch_size,
+        "faces": [_square(square, cluster is not None or is_batch_path(photo)) for square in face] if face else faces,
+        "detail": detail.value,
+        "background": background,
+        "options": dict(map(option, set_ or [])),
+    }
+    reading = Reading(mask_polarity.value, _resize(resize_mask), dilate_mask, mask_from_damage)
+    filling = Filling(method, settings, reading, samples, seed, skip_existing, explain, save_crops)
+    beside = not (mask_from_alpha or mask_from_damage)
+    chosen = {"beside": beside, "recursive": recursive, "overwrite": overwrite, "as_json": as_json}
+    if cluster is None:
+        _inpaint_here(filling, device, photo, mask, out, **chosen)
+    else:
+        inpaint_on(cluster, filling, photo, mask, out, **chosen)
+
+
+def _inpaint_here(
+    filling: "Filling",
+    device: str,
+    photo: str,
+    mask: str | None,
+    out: str,
+    *,
+    beside: bool,
+    recursive: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Fill in this process."""
+    from inpaintx.inference.files import inpaint_many
     from inpaintx.inference.jobs import Failure, find_jobs, is_batch_path, is_done
     from inpaintx.inference.pipeline import inpainter_for
     from inpaintx.io.opencv import quiet_cv2
@@ -139,8 +183,8 @@ def inpaint(
     several = is_batch_path(photo)
     words = None if as_json else "stderr" if out == "-" else "stdout"
     given = _given(photo), None if mask is None else _given(mask)
-    found = find_jobs(*given, out, recursive=recursive, beside=not (mask_from_alpha or mask_from_damage))
-    jobs = [job for job in found.jobs if not (skip_existing and is_done(job, samples))]
+    found = find_jobs(*given, out, recursive=recursive, beside=beside)
+    jobs = [job for job in found.jobs if not (filling.keep and is_done(job, filling.samples))]
     skipped = len(found.jobs) - len(jobs)
     reports, failures = [], found.failures
     quiet_cv2()
@@ -152,36 +196,18 @@ def inpaint(
         if skipped:
             _say(words, f"{skipped} skipped: {'their results exist' if several else f'{out} exists'}")
         if jobs:
-            inpainter = inpainter_for(
-                method,
-                preset=preset,
-                weights=weights,
-                seed=seed,
-                device=device,
-                blend=blend.value if blend else None,
-                batch_size=batch_size,
-                faces=[_square(square, several) for square in face] if face else faces,
-                detail=detail.value,
-                background=background,
-                options=dict(map(option, set_ or [])),
-            )
+            inpainter = inpainter_for(filling.method, device=device, **filling.model)
             if several:
                 for folder in {out: None, **{str(job.out.parent): None for job in jobs if job.out}}:
                     make_folder(folder)
-                _say(words, f"{len(jobs)} photos; {_work_line(inpainter, seed)}")
-            reading = Reading(mask_polarity.value, _resize(resize_mask), dilate_mask, mask_from_damage)
+                _say(words, f"{len(jobs)} photos; {_work_line(inpainter, filling.seed)}")
             fills = inpaint_many(
                 jobs,
                 inpainter,
-                reading,
-                samples=samples,
-                seed=seed,
                 overwrite=overwrite,
-                keep=skip_existing,
                 stream=results if out == "-" else None,
-                explain=explain,
-                save_crops=save_crops,
                 progress=stack.enter_context(_progress(len(jobs), shown=not as_json)),
+                **filling.arguments,
             )
             for result in fills:
                 if isinstance(result, Failure):

@@ -1,11 +1,14 @@
 """``inpaintx prepare``: a face set cut, aligned, resized and split, once."""
 
+from contextlib import nullcontext
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inpaintx.cli.console import say
+from inpaintx.cli.console import chatter_to_stderr, say
+from inpaintx.cli.ray import Actors, Address, Gpus, cluster_of, told
 from inpaintx.errors import InpaintxError
 
 if TYPE_CHECKING:
@@ -48,18 +51,19 @@ def prepare(
     ] = False,
     workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads; default: all cores.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make a set anew that was prepared there.")] = False,
+    ray: Address = None,
+    actors: Actors = None,
+    gpus_per_actor: Gpus = 0.0,
 ) -> None:
     """Cut, align, resize and split a face set into a folder for training."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from inpaintx.cluster.pool import spread
     from inpaintx.data.prepare import prepare as make
     from inpaintx.io.opencv import quiet_cv2
 
     quiet_cv2()
-    columns = (TextColumn("preparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("preparing", total=None)
+    cluster = cluster_of(ray, actors, gpus_per_actor)
+    pool = partial(spread, cluster=cluster, in_order=True) if cluster else None
+    with chatter_to_stderr() if cluster else nullcontext(), told("faces") as progress:
         done = make(
             source,
             out,
@@ -70,7 +74,8 @@ def prepare(
             regions=not no_regions,
             overwrite=overwrite,
             workers=workers,
-            progress=lambda count, total: bar.update(task, completed=count, total=total),
+            pool=pool,
+            progress=progress.at,
         )
     _say(done)
 

@@ -4,10 +4,11 @@ import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -33,6 +34,10 @@ __all__ = ["Prepared", "prepare"]
 Crop = Literal["auto", "center", "centre"]
 SplitBy = Literal["auto", "identity", "name"]
 Find = Callable[[Any], list[Found]]
+Detects = Callable[[], tuple[str, Find] | None]
+Todo = tuple[Face, str]  # a face, and its name in the prepared folder
+Made = tuple[Face, str, dict[str, Any] | str]  # and its record, or why it cannot be read
+Pool = Callable[[Callable[[], Any], Sequence[Todo]], Iterator[Made]]
 REGIONS = ("skin", "foreground")
 JOURNAL = "faces.jsonl"
 SUMMARY = "prepared.json"
@@ -69,6 +74,7 @@ def prepare(
     regions: bool = True,
     overwrite: bool = False,
     workers: int | None = None,
+    pool: Pool | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Cut, align, resize and split a face set into a plain folder, once.
@@ -99,6 +105,9 @@ def prepare(
         Make a set anew that lies in ``out`` already; the files of the old one are removed.
     workers
         Threads; default: the cores of this process.
+    pool
+        Makes the faces in other processes, in their order: ``partial(inpaintx.cluster.pool.spread, cluster=...,
+        in_order=True)``. They see ``source`` and ``out`` under the same names.
     progress
         Called with the number of faces done and of all.
 
@@ -115,12 +124,14 @@ def prepare(
     if out.resolve().is_relative_to(Path(source).resolve()):
         raise InpaintxError(f"{out} lies in the source {source}; prepare into another folder")
     wanted = yunet is not None or any(face.name not in layout.landmarks for face in layout.faces)
-    detector = _detector(yunet) if crop == "auto" and wanted else None
+    detects = partial(_detector, yunet) if crop == "auto" and wanted else None
     images = len(layout.faces)
     splits, split_note = _splits(layout, split_by)
     layout.faces = [face for face in layout.faces if face.name in splits]
     names = _names(layout, splits)
     crop = "center" if crop == "centre" else crop
+    make = partial(_Maker, layout, out, size, crop, detects, regions)
+    maker = make()  # a model file that is at fault fails here
     settings = {
         "source": printable(Path(source).resolve()),
         "layout": layout.kind,
@@ -128,7 +139,7 @@ def prepare(
         "size": size,
         "crop": crop,
         "yunet": printable(Path(yunet).name) if yunet is not None else None,
-        **({"faces": "mtcnn"} if detector is not None and yunet is None else {}),
+        **({"faces": "mtcnn"} if maker.detector is not None and yunet is None else {}),
         "split_by": split_note,
         "regions": regions,
     }
@@ -141,13 +152,12 @@ def prepare(
             stack.enter_context(locked(out))
         result = Prepared(out, {}, len(journal), list(layout.notes))
         todo = [(face, names[face.name]) for face in layout.faces if names[face.name] not in journal]
-        maker = _Maker(layout, out, size, crop, detector, regions)
         skipped: dict[str, str] = {}
         for path in sorted({(out / part / name).parent for _, name in todo for part in ("", *REGIONS)}):
             if regions or path.relative_to(out).parts[0] not in REGIONS:
                 make_folder(path)
         with (out / JOURNAL).open("a", encoding="utf-8") as lines:
-            for face, name, record in _in_order(maker, todo, workers):
+            for face, name, record in pool(make, todo) if pool else _in_order(maker, todo, workers):
                 if isinstance(record, str):
                     skipped[face.name] = record
                 else:
@@ -269,15 +279,23 @@ def _remove(out: Path) -> None:
 
 
 class _Maker:
-    """Makes one face; several threads may."""
+    """Makes faces; several threads may. Implements ``inpaintx.cluster.pool.Work``."""
 
     def __init__(
-        self, layout: Layout, out: Path, size: int, crop: Crop, detector: tuple[str, Find] | None, regions: bool
+        self, layout: Layout, out: Path, size: int, crop: Crop, detects: Detects | None, regions: bool
     ) -> None:
-        self.layout, self.out, self.size = layout, out, size
-        self.crop, self.detector, self.regions = crop, detector, regions
+        self.layout, self.out, self.size, self.crop, self.regions = layout, out, size, crop, regions
+        self.detector = detects() if detects else None
 
-    def __call__(self, face: Face, name: str) -> dict[str, Any] | str:
+    def __call__(self, todo: Sequence[Todo]) -> list[Made]:
+        """Make faces."""
+        return [(face, name, self.make(face, name)) for face, name in todo]
+
+    def lost(self, todo: Todo, words: str) -> Made:
+        """Say why a face was not made."""
+        return (*todo, words)
+
+    def make(self, face: Face, name: str) -> dict[str, Any] | str:
         """Write a face's files; returns its record, or why it cannot be read."""
         try:
             picture = read_picture(face.image)
@@ -338,9 +356,7 @@ class _Maker:
         return points, cut, way
 
 
-def _in_order(
-    maker: _Maker, todo: list[tuple[Face, str]], workers: int | None
-) -> Iterator[tuple[Face, str, dict[str, Any] | str]]:
+def _in_order(maker: _Maker, todo: list[Todo], workers: int | None) -> Iterator[Made]:
     """Make faces in several threads and give them in the order of the list; few wait in memory."""
     count = workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     pool = ThreadPoolExecutor(count, "inpaintx-prepare")
@@ -348,7 +364,7 @@ def _in_order(
     try:
         for at, (face, name) in enumerate(todo):
             while len(coming) - at < 2 * count and len(coming) < len(todo):
-                coming.append(pool.submit(maker, *todo[len(coming)]))
+                coming.append(pool.submit(maker.make, *todo[len(coming)]))
             yield face, name, coming[at].result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,44 +1,35 @@
 """Methods compared: the same images, the same holes, figures with intervals, in one folder that says how."""
 
-import json
-import multiprocessing
-import os
 import shutil
-import threading
-import time
+import warnings
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from multiprocessing.process import BaseProcess
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
+from inpaintx.cluster.pool import Cluster, spread
 from inpaintx.errors import InpaintxError
-from inpaintx.evaluation.entries import TRIVIAL_BASELINE, Entry, EntryRecord, find_entries
+from inpaintx.evaluation.entries import TRIVIAL_BASELINE, Entry, find_entries
 from inpaintx.evaluation.features import Networks
 from inpaintx.evaluation.progress import Progress, bar, in_notebook
-from inpaintx.evaluation.protocol import DEFAULT_MASKS, Protocol, build_protocol
+from inpaintx.evaluation.protocol import DEFAULT_MASKS, build_protocol
 from inpaintx.evaluation.report import as_json, markdown, write_all
 from inpaintx.evaluation.results import collect, make_rows
-from inpaintx.evaluation.work import Task, work
+from inpaintx.evaluation.work import Task, Worker, label_of
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.inpainter import check_seed
 from inpaintx.io.atomic import atomic_folder, make_folder
 from inpaintx.io.lock import locked
 from inpaintx.io.optional import require
-from inpaintx.io.text_files import read_json
 from inpaintx.nn.options import OnMissing
 from inpaintx.plugin.registry import registry
 
-__all__ = ["DEFAULT_MASKS", "Evaluation", "Progress", "evaluate", "merge"]
-
-PART = "part.json"
+__all__ = ["DEFAULT_MASKS", "Evaluation", "Progress", "evaluate"]
 
 
 @dataclass
@@ -98,10 +89,10 @@ def evaluate(
     batch: int = 16,
     device: str = "auto",
     workers: int = 1,
-    part: tuple[int, int] = (1, 1),
+    cluster: Cluster | None = None,
     gallery: bool = True,
     progress: Progress | None = None,
-) -> Evaluation | None:
+) -> Evaluation:
     """Compare methods on the same images with the same holes.
 
     Parameters
@@ -130,10 +121,13 @@ def evaluate(
     seed, batch
         Of holes, random weights and draws; images that go through a method at once. Both change (in the last digits,
         or more where there is chance) what a network gives, so both are part of the protocol.
-    device, workers
-        ``"auto"``, ``"cpu"`` or ``"cuda:N"``; processes that share the work (with ``"auto"``, GPUs in turn).
-    part
-        ``(i, n)``: do only the i-th of n parts; ``out`` is then a folder for :func:`merge`.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda:N"``, of one process.
+    workers
+        Above 1: that many of Ray's actors on this machine. Deprecated: ``cluster`` says the same.
+    cluster
+        Ray's actors that share the work, with the same figures; each has a GPU or a share of one, or computes on the
+        CPU. They see the set, the masks and ``out`` under the same names.
     gallery
         Whether fills are shown side by side, in a picture that shows images of the set.
     progress
@@ -141,8 +135,8 @@ def evaluate(
 
     Returns
     -------
-    Evaluation or None
-        None for one of several parts.
+    Evaluation
+        The folder, and what ``results.json`` says.
 
     Raises
     ------
@@ -151,11 +145,11 @@ def evaluate(
     """
     require("eval", "evaluation", "torchmetrics", "matplotlib")
     out = Path(out)
-    number, parts = part
-    if not 1 <= number <= parts:
-        raise InpaintxError(f"part must be I/N with 1 <= I <= N, got {number}/{parts}")
     if workers < 1:
         raise InpaintxError(f"workers must be 1 or more, got {workers}")
+    if workers > 1:
+        warnings.warn("workers= is deprecated and goes in 0.3; use cluster=", DeprecationWarning, stacklevel=2)
+        cluster = cluster or Cluster(actors=workers)
     check_seed(seed)
     _check_free(out)
     specs = find_entries(methods, {k: str(v) for k, v in (weights or {}).items()}, presets or {}, blends or {})
@@ -183,65 +177,15 @@ def evaluate(
     unfinished = out.with_name(f"{out.name}.unfinished")
     make_folder(unfinished)
     with locked(unfinished):  # the same call twice at a time would write over itself
-        threads = max(1, torch.get_num_threads() // workers)
-        task = Task(str(data), groups, protocol, specs, records, unfinished, features, str(where), threads)
-        shares = [
-            replace(task, part=number - 1 + parts * i, parts=parts * workers, device=_device(device, where, i))
-            for i in range(workers)
-        ]
+        on, threads = (str(where), torch.get_num_threads()) if cluster is None else (cluster.device, 1)
+        task = Task(str(data), groups, protocol, specs, records, unfinished, features, on, threads)
         with nullcontext(progress) if progress or not in_notebook() else bar() as told:
-            for state in _progress(shares):
+            for state in _progress(task, cluster):
                 if told is not None:
                     told(*state)
-        head = {"protocol": protocol, "records": records, "baseline": chosen, "part": number, "parts": parts}
-        if parts > 1:
-            (unfinished / PART).write_text(_head_json(head))
-            os.replace(unfinished, out)
-            return None
-        result = _write([unfinished], out, head, gallery=gallery)
+        result = _write(task, out, chosen, gallery=gallery)
         shutil.rmtree(unfinished)
         return result
-
-
-def merge(folders: Sequence[str | Path], out: str | Path, *, gallery: bool = True) -> Evaluation:
-    """Put the parts of an evaluation together, from whichever machines they come.
-
-    Parameters
-    ----------
-    folders
-        What :func:`evaluate` left behind for each part.
-    out
-        Folder for the result; it must not exist.
-
-    Raises
-    ------
-    InpaintxError
-        A folder is no part, parts are of different evaluations, or one is missing.
-    """
-    out, paths = Path(out), [Path(folder) for folder in folders]
-    _check_free(out)
-    if not paths:
-        raise InpaintxError("nothing to merge; give the folders that evaluate --part left behind")
-    heads = [_read_head(path) for path in paths]
-    for path, head in zip(paths, heads, strict=True):
-        for key in ("protocol", "records", "baseline", "parts"):
-            if head[key] != heads[0][key]:
-                raise InpaintxError(
-                    f"{path} and {paths[0]} are not parts of one evaluation: {_difference(head, heads[0], key)}"
-                )
-    numbers = [head["part"] for head in heads]
-    for path, number in zip(paths, numbers, strict=True):
-        if numbers.count(number) > 1:
-            first = paths[numbers.index(number)]
-            raise InpaintxError(
-                f"part {number}/{heads[0]['parts']} is given twice ({first} and {path if path != first else 'again'}); "
-                "name each part once"
-            )
-    missing = sorted(set(range(1, heads[0]["parts"] + 1)) - {head["part"] for head in heads})
-    if missing:
-        words = ", ".join(f"{n}/{heads[0]['parts']}" for n in missing)
-        raise InpaintxError(f"part {words} is missing; run it (--part), or name its folder too")
-    return _write(paths, out, heads[0], gallery=gallery)
 
 
 def _version() -> str:
@@ -257,101 +201,35 @@ def _check_free(out: Path) -> None:
         raise InpaintxError(f"the folder {out.absolute().parent} for the result does not exist")
 
 
-def _device(asked: str, found: torch.device, worker: int) -> str:
-    if asked == "auto" and found.type == "cuda":
-        return f"cuda:{worker % torch.cuda.device_count()}"
-    return str(found)
-
-
-def _progress(shares: list[Task]) -> Iterator[tuple[int, int, str]]:
-    """Do the shares, in this process or in one for each; yields batches done, all batches, and the newest's method."""
-    files = [path for share in shares for path in share.files()]
-    if len(shares) == 1:
-        for done, path in enumerate(work(shares[0]), start=1):
-            yield done, len(files), path.parent.name.rpartition("-")[0]
+def _progress(task: Task, cluster: Cluster | None) -> Iterator[tuple[int, int, str]]:
+    """Do the units that are not done; yields batches done, all batches, and the newest's method."""
+    units = task.units()
+    left = [unit for unit in units if not task.file(unit).exists()]
+    done = len(units) - len(left)
+    if done:
+        yield done, len(units), "done before"
+    if cluster is None:
+        worker = Worker(task) if left else None
+        for unit in left:
+            assert worker is not None
+            worker.do(unit)
+            done += 1
+            yield done, len(units), label_of(unit)
         return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(shares), mp_context=spawn, initializer=_end_with_parent) as pool:
-        running: list[Future[None]] = [pool.submit(_work_off, share) for share in shares]
-        try:
-            while not all(future.done() for future in running):
-                yield sum(path.exists() for path in files), len(files), f"{len(shares)} workers"
-                if any(future.done() and future.exception() for future in running):
-                    break
-                time.sleep(0.5)
-            for future in running:
-                future.result()
-        except BrokenProcessPool:
-            raise InpaintxError(
-                "a worker process died, most likely for want of memory; what is done is kept, so run the same again "
-                "with fewer workers"
-            ) from None
-        except BaseException:
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-    yield len(files), len(files), f"{len(shares)} workers"
+    for label, fault in spread(partial(Worker, task), left, cluster) if left else ():
+        if fault:
+            raise InpaintxError(fault)
+        done += 1
+        yield done, len(units), label
 
 
-def _end_with_parent() -> None:
-    """Let a worker end when the process that began it is killed, instead of working off its share alone."""
-
-    def watch(parent: BaseProcess) -> None:
-        parent.join()
-        os._exit(1)
-
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=watch, args=(parent,), daemon=True).start()
-
-
-def _work_off(share: Task) -> None:
-    for _ in work(share):
-        pass
-
-
-def _head_json(head: dict[str, Any]) -> str:
-    plain = {**head, "protocol": head["protocol"].model_dump(mode="json")}
-    plain["records"] = [record.model_dump(mode="json") for record in head["records"]]
-    return json.dumps(plain) + "\n"
-
-
-def _read_head(folder: Path) -> dict[str, Any]:
-    path = folder / PART
-    if not path.exists():
-        unfinished = " (it is not finished; run the same part again)" if folder.name.endswith(".unfinished") else ""
-        raise InpaintxError(f"{folder} is no part of an evaluation: it has no {PART}{unfinished}")
-    head = read_json(path)
-    try:
-        head["protocol"] = Protocol.model_validate(head["protocol"])
-        head["records"] = [EntryRecord.model_validate(record) for record in head["records"]]
-        part, parts = head["part"], head["parts"]
-        if not (isinstance(part, int) and isinstance(parts, int) and 1 <= part <= parts):
-            raise ValueError(f"part {part!r} of {parts!r}")
-        if head["baseline"] not in [record.label for record in head["records"]]:
-            raise ValueError(f"baseline {head['baseline']!r} is not among the methods")
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise InpaintxError(f"{path} is damaged or of another version: {str(error).splitlines()[0]}") from None
-    return head
-
-
-def _difference(one: dict[str, Any], other: dict[str, Any], key: str) -> str:
-    """Which field differs, and how, where that is short."""
-    a, b = one[key], other[key]
-    if key == "protocol":
-        key = next(name for name in Protocol.model_fields if getattr(a, name) != getattr(b, name))
-        a, b = getattr(a, key), getattr(b, key)
-    words = f"{a!r} and {b!r}"
-    return f"{key} differ" + (f" ({words})" if len(words) < 200 else "")
-
-
-def _write(folders: list[Path], out: Path, head: dict[str, Any], *, gallery: bool) -> Evaluation:
+def _write(task: Task, out: Path, baseline: str, *, gallery: bool) -> Evaluation:
     """Collect, compute and write; the folder takes its name when all is in it."""
-    protocol, records, baseline = head["protocol"], head["records"], head["baseline"]
+    protocol, records = task.protocol, task.records
     environments: list[dict[str, Any]] = []
-    measured = {record.label: collect(folders, protocol, record, environments) for record in records}
+    measured = {record.label: collect(task.folder, protocol, record, environments) for record in records}
     distances = any(name != "lpips" for name in protocol.features)
-    truth = collect(folders, protocol, None, []) if distances else next(iter(measured.values()))
+    truth = collect(task.folder, protocol, None, []) if distances else next(iter(measured.values()))
     rows = make_rows(protocol, measured, truth, baseline)
     result = as_json(protocol, records, measured, rows, baseline, environments)
     with atomic_folder(out) as part:

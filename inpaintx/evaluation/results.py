@@ -1,7 +1,7 @@
 """From measured batches to rows of a table."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,9 @@ class Row:
 
 
 def collect(
-    folders: Sequence[Path], protocol: Protocol, record: EntryRecord | None, environments: list[dict[str, Any]]
+    folder: Path, protocol: Protocol, record: EntryRecord | None, environments: list[dict[str, Any]]
 ) -> Measured:
-    """Read the batches of a method, whichever folder each is in.
+    """Read the batches of a method.
 
     Parameters
     ----------
@@ -75,23 +75,15 @@ def collect(
     Raises
     ------
     InpaintxError
-        A batch is missing, damaged, or in two folders; features of different widths.
+        A batch is missing or damaged; features of different widths.
     """
     measured = Measured(seconds=np.zeros(len(protocol.groups)))
     shape = (len(protocol.groups), len(protocol.pictures))
     for batch in protocol.batches():
         if record is None and batch.group:
             break
-        paths = [path for folder in folders if (path := unit_file(folder, protocol, record, batch)).exists()]
-        if not paths:
-            name = record.label if record else "the truth"
-            raise InpaintxError(
-                f"batch {batch.number} of {name} is in none of {', '.join(map(str, folders))}; a part is missing, "
-                "or is not done yet"
-            )
-        if len(paths) > 1:
-            raise InpaintxError(f"{paths[0]} and {paths[1]} are the same batch: which one counts? leave out one")
-        unit = read_unit(paths[0], protocol, record, batch)
+        path = unit_file(folder, protocol, record, batch)
+        unit = read_unit(path, protocol, record, batch)
         at = batch.group, slice(batch.first, batch.last)
         for key, value in unit.items():
             kind, _, name = key.partition("/")
@@ -100,7 +92,7 @@ def collect(
             elif kind == "features":
                 table = measured.features.setdefault(name, np.zeros((*shape, value.shape[1]), np.float32))
                 if table.shape[2] != value.shape[1]:
-                    raise InpaintxError(f"{paths[0]} is damaged: {key} has another width than those of other batches")
+                    raise InpaintxError(f"{path} is damaged: {key} has another width than those of other batches")
                 table[at] = value
         if "picture" in unit:
             measured.pictures[batch.group] = unit["picture"], unit["truth"], unit["hole"]

@@ -43,7 +43,7 @@ def read_unit(path: Path, protocol: Protocol, record: EntryRecord | None, batch:
             raise ValueError(fault)
     except Exception as error:  # zipfile, zlib and NumPy raise whatever a damaged archive makes them
         words = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InpaintxError(f"{path} is damaged ({words}); move it away and run its part again") from None
+        raise InpaintxError(f"{path} is damaged ({words}); move it away and run the same again") from None
     return unit
 
 

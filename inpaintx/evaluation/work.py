@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +25,16 @@ from inpaintx.nn.options import OnMissing
 from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
 
-__all__ = ["TRUTH", "Task", "environment", "unit_file", "units", "work"]
+__all__ = ["TRUTH", "Task", "Worker", "environment", "label_of", "unit_file"]
 
 TRUTH = "truth"  # what the truth's own features are kept under
-Unit = dict[str, npt.NDArray[Any]]
+Unit = tuple[EntryRecord | None, Batch]
+Measured = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What one process is to do: every ``parts``-th batch from number ``part`` (from 0), of every method."""
+    """What is to be done, on which device and with how many threads a process."""
 
     data: str
     groups: list[Group]
@@ -44,21 +45,17 @@ class Task:
     on_missing: OnMissing
     device: str
     threads: int
-    part: int = 0
-    parts: int = 1
 
-    def files(self) -> list[Path]:
-        """All files that the task is to leave behind."""
-        return [unit_file(self.folder, self.protocol, record, batch) for record, batch in units(self)]
+    def file(self, unit: Unit) -> Path:
+        """Where a unit is kept."""
+        return unit_file(self.folder, self.protocol, *unit)
 
-
-def units(task: Task) -> Iterator[tuple[EntryRecord | None, Batch]]:
-    """What a task consists of; None instead of a record: the truth's features, once an image."""
-    mine = [b for b in task.protocol.batches() if b.number % task.parts == task.part]
-    if any(name != "lpips" for name in task.protocol.features):
-        yield from ((None, batch) for batch in mine if batch.group == 0)
-    for record in task.records:
-        yield from ((record, batch) for batch in mine)
+    def units(self) -> list[Unit]:
+        """Every batch of every method; None instead of a record: the truth's features, once an image."""
+        batches = list(self.protocol.batches())
+        truth = any(name != "lpips" for name in self.protocol.features)
+        first: list[Unit] = [(None, batch) for batch in batches if truth and batch.group == 0]
+        return first + [(record, batch) for record in self.records for batch in batches]
 
 
 def unit_file(folder: Path, protocol: Protocol, record: EntryRecord | None, batch: Batch) -> Path:
@@ -68,31 +65,59 @@ def unit_file(folder: Path, protocol: Protocol, record: EntryRecord | None, batc
     return folder / "units" / name / f"{batch.number:06d}.npz"
 
 
-def work(task: Task) -> Iterator[Path]:
-    """Do what is not done yet; yields each file that is there.
+def label_of(unit: Unit) -> str:
+    """The method that a unit is of."""
+    return unit[0].label if unit[0] else TRUTH
 
-    Raises
-    ------
-    InpaintxError
-        A method fails, an image is not the one that the protocol saw, or a file cannot be written.
-    """
-    torch.set_num_threads(task.threads)
-    device = torch.device(task.device)
-    evaluator = _Evaluator(task, device)
-    entry: Entry | None = None
-    for record, batch in units(task):
-        path = unit_file(task.folder, task.protocol, record, batch)
-        if not path.exists():
-            if record is not None and (entry is None or entry.record.label != record.label):
-                entry = None  # gives the memory back before the next one takes some
-                spec = next(s for s in task.specs if s.label == record.label)
-                entry = Entry(spec, task.protocol.size, task.protocol.seed, device)
-                evaluator.warm_up(entry, batch)
-            unit = evaluator.features_of_truth(batch) if record is None else evaluator.measure(entry, batch)
-            make_folder(path.parent)
-            with atomic_write(path) as part, open(part, "wb") as file:
-                np.savez(file, **unit)  # type: ignore[arg-type]  # its stub takes allow_pickle for an array
-        yield path
+
+class Worker:
+    """Fills and measures batches, a method after the other; implements :class:`inpaintx.cluster.pool.Work`."""
+
+    def __init__(self, task: Task) -> None:
+        torch.set_num_threads(task.threads)
+        self.task, self.device = task, torch.device(task.device)
+        self.evaluator = _Evaluator(task, self.device)
+        self.entry: Entry | None = None
+
+    def __call__(self, units: Sequence[Unit]) -> list[tuple[str, str]]:
+        """Do units; returns of each its method, and why it could not be done."""
+        rows = []
+        for unit in units:
+            try:
+                self.do(unit)
+                rows.append((label_of(unit), ""))
+            except InpaintxError as error:
+                rows.append((label_of(unit), str(error)))
+        return rows
+
+    def lost(self, unit: Unit, words: str) -> tuple[str, str]:
+        """The row of a unit that was not done."""
+        return label_of(unit), f"batch {unit[1].number} of {label_of(unit)}: {words}; what is done is kept"
+
+    def do(self, unit: Unit) -> None:
+        """Do a unit that is not done yet.
+
+        Raises
+        ------
+        InpaintxError
+            A method fails, an image is not the one that the protocol saw, this machine has other weights, or a file
+            cannot be written.
+        """
+        record, batch = unit
+        path = self.task.file(unit)
+        if path.exists():
+            return
+        if record is not None and (self.entry is None or self.entry.record != record):
+            self.entry = None  # gives the memory back before the next one takes some
+            spec = next(s for s in self.task.specs if s.label == record.label)
+            self.entry = Entry(spec, self.task.protocol.size, self.task.protocol.seed, self.device)
+            if self.entry.record != record:
+                raise InpaintxError(f"method {record.label!r} has other weights or options on one of the machines")
+            self.evaluator.warm_up(self.entry, batch)
+        measured = self.evaluator.truth(batch) if record is None else self.evaluator.measure(self.entry, batch)
+        make_folder(path.parent)
+        with atomic_write(path) as part, open(part, "wb") as file:
+            np.savez(file, **measured)  # type: ignore[arg-type]  # its stub takes allow_pickle for an array
 
 
 class _Evaluator:
@@ -138,7 +163,7 @@ class _Evaluator:
         with suppress(Exception):  # if it fails, the batch itself will, with words
             entry.fill(image, mask, torch.Generator(self.device).manual_seed(0))
 
-    def measure(self, entry: Entry | None, batch: Batch) -> Unit:
+    def measure(self, entry: Entry | None, batch: Batch) -> Measured:
         """Fill a batch and measure the fills."""
         assert entry is not None
         image, mask, foreground = self.read(batch)
@@ -148,7 +173,7 @@ class _Evaluator:
             for output, result in (("composite", filled.image), ("raw", filled.raw)):
                 outputs[output].append(metrics.measure(result, image, mask, foreground))
             outputs["composite"][-1] |= self._extra_metrics(filled.image, image, mask)
-        unit: Unit = {
+        unit: Measured = {
             f"value/{output}/{key}": torch.stack([s[key] for s in samples]).mean(0).cpu().numpy()
             for output, samples in outputs.items()
             for key in samples[0]
@@ -204,13 +229,13 @@ class _Evaluator:
             values[f"full/{name}"] = found.to(result.device)
         return values
 
-    def _features(self, image: Tensor, foreground: Tensor | None) -> Unit:
+    def _features(self, image: Tensor, foreground: Tensor | None) -> Measured:
         found = {"full": self.networks.features(image)}
         if foreground is not None:
             found["foreground"] = self.networks.features(image * foreground)
         return {f"features/{region}": f.numpy() for region, f in found.items() if f is not None}
 
-    def features_of_truth(self, batch: Batch) -> Unit:
+    def truth(self, batch: Batch) -> Measured:
         """What fills are compared with as a set."""
         image, _, foreground = self.read(batch)
         return self._features(image, foreground)

@@ -116,7 +116,8 @@ def inpaint_many(
     """Fill the holes of many photo files.
 
     While a batch is in the works, the next photos are read. Crops of one size go through the method together, from
-    whichever photo they come, at most ``inpainter.batch_size`` at a time.
+    whichever photo they come, at most ``inpainter.batch_size`` at a time. A batch ends at each multiple of
+    ``inpainter.batch_size`` in the list, so that lists cut there give, put together, the same pictures to the last bit.
 
     Parameters
     ----------
@@ -180,7 +181,7 @@ def inpaint_many(
         yield from results
 
     batch: list[_Opened] = []
-    for opened in _read_ahead(jobs, start):
+    for number, opened in enumerate(_read_ahead(jobs, start), start=1):
         if isinstance(opened, Failure):
             yield from finish_batch(batch) if batch else ()
             batch = []
@@ -192,7 +193,7 @@ def inpaint_many(
             yield from finish_batch(batch)
             batch = []
         batch.append(opened)
-        if len(batch) == inpainter.batch_size:
+        if number % inpainter.batch_size == 0:  # which photos share a batch depends on their list alone
             yield from finish_batch(batch)
             batch = []
     yield from finish_batch(batch) if batch else ()

@@ -13,7 +13,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.formats import READABLE, WRITABLE, result_name
 from inpaintx.io.names import printable
 
-__all__ = ["Failure", "Found", "Job", "find_jobs", "is_batch_path", "is_done", "sample_paths"]
+__all__ = ["Failure", "Found", "Job", "find_jobs", "is_batch_path", "is_done", "pair_listed", "sample_paths"]
 
 HIDDEN = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})  # beside names that begin with a dot
 # what is passed over, besides files of other kinds, which are counted by their suffix
@@ -135,13 +135,52 @@ def find_jobs(
             f"no photos at {photos!r} (expected {', '.join(READABLE)}){'; ' if notes else ''}{'; '.join(notes)}"
         )
     choose, found = _chooser(found, mask, beside)
+    return _paired(found, choose, Path(out), notes)
+
+
+def pair_listed(photos: list[Path], masks: list[Path] | None, folders: tuple[Path, Path, Path], beside: bool) -> Found:
+    """Turn files that were listed elsewhere into jobs, as :func:`find_jobs` those of this machine.
+
+    Parameters
+    ----------
+    photos, masks
+        Files of any kind; None: masks lie beside the photos, or come from them.
+    folders
+        Of the photos, the masks and the results; a single photo or mask is a folder of itself.
+    beside
+        As for :func:`find_jobs`.
+    """
+    passed: Counter[str] = Counter()
+    base = folders[0].parent if photos == [folders[0]] else folders[0]
+    found: Photos = [(path, path.relative_to(base)) for path in photos if _has_picture_name(path, passed)]
+    notes = _passed_over(passed)
+    if not found:
+        raise InpaintxError(
+            f"no photos at {folders[0]} (expected {', '.join(READABLE)}){''.join(f'; {note}' for note in notes)}"
+        )
+    if masks is None:
+        choose, found = _chooser(found, None, beside)
+    elif masks == [folders[1]]:
+        choose = _always(folders[1])
+    else:
+        pictures = [path for path in masks if _has_picture_name(path, Counter())]
+        choose = _Masks(pictures, folders[1], [place for _, place in found]).of
+    return _paired(found, choose, folders[2], notes)
+
+
+def _always(mask: Path | bytes | None) -> "Chooser":
+    return lambda photo, place: mask
+
+
+def _paired(found: "Photos", choose: "Chooser", out: Path, notes: list[str]) -> Found:
+    """Make a job of each photo and its place below the photos' folder; what has no mask, or no name left, fails."""
     result, taken = Found([], notes=notes), set()
     own_names = {place for _, place in found}
     for photo, place in found:
         name = result_name(place.name)
         if name != place.name and place.with_name(name) in own_names:  # a.gif beside a.png
             name = f"{place.name}.png"
-        target = Path(out) / place.with_name(name)
+        target = out / place.with_name(name)
         try:
             if target in taken:
                 raise InpaintxError(f"another photo of the same name is written to {target} already")
@@ -215,12 +254,12 @@ def _chooser(found: Photos, mask: str | bytes | None, beside: bool) -> tuple[Cho
         }
         return lambda photo, place: tables[photo.parent].of(photo, PurePath(photo.name)), photos
     if not isinstance(mask, str):
-        return lambda photo, place: mask, found
+        return _always(mask), found
     path = Path(mask)
     if not path.exists():
         raise InpaintxError(f"mask {mask} does not exist")
     if not path.is_dir():
-        return lambda photo, place: path, [(p, place) for p, place in found if not p.samefile(path)]
+        return _always(path), [(p, place) for p, place in found if not p.samefile(path)]
     if any(path.samefile(folder) for folder in {photo.parent for photo, _ in found}):
         raise InpaintxError(
             f"{mask} is given as the folder of the photos and of the masks; put the masks into a folder of their own, "
@@ -308,12 +347,20 @@ def _is_hidden(path: Path) -> bool:
 
 def _is_picture(path: Path, passed: Counter[str]) -> bool:
     """Whether a path has a picture's name and is a file; counts it otherwise."""
+    if not _is_hidden(path):
+        if path.is_dir():  # a glob matched it
+            passed["folder"] += 1
+            return False
+        if not path.is_file():
+            passed["special file"] += 1
+            return False
+    return _has_picture_name(path, passed)
+
+
+def _has_picture_name(path: Path, passed: Counter[str]) -> bool:
+    """Whether a path has a picture's name; counts it otherwise."""
     if _is_hidden(path):
         passed["hidden file"] += 1
-    elif path.is_dir():  # a glob matched it
-        passed["folder"] += 1
-    elif not path.is_file():
-        passed["special file"] += 1
     elif path.suffix.lower() not in READABLE:
         passed[path.suffix.lower() or ". (no suffix)"] += 1
     else:

@@ -30,6 +30,7 @@ __all__ = [
     "make_folder",
     "read_stream",
     "read_whole",
+    "remove_stale",
 ]
 
 PART = ".inpaintx.part"  # ends the name of what is not written whole yet
@@ -139,7 +140,7 @@ def check_writable(path: Path) -> None:
             raise PermissionError(errno.EACCES, "the file is read-only")
         handle, name = _make_part(target)
         os.close(handle)
-        os.unlink(name)
+        Path(name).unlink(missing_ok=True)  # another process may take it for a stale one
     except OSError as error:
         raise cannot_write(path, error) from None
 
@@ -160,7 +161,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     handle: int | None = None
     try:
         target = _target(path)
-        _remove_stale(target.parent)
+        remove_stale(target.parent)
         handle, name = _make_part(target)
         part = Path(name)
         if sys.platform == "win32":  # it does not replace a file that is open
@@ -200,26 +201,29 @@ def _make_part(path: Path) -> tuple[int, str]:
     """Make a temporary file beside ``path`` and lock it: it is in use for as long as the lock holds."""
     while True:
         handle, name = tempfile.mkstemp(prefix=_prefix(path), suffix=PART, dir=path.parent)
-        if not _locked(handle) or os.path.exists(name):
+        locked = _lock(handle)
+        if locked is None or (locked and os.path.exists(name)):
             return handle, name
-        os.close(handle)  # another process took it for a stale one before it was locked
+        os.close(handle)  # another process took it for a stale one before it was locked, and removes it
 
 
-def _locked(handle: int) -> bool:
-    """Whether a lock was taken; not where another process holds it, nor where the file system knows none."""
+def _lock(handle: int) -> bool | None:
+    """Take a lock; False where another process holds it, None where the file system knows none."""
     if sys.platform == "win32":
-        return False
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 
 _next_look: dict[str, float] = {}
 
 
-def _remove_stale(folder: Path) -> None:
+def remove_stale(folder: Path) -> None:
     """Remove what killed processes left in a folder: our own temporary files that no process holds a lock on."""
     key, begun = os.path.abspath(folder), time.monotonic()
     if begun < _next_look.get(key, 0):
@@ -232,7 +236,7 @@ def _remove_stale(folder: Path) -> None:
                     continue
                 handle = os.open(name, os.O_RDWR)
                 try:
-                    if _locked(handle):
+                    if _lock(handle):
                         os.unlink(name)
                 finally:
                     os.close(handle)

@@ -1,0 +1,214 @@
+"""Work shared among Ray's actors on two nodes of loopback: the same bytes, whatever dies meanwhile."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import dying_work
+import numpy as np
+import pytest
+from dying_work import Dying
+from toy_methods import listing
+
+from inpaintx import InpaintxError
+from inpaintx.cli import run
+from inpaintx.io.photo import write_photo
+
+ray = pytest.importorskip("ray")
+
+from ray.cluster_utils import Cluster as Nodes  # noqa: E402
+
+from inpaintx.cluster.pool import Cluster, spread  # noqa: E402
+
+NODE = {"num_cpus": 2, "object_store_memory": 80 * 2**20}
+ALIVE = "ps -eo sess,args | awk -v s={} '$1 == s' | grep -E 'ray::|raylet|gcs_server' | grep -v grep"
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    found = Nodes(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    found.add_node(**NODE)
+    ray.init(found.address, log_to_driver=False)
+    ray.cloudpickle.register_pickle_by_value(dying_work)  # a module that the nodes do not have
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Makes photos and masks in the folders of these names."""
+    monkeypatch.chdir(tmp_path)
+
+    def made(count, side):
+        for folder in ("photos", "masks"):
+            (tmp_path / folder).mkdir()
+        for n in range(count):
+            rng = np.random.default_rng(n)
+            write_photo(tmp_path / "photos" / f"{n:03}.png", rng.integers(0, 256, (side, side, 3)).astype(np.uint8))
+            hole = np.zeros((side, side), np.uint8)
+            hole[3 : 5 + n % 5, 4:9] = 255
+            write_photo(tmp_path / "masks" / f"{n:03}.png", hole)
+        return tmp_path
+
+    return made
+
+
+def rows(folder):
+    found = [json.loads(line) for line in (folder / "report.jsonl").read_text().splitlines()]
+    assert len({row["photo"] for row in found}) == len(found)
+    return {row["photo"]: row for row in found}
+
+
+def pictures(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*.png")}
+
+
+@pytest.mark.filterwarnings("ignore::inpaintx.UntrainedWarning")
+def test_two_nodes_write_what_one_process_does(nodes, photos, capfd):
+    root = photos(12, 40)
+    (root / "photos" / "004.png").write_text("broken")
+    (root / "masks" / "007.png").unlink()
+    command = ["inpaint", "photos", "masks", "-m", "pconv", "--preset", "tiny", "--batch-size", "3"]
+    assert run([*command, "-o", "alone"]) == 1
+    assert run([*command, "-o", "shared", "--ray", nodes.address, "--actors", "4"]) == 1
+    assert len(pictures(root / "alone")) == 10
+    assert pictures(root / "shared") == pictures(root / "alone")
+    assert listing(root / "shared") == sorted([*pictures(root / "alone"), "report.jsonl"])
+    found = rows(root / "shared")
+    assert len(found) == 12
+    assert "cannot be read" in found["photos/004.png"]["error"]
+    assert "no mask" in found["photos/007.png"]["error"]
+    assert found["photos/000.png"]["method"] == "pconv"
+    assert found["photos/000.png"]["error"] is None
+    out, err = capfd.readouterr()
+    assert "10 done, 2 failed; a row for each photo is in shared/report.jsonl" in out
+    assert "4 actors" in err
+    assert "12 of 12 photos" in err
+    assert run([*command, "-o", "shared", "--ray", nodes.address]) == 1  # nothing is replaced unasked
+    assert all(
+        "exists" in row["error"] for name, row in rows(root / "shared").items() if name[7:10] not in ("004", "007")
+    )
+
+
+def test_a_store_is_read_and_written(nodes, photos):
+    root = photos(3, 16)
+    (root / "photos" / "000.png").rename(root / "photos" / "a b.png")
+    (root / "masks" / "000.png").rename(root / "masks" / "a b.png")
+    assert run(["inpaint", "photos", "masks", "-m", "harmonic", "-o", "alone"]) == 0
+    uris = [f"file://{root}/photos", f"file://{root}/masks"]
+    assert run(["inpaint", *uris, "-m", "harmonic", "-o", f"file://{root}/stored", "--ray", nodes.address]) == 0
+    assert pictures(root / "stored") == pictures(root / "alone")
+    assert listing(root / "stored") == sorted([*pictures(root / "alone"), "report.jsonl"])
+    assert rows(root / "stored")[f"{root}/photos/a b.png"]["out"] == [f"{root}/stored/a b.png"]
+
+
+def test_evaluation_and_preparation_give_the_same_files(nodes, five_faces, tmp_path):
+    options = ["-m", "ns", "--size", "32", "--split", "all", "--batch", "2", "--masks", "bins:strokes", "--seed", "3"]
+    on_ray = ["--ray", nodes.address, "--actors", "2"]
+    for out, more in (("alone", []), ("shared", on_ray)):
+        assert run(["evaluate", str(five_faces), *options, "-o", out, *more]) == 0
+        assert run(["prepare", str(five_faces), "-o", f"prepared-{out}", "--size", "32", *more]) == 0
+    for name in ("images.csv", "masks.json", "gallery.png", "table.csv"):
+        assert (tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    alone, shared = tmp_path / "prepared-alone", tmp_path / "prepared-shared"
+    assert listing(alone) == listing(shared)
+    for name in listing(alone):
+        assert (alone / name).read_bytes() == (shared / name).read_bytes()
+
+
+def test_a_process_that_dies_is_replaced_and_an_item_that_kills_three_is_known(nodes, tmp_path):
+    items = list(range(20))
+    make = partial(Dying, tmp_path, always=(6,), once=(15,))
+    found = dict(spread(make, items, Cluster(actors=2), together=4))
+    assert found.pop(6) == "3 processes died with it (of want of memory, or by a signal)"
+    assert found == {item: 2 * item for item in items if item != 6}
+    assert listing(tmp_path) == ["15-0", "6-0", "6-1", "6-2"]
+
+
+def test_a_node_that_leaves_is_done_without(nodes, tmp_path):
+    leaving = nodes.add_node(**NODE)
+    found = []
+    for row in spread(partial(Dying, tmp_path, seconds=0.05), list(range(120)), Cluster(actors=6), in_order=True):
+        found.append(row)
+        if len(found) == 1:
+            nodes.remove_node(leaving, allow_graceful=False)
+    assert found == [(item, 2 * item) for item in range(120)]
+
+
+def stopped(arguments, results, how):
+    """Runs the command line, a session of its own, until there are results; returns its exit code and session."""
+    command = [sys.executable, "-m", "inpaintx", *arguments]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 120
+        while len(list(results.glob("*.png"))) < 3 and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        how(process.pid)
+        process.stderr.read()
+        return process.wait(), process.pid
+
+
+def test_a_killed_run_goes_on(nodes, photos):
+    root = photos(400, 16)
+    command = ["inpaint", "photos", "masks", "-m", "harmonic", "--batch-size", "1", "-o", "out"]
+    command += ["--ray", nodes.address, "--actors", "2"]
+    code, _ = stopped(command, root / "out", lambda pid: os.kill(pid, signal.SIGKILL))
+    assert code == -signal.SIGKILL
+    assert 3 <= len(pictures(root / "out")) < 400
+    assert run([*command, "--skip-existing", "--json"]) == 0
+    assert run(["inpaint", "photos", "masks", "-m", "harmonic", "-o", "alone"]) == 0
+    assert pictures(root / "out") == pictures(root / "alone")
+    assert len(rows(root / "out")) == 400
+    assert not list((root / "out").glob(".*"))
+
+
+def test_ctrl_c_leaves_no_process_and_no_half_file(photos):
+    root = photos(400, 16)
+    command = [
+        "inpaint",
+        "photos",
+        "masks",
+        "-m",
+        "harmonic",
+        "--batch-size",
+        "1",
+        "-o",
+        "out",
+        "--ray",
+        "--actors",
+        "2",
+    ]
+    code, session = stopped(command, root / "out", lambda pid: os.killpg(pid, signal.SIGINT))  # as a terminal does
+    assert code == 130
+    assert 3 <= len(pictures(root / "out")) < 400
+    assert not list((root / "out").glob(".*"))
+    until = time.monotonic() + 30
+    while (left := subprocess.run(ALIVE.format(session), shell=True, capture_output=True, text=True).stdout) and (
+        time.monotonic() < until
+    ):
+        time.sleep(0.2)
+    assert not left
+
+
+def test_what_cannot_be_is_said_in_words(nodes, photos, capfd):
+    photos(1, 16)
+    single = ["inpaint", "photos/000.png", "masks/000.png", "-o", "a.png"]
+    folder = ["inpaint", "photos", "masks", "-o", "out", "-m", "telea"]
+    for arguments, words in (
+        ([*single, "--ray"], "--ray shares the work of many photos, and photos/000.png is one"),
+        ([*folder, "--actors", "2"], "--actors and --gpus-per-actor are of --ray"),
+        ([*folder, "--ray=there"], "--ray takes HOST:PORT or auto, or nothing for this machine; got 'there'"),
+        ([*folder, "--ray", "--device", "cuda:0"], "--device cuda:0 is of one process"),
+        ([*folder, "--ray", nodes.address, "--actors", "99"], "99 actors need 99 CPUs; Ray has 4"),
+        ([*folder, "--ray", nodes.address, "--gpus-per-actor", "1"], "1 actors need 1 GPUs; Ray has 0"),
+        ([*folder[:-1], "no", "--ray", nodes.address], "unknown method 'no'"),
+        (["inpaint", "gone://a/b", "masks", "-o", "out", "--ray"], "gone://a/b cannot be opened"),
+    ):
+        assert run(arguments) == 2
+        assert words in capfd.readouterr().err
+    with pytest.raises(InpaintxError, match=r"must be 0 to 1 or a whole number, got 1\.5"):
+        Cluster(gpus_per_actor=1.5)
