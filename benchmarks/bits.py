@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inpaintx import ops
+from inpaintx import build_info, ops
 
 HALF, SINGLE, DOUBLE = (torch.float16, torch.bfloat16), (torch.float32,), (torch.float64,)
 ALL = (*HALF, *SINGLE, *DOUBLE)
@@ -134,6 +134,15 @@ def others() -> Iterator[tuple[str, torch.dtype, str, Callable[[], list[Tensor]]
         valid = 1 - mask_of("box", 2, 40, 36)
         source, target = rand(2, 3, 40, 36, dtype=dtype), rand(2, 3, 33, 45, dtype=dtype, seed=8)
         yield "patchmatch", dtype, "", lambda s=source, t=target, v=valid: list(ops.patchmatch(s, t, v, 5, 3))
+        for height in (48, 150):  # within a strip of the search, and over several
+            photo, detail = rand(2, 3, height, 40, dtype=dtype), rand(2, 2, height, 40, dtype=dtype, seed=9)
+            m = mask_of("box", 2, height, 40)
+            yield (
+                "detail_transfer",
+                dtype,
+                f"{height}",
+                lambda p=photo, r=detail, m=m: [ops.detail_transfer(p, p, r, 1 - m, m, 5, 3)],
+            )
     for dtype in (torch.float32, torch.bool):
         for size in ((1, 7, 300), (3, 120, 97), (1, 400, 420)):
             for kind in ("box", "strokes", "dots"):
@@ -158,11 +167,13 @@ def write(path: Path) -> None:
         for source in (convolutions(), others()):
             for op, dtype, case, run in source:
                 found[f"{op}|{str(dtype)[6:]}|{threads}|{case}"] = digest(run())
-    path.write_text(json.dumps(found, indent=0) + "\n")
+    path.write_text(json.dumps({"commit": build_info()["commit"], "digests": found}, indent=0) + "\n")
 
 
 def compare(now: Path, then: Path) -> int:
-    a, b = json.loads(now.read_text()), json.loads(then.read_text())
+    mine, other = json.loads(now.read_text()), json.loads(then.read_text())
+    print(f"built from {mine['commit']}, against {other['commit']}")
+    a, b = mine["digests"], other["digests"]
     rows: dict[str, list[int]] = {}
     for key in a.keys() & b.keys():
         row = rows.setdefault(key.rsplit("|", 1)[0], [0, 0])

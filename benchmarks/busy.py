@@ -78,6 +78,8 @@ def cases() -> dict[str, Callable[[], object]]:
     made["efros_leung 64"] = lambda: ops.efros_leung(small, small_hole, 7)
     pair, valid = rand(2, 3, 64, 64), torch.ones(2, 1, 64, 64)
     made["patchmatch 2x64"] = lambda: ops.patchmatch(pair, pair.flip(3), valid, 5, 3)
+    strip, strip_hole = rand(1, 3, 128, 128), blob(128)
+    made["detail_transfer 128"] = lambda: ops.detail_transfer(strip, strip, strip, 1 - strip_hole, strip_hole, 5, 3)
     return made
 
 

@@ -19,6 +19,7 @@ namespace {
 
 // An op of which the caller gets the first result alone; the others are for the backward pass.
 template <class T>
+// The template takes the op's own signature, so that the binding follows ops.h without being written out.
 struct first_of;
 template <inpaintx::OpName name, class Result, class... Args>
 struct first_of<inpaintx::Op<name, Result(Args...)>> {

@@ -1,5 +1,7 @@
 // Large blocks of memory that outlive a call: faulting a fresh array in, 4 KB at a time, costs more than the arithmetic
-// that follows. So some are kept for the next call, and what is mapped anew asks for large pages, on Linux.
+// that follows. So some are kept for the next call, and what is mapped anew asks for large pages, on Linux. Three
+// users: Workspace (scratch), ResultAllocator (results that become tensors), advise_huge_pages (memory that stays
+// PyTorch's).
 #pragma once
 
 #include <ATen/EmptyTensor.h>
@@ -44,6 +46,7 @@ class CachingAllocator {
   static constexpr size_t kLeast = kHugePage;  // of a block
 
   // The smallest kept block of so many bytes, `most` of them at most, or a new one.
+  // Throws where the system has none either, after what is kept has been freed.
   Block take(size_t bytes, size_t most) {
     if (const Block block = find(bytes, most); block.data) return block;
     Block block{nullptr, bytes};
@@ -55,6 +58,7 @@ class CachingAllocator {
     advise_huge_pages(block.data, bytes);
     return block;
   }
+  // Never throws: the list's memory is reserved by the constructor.
   void give(Block block) {
     const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
     if (!lock || block.bytes > most_) return std::free(block.data);

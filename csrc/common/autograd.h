@@ -1,3 +1,5 @@
+// Whether an op's inputs ask for derivatives: reverse mode by requires_grad, forward mode by a tangent. Glue, not for
+// kernels.
 #pragma once
 
 #include <torch/csrc/autograd/functions/utils.h>

@@ -1,4 +1,5 @@
 // What the ops that fill an image share: the check of image and mask, and the hole as bytes. Glue, not for kernels.
+// Errors are ValueErrors: "<op>: <argument> must ..., got ...".
 #pragma once
 
 #include <ATen/core/Tensor.h>

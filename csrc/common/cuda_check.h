@@ -1,4 +1,5 @@
-// Errors of kernel launches, without torch headers: the text says which launch and where.
+// What .cu files share, without torch headers: errors of launches as exceptions that say where, the size of grids, and
+// the loop over a grid.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -23,9 +24,12 @@ namespace inpaintx {
 
 inline cudaStream_t cuda_stream(Stream stream) { return static_cast<cudaStream_t>(stream.handle); }
 
+// Threads of a block in every launch: eight warps, which fit any GPU even at 255 registers a thread. Shared arrays are
+// sized by it, and the trees of sums need a power of two.
 constexpr int kThreads = 256;
 
 // Blocks of a grid-stride loop over `elements`.
+// At most 2^16, which fills any GPU; the loop takes what is beyond.
 inline unsigned blocks_for(int64_t elements, int threads = kThreads) {
   return static_cast<unsigned>(std::clamp<int64_t>((elements + threads - 1) / threads, 1, 1 << 16));
 }

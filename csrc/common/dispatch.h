@@ -1,4 +1,5 @@
-// From a tensor's dtype to a kernel's types. Glue, not for kernels.
+// From a tensor's dtype to a kernel's types. Glue, not for kernels. The rule of all ops: float16 and bfloat16 are read
+// and written as they are and computed in float32, float32 and float64 in themselves.
 #pragma once
 
 #include <ATen/Dispatch.h>

@@ -1,8 +1,12 @@
 // One build serves AVX-512, AVX2 and plain x86-64: a function marked INPAINTX_CLONES is compiled for each, and the
-// loader picks the one that the processor runs. Elsewhere (NEON among them) the baseline vectorises by itself.
-// The targets are named by level (GCC 12) or by feature. A model's name, arch=haswell say, is matched against that very
-// model: AMD processors, and Intel's later ones, would all run the baseline.
-// Sanitizers instrument the loader's resolver before their runtime is up, so their builds take the baseline too.
+// loader picks the one that the processor runs. Elsewhere (NEON among them) the baseline vectorizes by itself. The
+// targets are named by level (GCC 12) or by feature. A model's name, arch=haswell say, is matched against that very
+// model: AMD processors, and Intel's later ones, would all run the baseline. Sanitizers instrument the loader's
+// resolver before their runtime is up, so their builds take the baseline too.
+//
+// Two ways to use it. INPAINTX_CLONES marks a plain function of a row, whose loop the compiler vectorizes; everything
+// that it calls must be INPAINTX_INLINE, or runs as baseline code. INPAINTX_LEVELS with a pragma and a namespace serves
+// code that is written for a vector's length (correlation_kernel.h, transforms.h) and chosen by isa().
 #pragma once
 
 #include <ATen/Version.h>

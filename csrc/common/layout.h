@@ -1,3 +1,5 @@
+// Which of the two dense orders of an image tensor an op works in, contiguous [B,C,H,W] or channels_last [B,H,W,C] in
+// memory. Glue, not for kernels.
 #pragma once
 
 #include <ATen/core/Tensor.h>

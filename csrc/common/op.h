@@ -3,7 +3,8 @@
 //
 //   using Hog = Op<"hog", std::tuple<at::Tensor, at::Tensor>(const at::Tensor& x, int64_t cell, ...)>;
 //
-// and its op.cpp gives the schema and the kernels (see CONTRIBUTING, "Add an op"). Glue, not for kernels.
+// and its op.cpp gives the schema and the kernels (see CONTRIBUTING, "Add an op"). Glue, not for kernels. The signature
+// here and the schema must agree in order and types; the dispatcher checks it at the first call and says what differs.
 #pragma once
 
 #include <ATen/core/LegacyTypeDispatch.h>

@@ -34,6 +34,7 @@ struct Loop {
   std::exception_ptr error;  // of the chunk that set `failed`
 
   // Takes chunks until none is left.
+  // Chunks are numbered by one atomic counter: which thread has which is a matter of timing, and results must not care.
   void work(int index) {
     const int outer = std::exchange(current_index, index);
     for (int i; (i = next.fetch_add(1, std::memory_order_relaxed)) < chunks;) {

@@ -20,7 +20,9 @@ namespace parallel {
 constexpr int64_t kChunksPerThread =
     4;  // so that a thread which comes late or leaves early shifts a quarter of a share
 
-// Calls chunk(context, i) for i in [0, chunks), on `threads` threads at most. The first exception is thrown on.
+// Calls chunk(context, i) for i in [0, chunks), on `threads` threads at most, the caller among them, and returns when
+// all have ended. Each i once, in any order. The first exception is thrown on, and chunks that have not begun by then
+// are left out.
 void run_chunks(int chunks, int threads, void (*chunk)(void* context, int64_t i), void* context);
 // Whether this thread is within a loop of either kind.
 bool inside_loop();
@@ -34,6 +36,10 @@ inline int available_threads() { return parallel::inside_loop() ? 1 : at::get_nu
 
 // f(from, to) over parts of [begin, end) of `grain` or more, in any order, on several threads. One thread has all of it
 // in one call.
+//   grain  units that are worth a second thread. Asking one takes some microseconds, and far longer where it has no
+//   core:
+//          half a millisecond of work is the rule of the ops
+//   f      may write where no other part reads or writes; may throw
 template <class F>
 void parallel_for(int64_t begin, int64_t end, int64_t grain, const F& f) {
   if (begin >= end) return;

@@ -1,5 +1,5 @@
-// Counter-based random numbers: a pure function of what is drawn for, so that no order of work and no number of
-// threads changes a draw.
+// Counter-based random numbers: a pure function of what is drawn for, so that no order of work and no number of threads
+// changes a draw, and CPU and CUDA draw alike. There is no state to seed, to carry or to guard.
 #pragma once
 
 #include <cstdint>

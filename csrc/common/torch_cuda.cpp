@@ -23,6 +23,7 @@ Stream current_stream(const at::Tensor& tensor) {
 
 bool capturing() { return c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None; }
 
+// An event recorded in a capture belongs to its graph: nobody outside could wait for it.
 void Prepared::mark(const at::Tensor& written) {
   if (capturing()) return;
   done_ = std::make_unique<c10::Event>(written.device().type());

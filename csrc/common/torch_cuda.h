@@ -1,4 +1,5 @@
-// The caller's stream, as kernels.h wants it. torch_cuda.cpp is the one place that touches c10/cuda.
+// The caller's stream, as kernels.h wants it. torch_cuda.cpp is the one place that touches c10/cuda. Ops queue on
+// torch's current stream and never wait for the device, so that they can be captured in a CUDA graph.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,5 +1,5 @@
 // Vectors of kLanes floats. Included in a namespace of its own that is compiled for one instruction set and defines
-// kLanes.
+// kLanes; so without #pragma once. gcc's vector types rather than intrinsics: one text serves AVX2 and AVX-512.
 
 template <int64_t n>
 struct Floats {

@@ -1,4 +1,9 @@
-// What the kernels of winograd.h work on.
+// What the kernels of winograd.h work on: plain structs, for a table of functions that is compiled once for each
+// instruction set (transforms.h) and called through pointers (Kernels). No torch types and no containers, so that no
+// code of a wider instruction set leaks out through a shared instantiation.
+//
+// F(4 x 4, 3 x 3) as Lavin and Gray (2016) write it: Y = A^T [ (G g G^T) . (B^T d B) ] A. d is a 6 x 6 patch of
+// sources, g a 3 x 3 window, Y a 4 x 4 tile of results; "terms" are the 36 values between the transforms.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +13,11 @@ namespace inpaintx::winograd {
 constexpr int64_t kTile = 4, kSeen = 6, kTerms = 36;  // results of a tile and sources along an axis; products of a tile
 constexpr int64_t kSegment = 8;                       // tiles of a row that are transformed together, at most
 
-// A batch of images; tile (y, x) has its corner at (y, x) * kTile - lead.
+// A batch of images [batch, channels, height, width], dense in one of the two orders of kernels that convolve:
+// contiguous or channels_last. Tile (y, x) has its corner at (y, x) * kTile - lead; what a tile holds beyond the image
+// reads as 0 and is not written.
+//   data          owned by the caller; read through ImageView<const float>, written through ImageView<float>
+//   lead          rows and columns of padding before the first pixel, 0 to 2
 template <typename T>
 struct ImageView {
   T* data;
@@ -25,8 +34,9 @@ struct Segment {
   int64_t image, y, x, count, first;
 };
 
-// What of each tile is summed up, by term, tile and channel; a step is what lies between two of them, in floats.
-// Channels follow each other within a panel.
+// What of each tile is summed up, by term, tile and channel; a step is what lies between two of them, in floats:
+// element (term i, tile t, channel c) at data + i * term + t * tile + c / P * panel + c % P, where P, the channels of a
+// panel, is two vectors. Channels follow each other within a panel.
 struct Terms {
   float* data;
   int64_t term, tile, panel;

@@ -1,5 +1,7 @@
 // conv3x3: schema, checks, autograd, autocast. Where winograd.h does not pay, the convolution is ATen's, forward and
-// backward each by itself: a gradient may go by Winograd's transforms where the forward pass does not.
+// backward each by itself: a gradient may go by Winograd's transforms where the forward pass does not. The results of
+// the two differ by rounding, and which one is taken depends on shapes alone. Double backward and forward mode are
+// ATen's.
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
@@ -70,6 +72,7 @@ Tensor conv3x3_native(const Tensor& x_, const Tensor& weight, const OptionalTens
   return y;
 }
 
+// Each gradient that Winograd's transforms are quicker for is taken off output_mask; ATen computes what is left.
 Gradients conv3x3_backward_native(const Tensor& grad_output_, const Tensor& x_, const Tensor& weight,
                                   at::IntArrayRef padding, std::array<bool, 3> output_mask) {
   check_backward(grad_output_, x_, weight, padding);

@@ -1,7 +1,14 @@
-// The kernels of picture.h for one instruction set. Included in a namespace of its own that defines kLanes, the floats
-// of a vector, and kRows, how many pairs of vectors fit the registers beside what is added to them. A vector holds as
-// many channels. The points are 0, +-a, +-b and infinity; with these two, rounding does less than half of what it does
-// with the usual 1 and 2.
+// The kernels of image_view.h for one instruction set. Included in a namespace of its own that defines kLanes, the
+// floats of a vector, and kRows, how many pairs of vectors fit the registers beside what is added to them. A vector
+// holds as many channels: so the transforms need no shuffles, and those of all tiles are the same few additions.
+//
+// The points of interpolation are 0, +-a, +-b and infinity (Lavin and Gray take a = 1, b = 2). With a = 5/8 and b = 3/2
+// rounding does less than half of what it does with these: the entries of the matrices lie nearer to each other, and
+// all products of powers of a and b below are exact in float32. One matrix follows from the points:
+//   B^T  (to_terms)          rows are the polynomials that vanish at the other points
+//   G    (weights_to_terms)  rows (1, p, p^2) / the product of p's distances to the other points
+//   A^T  (to_result_row)     columns (1, p, p^2, p^3)
+// to_gradients is A and terms_to_weights is G^T: the transposes, for the gradient of the weights.
 
 #include "common/vectors.h"
 
@@ -157,6 +164,8 @@ inline void scatter(const ImageView<float>& p, int64_t image, int64_t channel, i
 
 // Of a segment's tiles and kLanes channels: n x n pixels of each to its terms, along one axis and then the other.
 template <int64_t n, typename F>
+// First down the columns, of which neighboring tiles share two, once for the whole segment; then along the rows, tile
+// by tile, and stored.
 inline void to_all_terms(const ImageView<const float>& p, const Segment& s, int64_t channel, const Terms& terms,
                          const F& along) {
   const int64_t columns = s.count * kTile + n - kTile;
@@ -233,6 +242,8 @@ inline void window_terms(const Vector (&window)[9], float* to, int64_t term) {
   }
 }
 
+// See Kernels for the arguments. Windows of neighboring channels are transposed so that a vector holds one weight of as
+// many channels; then each is 3 x 3 weights to 6 x 6 terms.
 inline void transform_filter(const float* weight, int64_t apart, bool rotated, int64_t lanes, int64_t count,
                              const float* end, float* to, int64_t term) {
   for (int64_t low = 0; low < kPanel; low += kLanes, to += kLanes, weight += kLanes * (rotated ? 9 : apart)) {
@@ -323,6 +334,8 @@ void multiply_last(const Product& p, int64_t first, int64_t count) {
   }
 }
 
+// Rows in blocks of nearly equal height, at most kRows: 15 rows go as 8 and 7, not as 14 and 1, which would leave most
+// of the registers idle in the second one.
 inline void multiply(const Product& p) {
   const int64_t blocks = (p.rows + kRows - 1) / kRows;
   for (int64_t b = 0, first = 0; b < blocks; ++b) {

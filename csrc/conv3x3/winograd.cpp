@@ -4,8 +4,8 @@
 //                made once and shared, and transforms the results back: everything of a tile stays in its cache. For
 //                large images.
 //   by weights:  the tiles are transformed once and shared, and a thread transforms some weights as it needs them: for
-//   few
-//                tiles, where transforming the weights is what takes time, and for more weights than are worth keeping.
+//                few tiles, where transforming the weights is what takes time, and for more weights than are worth
+//                keeping.
 //
 // A product is 36 small matrix products, one a term: [tiles, channels in] x [channels in, channels out]. Rows and terms
 // are padded so that they do not begin on the same lines of the cache. Which order is taken depends on shapes alone,
@@ -169,6 +169,8 @@ struct Weights {
   }
 };
 
+// A correlation of `source` with windows, into `result`, in either order of work. Everything is set before the threads
+// start; they write disjoint tiles (by_tiles) or disjoint panels of channels (by_weights).
 struct Correlation {
   ImageView<const float> source;
   ImageView<float> result;
@@ -311,6 +313,9 @@ bool fits(const Tensor& x, int64_t lead_y, int64_t lead_x) {
          std::max(lead_y, lead_x) <= 2;
 }
 
+// With fewer than 16 channels on one side, or with 16 to 31 there and fewer than 64 on the other, the transforms
+// outweigh the products that they save. So they do in images so small that their tiles cover more than twice their
+// pixels, which the last condition asks for.
 bool worth_transforming(const Tensor& x, int64_t to, int64_t lead_y, int64_t lead_x) {
   constexpr int64_t kFewest = 4;  // tiles
   if (!fits(x, lead_y, lead_x)) return false;
@@ -347,6 +352,9 @@ void grad_x(const Tensor& grad, const Tensor& weight, at::IntArrayRef padding, c
   correlate(grad, weight, {}, true, 2 - padding[0], 2 - padding[1], y_factors, x_factors, result);
 }
 
+// dL/dg = G^T [ sum over tiles of (A dY A^T) . (B^T d B) ] G: 36 matrix products [outs, tiles] x [tiles, ins]. Results'
+// channels go in blocks whose sums of terms fit kShared, and within a block tiles go in portions that do: a term's sum
+// is added to portion by portion, in one order, and threads share terms and panels, never one sum.
 Tensor grad_weight(const Tensor& grad, const Tensor& x, at::IntArrayRef padding, const Tensor& y_factors,
                    const Tensor& x_factors) {
   const int64_t outs = grad.size(1), ins = x.size(1), lanes = kernels()->lanes;

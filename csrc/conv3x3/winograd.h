@@ -6,8 +6,10 @@
 
 namespace inpaintx::winograd {
 
-// Whether each of the functions below is there for this processor, dtype and shape, and faster than ATen's. None
-// depends on the number of threads. Images are contiguous or channels_last; paddings are those of the convolution.
+// Whether each of the functions below is there for this processor (AVX2 or AVX-512), dtype (float32) and shape, and
+// faster than ATen's. None depends on the number of threads. Images are contiguous or channels_last; paddings are those
+// of the convolution, vertical first, 0 to 2.
+//   x       [B,C,H,W]      weight  [K,C,3,3]      grad  [B,K,H+2p-2,W+2p-2]
 bool use_winograd(const at::Tensor& x, const at::Tensor& weight, at::IntArrayRef padding);
 bool use_winograd_for_input(const at::Tensor& grad, const at::Tensor& weight, at::IntArrayRef padding);
 bool use_winograd_for_weight(const at::Tensor& grad, const at::Tensor& x, at::IntArrayRef padding);

@@ -1,3 +1,5 @@
+// The vote on the CPU, by rows of all images; 8 of them at least are one thread's. Which thread has a row does not
+// matter: each pixel's sum is its own.
 #include "common/parallel.h"
 #include "detail_transfer/kernels.h"
 #include "detail_transfer/math.h"

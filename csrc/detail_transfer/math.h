@@ -16,6 +16,7 @@ INPAINTX_HD float weight_of(float cost, float usual) {
 }
 
 template <typename acc_t>
+// Writes the residual of pixel (b, y, x). Sums run in acc_t, patches in raster order, channels innermost.
 INPAINTX_HD void vote(const Vote<acc_t>& a, int64_t b, int64_t y, int64_t x) {
   const int64_t r = a.kernel_size / 2, c = a.channels;
   acc_t* out = a.detail + ((b * a.height + y) * a.width + x) * c;

@@ -1,4 +1,8 @@
-// detail_transfer: schema, checks, allocation. No gradient.
+// detail_transfer: schema, checks, allocation. No gradient: matches are a search's. Steps, each one launch or loop:
+//   1. touched_by: the patches that a hole pixel lies in; only these are searched for
+//   2. patchmatch_field: a match for each, in strips of rows that threads share
+//   3. the median cost of each image, over the patches that have a match
+//   4. vote_on: the residual of each hole pixel
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/nanmedian.h>
@@ -16,6 +20,7 @@
 namespace inpaintx::ops {
 namespace {
 
+// Strips are the unit of work of the search, so that a result depends on this number, and not on that of the threads.
 constexpr int64_t kStrip = 64;  // rows that a thread searches on its own
 
 void check(const Tensor& source, const Tensor& target, const Tensor& residual, const Tensor& source_valid,
@@ -69,6 +74,9 @@ Tensor touched_by(const Tensor& hole, int64_t kernel_size) {
 }
 
 template <typename acc_t>
+//   residual  [B,R,Hs,Ws] floating      nnf  [B,H,W,2] int32      cost  [B,H,W] float32      usual  [B] float32
+//   hole      [B,1,H,W] bool, contiguous
+// -> [B,R,H,W] in residual's dtype, contiguous
 Tensor vote_on(const Tensor& residual, const Tensor& nnf, const Tensor& cost, const Tensor& usual, const Tensor& hole,
                int64_t kernel_size) {
   const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a pixel's channels are one run of memory
@@ -100,6 +108,7 @@ Tensor vote_on(const Tensor& residual, const Tensor& nnf, const Tensor& cost, co
   return detail.permute({0, 3, 1, 2}).to(residual.scalar_type()).contiguous();
 }
 
+// The four steps. The median is taken over matches alone: a cost of infinity says that there is none.
 Tensor detail_transfer_native(const Tensor& source, const Tensor& target, const Tensor& residual,
                               const Tensor& source_valid, const Tensor& mask, int64_t kernel_size, int64_t iterations,
                               int64_t seed) {

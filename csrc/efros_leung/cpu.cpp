@@ -138,6 +138,10 @@ std::vector<Block> blocks_of(const std::vector<uint8_t>& flag, int64_t height, i
 }
 
 template <typename acc_t>
+// One image's synthesis. Members are set by the constructor and read by all threads; fill_pixel alone writes, to out_,
+// from_ and known_ at its own pixel, and reads them at pixels that next_ring puts into other steps: so threads that
+// share a step touch nothing in common. A step that mixed a pixel with one in its window would make results depend on
+// timing.
 class Image {
  public:
   Image(const Synthesis<acc_t>& a, int64_t b)
@@ -297,6 +301,10 @@ class Image {
     return least;
   }
 
+  // Fills a pixel if some candidate's distance is below `limit`; returns whether it did. Two passes: all blocks are
+  // compared, against a bound that falls as nearer ones are found, then those near the least are listed in raster order
+  // and one is drawn. The list does not depend on where the bound fell first, since all that may be drawn lie below its
+  // last value.
   bool fill_pixel(int64_t pixel, double limit, Scratch& s) {
     const int64_t pixels = height_ * width_, lanes = Lanes<acc_t>::block;
     const double total = take_terms(pixel, s.terms);

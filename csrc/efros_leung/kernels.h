@@ -1,12 +1,9 @@
-// Texture synthesis by non-parametric sampling (Efros and Leung 1999) on the CPU.
-//
-// image [batch, channels, height, width] and hole [batch, height, width], contiguous; acc_t is float or double, in
-// which distances are summed. `out` has the shape of `image` and equals it at known pixels, bit for bit. A hole pixel
-// takes the value of the center of a known window of the same image that looks like its own surroundings, drawn among
-// the near best (math.h); pixels with most known neighbors come first.
+// Texture synthesis by non-parametric sampling (Efros and Leung 1999, section 2.1) on the CPU. A hole pixel takes the
+// value of the center of a known window of the same image that looks like its own surroundings, drawn among the near
+// best (math.h); pixels with most known neighbors come first.
 //
 // Draws are a function of seed and pixel (common/random.h): neither the order of work nor the number of threads changes
-// a result. Images go side by side, and the candidates of one pixel too where there are few images.
+// a result. Images go side by side, and the pixels of a ring that do not see each other where there is one image.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +11,11 @@
 namespace inpaintx::efros_leung {
 
 template <typename acc_t>
+// acc_t is float, or double for float64 images; distances are summed in it. Arrays are contiguous and the caller's; out
+// alone is written, and in whole: known pixels are the image's bit for bit, and where nothing is known or no window's
+// distance is a number, 0.5.
+//   window  side of the compared windows, odd; cut to what the image and its known pixels allow
+//   seed    of the draws
 struct Synthesis {
   const acc_t* image;  // [batch, channels, height, width]
   const bool* hole;    // [batch, height, width]

@@ -1,4 +1,5 @@
-// Texture synthesis by non-parametric sampling (Efros and Leung 1999): constants and weights.
+// Texture synthesis by non-parametric sampling (Efros and Leung 1999): constants and weights. kNearBest is the paper's
+// epsilon of 0.1; kFirstLimit and kLimitGrowth are its MaxErrThreshold and that one's growth.
 #pragma once
 
 #include <cmath>
@@ -11,6 +12,8 @@ namespace inpaintx::efros_leung {
 constexpr double kNearBest = 1.1;    // a window may be drawn when its distance is at most this times the least
 constexpr double kFirstLimit = 0.3;  // and below this; it grows by kLimitGrowth when no pixel of a ring can be filled
 constexpr double kLimitGrowth = 1.1;
+// Fewer windows than a sixteenth of the hole's pixels would be copied over and over; a smaller window has more
+// candidates.
 constexpr int64_t kScarce = 16;  // hole pixels for one window that may be drawn, above which there are too few
 
 // Gaussian of standard deviation window / 6.4.

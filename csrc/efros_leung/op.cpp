@@ -1,5 +1,6 @@
 // efros_leung: schema, checks, allocation. No gradient: pixels are copied by a random choice. NaN and infinity at known
-// pixels are refused, for no window could be compared with theirs. Devices without a kernel go by the CPU and back.
+// pixels are refused, for no window could be compared with theirs. Half types are computed in float32; since values are
+// copied, known and filled ones come back exactly. Devices without a kernel go by the CPU and back.
 #include <ATen/ops/empty.h>
 
 #include "common/checks.h"

@@ -106,6 +106,7 @@ INPAINTX_INLINE void l2_hys(const Hog<acc_t>& a, const acc_t* cells, acc_t* norm
   }
 }
 
+// The row functions for float and double, compiled for the levels of isa.h: a template cannot be.
 INPAINTX_CLONES void row_of(const float* up, const float* row, const float* below, int64_t width, float* d, float* r,
                             float* m) {
   gradient(up, row, below, width, d, r, m);
@@ -166,6 +167,8 @@ int64_t worthwhile_rows(const Hog<acc_t>& a) {
 }  // namespace
 
 template <typename acc_t>
+// Each loop writes rows of its own and reads those of the loop before, whole: cells average blocks of several rows, so
+// that the three cannot be one.
 void histograms(const Hog<acc_t>& a) {
   const auto e = edges<acc_t>(a.bins);
   const int64_t cy = a.cells_y(), cx = a.cells_x(), by = a.blocks_y(), bx = a.blocks_x();

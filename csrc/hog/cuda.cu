@@ -1,4 +1,7 @@
-// hog on CUDA: a warp a cell, a warp a block, a thread an entry. Sums run in a fixed order.
+// hog on CUDA: a warp a cell, a warp a block, a thread an entry. Sums run in a fixed order: histograms are not built by
+// atomics, whose order of additions would change from run to run, but each lane owns bins and adds the pixels to them
+// in raster order. Grids are grid-stride, so that any size works; loops over warps keep all 32 lanes together, as the
+// shuffles need.
 #include "common/cuda_check.h"
 #include "hog/kernels.h"
 #include "hog/math.h"
@@ -9,6 +12,7 @@ namespace {
 constexpr unsigned kAll = 0xffffffffu;
 constexpr int kWarps = kThreads / 32;
 
+// for (each i below n): a warp takes each, all of its lanes with the same i
 #define INPAINTX_WARP_LOOP(i, n)                                                                       \
   for (int64_t i = blockIdx.x * static_cast<int64_t>(kWarps) + threadIdx.x / 32, end_ = (n); i < end_; \
        i += static_cast<int64_t>(gridDim.x) * kWarps)

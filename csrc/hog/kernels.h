@@ -1,10 +1,10 @@
 // Histograms of oriented gradients (Dalal and Triggs 2005), declared once for both backends.
 //
-// x [batch, channels, height, width], contiguous; acc_t is float or double. The gradient of a pixel is [-1, 0, 1] along
-// each axis, zero at the outer rows and columns, of the channel where it is largest. A cell is `cell` x `cell` pixels
-// and holds a histogram of `bins` unsigned orientations, averaged over its pixels; what lies beyond the last whole cell
-// is read only as a neighbor. A block is `block` x `block` cells, normalized by L2-Hys: v / sqrt(|v|^2 + 1e-10), cut
-// at `clip`, and normalized again.
+// The gradient of a pixel is [-1, 0, 1] along each axis, zero at the outer rows and columns, of the channel where it is
+// largest. A cell is `cell` x `cell` pixels and holds a histogram of `bins` unsigned orientations, averaged over its
+// pixels; what lies beyond the last whole cell is read only as a neighbor. A block is `block` x `block` cells,
+// normalized by L2-Hys: v / sqrt(|v|^2 + 1e-10), cut at `clip`, and normalized again. Pixels vote for one bin, without
+// the paper's interpolation between bins and cells: as scikit-image does, whose values the tests compare with.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,8 @@
 namespace inpaintx::hog {
 
 template <typename acc_t>
+// acc_t is float, or double for float64 images. Arrays are contiguous and the caller's; x is read, the others are
+// written in whole.
 struct Hog {
   const acc_t* x;  // [batch, channels, height, width]
   acc_t* cells;    // [batch, cells_y, cells_x, bins], each cell averaged over the blocks that contain it

@@ -1,5 +1,6 @@
 // hog: schema, checks, allocation. No gradient: bins are hard, so that a histogram is constant almost everywhere in the
-// directions of the gradients, and steps where it is not. Half types are computed in float32 and cast back.
+// directions of the gradients, and steps where it is not. Half types are computed in float32 and cast back. On CUDA the
+// raw histograms need a buffer beside the results, since blocks are made of them and cells of blocks.
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 

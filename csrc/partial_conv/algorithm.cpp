@@ -1,3 +1,5 @@
+// The one place where an algorithm is chosen. The order of the questions is the order of preference: a later algorithm
+// is asked for where no earlier one wins. Reasons are given with each.
 #include <algorithm>
 
 #include "common/torch_cuda.h"

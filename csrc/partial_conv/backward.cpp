@@ -26,6 +26,8 @@ Tensor input_gradient_winograd(const Convolution& c, const Tensor& grad_output, 
   return c.one_mask() ? grad_x : apply_mask(grad_x, c.mask, grad_x);
 }
 
+// A mask of one channel goes through the transforms as factors of the sources. One of many channels does not fit there,
+// and x is masked before them: one more pass over memory.
 Tensor weight_gradient_winograd(const Convolution& c, const Tensor& grad_output, const Tensor& ratio) {
   if (c.one_mask()) return winograd::grad_weight(grad_output, c.x, c.padding, ratio, known_pixels(c.mask));
   return winograd::grad_weight(grad_output, apply_mask(c.x, c.mask, scratch_like(c.x)), c.padding, ratio);
@@ -41,6 +43,7 @@ Tensor input_gradient_direct(const Convolution& c, const Tensor& grad_output, co
 // library repacks the weights each time, so they must be small against an image. Depends on shapes alone, so that
 // results do not depend on the number of threads.
 bool one_at_a_time(const Convolution& c, const Tensor& grad_output) {
+  // Smaller images lie in cache anyhow, and each call of the library has a fixed cost.
   constexpr int64_t kLeast = 1 << 16;  // values
   if (c.x.size(0) <= 1 || on_cuda(c.x)) return false;
   const int64_t image = (c.x.numel() + grad_output.numel()) / c.x.size(0);
@@ -97,6 +100,8 @@ Gradients gradients_aten(const Convolution& c, const Tensor& grad_output, const 
 std::tuple<Tensor, Tensor, Tensor> backward(const Convolution& c, const Tensor& grad_output, const Tensor& ratio,
                                             std::array<bool, 3> output_mask) {
   Gradients result;
+  // Gradients are ticked off as the faster algorithms give them; ATen computes what is left in one call, which shares
+  // the rescaled gradient and the masked x among them.
   std::array<bool, 3> left = output_mask;
   if (left[1] && choose_algorithm(Pass::kWeightGradient, c, grad_output) == ConvAlgorithm::kWinograd) {
     result.weight = weight_gradient_winograd(c, grad_output, ratio);

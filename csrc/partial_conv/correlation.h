@@ -1,4 +1,11 @@
-// What direct.cpp asks of correlation_kernel.h: one correlation, on plain pointers.
+// What direct.cpp asks of correlation_kernel.h: one correlation, on plain pointers,
+//
+//   result(r, y, x) = f_r(y, x) * sum over taps t and channels s of weight(r, s, t) * f_s * source(s, y', x') +
+//   bias(r), (y', x') = (y, x) * step + shift(t),
+//
+// with factors f that are 0 where a pixel is hidden. It is the forward pass with sources x, factors from the mask, and
+// results y, factors the ratio; and the gradient of x with the two exchanged. No torch types: this file is compiled
+// into one namespace for each instruction set.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +16,7 @@
 
 namespace inpaintx::partial_conv {
 
+// The shape of an image tensor, and where its elements lie; see Image in kernels.h for the two orders.
 struct Planes {
   int64_t channels, height, width;
   bool channels_last;
@@ -19,7 +27,9 @@ struct Planes {
   }
 };
 
-// A factor for each pixel, 0 where it is hidden: the ratio, or 1 where the mask shows a known pixel.
+// A factor for each pixel, 0 where it is hidden: the ratio as it is, or 1 where the mask shows a known pixel. Exactly
+// one of ratio, soft and hard is set; [batch, channels, height, width], planes one after the other, batch and channels
+// 1 where one serves all.
 struct Factors {
   const float* ratio = nullptr;
   const float* soft = nullptr;  // the mask, of one of the two kinds
@@ -43,7 +53,11 @@ struct Factors {
   }
 };
 
-// The results (y, x) * spread + first of the whole picture, and the sources (y, x) * step + shift that each one sums.
+// A part of the results whose taps are the same: (y, x) * spread + first of the whole picture for y < rows, x <
+// columns, and the sources (y, x) * step + shift that each one sums.
+//   taps    shift: from (y, x) * step to the source; kernel: (ky, kx) of the weight that belongs to it
+//   weight  repacked so that the inner loops read it from front to end: [panel of results' channels][tap][source's
+//           channel][width of a panel], the last panel filled up with zeros
 struct Phase {
   struct Tap {
     int64_t shift[2], kernel[2];
@@ -53,6 +67,14 @@ struct Phase {
   std::vector<float> weight;  // [panel of results' channels][tap][source's channel][width of a panel]
 };
 
+//   source, from      [batch, from.channels, from.height, from.width], read
+//   source_factors    what is read is value * factor, or 0 where the factor is, whatever the value
+//   result, to        [batch, to.channels, to.height, to.width], every element written
+//   result_factors    what is written is sum * factor + bias, or 0 where the factor is
+//   bias              [to.channels], or null
+//   step              from the sources of a result to those of the next one, by axis
+//   spread            from one result of a phase to the next one, by axis
+// All memory is the caller's.
 struct Correlation {
   const float* source;
   Planes from;
@@ -65,6 +87,8 @@ struct Correlation {
   std::vector<Phase> phases;
 };
 
+// Long enough that a row of a tile is read at memory's speed, short enough that 16 of them and their channels fit a
+// cache.
 constexpr int64_t kTileColumns = 128;  // at most
 
 // How the work is cut up, for one instruction set.
@@ -79,10 +103,13 @@ struct Plan {
   int64_t pitch, row;     // floats from column to column of sources that are `step` apart, and from row to row
 };
 
+// A tap that shows a known pixel to some result of a block: the others are left out of its sum, which is where a
+// partial convolution is cheaper than a plain one.
 struct ActiveTap {
   int64_t source, weight;  // floats from the tile's and the panel's start
 };
 
+// A block of results to be summed: its first row and column in the tile, and where its list of taps ends.
 struct Block {
   int64_t row, column, taps;
 };
@@ -92,7 +119,15 @@ struct Run {
   int64_t row, rows, column, end;
 };
 
-// Scratch for one tile's work.
+// Scratch for one tile's work, one a thread. Sized by direct.cpp before the kernels run: these write through plain
+// pointers and never grow it, see the note on containers in correlation_kernel.h.
+//   source     the tile's sources, times their factors: [row][channel][column % step][column / step]
+//   factors    of a row of sources, in the same split
+//   straight   of a row of sources, as they lie
+//   known      of each row, how many of its first u pixels have a factor: a range is asked about by one subtraction
+//   taps       the blocks' lists, one after the other
+//   blocks     with results that are asked for
+//   skipped    runs without, which are filled with zeros
 struct Scratch {
   std::vector<float> source, factors, straight;
   std::vector<int32_t> known;

@@ -10,6 +10,7 @@
 constexpr int64_t kNarrow = 8;  // results in a row of blocks that are as high as wide: slower, and leave out more
 
 // How many channels or results a block takes: as many as there is room for, and few of the last block's left empty.
+// cost: a block's sums take `count` multiplications a source value, and loading that value about one more.
 inline int64_t block_size(int64_t total) {
   const auto cost = [&](int64_t count) { return (total + count - 1) / count * (count + 1); };
   int64_t best = kMost;
@@ -17,7 +18,13 @@ inline int64_t block_size(int64_t total) {
   return best;
 }
 
-// compact(): whether many results are left out.
+// How a correlation is cut into tiles and blocks.
+//   c        its sizes; no value is read
+//   compact  whether so many results are left out that narrow blocks pay. Asked only where the answer matters: it reads
+//            the whole mask
+// Depends on nothing that differs between threads. kBytes is for the sources of a tile, which stay in a core's own
+// cache while all of its results are summed; above kRows rows the share of rows that neighboring tiles both read is
+// small.
 template <typename F>
 Plan plan(const Correlation& c, const F& compact) {
   constexpr int64_t kBytes = 512 << 10, kRows = 16;
@@ -59,6 +66,8 @@ Plan plan(const Correlation& c, const F& compact) {
   return p;
 }
 
+// One tile's sources. A tile is gathered once and then serves all results' channels: so hiding, rescaling and the split
+// by stride cost one pass over x, whatever the number of taps and channels.
 struct Tile {
   const Correlation& c;
   const Plan& p;
@@ -234,6 +243,10 @@ struct Worker : Tile {
     return any;
   }
 
+  // The results of one phase in one tile. First all blocks are looked at: those with a result to sum get their list of
+  // taps, the others become runs of zeros. Then for each panel of results' channels, in the order in which its weights
+  // lie: the sums of one block after the other. Order of sums in one result: tap, then source's channel; no cut of the
+  // work changes it.
   void correlate(const Phase& phase, int64_t b, int64_t top, int64_t left, int64_t rows, int64_t columns) const {
     Block* last = scratch.blocks.data();
     Run* skipped = scratch.skipped.data();
@@ -304,6 +317,8 @@ struct Worker : Tile {
     }
   }
 
+  // The innermost loop, where the time goes: kCount * 2 vectors of sums that never leave the registers. `one` is
+  // broadcast: by rows a weight, by pixels a source.
   void accumulate(const ActiveTap* tap, const ActiveTap* end, const float* weight, Vector (&result)[kCount][2]) const {
     Vector sum[kCount][2] = {};
     const int64_t channels = c.from.channels, line = c.step[1] * p.pitch;
@@ -333,6 +348,7 @@ struct Worker : Tile {
     }
   }
 
+  // A block by rows: results (y, x .. x + columns - 1) of kCount planes, rescaled and shifted on the way out.
   void write_row(const Phase& phase, int64_t b, int64_t channel, int64_t y, int64_t x, int64_t columns, int64_t r,
                  const Vector (&sum)[kCount][2]) const {
     const int64_t row = y * c.spread[0] + phase.first[0], left = x * c.spread[1] + phase.first[1];
@@ -354,6 +370,7 @@ struct Worker : Tile {
     }
   }
 
+  // A block by pixels: kWidth channels of `columns` results.
   void write_pixels(const Phase& phase, int64_t b, int64_t channel, int64_t y, int64_t x, int64_t columns,
                     const Vector (&sum)[kCount][2]) const {
     const int64_t row = y * c.spread[0] + phase.first[0], left = x * c.spread[1] + phase.first[1];

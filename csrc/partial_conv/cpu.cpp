@@ -1,5 +1,9 @@
 // The kernels of kernels.h on the CPU. Windows are summed separably: the known inputs of each pixel over the mask's
-// channels, then along rows, then down columns, in integers, so that a window without a known pixel is found exactly.
+// channels, then along rows, then down columns, in integers, so that a window without a known pixel is found exactly,
+// and so that the order of sums does not matter. kh + kw additions a window instead of kh * kw.
+//
+// Invariant: results do not depend on the number of threads. Elementwise loops may be cut anywhere; the sums of a
+// bias's gradient go through partial sums whose bounds depend on the shape alone.
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 

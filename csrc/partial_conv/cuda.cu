@@ -1,4 +1,8 @@
-// The kernels of kernels.h on CUDA: one thread an element in a grid-stride loop, the arithmetic of math.h.
+// The kernels of kernels.h on CUDA: one thread an element in a grid-stride loop, the arithmetic of math.h. The
+// convolution between them is cuDNN's. Each thread writes its own element only, and the one sum (of the bias's
+// gradient) goes through a tree of fixed shape in shared memory: no atomics, so that a result is the same at every run.
+// All loops index by int64_t, since an image batch may have more than 2^31 elements. Nothing here allocates or waits:
+// launches can be captured.
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 
@@ -20,6 +24,7 @@ __device__ __forceinline__ Place place(const Image& im, int64_t i) {
 }
 
 template <typename scalar_t, typename mask_t>
+// Both orders of memory are read and written front to back by neighboring threads; only the place of the mask differs.
 __global__ void apply_mask_kernel(ApplyMask<scalar_t, mask_t> a, int64_t total) {
   INPAINTX_GRID_LOOP(i, total) {
     const Place p = place(a.image, i);

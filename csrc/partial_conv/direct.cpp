@@ -1,6 +1,10 @@
 // The direct convolution: from tensors to one correlation on plain pointers (correlation.h), and from that to threads.
 // The forward pass is one phase. The gradient of x with a stride is several, one for each place of a pixel among the
 // strides: pixels that differ by a multiple of the stride were seen through the same taps, and no others.
+//
+// Order of loops: images and tiles are shared by the threads, one tile at a time; within a tile, panels of results'
+// channels, then blocks, then taps, then sources' channels (correlation_kernel.h). A result is summed by one thread in
+// one order, whatever the cut.
 #include "partial_conv/direct.h"
 
 #include <algorithm>
@@ -19,6 +23,7 @@ namespace inpaintx::partial_conv {
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
 namespace avx512 {
+// 32 registers: 2 * 14 sums, two vectors that are added, and one or two for what is broadcast.
 constexpr int64_t kLanes = 16, kMost = 14;
 #include "partial_conv/correlation_kernel.h"
 }  // namespace avx512
@@ -27,6 +32,7 @@ constexpr int64_t kLanes = 16, kMost = 14;
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
 namespace avx2 {
+// 16 registers: 2 * 6 sums, and the same four.
 constexpr int64_t kLanes = 8, kMost = 6;
 #include "partial_conv/correlation_kernel.h"
 }  // namespace avx2
@@ -37,6 +43,8 @@ namespace {
 
 constexpr int64_t kWeights = 1 << 20;  // more are read too often for the few results of small pictures
 constexpr int64_t kTile = 1 << 19;     // of sources, in floats
+// Rows of less than kLeastWidth results leave most lanes of a block empty. Beyond kStride most of what is gathered is
+// read by no result.
 constexpr int64_t kLeastWidth = 32, kStride = 4;
 constexpr int64_t kGrain = 1 << 15;  // weights below which a second thread costs more than it saves
 

@@ -1,4 +1,6 @@
 // One function for each kernel of kernels.h: it finds the types of the tensors and the device, and passes pointers.
+// Types: four dtypes of images, each with the type that it accumulates in, times two types of masks. Shapes have been
+// checked and are not looked at again.
 #include "partial_conv/elementwise.h"
 
 #include <ATen/ops/empty.h>
@@ -36,6 +38,7 @@ Tensor apply_mask(const Tensor& x, const Tensor& mask, const Tensor& out) {
   return out;
 }
 
+// new_mask has the dtype of the mask as kernels read it; the op casts it back to the caller's.
 RatioAndMask mask_ratio(const Convolution& c, const Tensor& masked) {
   const Window& w = c.window;
   const Tensor ratio = at::empty({w.batch, 1, w.out_height, w.out_width}, c.x.options().dtype(accumulation_type(c.x)));

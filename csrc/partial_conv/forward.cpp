@@ -1,4 +1,7 @@
-// The forward pass: one function for each algorithm.
+// The forward pass: one function for each algorithm, and the choice at the end. All of them compute the ratio first,
+// from the mask alone; they differ in who hides the hole and who rescales. Winograd's transforms and the direct
+// convolution do both on the way, tiles do it while a tile is in cache, ATen's convolution stands between two passes
+// over memory.
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 
@@ -26,6 +29,7 @@ bool masks_with_ratio(const Convolution& c) {
   return !c.one_mask() && !on_cuda(c.x) && c.x.scalar_type() == at::kFloat && c.x.is_contiguous();
 }
 
+// x without its hidden pixels, in x's layout, with what else a pass over the mask gives.
 struct Masked {
   Tensor x, ratio, new_mask;
 };

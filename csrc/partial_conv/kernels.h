@@ -16,20 +16,38 @@
 
 namespace inpaintx::partial_conv {
 
-// One tensor seen as [outer, channels, inner]: NCHW has inner = H*W, channels_last has channels innermost.
+// A tensor [batch, channels, H, W] as the elementwise kernels see it. Its memory is dense in one of two orders:
+//   contiguous     element (b, c, p) at (b * channels + c) * pixels + p
+//   channels_last  element (b, c, p) at (b * pixels + p) * channels + c
+// with pixels = H * W and p = y * W + x. All tensors of one call share the order.
 struct Image {
   int64_t batch, channels, pixels;
   bool channels_last;
 };
 
+// The geometry of a convolution; index 0 of a pair is the vertical axis. Sizes are in pixels and have been checked:
+// each window reaches into the padded input, and no product of two of them overflows.
+//   batch, height, width    of x
+//   mask_batch              1 (one mask for all images) or batch
+//   mask_channels           1 (one mask for all channels) or x's channels
+//   out_height, out_width   of y: (height + 2 padding - dilation (kernel - 1) - 1) / stride + 1
 struct Window {
   int64_t batch, mask_batch, mask_channels, height, width, out_height, out_width;
   int64_t kernel[2], stride[2], padding[2], dilation[2];
   double scale;  // K: what the ratio is when one pixel is known
 };
 
-// out = hole ? 0 : x. mask is [mask_batch, mask_channels, pixels] with mask_channels 1 or image.channels, planar; here
-// and below mask_t is uint8_t or float.
+// out = hole ? 0 : x, whatever x holds under the hole, NaN included.
+//   image          of x and out
+//   x              [batch, channels, pixels], read
+//   mask           [mask_batch, mask_channels, pixels], read; planes lie one after the other in either order of x,
+//   since a
+//                  mask of one channel is the same in both and one of many comes from the caller as it is. mask_t is
+//                  uint8_t (not 0 = hole) or float (above 0.5 = hole), here and below
+//   mask_batch     1 or image.batch
+//   mask_channels  1 or image.channels
+//   out            as x, written in whole; may be x itself
+// The caller owns all memory, here and below; kernels allocate scratch at most.
 template <typename scalar_t, typename mask_t>
 struct ApplyMask {
   Image image;
@@ -39,9 +57,16 @@ struct ApplyMask {
   scalar_t* out;
 };
 
-// ratio [batch, out_height * out_width] = scale / (known pixels in the window), 0 where there are none: new_mask is 1.
-// On the CPU, where x is given, `masked` is the output buffer of the masked x, NCHW: a mask of many channels is read
-// once.
+// ratio = scale / (known pixels in the window over the mask's channels), or 0 where there are none; new_mask = 1 there,
+// else 0. Counts are integers, so that "none" is exact.
+//   window    geometry and scale
+//   mask      [mask_batch, mask_channels, height, width], read
+//   ratio     [batch, 1, out_height, out_width], written
+//   new_mask  [batch, 1, out_height, out_width], written, in the mask's type
+//   x, masked CPU only, may be null together: x [batch, mask_channels, height, width] contiguous is read, and masked,
+//   of
+//             the same shape, receives it without its hidden pixels. A mask of many channels, as large as x itself, is
+//             thus read once for both purposes
 template <typename acc_t, typename mask_t>
 struct MaskRatio {
   Window window;
@@ -52,7 +77,10 @@ struct MaskRatio {
   float* masked = nullptr;
 };
 
-// y = ratio > 0 ? y * ratio + bias : 0, in place; bias may be null.
+// y = ratio > 0 ? y * ratio + bias : 0, in place; computed in acc_t and rounded once.
+//   y      [batch, channels, pixels]: in, the convolution of the masked x without bias; out, the result
+//   ratio  [batch, pixels], as MaskRatio wrote it
+//   bias   [channels], or null
 template <typename scalar_t, typename acc_t>
 struct Rescale {
   Image image;
@@ -61,7 +89,12 @@ struct Rescale {
   const scalar_t* bias;
 };
 
-// out = grad * ratio, and grad_bias[c] = sum of grad where ratio > 0 (null: not wanted).
+// What the plain convolution's backward pass takes for its output gradient, and the gradient of the bias. A result
+// whose window saw nothing is the constant 0: nothing flows through it, into the bias neither.
+//   grad       [batch, channels, pixels], the gradient of y, read
+//   ratio      [batch, pixels], as MaskRatio wrote it
+//   out        as grad, written: grad * ratio; may be grad itself
+//   grad_bias  [channels] in acc_t, written: sum of grad where ratio > 0; null where it is not asked for
 template <typename scalar_t, typename acc_t>
 struct ScaleGradient {
   Image image;

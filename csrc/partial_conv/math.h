@@ -16,6 +16,8 @@ struct Taps {
   int64_t first, last;
 };
 
+// start: the window's first input along the axis, negative in the padding. Where the window lies wholly outside, first
+// is not below last, and a loop over the taps does nothing.
 INPAINTX_HD Taps taps_inside(int64_t start, int64_t size, int64_t dilation, int64_t length) {
   const int64_t first = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
   const int64_t beyond = length - start;  // taps t with start + t * dilation < length

@@ -1,4 +1,7 @@
-// partial_conv2d: schema, autograd, autocast. The computation is convolution.h's.
+// partial_conv2d: schema, autograd, autocast. The computation is convolution.h's, the checks are window.cpp's. x,
+// weight and bias have gradients; mask, new_mask and ratio have none. The ratio is a result of the op so that the
+// backward pass need not count windows again; the public function drops it. Autocast casts x, weight and bias and
+// leaves the mask alone: a soft mask rounded to half precision could change sides of 0.5.
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
@@ -44,6 +47,7 @@ ThreeTensors partial_conv2d_backward_native(const Tensor& grad_output, const Ten
                                             std::array<bool, 3> output_mask) {
   partial_conv::check_backward(grad_output, x, mask, ratio, weight, stride, padding, dilation);
   const c10::DeviceGuard guard(grad_output.device());
+  // Both the layout of x and that of the weights lead oneDNN to its channels_last kernel, so that both are changed.
   const bool as_planes = output_mask[1] && channels_last_is_unsafe(x, weight, stride);
   const Tensor plain = as_planes ? weight.flatten().view(weight.sizes()) : weight;
   const auto layout = as_planes ? at::MemoryFormat::Contiguous : layout_of(x, weight);

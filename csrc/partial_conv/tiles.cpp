@@ -1,3 +1,7 @@
+// ATen's convolution, tile by tile. Order of loops: images and strips of rows are shared by the threads; along a strip,
+// runs of cells that see a known pixel are gathered, convolved and scattered, at most kColumns outputs at a time, and
+// the rest is set to 0. A tile is one call of at::conv2d on a padded buffer: the library adds each output's terms in
+// its own order, which may depend on a tile's size, and the sizes depend on shapes and on the mask, never on threads.
 #include "partial_conv/tiles.h"
 
 #include <ATen/Dispatch.h>
@@ -22,11 +26,13 @@ constexpr int64_t kWeightBytes = 1 << 20;  // the library repacks the weights fo
 constexpr int64_t kFewestTiles = 8;
 constexpr int64_t kCell = 16;  // outputs that are skipped together; half as many where there are few
 
-// Inputs that `count` outputs see along an axis.
+// Inputs that `count` outputs see along an axis (0 is vertical), those between the taps of a dilated window included.
 int64_t inputs_for(const Window& w, int axis, int64_t count) {
   return (count - 1) * w.stride[axis] + (w.kernel[axis] - 1) * w.dilation[axis] + 1;
 }
 
+// The highest tile, of a power of two of rows, whose inputs and outputs fit the cache; 0 where even four rows do not: a
+// tile of less rows reads most of its inputs twice.
 int64_t rows_of_a_tile(const at::Tensor& x, const at::Tensor& weight, const Window& w) {
   const int64_t columns = std::min(kColumns, w.out_width);
   for (int64_t rows = 32; rows >= 4; rows /= 2) {
@@ -38,6 +44,8 @@ int64_t rows_of_a_tile(const at::Tensor& x, const at::Tensor& weight, const Wind
 }
 
 template <typename scalar_t, typename mask_t>
+// What a call works on, by pointers. `out` and `into` are y's and x's channels; both images are dense in the order that
+// `last` says, ratio and masks are planar.
 struct Tiler {
   using acc_t = at::opmath_type<scalar_t>;
   const Window& w;
@@ -141,6 +149,7 @@ struct Tiler {
     return false;
   }
 
+  // Half as wide in small images, where a hole of the same share leaves fewer whole cells.
   int64_t cell() const { return std::min(w.out_height, w.out_width) < 8 * kCell ? kCell / 2 : kCell; }
 
   // A strip of rows: runs of cells that see known pixels are convolved, at most kColumns at a time, the others zeroed.
@@ -187,6 +196,7 @@ struct Tiler {
 
 }  // namespace
 
+// Of fewer tiles than kFewestTiles not every thread has one, and an image that small lies in cache anyhow.
 bool use_tiles(const at::Tensor& x, const at::Tensor& weight, const Window& w) {
   const int64_t rows = rows_of_a_tile(x, weight, w);
   if (rows == 0 || weight.numel() * weight.element_size() > kWeightBytes) return false;

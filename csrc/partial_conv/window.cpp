@@ -1,5 +1,5 @@
 // What the arguments of a partial convolution must be, in words where they are not. Everything is checked here once;
-// the kernels trust it.
+// the kernels trust it. The limit of 2^30 keeps every sum and product of two sizes within 63 bits.
 #include "partial_conv/window.h"
 
 #include <array>

@@ -1,3 +1,8 @@
+// The checks of partial_conv2d, and the geometry that follows from its arguments. Errors are ValueErrors that name the
+// argument, what was expected and what came.
+//   x         [B,Cin,H,W] floating           mask      [B|1,1|Cin,H,W] real or bool, on x's device
+//   weight    [Cout,Cin,kh,kw] like x        bias      [Cout] like x, or none
+//   stride, padding, dilation   two integers each, vertical first
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,6 +22,8 @@ void check_backward(const at::Tensor& grad, const at::Tensor& x, const at::Tenso
                     const at::Tensor& weight, at::IntArrayRef stride, at::IntArrayRef padding,
                     at::IntArrayRef dilation);
 
+// Sizes of the output, and the scale K of the ratio: the window's pixels times the mask's channels; with scale_by_sum
+// such that the ratio is 1 / (known inputs of the window over all of x's channels). Arguments have passed check().
 Window window_of(const at::Tensor& x, const at::Tensor& mask, const at::Tensor& weight, at::IntArrayRef stride,
                  at::IntArrayRef padding, at::IntArrayRef dilation, bool scale_by_sum);
 

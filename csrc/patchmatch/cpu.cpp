@@ -1,6 +1,10 @@
 // PatchMatch on the CPU: rounds of propagation (in raster order, then against it) and random search around the best
-// match so far, with a radius that halves. A pixel's best match never gets worse, and a difference is given up as soon
-// as it reaches the best: most are after a row or two.
+// match so far, with a radius that halves (Barnes et al. 2009, section 3.2). A pixel's best match never gets worse, and
+// a difference is given up as soon as it reaches the best: most are after a row or two.
+//
+// Order of loops: images are shared by the threads, or an image's strips; in a strip, rounds are outermost, pixels in
+// raster order within. That order is part of the result, since each pixel reads what its neighbor has just found: a
+// loop over pixels must not be cut where strips are not.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -66,6 +70,7 @@ struct ImageSearch {
                rows, columns * c, a.source_width * c, a.width * c, limit);
   }
 
+  // Takes a match that is better by any amount; one that is as good stays, so that the first one found wins.
   INPAINTX_INLINE void attempt(int64_t y, int64_t x, int64_t sy, int64_t sx) const {
     int32_t* at = match(y, x);
     if (!is_candidate(sy, sx) || (at[0] == sy && at[1] == sx)) return;

@@ -1,6 +1,7 @@
-// PatchMatch on CUDA: a thread a target pixel, propagation by jump flooding (Rong and Tan 2006) with offsets 8, 4,
-// 2, 1. A pass reads the field of the pass before and writes another one, so that the result does not depend on the
-// order.
+// PatchMatch on CUDA: a thread a target pixel, propagation by jump flooding (Rong and Tan 2006) with offsets 8, 4, 2,
+// 1. A pass reads the field of the pass before and writes another one, so that the result does not depend on the order
+// of threads. Raster order as on the CPU has no parallel form: a pixel there reads what its neighbor found in the same
+// pass. So the two backends give different fields of like quality, and each is reproducible.
 #include <utility>
 
 #include "common/cuda_check.h"
@@ -75,6 +76,8 @@ __device__ int64_t pick(const Search<acc_t>& a, int64_t b, int64_t number) {
 }
 
 template <typename acc_t>
+// A first match for each wanted pixel: the given one where it is a candidate, else one at random, the same as the
+// CPU's.
 __global__ void start_kernel(Search<acc_t> a, acc_t* best) {
   const int64_t pixels = a.height * a.width, source_pixels = a.source_height * a.source_width;
   INPAINTX_GRID_LOOP(i, a.batch * pixels) {
@@ -95,6 +98,9 @@ __global__ void start_kernel(Search<acc_t> a, acc_t* best) {
 }
 
 template <typename acc_t>
+// Propagation from the eight pixels `offset` away, from field `now` to field `next`. best is read and written at the
+// thread's own pixel alone. The number of attempts differs among the threads of a warp; most differences end after a
+// row.
 __global__ void jump_kernel(Search<acc_t> a, const int32_t* now, int32_t* next, acc_t* best, int64_t iteration,
                             int64_t offset) {
   const int64_t h = a.height, w = a.width;

@@ -1,4 +1,6 @@
 // The search of patchmatch for ops that use its field; arguments are taken as checked. Glue, not for kernels.
+//   source [B,C,Hs,Ws], target [B,C,H,W], source_valid [B|1,1,Hs,Ws], init [B,H,W,2] or none, where [B,1,H,W] or none
+//   -> nnf [B,H,W,2] int32, cost [B,H,W] float32, both contiguous
 #pragma once
 
 #include <ATen/core/Tensor.h>

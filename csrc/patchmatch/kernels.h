@@ -17,6 +17,11 @@
 namespace inpaintx::patchmatch {
 
 template <typename acc_t>
+// acc_t is float, or double where source or target is. Arrays are contiguous and the caller's; nnf and cost are written
+// in whole, -1 and infinity where no match is wanted or an image has no candidate.
+//   cost        mean squared difference a pixel of the window, summed over the channels
+//   iterations  rounds of propagation and random search; with 0 the first guess is what comes out
+//   seed        of the draws
 struct Search {
   const acc_t* source;  // [batch, source_height, source_width, channels]
   const acc_t* target;  // [batch, height, width, channels]
@@ -38,8 +43,10 @@ void search(const Search<acc_t>&);
 
 namespace cuda {
 template <typename acc_t>
+// Two calls, for the count of candidates between them is a running sum of torch's.
 void find_candidates(const Search<acc_t>&, Stream);  // writes flags
-// other_nnf: as nnf; best: [batch, height, width]
+// other_nnf: as nnf; best: [batch, height, width]. Both are scratch: passes read one field and write the other, four a
+// round, so that an even number of them ends in nnf.
 template <typename acc_t>
 void search(const Search<acc_t>&, int32_t* other_nnf, acc_t* best, Stream);
 }  // namespace cuda

@@ -17,7 +17,9 @@ INPAINTX_HD int64_t draw_within(uint32_t bits, int64_t centre, int64_t radius, i
   return first + below(bits, last - first + 1);
 }
 
-// Sum of squared differences of `rows` rows of `length` values; stops as soon as it reaches `limit`.
+// Sum of squared differences of `rows` rows of `length` values, the rows `source_stride` and `target_stride` values
+// apart; stops after a row with which it reaches `limit`, for sums only grow: what is returned then is some value not
+// below it.
 template <typename acc_t>
 INPAINTX_HD acc_t ssd(const acc_t* source, const acc_t* target, int64_t rows, int64_t length, int64_t source_stride,
                       int64_t target_stride, acc_t limit) {

@@ -64,6 +64,7 @@ void check(const Tensor& source, const Tensor& target, const Tensor& source_vali
 }
 
 template <typename acc_t>
+// nnf and cost are written; on CUDA flags, counts, the second field and the sums of squares are scratch of this call.
 void compute(const Tensor& source, const Tensor& target, const bool* valid, const bool* where, Tensor& nnf,
              Tensor& cost, int64_t kernel_size, int64_t iterations, int64_t seed, int64_t strip) {
   const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a kernel_size's row is one run of memory: channels last
@@ -103,6 +104,7 @@ void compute(const Tensor& source, const Tensor& target, const bool* valid, cons
 
 }  // namespace
 
+// Lays the arguments out as the kernels read them: channels last, masks as bytes of their own, the field in int32.
 std::tuple<Tensor, Tensor> patchmatch_field(const Tensor& source, const Tensor& target, const Tensor& source_valid,
                                             int64_t kernel_size, int64_t iterations, int64_t seed,
                                             const std::optional<Tensor>& init, const std::optional<Tensor>& where,

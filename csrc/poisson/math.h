@@ -27,6 +27,7 @@ INPAINTX_HD float relax9(float v, float rhs, float inverse, float sum, float ome
   return v + omega * (rhs * inverse - v + sum);
 }
 
+// rhs - A v, in the equation's own units: v - sum is in those of the divided one.
 INPAINTX_HD float residual9(float v, float rhs, float inverse, float sum) { return rhs - (v - sum) / inverse; }
 
 // Bilinear interpolation onto an odd position, and its transpose, of three values of the finer grid.

@@ -99,6 +99,7 @@ std::tuple<Tensor, Tensor> poisson_blend_backward_autograd(const Tensor& grad, c
   return {out[0], out[1]};
 }
 
+// The blend's node. It keeps the mask, for the adjoint's matrix is the blend's own.
 class PoissonBlendFunction : public torch::autograd::Function<PoissonBlendFunction> {
  public:
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& fill, const Tensor& image,

@@ -61,6 +61,7 @@ at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image,
     const poisson::DeviceBatch& batch = made ? *made : wide ? *double_ : *single_;
     last_ = {static_cast<int>(batch.cycles(p)), std::nan("")};
     at::Tensor out = batch.blend(fill.detach(), image.detach(), p);
+    // What is prepared while a graph is recorded is there only after a replay: it serves this call and is dropped.
     if (made && !capturing()) double_ = std::move(made);
     return out;
   }

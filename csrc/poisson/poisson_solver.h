@@ -14,12 +14,15 @@
 
 namespace inpaintx {
 
+// Thread-safe: solves may run at the same time, and `last` is that of whichever ended last.
 class PoissonSolver {
  public:
   // mask: [H,W], [1,1,H,W] or [B,1,H,W] on the CPU or CUDA, above 0.5 = hole
   explicit PoissonSolver(const at::Tensor& mask);
 
-  // As ops::poisson_blend, without gradients; a solver of one mask takes any batch.
+  // As ops::poisson_blend, bit for bit, without gradients; a solver of one mask takes any batch.
+  //   fill, image    [B,C,H,W] floating, on the mask's device, H and W the mask's, B its batch unless that is 1
+  //   tol, max_iter  as the op's
   at::Tensor solve(const at::Tensor& fill, const at::Tensor& image, double tol, std::optional<int64_t> max_iter);
 
   size_t bytes() const;

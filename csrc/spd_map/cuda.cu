@@ -1,4 +1,7 @@
-// Probability maps on CUDA. Hard: a separable, capped chessboard distance. Improved: n gather steps.
+// Probability maps on CUDA. Hard: a separable, capped chessboard distance, down the columns and then along the rows.
+// Each thread looks no further than the nearest known pixel found so far or the cap, so that the cost is that of the
+// distances in the image. Improved: n gather steps between two buffers; a launch a step, since a step needs all of the
+// one before.
 #include <utility>
 
 #include "common/cuda_check.h"
@@ -22,7 +25,8 @@ __global__ void column_kernel(Map<mask_t> m, int32_t* column, int32_t far) {
   }
 }
 
-// The chessboard distance is the least over the row of max(horizontal, vertical distance).
+// The chessboard distance max(|dx|, |dy|) to the nearest known pixel is the least over the row of max(|dx|, distance
+// along that column): a candidate further along the row than the best so far cannot be nearer.
 template <typename mask_t>
 __global__ void row_kernel(Map<mask_t> m, const int32_t* column, int32_t far) {
   INPAINTX_GRID_LOOP(i, m.batch * m.height * m.width) {

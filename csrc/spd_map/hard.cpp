@@ -144,6 +144,9 @@ struct Distances {
 // Chessboard distance to the nearest known pixel, at most `far`, of `count` rows: along each row, in steps that grow
 // fourfold; then from the row below, whose nearest three know of all that is nearer by way of it. What is left is
 // from_above, row after row. Rows without a hidden pixel are not written.
+//
+// After steps of 1, 4, .. each pixel has looked 3 + 12 + .. = last - 1 columns to either side, and the step of `last`
+// brings that to far - 1 at least, in the shortest form that does (along_row of 1, 3 or 4).
 template <typename value_t>
 INPAINTX_INLINE void distances(const value_t* mask, Distances& d, int64_t count, int64_t width, uint8_t far) {
   int64_t last = 1;
@@ -239,6 +242,8 @@ __attribute__((target("arch=x86-64-v4"))) void look_up_v4(const uint8_t* dist, c
 }
 #endif
 
+// By the largest index: a table of 32 values is one permutation of two registers, one of 128 takes four and three
+// merges.
 auto look_up_for([[maybe_unused]] int64_t far) {
 #ifdef INPAINTX_LEVELS
   if (__builtin_cpu_supports("x86-64-v4")) return far < 32 ? look_up_v4<1> : far < 64 ? look_up_v4<2> : look_up_v4<4>;

@@ -81,6 +81,7 @@ INPAINTX_INLINE void improved_rows(const mask_t* mask, int64_t width, const floa
 }
 
 template <typename mask_t, typename... Args>
+// The usual radii have code of their own, in which the sums over a window are unrolled; 0 stands for any other.
 INPAINTX_INLINE void improved_rows_of(int64_t count, int64_t r, bool freeze, const mask_t* mask, Args... args) {
   const auto of_radius = [&]<int fixed>() __attribute__((always_inline)) {
     if (freeze)

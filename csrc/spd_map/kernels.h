@@ -1,13 +1,13 @@
 // Probability maps of SPDNorm (Liu et al., PD-GAN, CVPR 2021), declared once for both backends.
 //
-// mask [batch, height, width], contiguous, as float (above 0.5 = hole) or bytes (not 0 = hole); map the same shape in
-// float. Known pixels have 1.
 //   hard:      k^-i for a hole pixel that the i-th of n dilations of the known region reaches, k^-n for the others. It
-//   is
-//              a chessboard distance transform, cut at n windows, whose cost does not grow with n.
+//   is a
+//              chessboard distance transform, cut at n windows, whose cost does not grow with n.
 //   improved:  n times, a hole pixel takes the mean over its window of the map before; with `freeze` once only, when it
 //              is first reached.
-// Pixels beyond the image are neither known nor counted: the mean divides by the whole window's area.
+//
+// Known pixels have 1. Pixels beyond the image are neither known nor counted: the mean divides by the whole window's
+// area.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@
 
 namespace inpaintx::spd_map {
 
-// mask_t is uint8_t (not 0 = hole) or float (above 0.5)
+// mask_t is uint8_t (not 0 = hole) or float (above 0.5). Both arrays are contiguous and the caller's; map is written in
+// whole.
 template <typename mask_t>
 struct Map {
   const mask_t* mask;  // [batch, height, width]

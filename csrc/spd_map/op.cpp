@@ -1,5 +1,6 @@
 // spd_map: schema, checks, allocation. Masks never receive gradients. The radius is cut at the image's longer side: a
-// larger window sees no more, and 32 bits hold every distance.
+// larger window sees no more, and 32 bits hold every distance. The mean of the improved map still divides by the area
+// of the window that was asked for.
 #include <ATen/ops/empty.h>
 
 #include <algorithm>

@@ -1,4 +1,8 @@
-// A block of pixels with all its channels at a time: x is read once, and what the later passes need stays in cache.
+// SPDNorm on the CPU: a block of pixels with all its channels at a time, so that x is read once and what the later
+// passes need stays in cache. Contiguous images go by planes: a vector holds neighboring pixels, and the loops are
+// channel after channel over a line of them. With channels_last a pixel's channels are one run of memory, and a vector
+// holds channels. Variance is taken from the differences to the mean, in a pass of its own: E[x^2] - E[x]^2 would
+// cancel.
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 
@@ -197,6 +201,7 @@ INPAINTX_INLINE void backward_pixels(const Backward<scalar_t, acc_t>& a, int64_t
   }
 }
 
+// One overload a type of the four functions above, each compiled for the levels of isa.h: a template cannot be.
 #define BLOCK_FUNCTIONS(scalar_t, acc_t)                                                                          \
   INPAINTX_CLONES void planes(const Forward<scalar_t, acc_t>& a, int64_t b, int64_t i, int64_t n, acc_t* kept) {  \
     forward_planes(a, b, i, n, kept);                                                                             \

@@ -48,6 +48,7 @@ __device__ __forceinline__ int64_t place(const Image<scalar_t>& im, bool last, i
 int64_t pixels_of_a_block(const Shape& s) { return s.channels_last ? kOthers : kWarp; }
 
 template <typename scalar_t, typename acc_t>
+// Threads beyond the last pixel go along to the sums, which all threads of a block must reach, with values of pixel 0.
 __global__ void forward_kernel(Forward<scalar_t, acc_t> a, int64_t blocks, int64_t step) {
   __shared__ acc_t shared[kThreads];
   const Lane l(a.shape.channels_last);
@@ -81,6 +82,8 @@ __global__ void forward_kernel(Forward<scalar_t, acc_t> a, int64_t blocks, int64
 }
 
 template <typename scalar_t, typename acc_t>
+// The slopes of a pixel's channels are computed twice, for the sums and for grad_x: they are two values from what is
+// read anyhow, and keeping them would take memory for any number of channels.
 __global__ void backward_kernel(Backward<scalar_t, acc_t> a, int64_t blocks, int64_t step) {
   __shared__ acc_t shared[kThreads];
   const Lane l(a.shape.channels_last);

@@ -1,11 +1,12 @@
 // SPDNorm (Liu et al., PD-GAN, CVPR 2021), declared once for both backends: normalization of each pixel over its
-// channels, then a modulation as strong as the probability map says,
+// channels (positional normalization, Li et al. 2019), then a modulation as strong as the probability map says,
 //
 //   x^ = (x - mean) / sqrt(variance + eps),   y = x^ (1 + P gamma) + P beta,
 //
 // with the unbiased variance over the channels of one pixel. scalar_t is the tensors' dtype, acc_t the one that is
 // computed in: float for the half types, else the same. mean and rstd = 1 / sqrt(variance + eps) are kept for the
-// backward pass, whose formulas are in math.h.
+// backward pass, whose formulas are in math.h. Sums run over one pixel's channels, by one thread or one group of lanes
+// in a fixed order: no result depends on the other pixels or on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +21,19 @@ struct Shape {
 };
 
 // [batch, channels, pixels] in the layout of the shape; a half of a wider tensor's channels is such an image too.
+// Element (b, c, p) is at b * batch + c * line + p, or at b * batch + p * line + c with channels_last. The caller owns
+// the data.
 template <typename scalar_t>
 struct Image {
   scalar_t* data;
   int64_t batch, line;  // steps in memory: to the next image, and to the next channel (channels_last: pixel)
 };
 
-// acc_t is float for the half types. mean and rstd are [batch, pixels] as probability is.
+//   x, gamma, beta  read
+//   probability     [batch, pixels], contiguous, read
+//   eps             above 0
+//   y               written
+//   mean, rstd      [batch, pixels], contiguous, written
 template <typename scalar_t, typename acc_t>
 struct Forward {
   Shape shape;
@@ -37,7 +44,10 @@ struct Forward {
   acc_t *mean, *rstd;
 };
 
-// Gradients whose data is null are not wanted; beta is read for grad_probability alone.
+//   grad, x, gamma, beta             grad is that of y; beta is read for grad_probability alone and may be x's data
+//   else probability, mean, rstd          [batch, pixels], contiguous, as in the forward pass grad_x, grad_gamma,
+//   grad_beta    written, or not wanted where data is null grad_probability                 [batch, pixels],
+//   contiguous, written, or null
 template <typename scalar_t, typename acc_t>
 struct Backward {
   Shape shape;

@@ -1,5 +1,7 @@
-// SPDNorm (Liu et al., PD-GAN, CVPR 2021): positional normalisation, then a modulation as strong as the probability
-// map says; the arithmetic of one channel of one pixel.
+// SPDNorm (Liu et al., PD-GAN, CVPR 2021): positional normalization, then a modulation as strong as the probability map
+// says; the arithmetic of one channel of one pixel. With g the gradient of y and h = g (1 + P gamma) that of x^:
+//   dgamma = g P x^,  dbeta = g P,  dP = sum over channels of g (x^ gamma + beta),
+//   dx = rstd (h - mean(h) - x^ sum(h x^) / (C - 1)).
 #pragma once
 
 #include "common/inline.h"

@@ -89,6 +89,8 @@ spd_norm::Image<scalar_t> write(const Tensor& t, bool last) {
   return {t.mutable_data_ptr<scalar_t>(), t.stride(0), line_of(t, last)};
 }
 
+// gamma and beta are laid out as x is, whatever their own order; the probability map is one plane, the same in both. It
+// is converted to the accumulating type, since the outer rings of a hard map can underflow in half precision.
 Outputs spd_norm_native(const Tensor& x_, const Tensor& gamma_, const Tensor& beta_, const Tensor& probability,
                         double eps) {
   check("spd_norm", x_, gamma_, beta_, probability);

@@ -1,5 +1,9 @@
-// A band of rows at a time, all in cache: each row's products are filtered along the row once and kept for as many rows
-// as the window is high; filtering down the columns then gives a row of means.
+// SSIM on the CPU. A band of rows at a time, all in cache: each row's products are filtered along the row once and kept
+// for as many rows as the window is high; filtering down the columns then gives a row of means. A band starts with
+// `window` - 1 rows that its neighbor above filters as well; kBand is what keeps that below a sixth for the usual 11 x
+// 11 window.
+//
+// Invariant: kBand, not the number of threads, bounds the partial sums, which are added in double in one order.
 #include <algorithm>
 #include <vector>
 
@@ -30,6 +34,8 @@ INPAINTX_INLINE void filter_by(const Row& row, const acc_t* g, int64_t n, acc_t*
 }
 
 template <typename acc_t, typename Row>
+// The usual window of 11 has code of its own, in which all taps of a value stay in registers; any other goes tap by tap
+// over the row.
 INPAINTX_INLINE void filter(const Row& row, const acc_t* g, int64_t window, int64_t n, acc_t* __restrict out) {
   if (window == 11) return filter_by<11>(row, g, n, out);
   std::fill_n(out, n, acc_t(0));
@@ -51,6 +57,8 @@ struct Centres {
 };
 
 template <typename acc_t>
+// The row's products under the window: x, y, (x - y)^2, xy, and with weights these times w and w itself, each n values
+// long. What lies where w is 0 is replaced before it is multiplied, for 0 * NaN is NaN.
 INPAINTX_INLINE void products_of(const acc_t* x, const acc_t* y, const acc_t* w, acc_t per_range, int64_t n,
                                  acc_t* __restrict out) {
   acc_t *ox = out, *oy = out + n, *squares = out + 2 * n, *product = out + 3 * n, *weight = out + 4 * n;
@@ -147,6 +155,7 @@ INPAINTX_INLINE void gradients_of(const acc_t* x, const acc_t* y, const acc_t* w
   }
 }
 
+// The row functions for float and double, compiled for the levels of isa.h: a template cannot be.
 #define ROW_FUNCTIONS(acc_t)                                                                                          \
   INPAINTX_CLONES void filter_row(const acc_t* in, const acc_t* g, int64_t window, int64_t n, acc_t* out) {           \
     filter([=](int64_t k) { return in + k; }, g, window, n, out);                                                     \
@@ -172,7 +181,8 @@ ROW_FUNCTIONS(float)
 ROW_FUNCTIONS(double)
 #undef ROW_FUNCTIONS
 
-// The last `window` rows of some quantities, filtered along the row; and filtered down the columns when asked.
+// The last `window` rows of some quantities, filtered along the row; and filtered down the columns when asked. Row y
+// stands in slot y mod window: a row is pushed when the one that it takes the place of is no longer asked for.
 template <typename acc_t>
 class Ring {
  public:
@@ -204,6 +214,10 @@ class Ring {
 };
 
 // One channel of one image, read a row at a time; gives the means of every row of windows, from the top of a band down.
+// Rows must be asked for in rising order.
+//   a      the images; must outlive this object
+//   plane  image * channels + channel
+//   first  the first row of windows that will be asked for
 template <typename acc_t>
 class Windows {
  public:

@@ -1,5 +1,7 @@
 // Structural similarity on CUDA: filter along the rows, then down the columns with the arithmetic of math.h; the
-// gradient spreads the slopes back the same way. One thread an element.
+// gradient spreads the slopes back the same way. One thread an element, each writing its own: no sums across threads
+// here (the op takes the map's mean by torch's), so that results are the same at every run. Between two kernels stand
+// maps in global memory, whose sizes kernels.h gives.
 #include "common/cuda_check.h"
 #include "ssim/kernels.h"
 #include "ssim/math.h"

@@ -1,9 +1,9 @@
-// Structural similarity under a Gaussian window (Wang et al. 2004), declared once for both backends.
+// Structural similarity under a Gaussian window (Wang et al. 2004, eq. 13), declared once for both backends.
 //
-// x and y [batch, channels, height, width], contiguous, weight [weight_batch, height, width] with weight_batch 1 or
-// batch; acc_t is float or double. Windows lie inside the image: a map of similarities has (height - window + 1) x
-// (width - window + 1) values. With weights w the moments are those of a normalized convolution, sum g w x / sum g w,
-// and a window whose sum g w is below 1e-3 is left out; what x and y hold where w is 0 does not matter, NaN included.
+// Windows lie inside the image: a map of similarities has (height - window + 1) x (width - window + 1) values. With
+// weights w the moments are those of a normalized convolution, sum g w x / sum g w, and a window whose sum g w is below
+// 1e-3 is left out; what x and y hold where w is 0 does not matter, NaN included. The value of an image is the mean
+// over windows and channels, each window weighted by w at its center. acc_t is float, or double for float64 images.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@ namespace inpaintx::ssim {
 constexpr int64_t kMostWindow = 511;  // so that kernels take half a Gaussian of doubles by value
 
 template <typename acc_t>
+// All arrays are contiguous, the caller's, and read only.
 struct Images {
   const acc_t* x;  // [batch, channels, height, width]
   const acc_t* y;
@@ -29,14 +30,19 @@ struct Images {
   INPAINTX_HD int64_t out_width() const { return width - window + 1; }
 };
 
-// value [batch] = mean similarity, 1 where no window counts; total [batch] = weight of the windows that count.
+// On the CPU:
+//   value  [batch], written: mean similarity, 1 where no window counts
+//   total  [batch], written: weight of the windows that count
+// On CUDA both point at maps instead, see below; torch's sums follow there.
 template <typename acc_t>
 struct Forward {
   Images<acc_t> images;
   acc_t *value, *total;
 };
 
-// scale [batch] = the value's gradient / (channels * total), 0 where no window counts; grad_y may be null.
+//   scale   [batch], read: the value's gradient / (channels * total), 0 where no window counts
+//   grad_x  [batch, channels, height, width], contiguous, written
+//   grad_y  the same, or null where it is not wanted
 template <typename acc_t>
 struct Backward {
   Images<acc_t> images;

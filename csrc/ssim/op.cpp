@@ -1,6 +1,8 @@
 // ssim: schema, checks, allocation, autograd, autocast. The weight never receives a gradient: it says which pixels
 // count. The first backward pass is a kernel of its own, which redoes the means instead of keeping them: they would be
-// four images' worth of memory for each image. Gradients of gradients go through the same formula in ATen's ops.
+// four images' worth of memory for each image. Gradients of gradients go through the same formula in ATen's ops
+// (`composed`), which must be changed together with math.h: tests hold the two together. Autocast computes in float32,
+// as for ATen's losses: squares of half types would lose the small differences that the measure is about.
 #include <ATen/ops/clamp_min.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
@@ -152,6 +154,7 @@ Pair ssim_native(const Tensor& x, const Tensor& y, const OptionalTensor& weight,
 }
 
 template <typename acc_t>
+// scale as in kernels.h. Without `both` the second result is undefined, and its half of the work is left out.
 Pair backward(const Tensor& scale, const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size,
               double sigma, double data_range, bool both) {
   const Prepared<acc_t> p(x, y, weight, kernel_size, sigma, data_range);

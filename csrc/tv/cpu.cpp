@@ -69,7 +69,14 @@ void interpolate(const Plane<acc_t>& coarse, Plane<acc_t>& fine) {
   }
 }
 
-// The box around the hole and its boundary, with one row and column of zeros beyond on every side.
+// The box around the hole and its boundary, with one row and column of zeros beyond on every side, so that differences
+// need no test for an edge. All arrays are [height + 2][stride].
+//   top, left     of the box in the plane
+//   low, high     range of the boundary's values
+//   u, bar        the primal iterate and its extrapolation
+//   px, py        the dual one: of the differences to the right and down
+//   right, down   1 where such a difference counts, else 0
+//   hole          1 or 0, as numbers, so that the loops select by multiplication
 template <typename acc_t>
 struct Grid {
   int64_t top, left, height, width, stride;
@@ -117,6 +124,9 @@ Grid<acc_t> grid_of(const Plane<acc_t>& plane) {
 }
 
 template <typename acc_t>
+// `count` iterations over the whole box, a row at a time: a row's dual step needs bar of the row itself and of the one
+// below it, both of the iteration before, and its primal step the dual rows of this one and the one above, both new. So
+// one sweep does both steps, with the same values as one over the plane after the other.
 INPAINTX_INLINE void iterate(Grid<acc_t>& g, acc_t tau, acc_t sigma, int64_t count) {
   const int64_t s = g.stride;
   const acc_t low = g.low, high = g.high;
@@ -155,6 +165,7 @@ struct Bounds {
 // Energy of u, and the dual bound below it. With every hole value confined to [low, high] the dual function is finite:
 //   D(p) = sum over known pixels of -f div p + sum over hole pixels of min(-low div p, -high div p).
 template <typename acc_t>
+// In double: near the end the gap is a small difference of two large sums.
 Bounds bounds_of(const Grid<acc_t>& g) {
   Bounds b{0, 0};
   const int64_t s = g.stride;
@@ -217,6 +228,7 @@ void minimise(Plane<acc_t>& plane, double tol, int64_t max_iter) {
 }
 
 template <typename acc_t>
+// Down to a plane without a hole (a coarse pixel is one only where all of its finer ones are), then up again.
 void solve(Plane<acc_t>& plane, double tol, int64_t max_iter) {
   if (std::none_of(plane.hole.begin(), plane.hole.end(), [](uint8_t h) { return h; })) return;
   Plane<acc_t> coarse = halved(plane);

@@ -2,7 +2,7 @@
 //   dual:    p <- (p + sigma grad ubar) / max(1, |p + sigma grad ubar|)
 //   primal:  u <- box(u + tau div p) on the hole;  ubar <- 2 u_new - u_old
 // Forward differences. A pair of neighbors takes part where right/down is 1, which leaves out the photo's edge
-// (Neumann) and pixels whose difference no hole pixel enters.
+// (Neumann) and pixels whose difference no hole pixel enters. It converges where tau sigma |grad|^2 <= 1.
 #pragma once
 
 #include <cmath>

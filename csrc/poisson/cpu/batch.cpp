@@ -1,3 +1,5 @@
+// The checks of the blend, and the loop over a batch. Many small images are spread over the threads, each solved in
+// one; of large ones each has all threads. Either way an image is solved as if it were alone.
 #include "poisson/cpu/batch.h"
 
 #include <ATen/ops/empty.h>
@@ -33,6 +35,7 @@ void over_images(int64_t batch, int64_t pixels, const F& image) {
 // Without a call of PyTorch's where there is nothing to convert: on a small image each one tells.
 Tensor with_dtype(const Tensor& x, at::ScalarType dtype) { return x.scalar_type() == dtype ? x : x.to(dtype); }
 
+// Planes may lie anywhere, and rows any distance apart; the pixels of a row must follow each other.
 Tensor with_plain_rows(const Tensor& x, at::ScalarType dtype) {
   const Tensor y = with_dtype(x, dtype);
   return y.stride(3) == 1 || y.size(3) == 1 ? y : y.contiguous();

@@ -34,6 +34,8 @@ void over_blocks(int h, int blocks, const Block& block) {
 
 // Rows of the stages in flight: slot y mod 4 of stage k.
 template <class T>
+// Stages run one row behind each other: while stage k writes row y, stage k + 1 writes row y - 1 from rows y - 2 .. y
+// of stage k. So four rows a stage are enough, and a pass of any number of steps needs a few rows of memory.
 struct Ring {
   T* data;
   int64_t stride;

@@ -1,4 +1,9 @@
-// The coarse grids: stored coefficients, always in float32, for they only correct.
+// The coarse grids: stored coefficients, always in float32, for they only correct. A double solve gains its digits on
+// the photo's grid, cycle by cycle.
+//
+// Order of loops: levels from fine to coarse and back (solve_level); in each, blocks of rows are shared by the threads;
+// in a block, rows, and at each row as many pending steps as its neighbors allow; in a row, spans, with all channels of
+// a pixel at once where coefficients are stored (they are the larger part of what is read).
 #include "poisson/cpu/cycle.h"
 
 #include <algorithm>
@@ -46,6 +51,8 @@ INPAINTX_CLONES void restrict_block(const Level& fine, const Rows<float>& from, 
   for (int y = y0; y < y1; ++y) restrict_spans(fine, from, coarse, y, zeros, to, m, lines);
 }
 
+// A block of rows [y0, y1) of `level` on the way up: value = smoothed (old + P coarse). Rows next to the block are
+// computed in the ring as well, one less on each side with each step, and not written.
 struct ProlongationBlock {
   const Level *level, *below;
   const Rows<float>* old;  // null: zero
@@ -84,6 +91,8 @@ INPAINTX_INLINE void add_span(float* out, const float* old, const float* line, c
 }
 
 template <int kChannels>
+// Row t gets its start (step 0) while row t - k takes step k, from the last block's halo above to the one below. Step k
+// is computed on `steps` - k rows beyond the block on either side, just as many as the following steps need.
 INPAINTX_INLINE void prolongate_and_smooth(const ProlongationBlock& b) {
   constexpr int channels = kChannels;
   const Level& level = *b.level;
@@ -131,6 +140,7 @@ INPAINTX_CLONES void prolongate_block(const ProlongationBlock& b) {
 }
 
 template <int kChannels>
+// out = rhs - A value, for the second visit.
 INPAINTX_INLINE void residuals(const Level& level, const Rows<float>& value, const Rows<float>& rhs,
                                const Rows<float>& out, int y0, int y1) {
   for (int y = y0; y < y1; ++y) {

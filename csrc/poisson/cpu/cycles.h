@@ -1,4 +1,10 @@
-// The arrays of a solve, and its cycles. For solver.cpp alone.
+// The arrays of a solve, and its cycles. For solver.cpp alone. The loop is
+//
+//   first residual -> { coarse grids -> correct, smooth, measure the photo's grid } until the goal
+//
+// where the last part of one cycle already restricts the residual that the next one starts from: a cycle is one pass
+// over the photo's grid. Where the goal's look at the error needs the coarse grids' next correction, that is solved
+// ahead and kept for the next cycle (ahead_).
 #pragma once
 
 #include <algorithm>

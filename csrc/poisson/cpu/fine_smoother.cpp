@@ -1,4 +1,9 @@
 // The photo's own grid: matrix-free, in the precision of the images, in place.
+//
+// Order of loops: blocks of rows are shared by the threads; in a block, row t is corrected while row t - k takes
+// half-step k, and residuals follow a row behind; in a row, spans, with all channels of a pixel at once. In place needs
+// care where blocks meet: a block reads its neighbors' old rows from copies that are made before any block starts (the
+// halos), and relaxes them there again, as their owner does.
 #include "poisson/cpu/cycle.h"
 
 #include <c10/util/Exception.h>
@@ -48,6 +53,8 @@ INPAINTX_INLINE void relax_half(const Level& level, const PhotoGridPass<T>& pass
       relax5_span<T, kChannels, true, false>(v + x, up + x, down + x, beside + x, jump, m + x, rhs, omega, n);
   }
   if (!at_left && !at_right) return;
+  // A pixel with fewer neighbors has a smaller diagonal: the step of four is lengthened by their ratio. Spans know
+  // nothing of columns, so the first and last one are lengthened afterwards.
   const T more = T(neighbours) / T(neighbours - 1 - (w == 1)) - 1;
   for (int c = 0; c < kChannels; ++c) {
     T &first = v[c * jump], &last = v[c * jump + (w - 1) / 2];
@@ -234,6 +241,8 @@ struct PhotoGridWorker {
 };
 
 template <class T, int kChannels>
+// The pass of a block, see above. All of PhotoGridWorker is inlined here, so that the loops over spans are compiled for
+// this number of channels and this instruction set.
 INPAINTX_INLINE void smooth_photo_block(const PhotoGridBlock<T>& block) {
   const PhotoGridWorker<T, kChannels> w(block);
   const PhotoGridPass<T>& pass = w.pass;
@@ -280,6 +289,8 @@ void smooth_block(const PhotoGridBlock<double>& block) { smooth_photo_block_f64(
 }  // namespace
 
 template <class T>
+// Copies of the rows around the places where blocks meet, then the blocks. halo: a row for each half-step, and two for
+// the residual that the coarse row at the edge needs.
 void smooth_photo_grid(const PhotoGridPass<T>& pass) {
   TORCH_INTERNAL_ASSERT(pass.omega.size() + 2 <= kMaskSlots);
   const Level& level = pass.hierarchy->levels[0];

@@ -3,8 +3,12 @@
 // The residual says little of the error where hardly a pixel is known: an error that is smooth over the whole photo has
 // a residual of next to nothing. But the coarse grids see it. What they correct in a cycle is the error before it, to
 // some per cent; a cycle leaves a tenth of it or less where much is known. Where that does not settle it the coarse
-// grids are solved once more. What they do not see, on pixels whose coarse neighbors are all known, is local, and
-// there no error is much larger than the residual.
+// grids are solved once more. What they do not see, on pixels whose coarse neighbors are all known, is local, and there
+// no error is much larger than the residual.
+//
+// Questions come in the order of their cost: norms (known anyhow), corrections of the cycle just done (one pass over
+// the first coarse grid), the largest residual (one over the mixed spans), the next corrections (a solve of the coarse
+// grids).
 #pragma once
 
 #include <algorithm>

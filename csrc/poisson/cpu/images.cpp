@@ -1,3 +1,5 @@
+// Reading the boundary and writing the blend, a row at a time. On the photo's grid rows lie in halves, images do not:
+// these functions are where columns are split and joined.
 #include "poisson/cpu/images.h"
 
 #include <algorithm>

@@ -16,6 +16,7 @@ namespace {
 // Between these no square of a value that counts leaves float32's range, down to residuals of a ten millionth.
 constexpr double kSmallNorm = 1e-6, kLargeNorm = 1e12;
 
+// pixel(y, x) for those whose values count, in raster order, in the calling thread: a solve seldom asks.
 template <class Pixel>
 void over_pixels(const Level& level, Among among, const Pixel& pixel) {
   for (int y = 0; y < level.h; ++y) {
@@ -70,6 +71,7 @@ std::vector<int> bring_near_one(const Level& level, const HalfRows<T>& values, A
     if (norms[c] >= kSmallNorm && norms[c] <= kLargeNorm) continue;
     const double most = largest(level, values, c, among);
     if (most == 0) continue;
+    // A power of two, so that scaling changes no bit of a mantissa and the result does not depend on it.
     const int exponent = exponents[c] = std::isfinite(most) ? std::ilogb(most) : kSpoilt;
     any |= exponent != 0;
     over_pixels(level, among, [&](int y, int x) {
@@ -91,6 +93,7 @@ void bring_back(const Level& level, const HalfRows<T>& values, const std::vector
   }
 }
 
+// The largest of a row is found by whoever has the row, the largest of all afterwards: a maximum has no order.
 std::vector<double> corrections(const Level& coarse, const Rows<float>& value) {
   const int channels = value.channels;
   std::vector<float> rows(size_t(coarse.h) * channels, 0.f);

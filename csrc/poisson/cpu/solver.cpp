@@ -1,3 +1,6 @@
+// A solve on raw pointers: arrays are borrowed, the boundary is read, cycles run, the blend is written. Channels go in
+// groups whose rows in flight fit a core's cache. Order within a group: all rows of the boundary, all cycles
+// (cycles.h), all rows of the result. A mask without a hole gives the image, one without a known pixel the fill.
 #include "poisson/cpu/solver.h"
 
 #include <algorithm>
@@ -17,6 +20,7 @@ constexpr int64_t kRowValues = 3 << 12;
 int channels_at_once(int64_t width) { return int(std::clamp<int64_t>(kRowValues / width, 1, 4)); }
 
 template <class F>
+// row(y) for all rows; each costs about `cost` nanoseconds a pixel.
 void over_rows(int64_t h, int64_t w, double cost, const F& row) {
   parallel_for(0, h, rows_per_task(w, cost), [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) row(y);
@@ -48,6 +52,8 @@ size_t Solver::bytes() const {
 }
 
 template <class T>
+// The arrays that the latest solve has given back, if they have as many channels; else new ones. Their contents do not
+// matter: what a solve reads it has written, but for the zeros of known pixels, which nothing overwrites.
 std::unique_ptr<Solver::Arrays<T>> Solver::borrow(int channels) const {
   {
     std::lock_guard<std::mutex> lock(mutex_);

@@ -1,4 +1,7 @@
 // Poisson blending of any number of images with one mask, on raw pointers. See math.h for the equations.
+//
+// A Solver may be used by several threads at once: the hierarchy is read only, and the arrays of the latest solve are
+// handed to whoever comes first.
 #pragma once
 
 #include <cstdint>
@@ -26,12 +29,19 @@ class Solver {
   Solver(const uint8_t* mask, int64_t height, int64_t width);
   ~Solver();
 
-  // result = image outside the hole, bit for bit; inside, the blend. Pixels of `image` under the hole are never used.
+  // result = image outside the hole, bit for bit; inside, fill + v. Pixels of `image` under the hole are never used.
+  //   fill, image  [channels, height, width] in float or double, rows contiguous, read
+  //   result       the same, written in whole; must not overlap the others
+  //   p            when to stop
+  // Returns the cycles that were run and the residual, the largest of the channels.
   template <class T>
   SolveInfo blend(Planes<const T> fill, Planes<const T> image, Planes<T> result, int channels,
                   const Parameters& p) const;
 
-  // Gradients of fill and image from that of the result.
+  // Gradients of fill and image from that of the result, to p's tolerance: the adjoint of blend, by another solve with
+  // the same (symmetric) matrix.
+  //   grad         [channels, height, width], rows contiguous, read
+  //   fill, image  the same, written in whole
   template <class T>
   SolveInfo adjoint(Planes<const T> grad, Planes<T> fill, Planes<T> image, int channels, const Parameters& p) const;
 

@@ -13,6 +13,9 @@ namespace {
 
 enum Sum { kBefore, kNow, kCurvature };  // r M r of the step before and of this one, p A p
 
+//   planes  channels of all images, each solved by itself
+//   pixels  of a plane
+//   chunks  parts of a plane that are summed apart: by its size alone, so that a batch has the sums of its images
 struct Shape {
   int64_t planes, pixels, chunks;
 };
@@ -104,6 +107,7 @@ __global__ void apply_kernel(Grid<T> g, const T* direction, T* out) {
 }
 
 template <typename T>
+// solution += alpha p, r -= alpha A p, with alpha of each plane.
 __global__ void advance_kernel(Shape s, const double* sums, const T* direction, const T* applied, T* solution,
                                T* residual) {
   INPAINTX_GRID_LOOP(i, s.planes * s.pixels) {
@@ -128,6 +132,9 @@ void dot(const Grid<T>& g, const Shape& s, const T* a, const T* b, int which, bo
 }  // namespace
 
 template <typename T>
+// One step, with r = b - A solution in l.b:  z = M r,  beta = r z / (r z of the step before),  p = z + beta p, alpha =
+// r z / (p A p),  solution += alpha p,  r -= alpha A p. z is in l.v, A p in l.other. Once r is 0 so are its products,
+// and alpha and beta become 0 instead of 0 / 0: further steps change nothing.
 void solve(const Grid<T>& g, int64_t steps) {
   const Level<T>& l = g.levels[0];
   const Shape s{g.planes, l.height * l.width, std::clamp<int64_t>(l.height * l.width / 4096, 1, kMostChunks)};

@@ -13,7 +13,8 @@ constexpr int64_t kSmall = 32;  // levels of at most so many rows and columns ar
 
 constexpr int64_t kMostChunks = 64;  // parts of a plane that are summed apart
 
-// One grid. A pixel is unknown where its diagonal is above 0; arrays are planar, a plane an image's channel.
+// One grid. A pixel is unknown where its diagonal is above 0; arrays are planar, contiguous, a plane an image's
+// channel. No spans and no boxes here: every pixel of the photo has a thread, and known ones end at once.
 template <typename T>
 struct Level {
   int64_t height, width;
@@ -23,6 +24,8 @@ struct Level {
 };
 
 template <typename T>
+// All grids of a batch, and the memory of one solve; device_batch.cpp owns it. By value, since kernels take it as
+// argument.
 struct Grid {
   Level<T> levels[kMostLevels];
   int count;

@@ -1,3 +1,5 @@
+// The batch's memory, and the order of launches of a solve. Work memory is two tensors of torch's caching allocator,
+// freed when the last launch is queued: the allocator hands it on in stream order.
 #include "poisson/cuda/device_batch.h"
 
 #include <ATen/ops/empty.h>
@@ -77,6 +79,7 @@ std::array<Tensor, 2> place_fields(Grid<T>& g, const at::TensorOptions& options)
 }
 
 template <typename F>
+// f(float{}) or f(double{}), by the dtype that is computed in.
 auto with_type(at::ScalarType dtype, const F& f) {
   return dtype == at::kDouble ? f(double{}) : f(float{});
 }
@@ -94,6 +97,7 @@ DeviceBatch::DeviceBatch(const Tensor& hole, at::ScalarType dtype) : dtype_(dtyp
   });
 }
 
+// How many steps, from tol and max_iter alone. A tol below what the dtype can reach counts as that.
 int64_t DeviceBatch::cycles(const Parameters& p) const {
   const double tol = std::max(p.tol, dtype_ == at::kDouble ? 1e-14 : 1e-7);
   if (tol >= 1) return 0;

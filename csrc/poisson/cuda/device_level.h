@@ -1,4 +1,5 @@
-// A pixel's equation on a grid of the blend on CUDA.
+// A pixel's equation on a grid of the blend on CUDA. On the finest grid coefficients follow from the mask, as on the
+// CPU; on the others they are read. Device functions for the kernels of multigrid.cu and conjugate.cu.
 #pragma once
 
 #include "common/cuda_check.h"

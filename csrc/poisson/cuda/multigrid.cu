@@ -1,7 +1,11 @@
-// Multigrid V-cycles for the blend on CUDA, many planes at once: vertex-centred coarsening, bilinear interpolation that
-// is zero at known pixels, Galerkin coarse operators, two Jacobi steps with Chebyshev factors before and, in the other
-// order, after: symmetric, as conjugate gradients need it. Steps have no order among pixels, so the result is the same
-// at every run.
+// Multigrid V-cycles for the blend on CUDA, many planes at once: vertex-centered coarsening, bilinear interpolation
+// that is zero at known pixels, Galerkin coarse operators, two Jacobi steps with Chebyshev factors before and, in the
+// other order, after: symmetric, as conjugate gradients need it. The CPU's cycle (all smoothing on the way up,
+// red-black, a fitted set of factors) is not symmetric and cannot stand here.
+//
+// A kernel a step and level, down to grids of 32 x 32 pixels, which one block of threads takes through the rest of the
+// cycle without a launch. v and other are read and written by turns: no step reads a field that it writes, so that
+// steps have no order among pixels and the result is the same at every run.
 #include "poisson/cuda/device_level.h"
 
 namespace inpaintx::poisson::device {
@@ -138,6 +142,9 @@ __global__ void small_kernel(Grid<T> g, int first) {
 }
 
 template <typename T>
+// Coarse stencils P^T A P, a thread a coarse pixel of a mask: over its nine fine pixels, each one's nine neighbors, and
+// the up to four coarse pixels that a neighbor is interpolated from. Run once a mask, so that clarity comes before
+// speed.
 __global__ void galerkin_kernel(Level<T> l, Level<T> coarse, int64_t masks) {
   const int64_t pixels = coarse.height * coarse.width;
   INPAINTX_GRID_LOOP(i, masks * pixels) {

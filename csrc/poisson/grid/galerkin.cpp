@@ -1,3 +1,10 @@
+// Coarse matrices from the coefficients of the finer grid, of the second coarse grid on (the first one's come from the
+// mask, galerkin_mask.cpp), and the Cholesky factor of the last.
+//
+// P^T A P with P = Px Py is taken as Py^T (Px^T A Px) Py. Order of loops: rows of coarse pixels are shared by the
+// threads; within a row, pieces of mixed spans; for a piece, three fine rows are each collapsed along x, then these
+// three along y. Odd fine rows serve two coarse ones and are kept from one to the next (Shared). A coefficient comes
+// from the same additions whichever thread has its row, kept or not.
 #include "poisson/grid/galerkin.h"
 
 #include <algorithm>
@@ -10,6 +17,7 @@
 namespace inpaintx::poisson {
 namespace {
 
+// Nine rows of a piece, fine and coarse, are some 40 KB: near enough to the first-level cache.
 constexpr int kPiece = 256;  // coarse pixels of a row worked on at once
 
 // Coefficients of one fine row; index 3 (dy + 1) + dx + 1. Whole chunks are written, so there is one to spare on the
@@ -205,6 +213,7 @@ void fill_coefficients(const Level& fine, Level& coarse) {
   });
 }
 
+// The same product of one stencil that holds everywhere: the sums of all rows are one row's.
 Stencil coarsen(Stencil s) {
   const Three outer{s.corner, s.edge, s.corner}, middle{s.edge, s.centre, s.edge};
   const Three o = product(outer, outer, outer), m = product(middle, middle, middle);
@@ -213,6 +222,8 @@ Stencil coarsen(Stencil s) {
   return {centre.zero, centre.minus, side.minus};
 }
 
+// Dense, for at most kDense unknowns, in double: the coarsest residual holds what no smoothing step has touched. The
+// matrix is positive definite wherever a pixel is known (a hole of the whole photo is never solved), so no pivot is 0.
 void factorise(const Level& level, std::vector<int32_t>& unknowns, std::vector<double>& factor) {
   std::vector<int> index(level.h * level.w, -1);
   for (int y = 0; y < level.h; ++y) {

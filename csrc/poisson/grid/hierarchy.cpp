@@ -13,6 +13,7 @@ namespace {
 constexpr int kDense = 64;  // pixels of the coarsest grid, at most: solved directly
 constexpr int kUniformFinest = 64,
               kUniformCoarse = 24;  // pixels: shorter uniform stretches join their mixed neighbors
+// Sizes of a grid, and its mask, all zero: rows -1 and h stay so, and neighbors there count as known.
 void shape(Level& level, int h, int w) {
   level.h = h;
   level.w = w;
@@ -67,7 +68,8 @@ Workspace erode(const Level& from, const uint8_t* deep, const Level& to, int ste
 }
 
 // Cuts row y into spans. `kind` tells of a chunk whether it is visited and how. Uniform stretches that are shorter than
-// `shortest` join their mixed neighbors, and these each other: neighbors in one call are cheaper than calls.
+// `shortest` join their mixed neighbors, and these each other: neighbors in one call are cheaper than calls. A uniform
+// stretch in a mixed span is right as well, since its coefficients are stored there.
 constexpr int64_t kMixed = 0, kNone = 1;
 template <class Kind>
 void cut_row(int w, int chunk, int shortest, std::vector<Span>& spans, const Kind& kind) {
@@ -86,6 +88,8 @@ void cut_row(int w, int chunk, int shortest, std::vector<Span>& spans, const Kin
   }
 }
 
+// Spans of all rows, in one list. Blocks of 64 rows are cut side by side, and their parts are joined in order: the list
+// is the same whoever made them.
 template <class Cut>
 void cut_rows(Level& level, const Cut& cut) {
   const int block = 64, blocks = (level.h + block - 1) / block;
@@ -148,6 +152,7 @@ void cut_finest(Level& level, const uint8_t* deep) {
   });
 }
 
+// A coarse grid's spans cover its unknowns, and each mixed one gets its place among the coefficients.
 void cut_coarse(Level& level, const uint8_t* deep) {
   cut_rows(level, [&](int y, std::vector<Span>& spans) {
     cut_row(level.w, kChunk, kUniformCoarse, spans, [&](int x) {
@@ -166,6 +171,8 @@ void cut_coarse(Level& level, const uint8_t* deep) {
 
 }  // namespace
 
+// From fine to coarse. `deep` follows along: a coarse pixel whose nine fine rows are all uniform has a uniform row
+// itself, so a byte a pixel tells where nothing need be stored, before any coefficient is computed.
 Hierarchy::Hierarchy(const uint8_t* mask, int64_t height_, int64_t width_) : height(height_), width(width_) {
   int64_t box[4];
   empty = !find_box(mask, height, width, box);

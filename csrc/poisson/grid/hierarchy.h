@@ -1,9 +1,16 @@
 // What one mask means to the solver: its grids, from the photo's down to a handful of unknowns.
 //
-// Coarsening is vertex-centred: coarse pixel (Y, X) sits on fine pixel (2Y, 2X) and is unknown exactly if that one is.
+// Coarsening is vertex-centered: coarse pixel (Y, X) sits on fine pixel (2Y, 2X) and is unknown exactly if that one is.
 // Interpolation P is bilinear and zero at known pixels; coarse matrices are Galerkin products P^T A P with nine
-// coefficients a pixel. Deep inside the hole these are the same everywhere and are not stored.
-// Rows are cut into chunks of eight pixels; only chunks that matter stand in the list of spans and are ever visited.
+// coefficients a pixel. Deep inside the hole these are the same everywhere and are not stored. Rows are cut into chunks
+// of eight pixels; only chunks that matter stand in the list of spans and are ever visited.
+//
+// A hierarchy is made once, by the thread that has the mask, and is read only from then on: any number of solves may
+// use it at the same time. What a solve writes lies in its own arrays (Rows, HalfRows below, CoarseArrays of cycle.h).
+//
+// Padding is part of every layout. Kernels read and write whole chunks, so a row has kPad elements before its first
+// pixel and room for the last chunk after its last one: a stride is never the width, and code that takes a row from
+// elsewhere has to copy it.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +46,13 @@ struct Span {
   bool uniform() const { return coef == kUniform; }
 };
 
+// One grid. Level 0 is the photo's, cut to the hole's box; its equations are the mask's and need no coefficients, and
+// its rows lie in halves. On the others every unknown pixel has an equation of nine coefficients,
+//
+//   v_p = inverse_p rhs_p + sum over the eight neighbors q of coef_pq v_q,   coef_pq = -a_pq / a_pp, inverse_p = 1 /
+//   a_pp,
+//
+// stored so, divided by the diagonal, since that is how the smoothing step takes them.
 struct Level {
   int h = 0, w = 0;
   int64_t stride = 0;                       // of a row of any array on this grid
@@ -77,7 +91,7 @@ struct Hierarchy {
 };
 
 // Array [h][channels][stride] on a level's grid: the channels of a row lie together, so that a row's spans, mask and
-// coefficients are fetched once for all of them.
+// coefficients are fetched once for all of them. A view; its memory is a Workspace that the maker keeps.
 template <class T>
 struct Rows {
   T* data = nullptr;  // element (0, 0, 0)

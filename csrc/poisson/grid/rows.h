@@ -1,5 +1,6 @@
 // Row kernels of the cycle, as plain loops. They are always inlined: each is compiled for the instruction set of the
-// function it stands in.
+// function it stands in. Loops go chunk by chunk of eight with simdlen(8): no remainder is ever left, and the lanes of
+// a sum are the same eight for every instruction set.
 #pragma once
 
 #include <bit>
@@ -171,6 +172,9 @@ INPAINTX_INLINE void gather_line(float* out, const float* line, const int32_t* m
 // ---- coarse grids; kResidual gives the residual, in place of rhs if need be, instead of the next value
 
 template <int kChannels, bool kResidual>
+// A row of a mixed span, with stored coefficients: `coef` is that of the span's first chunk, [chunk][9][kChunk]. Each
+// is loaded once for all channels: they are nine floats a pixel, where v, rhs and out are three a channel. Known pixels
+// have zeros, and keep theirs.
 INPAINTX_INLINE void row9_mixed(float* out, const float* v, const float* up, const float* down, const float* rhs,
                                 int64_t jump, const float* coef, float omega, int n) {
   for (int j = 0; j < n; j += kChunk, coef += 9 * kChunk) {
