@@ -8,6 +8,6 @@ from inpaintx.plugin.registry import registry
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
 for method in registry().methods.values():
-    for tag, entry in method.weights.items():
+    for entry in method.weights.values():
         for path in WEIGHTS.glob(f"*/{entry.file}"):
-            path.with_suffix(".md").write_text(model_card(path, method, entry, tag), encoding="utf-8")
+            path.with_suffix(".md").write_text(model_card(path, method), encoding="utf-8")

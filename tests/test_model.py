@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from toy_methods import Learned
 
 import inpaintx
@@ -42,6 +43,9 @@ def test_it_gives_what_it_gets_and_the_same_as_inpaint(photo, tmp_path):
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
     filled = model(image, torch.from_numpy(hole)[None, None])
     assert filled.shape == image.shape
+    drawn = model(Image.fromarray(pixels), Image.fromarray(hole))
+    assert isinstance(drawn, Image.Image)
+    assert (np.asarray(drawn) == whole).all()
     assert len(model(pixels, hole, samples=2)) == 2
     assert (model.method.name, model.source, model.card) == ("telea", "none needed", "")
 
@@ -55,6 +59,13 @@ def test_a_network_its_options_and_its_card():
     auto = inpaintx.load()
     assert auto.method.name == "auto"
     assert auto.source == model.source
+
+
+def test_a_model_leaves_as_a_graph(tmp_path):
+    model = inpaintx.load("pconv_prior", preset="tiny", weights=None, device="cpu", faces="none", seed=1)
+    made = model.export(tmp_path / "net.pt2")
+    assert made.sizes[0] == (model.config.size, model.config.size)
+    assert made.difference < 1e-5
 
 
 def test_inpaint_keeps_the_last_few(photo, loads):

@@ -7,12 +7,13 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save_file
-from torch import zeros
 
+import inpaintx
 from inpaintx.cli import run
 from inpaintx.errors import InpaintxError
-from inpaintx.plugin import download, weight_lookup
+from inpaintx.plugin import download, weight_lookup, weights
 from inpaintx.plugin.registry import registry
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +33,7 @@ def served(tmp_path):
     """A web server on loopback: the files of a folder, and those of a hub's repository by its addresses."""
     folder = tmp_path / "served"
     folder.mkdir()
-    save_file({"a": zeros(3)}, folder / "w.safetensors", {"inpaintx.method": "telea"})
+    save_file({"a": torch.zeros(3)}, folder / "w.safetensors", {"inpaintx.method": "telea"})
     (folder / "text.safetensors").write_text("not found, but with status 200")
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -145,17 +146,61 @@ def test_a_file_is_fetched_from_the_web(served, bare, capsys):
     assert digest(out) == sha
 
 
-def test_a_file_is_fetched_from_a_hub(served, bare, monkeypatch):
+@pytest.fixture
+def hub(served, bare, monkeypatch):
+    """The server as a model hub; the folder of the repository owner/repo."""
     constants = pytest.importorskip("huggingface_hub.constants")
     address, folder = served
     monkeypatch.setattr(constants, "ENDPOINT", address)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(bare / "cache"))
-    sha = digest(folder / "w.safetensors")
+    return folder
+
+
+def test_a_file_is_fetched_from_a_hub(hub):
+    sha = digest(hub / "w.safetensors")
     path = download.fetch("hf://owner/repo/w.safetensors", sha)
     assert digest(path) == sha
-    with pytest.raises(InpaintxError, match="could not be fetched"):
+    with pytest.raises(InpaintxError, match=r"none\.safetensors could not be fetched"):
         download.fetch("hf://owner/repo/none.safetensors", "")
+
+
+def test_a_model_is_loaded_from_a_hub(hub, tmp_path, capsys):
+    method = registry().method("pconv_prior")
+    config = method.config("tiny", width=8)
+    net = method.network(config).eval()
+    weights.save(hub / "model.safetensors", method, config, net, licence="free for all")
+    model = inpaintx.load("hf://owner/repo", device="cpu", faces="none")
+    assert (model.method.name, model.config.width) == ("pconv_prior", 8)
+    assert all(
+        torch.equal(a, b) for a, b in zip(net.state_dict().values(), model.net.state_dict().values(), strict=True)
+    )
+    photo, hole = torch.rand(1, 3, 40, 48), torch.zeros(1, 1, 40, 48)
+    hole[..., 10:20, 12:30] = 1
+    by_name = inpaintx.inpaint(photo, hole, "pconv_prior", weights="hf://owner/repo", device="cpu", faces="none")
+    assert torch.equal(model(photo, hole), by_name)
+
+    card = tmp_path / "README.md"
+    assert run(["export", "pconv_prior", "--weights", "hf://owner/repo", "--card", str(card)]) == 0
+    assert card.read_text() == model.card
+    assert 'license_name: "free for all"' in model.card
+    assert digest(hub / "model.safetensors") in model.card
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "words"),
+    [
+        ("hf://owner/repo/w.safetensors", {"weights": "default"}, "brings its own weights"),
+        ("hf://owner/repo/none.safetensors", {}, "could not be fetched"),
+        ("hf://owner", {}, "is named hf://owner/repo"),
+        ("hf://owner/repo/text.safetensors", {}, "cannot be read as safetensors"),
+        ("hf://owner/repo/unknown.safetensors", {}, "unknown method 'nobodys'"),
+    ],
+)
+def test_a_model_that_is_not_on_a_hub(hub, source, options, words):
+    save_file({"a": torch.zeros(3)}, hub / "unknown.safetensors", {"inpaintx.method": "nobodys"})
+    with pytest.raises(InpaintxError, match=words):
+        inpaintx.load(source, **options)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +223,7 @@ def test_what_is_not_what_was_asked_for_leaves_nothing(served, bare, source, dig
 
 
 @pytest.mark.parametrize(
-    "source", ["http://example.org/w.safetensors", "file:///etc/passwd", "w.safetensors", "hf://a/b"]
+    "source", ["http://example.org/w.safetensors", "file:///etc/passwd", "w.safetensors", "hf://a", "hf://a/b?c"]
 )
 def test_only_named_kinds_of_sources(source, bare):
     with pytest.raises(InpaintxError, match="weights are fetched from"):

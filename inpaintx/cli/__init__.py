@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli import demo, doctor, evaluate, inpaint, mask, methods, plugins, prepare, train, web, weights
+from inpaintx.cli import demo, doctor, evaluate, export, inpaint, mask, methods, plugins, prepare, train, web, weights
 from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
 from inpaintx.cli.ray import spell_address
 from inpaintx.errors import InpaintxError
@@ -99,7 +99,7 @@ def make_app() -> typer.Typer:
         mask.mask,
         prepare.prepare,
         train.train,
-        train.export,
+        export.export,
         evaluate.evaluate,
         demo.demo,
         web.web,

@@ -1,23 +1,12 @@
-"""``inpaintx train`` and ``inpaintx export``: a run, and the weights that it leaves."""
+"""``inpaintx train``: a run."""
 
-import json
-from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from inpaintx.cli.console import say
 from inpaintx.cli.inpaint import option, warnings_as_words
 
-__all__ = ["export", "train"]
-
-
-class Which(str, Enum):
-    """Which checkpoint is exported."""
-
-    best = "best"
-    last = "last"
+__all__ = ["train"]
 
 
 def train(
@@ -55,30 +44,3 @@ def train(
             devices=devices,
             watch=[Bar()],
         )
-
-
-def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The file, *.safetensors.")],
-    which: Annotated[Which, typer.Option(help="Checkpoint.")] = Which.best,
-    half: Annotated[bool, typer.Option("--half", help="Store numbers in float16.")] = False,
-    average: Annotated[bool, typer.Option(help="The running average, where the run has one.")] = True,
-    license: Annotated[
-        str, typer.Option("--license", "--licence", help="Terms of the weights, in words.")
-    ] = "not stated",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
-) -> None:
-    """Write a run's network as weights for 'inpaintx inpaint --weights'."""
-    from inpaintx.training.export import export as job
-
-    done = job(run, out, which=which.value, half=half, average=average, license=license, overwrite=overwrite)
-    for key, value in done.metadata.items():
-        say(f"{key}: {value if isinstance(value, str) else json.dumps(_rounded(value))}")
-    say(f"wrote {done.path}, SHA-256 {done.sha256}")
-
-
-def _rounded(value: Any) -> Any:
-    """Plain values as a person reads them; the file has every digit."""
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    return float(f"{value:.4g}") if isinstance(value, float) else value

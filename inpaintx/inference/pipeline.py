@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,10 +20,15 @@ from inpaintx.inference.tiling import ArrayCanvas, TensorCanvas
 from inpaintx.io.masks import cut_of
 from inpaintx.io.memory import memory_in_words
 from inpaintx.nn.options import Blend
+from inpaintx.plugin.download import hub_file
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.model_card import model_card
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.weight_lookup import find
+from inpaintx.plugin.weights import Loaded, method_of
+
+if TYPE_CHECKING:
+    from inpaintx.inference.export_graph import GraphFile
 
 __all__ = ["Model", "inpaint", "inpainter_for", "load", "pick_device"]
 
@@ -41,8 +46,12 @@ def inpainter_for(
     Raises
     ------
     InpaintxError
-        As :class:`Inpainter`; a preset or options without a method.
+        As :class:`Inpainter`; a preset or options without a method; weights beside an address of a hub.
     """
+    if isinstance(method, str) and method.startswith("hf://"):
+        if settings.get("weights") is not None:
+            raise InpaintxError(f"{method} brings its own weights; leave out weights={settings['weights']}")
+        method, settings["weights"] = method_of(hub_file(method)), method
     if method not in (None, AUTO):
         if background:
             raise InpaintxError(f"a background method is auto's alone: leave it out, or method {method!r}")
@@ -85,8 +94,9 @@ def inpaint(
         split at 50 %), or floating in [0,1], above 0.5. Or, beside no tensor, a PIL image, the path or the bytes of a
         mask file, in which white is the hole (:func:`inpaintx.io.masks.read_mask` reads other ones).
     method
-        A name of :func:`inpaintx.methods`, or a :class:`Method`. None or ``"auto"``: each hole pixel by the method that
-        fills it best (:mod:`inpaintx.inference.auto`).
+        A name of :func:`inpaintx.methods`; a :class:`Method`; or a weight file on a model hub, ``hf://owner/repo``
+        (:func:`inpaintx.plugin.download.hub_file`), which names its method. None or ``"auto"``: each hole pixel by
+        the method that fills it best (:mod:`inpaintx.inference.auto`).
     preset, options
         Named options of the method, and fields of its ``Config`` that differ from them.
     weights
@@ -174,9 +184,24 @@ class Model:
         """The model card of its weight file, in Markdown; empty without one."""
         if self.source in ("random", "none needed"):
             return ""
-        path = Path(self.source)
-        entry = next((entry for entry in self._owner.weights.values() if entry.file == path.name), None)
-        return model_card(path, self._owner, entry)
+        return model_card(Path(self.source), self._owner)
+
+    def export(
+        self,
+        out: str | Path,
+        *,
+        size: int | None = None,
+        dynamic: bool = False,
+        plain: bool = False,
+        overwrite: bool = False,
+    ) -> "GraphFile":
+        """Write the network as ONNX or for torch.export: :func:`inpaintx.inference.export_graph.export_graph`."""
+        from inpaintx.inference.export_graph import export_graph
+
+        if self._inpainter.device.type != "cpu":
+            raise InpaintxError(f"graphs are traced on the CPU, and the model is on {self._inpainter.device}")
+        loaded = Loaded(self.net, self.config, self.source)
+        return export_graph(self._owner, loaded, out, size=size, dynamic=dynamic, plain=plain, overwrite=overwrite)
 
     @memory_in_words("fill the photo")
     def __call__(self, image: Any, mask: Any, *, seed: int = 0, samples: int = 1, raw: bool = False) -> Any:

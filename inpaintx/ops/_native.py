@@ -1,13 +1,24 @@
 """Where ops run kernels of their own: not on every device, and not while a graph of plain ops is asked for."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
 from torch._prims_common import suggest_memory_format
 from torch.autograd import forward_ad
 
-__all__ = ["ReferenceOpWarning", "check_same_device", "has_kernel", "in_plain_ops", "layout_of", "under_transforms"]
+__all__ = [
+    "ReferenceOpWarning",
+    "check_same_device",
+    "has_kernel",
+    "in_plain_ops",
+    "layout_of",
+    "plain_ops",
+    "under_transforms",
+]
 
 # Ops that have CUDA kernels; they are used when the extension was built with CUDA.
 CUDA_OPS = frozenset(
@@ -17,6 +28,7 @@ CUDA_OPS = frozenset(
 CARRIED_OPS = frozenset({"efros_leung", "tv_inpaint"})
 # Ops whose reference is as differentiable as PyTorch itself.
 DIFFERENTIABLE = frozenset({"conv3x3", "partial_conv2d", "spd_norm", "ssim"})
+_PLAIN = ContextVar("_PLAIN", default=False)
 _warned: set[tuple[str, str]] = set()
 
 
@@ -29,9 +41,19 @@ def under_transforms() -> bool:
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
+@contextmanager
+def plain_ops() -> Iterator[None]:
+    """Let every op run its reference in the block: for graphs that are to hold PyTorch's own ops alone."""
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
+
+
 def in_plain_ops(op: str) -> bool:
-    """Whether ``op`` is to run its reference, whatever the device: under transforms, and in a graph for ONNX."""
-    if op in DIFFERENTIABLE and under_transforms():
+    """Whether ``op`` is to run its reference, whatever the device: under transforms, and in a graph of plain ops."""
+    if _PLAIN.get() or (op in DIFFERENTIABLE and under_transforms()):
         return True
     recording = torch._C._get_tracing_state() is not None or torch.compiler.is_exporting()
     return recording and torch.onnx.is_in_onnx_export()

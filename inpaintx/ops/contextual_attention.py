@@ -153,6 +153,9 @@ def _attend(
     compat: bool,
 ) -> tuple[Tensor, Tensor]:
     """``[K,N]`` places, ``[K,M]`` patches, ``[P,M]`` copies, ``[M]`` usable to ``[P,N]`` and the best patch ``[N]``."""
+    if torch.compiler.is_exporting():  # one tile: how many there are would fix the sizes of the graph
+        out, best = _attend_tile(places, patches, copies, usable, grid, 0, grid.w, fuse_k, scale, compat)
+        return out.flatten(1), best.flatten()
     columns = max(1, min(grid.w, TILE // max(1, grid.h * usable.numel())))
     tiled = columns < grid.w and torch.is_grad_enabled()
     outs, bests = [], []
@@ -190,10 +193,9 @@ def _fused(places: Tensor, patches: Tensor, grid: _Grid, left: int, right: int, 
 
     In the matrix of all scores, fusing sums along the diagonal: once with pixels numbered along the rows, once down
     the columns. Like there, the neighbour of a row's last pixel is the next row's first. A tile needs its
-    neighbours: ``along`` columns for the first sum, and as many as hold ``along`` pixels for the second.
+    neighbours: ``along`` columns for the first sum, and as many for the second, which hold ``along`` pixels or more.
     """
-    along = fuse_k // 2
-    down = -(-along // grid.h)
+    along = down = fuse_k // 2
     column = torch.arange(left - down - along, right + down + along, device=places.device)[:, None]
     number = torch.arange(grid.h, device=places.device) * grid.w + column  # [columns,h], beyond the row: its neighbours
     inside = (number >= 0) & (number < grid.h * grid.w)

@@ -11,10 +11,11 @@ from inpaintx.io.names import printable
 from inpaintx.io.weight_files import open_weights
 from inpaintx.plugin.weight_lookup import download_folder
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "hub_file"]
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w.-]+))?/(?P<file>[^?#]+)")
+HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w.-]+))?(/(?P<file>[^?#]+))?")
+HUB_FILE = "model.safetensors"  # where the hub's own tools look for a model's weights
 
 
 def fetch(source: str, digest: str = "", out: Path | None = None, *, overwrite: bool = False) -> Path:
@@ -23,8 +24,8 @@ def fetch(source: str, digest: str = "", out: Path | None = None, *, overwrite: 
     Parameters
     ----------
     source
-        ``https://…``, with ``digest``; or ``hf://owner/repo/file`` or ``hf://owner/repo@revision/file`` of the Hugging
-        Face hub (or of the server that ``$HF_ENDPOINT`` names). ``http://`` is taken from this machine alone.
+        ``https://…``, with ``digest``; or an address of a model hub, as :func:`hub_file` takes it. ``http://`` is
+        taken from this machine alone.
     digest
         SHA-256 of the file in hexadecimal.
     out
@@ -53,7 +54,7 @@ def fetch(source: str, digest: str = "", out: Path | None = None, *, overwrite: 
         )
     if not hub and not digest:
         raise InpaintxError(f"{printable(source)} may change at any time: say which file is meant with --sha256")
-    name = Path(unquote(hub["file"] if hub else url.path)).name
+    name = Path(unquote((hub["file"] or HUB_FILE) if hub else url.path)).name
     if not name.endswith(".safetensors"):
         raise InpaintxError(f"{printable(source)} does not name a .safetensors file")
     path = out or download_folder() / name
@@ -65,7 +66,7 @@ def fetch(source: str, digest: str = "", out: Path | None = None, *, overwrite: 
     check_writable(path)
     with atomic_write(path) as part:
         if hub:
-            _from_hub(hub["repo"], hub["revision"], hub["file"], part)
+            part.write_bytes(hub_file(source).read_bytes())
         else:
             _from_web(source, part)
         found = sha256(part)
@@ -84,14 +85,34 @@ def _from_web(url: str, out: Path) -> None:
         raise InpaintxError(f"{printable(url)} could not be fetched: {printable(str(error))}") from None
 
 
-def _from_hub(repo: str, revision: str | None, file: str, out: Path) -> None:
+def hub_file(source: str) -> Path:
+    """Fetch a file of a model hub into the hub's own cache, or find it there.
+
+    Parameters
+    ----------
+    source
+        ``hf://owner/repo``, ``hf://owner/repo/file`` or ``hf://owner/repo@revision/file`` of the Hugging Face hub, or
+        of the server that ``$HF_ENDPOINT`` names; the file is ``model.safetensors`` if not given.
+
+    Returns
+    -------
+    Path
+        The file in the cache; with ``$HF_HUB_OFFLINE=1``, no server is asked.
+
+    Raises
+    ------
+    InpaintxError
+        Another form of address; the extra ``[hub]`` is missing; no such file, no rights or no connection.
+    """
+    hub = HUB.fullmatch(source)
+    if not hub:
+        raise InpaintxError(f"a file of a model hub is named hf://owner/repo or hf://owner/repo/file, got {source}")
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:
         raise InpaintxError("hf:// needs the package huggingface_hub: pip install 'inpaintx[hub]'") from None
     try:
-        kept = hf_hub_download(repo, file, revision=revision)
+        return Path(hf_hub_download(hub["repo"], hub["file"] or HUB_FILE, revision=hub["revision"]))
     except Exception as error:  # its own kinds of many layers: no such file, no rights, no connection
         words = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InpaintxError(f"hf://{repo}/{file} could not be fetched: {printable(words)}") from None
-    out.write_bytes(Path(kept).read_bytes())
+        raise InpaintxError(f"{source} could not be fetched: {printable(words)}") from None

@@ -8,14 +8,14 @@ from typing import Any
 from safetensors import safe_open
 
 from inpaintx.io.digest import sha256
-from inpaintx.plugin.method import Method, Weights
+from inpaintx.plugin.method import Method
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "weight_facts"]
 
 FIGURES = {"hole/psnr": "hole PSNR (dB)", "hole/ssim": "hole SSIM", "full/psnr": "PSNR (dB)", "full/ssim": "SSIM"}
 
 
-def model_card(path: Path, method: Method, entry: Weights | None = None, tag: str = "") -> str:
+def model_card(path: Path, method: Method) -> str:
     """Write the card of a weight file, in Markdown with the front matter that model hubs read.
 
     Parameters
@@ -23,23 +23,22 @@ def model_card(path: Path, method: Method, entry: Weights | None = None, tag: st
     path
         A ``.safetensors`` file of :func:`inpaintx.plugin.weights.save`.
     method
-        The method that the weights are of.
-    entry, tag
-        What the plugin says of the file, and its name for it; without, the file is named by its path.
+        The method that the weights are of. What it says of the file (:attr:`Method.weights`, by the SHA-256) goes
+        into the card.
     """
     with safe_open(path, "np") as file:
         meta = file.metadata() or {}
         numbers = sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - not a dict
-    terms = (entry.license if entry else "") or meta.get("licence", "") or "not stated"
+    facts, tag = weight_facts(path, method), _tag(path, method)
     options = json.loads(meta.get("inpaintx.config", "{}"))
     parts = [
-        _front(method, terms),
+        _front(method, facts["license"]),
         f"# {method.name}: {path.name}",
         f"Weights of the method [`{method.name}`]({method.paper}) of inpaintx, which fills holes in face photographs. "
-        f"{numbers:,} numbers, {path.stat().st_size / 1e6:.1f} MB, SHA-256 `{sha256(path)}`.",
+        f"{numbers:,} numbers, {path.stat().st_size / 1e6:.1f} MB, SHA-256 `{facts['sha256']}`.",
         f"    inpaintx inpaint photo.jpg mask.png -o whole.png -m {method.name} --weights {tag or path.name}",
-        f"**Terms**: {terms}.",
-        f"**Trained on**: {(entry.trained_on if entry else '') or _trained_on(meta)}.",
+        f"**Terms**: {facts['license']}.",
+        f"**Trained on**: {facts['trained_on']}.",
         _figures(json.loads(meta.get("validation", "{}"))),
         "**Not for**: photos of other things than faces; any use in which a filled face would be taken for a true "
         "record of a person. A fill is a guess from the faces that the network was trained on, and is worse for "
@@ -50,6 +49,25 @@ def model_card(path: Path, method: Method, entry: Weights | None = None, tag: st
     if run:
         parts.append("## The run\n\n" + _table(["", ""], [[k, v] for k, v in run.items()]))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def weight_facts(path: Path, method: Method) -> dict[str, str]:
+    """Name, SHA-256, terms and training of a weight file, in words: by its plugin, or else by itself."""
+    with safe_open(path, "np") as file:
+        meta = file.metadata() or {}
+    entry = method.weights.get(_tag(path, method))
+    return {
+        "weights": path.name,
+        "sha256": sha256(path),
+        "license": (entry.license if entry else "") or meta.get("licence", "") or "not stated",
+        "trained_on": (entry.trained_on if entry else "") or _trained_on(meta),
+    }
+
+
+def _tag(path: Path, method: Method) -> str:
+    """The name that the plugin has for the file; empty where it has none."""
+    digest = sha256(path)
+    return next((tag for tag, entry in method.weights.items() if digest == entry.sha256), "")
 
 
 def _front(method: Method, terms: str) -> str:

@@ -21,12 +21,13 @@ from inpaintx.io.atomic import atomic_write
 from inpaintx.io.digest import sha256
 from inpaintx.io.text_files import parse_json
 from inpaintx.io.weight_files import check_shapes, open_weights
+from inpaintx.plugin.download import hub_file
 from inpaintx.plugin.method import Method, current_names
 from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.weight_lookup import HOW_TO_GET, find
 
-__all__ = ["Loaded", "load", "plain", "save", "seeded"]
+__all__ = ["Loaded", "load", "method_of", "plain", "save", "seeded"]
 
 _DRAWING = threading.RLock()  # there is one global generator
 
@@ -60,7 +61,8 @@ def load(
     options
         Those that the user asked for: they hold beside weights as well.
     weights
-        A tag of the method, a path to a ``.safetensors`` file, or None: the tag ``"default"`` where the method
+        A tag of the method, a path to a ``.safetensors`` file or its address on a model hub
+        (:func:`inpaintx.plugin.download.hub_file`), or None: the tag ``"default"`` where the method
         has one, its file is found, and ``preset`` is the default, the weights' own, or leaves the network to them
         (:attr:`Method.checkpoint_fields`); else random weights drawn from ``seed``, with an :class:`UntrainedWarning`.
 
@@ -83,7 +85,7 @@ def load(
                 + (f"; their makers keep them at {entry.url}" * bool(entry.url))
             )
     elif weights is not None:
-        path = Path(weights)
+        path = hub_file(weights) if weights.startswith("hf://") else Path(weights)
         if not path.is_file():
             tags = ", ".join(method.weights) or "none"
             hint = f"; method {method.successor!r} took over others" if method.successor else ""
@@ -117,6 +119,22 @@ def load(
         )
     source = str(path) if path else "random" if method.requires_weights else "none needed"
     return Loaded(net.to(device).eval(), config, source)
+
+
+def method_of(path: Path) -> Method:
+    """The method that a weight file says it is of.
+
+    Raises
+    ------
+    InpaintxError
+        It is no weight file, does not say it, or names a method that no plugin provides.
+    """
+    owner = open_weights(path, _importers)[0].get("inpaintx.method")
+    if owner is None:
+        raise InpaintxError(
+            f"weights {path} do not say which method they are of (no 'inpaintx.method' in their metadata)"
+        )
+    return registry().method(owner)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
-"""``inpaintx export``: what inference needs of a run, in one file that says where it comes from."""
+"""What inference needs of a run, in one file that says where it comes from."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel
+from torch import nn
 
 from inpaintx.errors import InpaintxError, renamed
 from inpaintx.io.digest import sha256
@@ -16,7 +18,7 @@ from inpaintx.training import checkpoint
 from inpaintx.training.begin import Seen
 from inpaintx.training.record import RECORD, read_record
 
-__all__ = ["Exported", "Which", "export"]
+__all__ = ["Exported", "RunNetwork", "Which", "export", "network_of"]
 
 Which = Literal["best", "last"]
 
@@ -68,11 +70,54 @@ def export(
     InpaintxError
         Not a run, no checkpoint yet, a damaged one, weights that float16 cannot hold, a file in the way.
     """
-    run, out = Path(run), Path(out)
+    out = Path(out)
     if out.suffix != ".safetensors":
         raise InpaintxError(f"weights are written as .safetensors, got {out}")
     if out.exists() and not overwrite:
         raise InpaintxError(f"{out} exists; give another name, or overwrite it (--overwrite)")
+    found = network_of(run, which=which, average=average, method=method)
+    net = found.net
+    if half:
+        largest = max((float(x.abs().max()) for x in net.state_dict().values() if x.is_floating_point()), default=0.0)
+        if largest > torch.finfo(torch.float16).max:
+            raise InpaintxError(f"float16 cannot hold the weights: the largest is {largest:g}")
+        net = net.half()
+    metadata = found.metadata(license, half=half)
+    weights.save(out, found.method, found.config, net, **metadata)
+    return Exported(out, sha256(out), metadata)
+
+
+@dataclass(frozen=True)
+class RunNetwork:
+    """The network of a run's checkpoint, and the checkpoint's record."""
+
+    method: Method
+    config: BaseModel
+    net: nn.Module
+    record: dict[str, Any]
+    averaged: bool
+
+    def metadata(self, license: str, *, half: bool = False) -> dict[str, Any]:
+        """Where the weights come from."""
+        return _metadata(self.record, self.averaged, half, license)
+
+
+def network_of(
+    run: str | Path, *, which: Which = "best", average: bool = True, method: Method | None = None
+) -> RunNetwork:
+    """Read the network of a run.
+
+    Parameters
+    ----------
+    run, which, average, method
+        As for :func:`export`.
+
+    Raises
+    ------
+    InpaintxError
+        Not a run, no checkpoint yet, or a damaged one.
+    """
+    run = Path(run)
     read_record(run)
     found = checkpoint.checkpoints(run)
     if not found:
@@ -93,14 +138,7 @@ def export(
     state = checkpoint.read_network(chosen, "ema" if averaged else "net")
     with checkpoint.fitting(chosen, method.name):
         net.load_state_dict(state)
-    if half:
-        largest = max((float(x.abs().max()) for x in net.state_dict().values() if x.is_floating_point()), default=0.0)
-        if largest > torch.finfo(torch.float16).max:
-            raise InpaintxError(f"float16 cannot hold the weights: the largest is {largest:g}")
-        net = net.half()
-    metadata = _metadata(record, averaged, half, license)
-    weights.save(out, method, config, net, **metadata)
-    return Exported(out, sha256(out), metadata)
+    return RunNetwork(method, config, net.eval(), record, averaged)
 
 
 def _metadata(record: dict[str, Any], averaged: bool, half: bool, license: str) -> dict[str, Any]:
