@@ -34,6 +34,21 @@ def test_plugins_and_methods(capfd):
     assert "not found" in out
 
 
+def test_plugins_shows_all_that_they_give(capfd, monkeypatch):
+    class Giving:
+        inpaintx_register_masks = staticmethod(inpaintx.hookimpl(lambda register: register("dots", print)))
+        inpaintx_register_metrics = staticmethod(inpaintx.hookimpl(lambda register: register("likeness", print)))
+
+    entries = [FakeEntryPoint("giving", Giving), FakeEntryPoint("toys", toy_methods)]
+    monkeypatch.setattr(inpaintx.plugin.registry, "_registry", inpaintx.plugin.registry.Registry(entries))
+    assert run(["plugins", "--json"]) == 0
+    giving, toys = json.loads(capfd.readouterr().out)
+    assert [giving[kind] for kind in ("methods", "masks", "metrics", "commands")] == [[], ["dots"], ["likeness"], []]
+    assert toys["commands"] == ["hello"]
+    assert run(["plugins"]) == 0
+    assert "masks: dots; metrics: likeness" in capfd.readouterr().out
+
+
 def test_commands_of_plugins_and_of_bad_ones(capfd, monkeypatch):
     class Loud:
         @staticmethod

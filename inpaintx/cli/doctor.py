@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from inpaintx.cli.console import say, stdout_for_results
+from inpaintx.cli.plugins import GIVEN
 from inpaintx.errors import InpaintxError
 from inpaintx.io.digest import sha256
 from inpaintx.io.opencv import import_cv2
@@ -109,7 +110,7 @@ def _plugin(plugin: Any) -> dict[str, Any]:
     return {
         "package": plugin.package,
         "version": plugin.version,
-        "methods": plugin.methods,
+        **{kind: getattr(plugin, kind) for kind in GIVEN if getattr(plugin, kind)},
         "error": plugin.error,
     }
 

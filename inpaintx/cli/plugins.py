@@ -9,11 +9,13 @@ import typer
 from inpaintx.cli.console import AsJson, print_table, say, stdout_for_results
 from inpaintx.plugin.registry import registry
 
-__all__ = ["check", "new_plugin", "plugin_rows", "plugins"]
+__all__ = ["GIVEN", "check", "new_plugin", "plugin_rows", "plugins"]
+
+GIVEN = ("methods", "masks", "metrics", "commands")
 
 
 def plugins(as_json: AsJson = False) -> None:
-    """Show which plugins loaded, from which package and version, and what failed and why."""
+    """Show which plugins loaded, what they give, from which package and version, and what failed and why."""
     if as_json:
         with stdout_for_results() as out:
             out.say(json.dumps(plugin_rows(), indent=2))
@@ -21,7 +23,7 @@ def plugins(as_json: AsJson = False) -> None:
     rows = plugin_rows()
     print_table(
         ["plugin", "package", "version", "gives", "error"],
-        [[r["name"], r["package"], r["version"], ", ".join(r["methods"]), r["error"] or ""] for r in rows],
+        [[r["name"], r["package"], r["version"], _given(r), r["error"] or ""] for r in rows],
     )
 
 
@@ -53,6 +55,11 @@ def new_plugin(
 
     folder = job(name, out, trained=trained)
     say(f"wrote {folder}; next: pip install -e {folder} && inpaintx check {name}")
+
+
+def _given(row: dict[str, Any]) -> str:
+    """What a plugin gives, in words."""
+    return "; ".join(f"{kind}: {', '.join(row[kind])}" for kind in GIVEN if row[kind])
 
 
 def plugin_rows() -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import hashlib
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from inpaintx.io.atomic import content_of
 from inpaintx.io.memory import LARGEST_SQUARE
 from inpaintx.io.names import printable
 
-__all__ = ["FaceDataset", "as_batch", "open_dataset"]
+__all__ = ["FaceDataset", "Faces", "as_batch", "open_dataset"]
 
 WANTS = frozenset({"skin", "foreground", "landmarks", "mask"})
 
@@ -108,6 +108,28 @@ def _chosen(layout: Layout, split: str | None) -> list[Face]:
             f"data {layout.root} has no images in split {split!r} (split by {layout.split_by}; there are: {counts})"
         )
     return chosen
+
+
+class Faces(Protocol):
+    """What training needs of a set; :class:`FaceDataset` says what each part is."""
+
+    size: int
+    wants: frozenset[str]
+    has: frozenset[str]
+    sources: dict[str, str]
+    notes: list[str]
+    layout: str
+    fingerprint: str
+    count: int
+    flips: bool
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
+    def read(self, index: int, /) -> dict[str, Any]:
+        """A sample as :func:`as_batch` takes it."""
+
+    def content(self) -> str:
+        """A digest of all that samples are made from."""
 
 
 class FaceDataset:

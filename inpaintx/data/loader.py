@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inpaintx.data.center_crop import UnreadableFileError
-from inpaintx.data.dataset import FaceDataset, as_batch
+from inpaintx.data.dataset import Faces, as_batch
 from inpaintx.data.jitter import Jitter
 from inpaintx.data.landmarks import mirrored
 from inpaintx.data.sampler import MaskSampler
@@ -24,7 +24,7 @@ AHEAD = 2  # batches that are made in advance, beyond one a worker
 
 
 def make_loader(
-    faces: FaceDataset,
+    faces: Faces,
     holes: MaskSampler | None,
     *,
     batch: int,
@@ -36,7 +36,7 @@ def make_loader(
     flip: bool = True,
     fixed_order: bool = False,
     jitter: Jitter | None = None,
-    extra: FaceDataset | None = None,
+    extra: Faces | None = None,
     extra_share: float = 0.0,
 ) -> Iterator[dict[str, Any]]:
     """Give one batch a step, without end.
@@ -102,7 +102,7 @@ def make_loader(
     return _stream(_Maker(sources, extra_share, holes, seed, flip, jitter), batch, start, rank, world, workers)
 
 
-def _check_alike(faces: FaceDataset, extra: FaceDataset) -> None:
+def _check_alike(faces: Faces, extra: Faces) -> None:
     if (faces.size, faces.wants) != (extra.size, extra.wants):
         raise InpaintxError(
             f"two sets of one stream must be opened alike: sizes {faces.size} and {extra.size}, samples with "
@@ -139,7 +139,7 @@ def _permutation(seed: int, stream: int, epoch: int, count: int) -> npt.NDArray[
 class _Source:
     """One set's samples in its own order: number k is an image of epoch ``k // len``."""
 
-    def __init__(self, faces: FaceDataset, seed: int, stream: int, fixed: bool) -> None:
+    def __init__(self, faces: Faces, seed: int, stream: int, fixed: bool) -> None:
         self.faces, self.seed, self.stream, self.fixed = faces, seed, stream, fixed
 
     def order(self, epoch: int) -> npt.NDArray[np.int64]:

@@ -22,8 +22,7 @@ from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest
 from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.nn import metrics
 from inpaintx.nn.options import OnMissing
-from inpaintx.plugin.plugin_errors import blamed
-from inpaintx.plugin.registry import registry
+from inpaintx.plugin.metrics import measure_by_plugins
 
 __all__ = ["TRUTH", "Task", "Worker", "environment", "label_of", "unit_file"]
 
@@ -219,15 +218,7 @@ class _Evaluator:
         if self.networks.lpips is not None:
             with torch.no_grad():
                 values["full/lpips"] = self.networks.lpips(result, truth).double()
-        for name in self.protocol.metrics:
-            with blamed(f"metric {name!r} of {registry().plugin_of(name, 'metric').words}", "its function"):
-                found = torch.as_tensor(registry().metrics[name](result, truth, mask)).double()
-            if found.shape != (len(result),):
-                raise InpaintxError(
-                    f"metric {name!r} must give one value an image, [{len(result)}], got {list(found.shape)}"
-                )
-            values[f"full/{name}"] = found.to(result.device)
-        return values
+        return values | measure_by_plugins(self.protocol.metrics, result, truth, mask)
 
     def _features(self, image: Tensor, foreground: Tensor | None) -> Measured:
         found = {"full": self.networks.features(image)}

@@ -32,7 +32,9 @@ def inpaintx_register_metrics(register: Callable[[str, Callable[..., Any]], None
     """Call ``register(name, metric)`` for each metric. Called once, when plugins are loaded.
 
     ``metric(result, truth, mask)`` compares composites ``[B,3,H,W]`` with the truth, both RGB in [0,1]; ``mask``
-    ``[B,1,H,W]``, 1 = hole; it gives ``[B]``, one value an image.
+    ``[B,1,H,W]``, 1 = hole; it gives ``[B]``, one value an image. Evaluation and the validation of a training report
+    it as ``full/NAME``. Less is better unless the function has an attribute ``higher_is_better = True``; training
+    keeps the best checkpoint by it with ``best=full/NAME``.
     """
 
 

@@ -32,6 +32,8 @@ class Plugin:
     package: str
     version: str
     methods: list[str] = field(default_factory=list)
+    masks: list[str] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list)
     error: str | None = None
     commands: list[str] = field(default_factory=list)
 
@@ -99,7 +101,7 @@ class Registry:
             raise
         except BaseException as error:  # a plugin may fail in any way, SystemExit among them
             plugin.error = f"{type(error).__name__}: {error}{_where(error)}"
-            plugin.methods = []
+            plugin.methods, plugin.masks, plugin.metrics = [], [], []
             for kind, table in (("method", self.methods), ("mask", self.masks), ("metric", self.metrics)):
                 for name in [n for (k, n), owner in self._owner.items() if k == kind and owner is plugin]:
                     del table[name], self._owner[kind, name]
@@ -124,11 +126,13 @@ class Registry:
             _check_name("mask generator", name)
             self._claim("mask", name, plugin)
             self.masks[name] = generator
+            plugin.masks.append(name)
 
         def metric(name: str, function: Callable[..., Any]) -> None:
             _check_name("metric", name)
             self._claim("metric", name, plugin)
             self.metrics[name] = function
+            plugin.metrics.append(name)
 
         others = [p for p in self.manager.get_plugins() if p is not module]
         for hook, register in (("methods", method), ("masks", mask), ("metrics", metric)):

@@ -11,12 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from inpaintx.errors import InpaintxError
 from inpaintx.plugin import weights
 from inpaintx.plugin.method import Config, LearnedConfig, Method, with_options
+from inpaintx.plugin.registry import registry
 
-__all__ = ["FREE", "Metric", "Settings", "TrainConfig", "check_same", "resolve_settings"]
+__all__ = ["FREE", "Settings", "TrainConfig", "check_same", "resolve_settings"]
 
-Metric = Literal[
-    "hole/psnr", "hole/ssim", "hole/mse", "hole/mae", "full/psnr", "full/ssim", "full/mse", "full/mae", "distance"
-]
+METRICS = tuple(f"{region}/{name}" for region in ("hole", "full") for name in ("psnr", "ssim", "mse", "mae"))
 
 
 class TrainConfig(BaseModel):
@@ -78,7 +77,11 @@ class TrainConfig(BaseModel):
         1000, ge=0, description="steps between two validations; the last step has one too; 0: never"
     )
     log_every: int = Field(50, ge=0, description="steps between two lines of figures; 0: only the last step's")
-    best: Metric = Field("hole/psnr", description="metric by which the best checkpoint is kept")
+    best: str = Field(
+        "hole/psnr",
+        description="metric by which the best checkpoint is kept: hole or full, and /psnr, /ssim, /mse or /mae; "
+        "distance; or full/NAME of a plugin's metric",
+    )
     channels_last: bool = Field(False, description="memory format of the networks")
     compile: bool = Field(False, description="torch.compile of the networks")
 
@@ -154,6 +157,9 @@ def resolve_settings(
     if earlier is not None:
         _check_continued(base, config)
         _check_continued(train, settled)
+    known = [*METRICS, "distance", *(f"full/{name}" for name in registry().metrics)]
+    if settled.best not in known:
+        raise InpaintxError(f"best={settled.best} is no metric of the validation; there are: {', '.join(known)}")
     if settled.best == "distance" and not settled.val_vgg:
         raise InpaintxError("best=distance needs the weight file of a VGG16 to measure it: val_vgg=FILE")
     if config.batch_size % settled.accumulate:

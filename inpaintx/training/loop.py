@@ -16,18 +16,16 @@ import torch
 from torch import Tensor, nn
 
 import inpaintx
-from inpaintx.data.dataset import FaceDataset, open_dataset
+from inpaintx.data.given import Dataset
 from inpaintx.data.jitter import Jitter
 from inpaintx.data.loader import make_loader
-from inpaintx.data.sampler import MaskSampler, parse_mask_spec
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.io.names import is_unicode
 from inpaintx.io.optional import require
-from inpaintx.nn.distance import FeatureDistance
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.plugin_errors import blamed
-from inpaintx.plugin.registry import mask_generators, registry
+from inpaintx.plugin.registry import registry
 from inpaintx.plugin.successor import method_of_run
 from inpaintx.plugin.trainer import check_losses, check_trainer
 from inpaintx.training import checkpoint
@@ -38,8 +36,9 @@ from inpaintx.training.ema import EMA
 from inpaintx.training.processes import hardware, same_threads, start
 from inpaintx.training.record import RECORD, describe, read_record
 from inpaintx.training.resume import check_continues, check_unedited, hold
+from inpaintx.training.sets import open_part, open_validation
 from inpaintx.training.update import Updater, broadcast, first_not_finite
-from inpaintx.training.validate import Validation, is_improvement
+from inpaintx.training.validate import is_improvement
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -59,7 +58,7 @@ class Trained:
 
 def train(
     method: str | Method,
-    data: str | Path,
+    data: str | Path | Dataset,
     out: str | Path,
     *,
     preset: str | None = None,
@@ -70,6 +69,7 @@ def train(
     device: str = "auto",
     devices: int = 1,
     watch: Sequence[Callback] | None = None,
+    val_data: Dataset | None = None,
 ) -> Trained:
     """Train a method's network.
 
@@ -78,7 +78,8 @@ def train(
     method
         A registered name, or a :class:`Method`.
     data
-        Folder of a set (see :func:`inpaintx.data.dataset.open_dataset`).
+        Folder of a set (see :func:`inpaintx.data.dataset.open_dataset`); or a dataset, of whose samples all are
+        trained on (:class:`inpaintx.data.given.GivenDataset` says what they are).
     out
         Folder of the run, made here: ``config.json``, ``checkpoints/``, ``pictures/``, ``tensorboard/``.
     preset
@@ -97,6 +98,8 @@ def train(
         GPUs, or processes on the CPU, on this machine; under ``torchrun`` or ``fabric run`` these decide.
     watch
         Are told what happens. Default: a :class:`Bar` in a notebook, else nobody.
+    val_data
+        A dataset to validate on, beside a dataset that is trained on; None: nothing is validated.
 
     Returns
     -------
@@ -131,14 +134,24 @@ def train(
     if watch is None:
         bar = Bar()
         watch = [bar] if bar.console.is_jupyter else []
-    return _Run(fabric, settings, Path(data), out, earlier).go(watch if fabric.is_global_zero else [], earlier)
+    if isinstance(data, (str, Path)):
+        if val_data is not None:
+            raise InpaintxError("val_data= goes with a dataset; of a folder, val_split= names what is validated on")
+        data = Path(data)
+    return _Run(fabric, settings, data, val_data, out, earlier).go(watch if fabric.is_global_zero else [], earlier)
 
 
 class _Run:
     """One session of a run."""
 
     def __init__(
-        self, fabric: Fabric, settings: Settings, data: Path, out: Path, earlier: dict[str, Any] | None
+        self,
+        fabric: Fabric,
+        settings: Settings,
+        data: Path | Dataset,
+        val_data: Dataset | None,
+        out: Path,
+        earlier: dict[str, Any] | None,
     ) -> None:
         self.fabric, self.out = fabric, out
         self.method, self.config, self.options = settings.method, settings.config, settings.train
@@ -146,10 +159,11 @@ class _Run:
         self.threads_note = same_threads(fabric, (earlier or {}).get("threads"))
         with blamed(self.method, "required_annotations()"):
             self.needs = self.method.required_annotations(self.config)
-        part = options.split, options.holes, self.needs
-        self.faces, self.holes = self._open(data, *part, options.limit)
-        self.extra = self._open(Path(options.extra), *part)[0] if options.extra else None
-        self.validation = self._open_validation(data) if options.validate_every else None
+        part = options.split, options.holes, self.config.size, self.needs
+        self.faces, self.holes = open_part(data, *part, options.limit)
+        self.extra = open_part(Path(options.extra), *part)[0] if options.extra else None
+        validated = data if isinstance(data, Path) else val_data
+        self.validation = open_validation(validated, options, self.config.size)
         self._seed(0, 0, rank=0)
         with blamed(self.method, "build()"):
             net = self.method.network(self.config).to(fabric.device).train()
@@ -177,8 +191,8 @@ class _Run:
             "inpaintx": inpaintx.__version__,
             "torch": torch.__version__,
             **settings.record(),
-            "data": describe(data, self.faces),
-            "extra": describe(Path(options.extra), self.extra) if self.extra else {},
+            "data": describe(data.resolve().name if isinstance(data, Path) else type(data).__name__, self.faces),
+            "extra": describe(Path(options.extra).resolve().name, self.extra) if self.extra else {},
             "content": self._content(),
             "initialized_from": initialized_from,
             "seen_before": (earlier or {}).get("seen_before") or list(seen_before(self.method, options.init)),
@@ -189,25 +203,6 @@ class _Run:
             "mean_color": self.validation.floor if self.validation else {},
             "distance_in": self.validation.distance.outcome if self.validation and self.validation.distance else "",
         }
-
-    def _open(
-        self, data: Path, split: str, holes: str, wants: frozenset[str], limit: int = 0
-    ) -> tuple[FaceDataset, MaskSampler | None]:
-        """A part of the data, and its holes; None: those that the set itself has."""
-        own = frozenset({"mask"}) if holes == "own" else frozenset()
-        faces = open_dataset(data, size=self.config.size, split=split, wants=wants | own, limit=limit or None)
-        return faces, None if own else parse_mask_spec(holes, size=self.config.size, generators=mask_generators)
-
-    def _open_validation(self, data: Path) -> Validation:
-        options = self.options
-        try:
-            faces, holes = self._open(data, options.val_split, options.val_holes or options.holes, frozenset())
-        except InpaintxError as error:
-            hint = "validate on another part (val_split=...), or never (validate_every=0)"
-            raise InpaintxError(f"{error}; {hint}") from None
-        return Validation(
-            faces, holes, options.val_images, FeatureDistance(options.val_vgg) if options.val_vgg else None
-        )
 
     def _content(self) -> dict[str, str]:
         """Digests of what is trained on, reckoned by the first process."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from inpaintx.data.dataset import FaceDataset
+from inpaintx.data.dataset import Faces
 from inpaintx.errors import InpaintxError
 from inpaintx.io.names import printable
 from inpaintx.io.text_files import read_json
@@ -105,10 +105,10 @@ def read_record(run: Path) -> dict[str, Any]:
     return check_record(read_json(path), path)
 
 
-def describe(data: Path, faces: FaceDataset) -> dict[str, Any]:
+def describe(name: str, faces: Faces) -> dict[str, Any]:
     """What a record says of a set; nothing of where it lies."""
     return {
-        "name": printable(data.resolve().name),
+        "name": printable(name),
         "layout": faces.layout,
         "images": len(faces),
         "fingerprint": faces.fingerprint,

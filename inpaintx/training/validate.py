@@ -12,6 +12,8 @@ from inpaintx.inference.run import run_method
 from inpaintx.nn.distance import FeatureDistance
 from inpaintx.nn.metrics import measure, sharpness
 from inpaintx.plugin.method import Method
+from inpaintx.plugin.metrics import higher_is_better, measure_by_plugins
+from inpaintx.plugin.registry import registry
 from inpaintx.viz.contact_sheet import Cell, contact_sheet
 
 __all__ = ["Validation", "is_improvement"]
@@ -23,8 +25,7 @@ Pixels = npt.NDArray[Any]
 
 def is_improvement(metric: str, new: float, old: float | None) -> bool:
     """Whether a metric's new value is better than the best so far."""
-    more_is_better = metric.endswith(("psnr", "ssim"))
-    return old is None or (new > old if more_is_better else new < old)
+    return old is None or (new > old if higher_is_better(metric) else new < old)
 
 
 def mean_color(image: Tensor, mask: Tensor) -> Tensor:
@@ -70,7 +71,9 @@ class Validation:
         else:
             masks = [torch.from_numpy(holes((0, 0, number))) for number in range(len(chosen))]
             self.mask = torch.stack(masks).unsqueeze(1).float()
-        floor = measure(mean_color(self.image, self.mask), self.image, self.mask)
+        filled = mean_color(self.image, self.mask)
+        floor = measure(filled, self.image, self.mask)
+        floor |= measure_by_plugins(registry().metrics, filled, self.image, self.mask)
         self.floor = {name: float(values.mean()) for name, values in floor.items()}
 
     def __call__(self, method: Method, net: nn.Module, device: torch.device) -> tuple[dict[str, float], Pixels]:
@@ -79,8 +82,8 @@ class Validation:
         Returns
         -------
         dict
-            Means over the images of :func:`inpaintx.nn.metrics.measure` on the composites, ``hole/sharpness``, and
-            ``distance`` where it is measured.
+            Means over the images of :func:`inpaintx.nn.metrics.measure` on the composites, ``hole/sharpness``,
+            ``full/NAME`` of each metric of a plugin, and ``distance`` where it is measured.
         ndarray
             ``[H,W,3]`` uint8: hole, fill, composite and truth of the first few.
         """
@@ -94,6 +97,7 @@ class Validation:
             filled = run_method(method, net, image, mask, generator=generator)
             each = measure(filled.image, image, mask)
             each["hole/sharpness"] = sharpness(filled.image, image, mask)
+            each |= measure_by_plugins(registry().metrics, filled.image, image, mask)
             if self.distance:
                 each["distance"] = self.distance.to(device)(filled.image, image)
             for name, values in each.items():

@@ -1,0 +1,53 @@
+"""Metrics that plugins register: called, checked, and which way they are better."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from inpaintx.errors import InpaintxError
+from inpaintx.plugin.plugin_errors import blamed
+from inpaintx.plugin.registry import registry
+
+__all__ = ["higher_is_better", "measure_by_plugins"]
+
+MORE_IS_BETTER = ("psnr", "ssim")
+
+
+def measure_by_plugins(names: Iterable[str], result: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Compare fills with the truth by metrics of plugins.
+
+    Parameters
+    ----------
+    names
+        Of registered metrics.
+    result, truth, mask
+        As :func:`inpaintx.plugin.hookspecs.inpaintx_register_metrics` says.
+
+    Returns
+    -------
+    dict
+        ``"full/NAME"`` to ``[B]`` float64 on the device of ``result``.
+
+    Raises
+    ------
+    InpaintxError
+        A metric fails, or gives something else than one value an image; names it and its plugin.
+    """
+    values = {}
+    for name in names:
+        with blamed(f"metric {name!r} of {registry().plugin_of(name, 'metric').words}", "its function"):
+            found = torch.as_tensor(registry().metrics[name](result, truth, mask)).double()
+        if found.shape != (len(result),):
+            raise InpaintxError(
+                f"metric {name!r} must give one value an image, [{len(result)}], got {list(found.shape)}"
+            )
+        values[f"full/{name}"] = found.to(result.device)
+    return values
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether more of a metric (``"hole/psnr"``) is better: by its own ``higher_is_better`` for one of a plugin."""
+    name = metric.rpartition("/")[2]
+    function = registry().metrics.get(name)
+    return name in MORE_IS_BETTER if function is None else bool(getattr(function, "higher_is_better", False))
