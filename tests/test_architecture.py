@@ -27,8 +27,9 @@ FLOORS = (
 GROUND = {"errors", "_build", "_C"}
 LOOSE = {"__init__", "__main__", "_build", "errors", "testing"}
 FILES = sorted((ROOT / "inpaintx").rglob("*.py"))
-# What a plugin may use: the door and the rooms that methods are built from, not the loops nor the command line.
-PUBLIC = {"data", "errors", "io", "nn", "ops", "plugin", "testing", "inference"}
+# What a plugin may use: the door, the rooms that methods are built from, and what draws, not the loops nor the command
+# line.
+PUBLIC = {"data", "demo", "errors", "io", "nn", "ops", "plugin", "testing", "inference", "viz"}
 
 
 def module(path):

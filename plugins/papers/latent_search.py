@@ -1,0 +1,203 @@
+"""Figures of Qiang et al., "Face Inpainting with Deep Generative Models"."""
+
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inpaintx.ops import boundary_weight, context_weight
+
+from .faces import Pixels, cell, fill, holes, portraits, psnr, sheet, white
+
+__all__ = ["FIGURES"]
+
+SIZE = 64
+STEPS = 300  # of a search from one start; the methods' default is more of both
+SEARCH = f"{STEPS} steps from one start; weights of 64 x 64 that ship"
+LOSSES: dict[str, dict[str, Any]] = {  # figure 5: what each leaves out
+    "L_d alone": {"context_weight": 0.0, "structure_weight": 0.0},
+    "L_c alone": {"structure_weight": 0.0, "prior_weight": 0.0},
+    "L_s alone": {"context_weight": 0.0, "prior_weight": 0.0},
+    "all three": {},
+}
+
+
+def _faces() -> Tensor:
+    return torch.cat([portrait.image for portrait in portraits(SIZE)])
+
+
+@cache
+def _searched(name: str, spec: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Holes of both portraits, G(z) in them, and the blended fills, ``[2,C,S,S]``."""
+    mask = holes(spec, SIZE, 2, seed=4)
+    found = fill(name, _faces(), mask, starts=1, iterations=STEPS)
+    return mask, found.raw, found.image
+
+
+def _compared(title: str, *specs: str, others: tuple[str, ...] = ()) -> Pixels:
+    """Rows of one hole each: masked image, other methods, DIP, Qiang, truth."""
+    rows = []
+    for spec in specs:
+        for n, portrait in enumerate(portraits(SIZE)):
+            mask = _searched("yeh", spec)[0][n : n + 1]
+            made = {name: fill(name, portrait.image, mask).image for name in others}
+            made |= {words: _searched(name, spec)[2][n : n + 1] for words, name in (("DIP", "yeh"), ("Qiang", "qiang"))}
+            rows.append(
+                [
+                    cell(white(portrait.image, mask), portrait.name, f"hole {float(mask.mean()):.0%}"),
+                    *(cell(image, words, psnr(image, portrait.image, mask)) for words, image in made.items()),
+                    cell(portrait.image, "truth"),
+                ]
+            )
+    return sheet(f"{title}: {SEARCH}", *rows)
+
+
+def classical() -> Pixels:
+    """Figure 1: TV, PatchMatch, DIP, Qiang."""
+    return _compared("Centre holes", "center", others=("tv", "patchmatch"))
+
+
+def losses() -> Pixels:
+    """Figure 5: the search with one loss alone."""
+    mask = holes("center", SIZE, 2)
+    made = {words: fill("qiang", _faces(), mask, starts=1, iterations=STEPS, **o).image for words, o in LOSSES.items()}
+    rows = [
+        [
+            cell(white(p.image, mask[:1]), p.name),
+            *(
+                cell(images[n : n + 1], words, psnr(images[n : n + 1], p.image, mask[:1]))
+                for words, images in made.items()
+            ),
+            cell(p.image, "truth"),
+        ]
+        for n, p in enumerate(portraits(SIZE))
+    ]
+    return sheet(f"One loss alone: {SEARCH}", *rows)
+
+
+def boundary_weights() -> Pixels:
+    """Equation 7: the weights of both methods."""
+    rows = []
+    for portrait, mask in zip(
+        portraits(SIZE), (holes("center", SIZE), holes("strokes:ratio=0.2-0.3", SIZE)), strict=True
+    ):
+        weight, yeh = boundary_weight(mask), context_weight(mask)
+        rows.append(
+            [
+                cell(white(portrait.image, mask), portrait.name),
+                cell(weight / weight.max(), "W (eq. 7)", f"{float(weight.min()):.0f} to {float(weight.max()):.2f}"),
+                cell(
+                    weight * (1 - mask) / weight.max(),
+                    "W M: what counts",
+                    f"known: up to {float((weight * (1 - mask)).max()):.2f}",
+                ),
+                cell(yeh, "DIP's weights", f"up to {float(yeh.max()):.2f}"),
+            ]
+        )
+    return sheet("Weights of the losses, k = 7, alpha = 2", *rows)
+
+
+def gradient_fields() -> Pixels:
+    """Figure 6: the blending step by step, in grey."""
+    rows = []
+    mask, raw, blended = _searched("qiang", "center")
+    for n, portrait in enumerate(portraits(SIZE)):
+        hole = mask[n : n + 1] > 0.5
+        grey = portrait.image.mean(1, keepdim=True)
+        sample, result = (x[n : n + 1].mean(1, keepdim=True) for x in (raw, blended))
+        masked = grey.masked_fill(hole, 0.0)
+        touched = _touching(hole)
+        merged = torch.where(touched, _gradient(sample), _gradient(masked))
+        rows += [
+            [
+                cell(grey, "a: image"),
+                cell(result, "b: blended"),
+                cell(torch.where(hole, sample, grey), "c: stitched"),
+                cell(masked, "d: masked input"),
+                cell(_strength(_gradient(masked)), "e: gradients of d"),
+            ],
+            [
+                cell(sample, "f: sample G(z)"),
+                cell(_strength(_gradient(sample)), "g: gradients of f"),
+                cell(_strength(merged), "h: merged"),
+                cell((0.5 + 2 * _divergence(merged)).clamp(0, 1), "i: divergence of h", "grey 0"),
+            ],
+        ]
+    return sheet(f"Poisson blending; gradients as their length. {SEARCH}", *rows)
+
+
+def _gradient(x: Tensor) -> Tensor:
+    """Forward differences ``[1,2,S,S]``, 0 behind the last row and column."""
+    return torch.cat([F.pad(x[..., 1:] - x[..., :-1], (0, 1)), F.pad(x[..., 1:, :] - x[..., :-1, :], (0, 0, 0, 1))], 1)
+
+
+def _touching(hole: Tensor) -> Tensor:
+    """Which forward differences have a pixel in the hole, ``[1,2,S,S]``."""
+    right, below = F.pad(hole[..., 1:], (0, 1)), F.pad(hole[..., 1:, :], (0, 0, 0, 1))
+    return torch.cat([hole | right, hole | below], 1)
+
+
+def _divergence(field: Tensor) -> Tensor:
+    """Backward differences of a field of forward ones, ``[1,1,S,S]``."""
+    across, down = field[:, :1], field[:, 1:]
+    return across - F.pad(across[..., :-1], (1, 0)) + down - F.pad(down[..., :-1, :], (0, 0, 1, 0))
+
+
+def _strength(field: Tensor) -> Tensor:
+    """The length of the gradients, white from a fifth of the range on."""
+    return (5 * field.square().sum(1, keepdim=True).sqrt()).clamp(0, 1)
+
+
+def blending() -> Pixels:
+    """Figure 7: with and without blending."""
+    rows = []
+    for spec in ("center", "strokes:ratio=0.2-0.3"):
+        mask, raw, blended = _searched("qiang", spec)
+        for n, portrait in enumerate(portraits(SIZE)):
+            one = mask[n : n + 1]
+            pasted = torch.where(one > 0.5, raw[n : n + 1], portrait.image)
+            rows.append(
+                [
+                    cell(white(portrait.image, one), portrait.name),
+                    cell(raw[n : n + 1], "G(z)"),
+                    cell(pasted, "without blending", psnr(pasted, portrait.image, one)),
+                    cell(blended[n : n + 1], "with blending", psnr(blended[n : n + 1], portrait.image, one)),
+                    cell(portrait.image, "truth"),
+                ]
+            )
+    return sheet(SEARCH, *rows)
+
+
+def center() -> Pixels:
+    """Figure 8: DIP and Qiang, centre holes."""
+    return _compared("Centre holes", "center")
+
+
+def standard() -> Pixels:
+    """Figure 9: DIP and Qiang, halves."""
+    return _compared("Halves", "half:side=top", "half:side=left")
+
+
+def arbitrary() -> Pixels:
+    """Figure 10: DIP and Qiang, arbitrary holes."""
+    return _compared("Arbitrary holes", "strokes:ratio=0.2-0.3")
+
+
+def discarded() -> Pixels:
+    """Figure 11: DIP and Qiang, pixels discarded at random."""
+    return _compared("Discarded pixels", *(f"discard:p={p}" for p in (0.2, 0.4, 0.6, 0.8)))
+
+
+FIGURES = {
+    "eq7_boundary_weights": boundary_weights,
+    "fig1_classical": classical,
+    "fig5_single_losses": losses,
+    "fig6_gradient_fields": gradient_fields,
+    "fig7_blending": blending,
+    "fig8_center": center,
+    "fig9_halves": standard,
+    "fig10_arbitrary": arbitrary,
+    "fig11_discarded": discarded,
+}
