@@ -175,7 +175,7 @@ bench-against: $(VENV)/.bench
 	rm -rf $(AGAINST)
 	git clone -q . $(AGAINST)
 	git -C $(AGAINST) checkout -q $$(git rev-parse $(REV))
-	cd $(AGAINST) && $(CURDIR)/$(PY) setup.py -q build_ext --inplace
+	cd $(AGAINST) && CCACHE_BASEDIR=$(CURDIR) $(CURDIR)/$(PY) setup.py -q build_ext --inplace
 	for run in 1 2 3; do $(QUICK) --benchmark-json=build/now-$$run.json && (cd $(AGAINST) && \
 	  $(subst $(PY),$(CURDIR)/$(PY),$(QUICK)) --benchmark-json=$(CURDIR)/build/then-$$run.json) || exit 1; done
 	$(PY) benchmarks/report.py compare build/now-?.json --baseline build/then-?.json
@@ -185,7 +185,7 @@ bits-against: $(VENV)/.test
 	rm -rf $(AGAINST)
 	git clone -q . $(AGAINST)
 	git -C $(AGAINST) checkout -q $$(git rev-parse $(REV))
-	cd $(AGAINST) && $(CURDIR)/$(PY) setup.py -q build_ext --inplace
+	cd $(AGAINST) && CCACHE_BASEDIR=$(CURDIR) $(CURDIR)/$(PY) setup.py -q build_ext --inplace
 	$(PY) benchmarks/bits.py write build/bits-now.json
 	PYTHONPATH=$(AGAINST) $(PY) benchmarks/bits.py write build/bits-then.json
 	$(PY) benchmarks/bits.py compare build/bits-now.json build/bits-then.json
