@@ -13,6 +13,11 @@ __all__ = ["PConvUNet"]
 KERNELS = (7, 5, 5)  # of the first layers; the others have 3
 
 
+def doubled(mask: Tensor) -> Tensor:
+    """``[B,1,H,W]`` bool to ``[B,1,2H,2W]``, each pixel four times: ``F.interpolate`` takes no bool."""
+    return mask.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
 class PConvUNet(nn.Module):
     """Partial convolutions down and up again; masks go along, and are concatenated where features are.
 
@@ -64,12 +69,12 @@ class PConvUNet(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """``[B,3,H,W]`` in the network's scale and ``[B,1,H,W]`` (1 = hole) to ``[B,3,H,W]`` in that scale."""
-        path = [(x, mask)]
+        path = [(x, mask > 0.5)]  # a byte a pixel: the decoder's masks have as many channels as its features
         for block in self.encoder:
             path.append(block(*path[-1]))
         x, mask = path.pop()
         for block, (skip, skip_mask) in zip(self.decoder, reversed(path), strict=True):
-            up, up_mask = (F.interpolate(t, scale_factor=2.0) for t in (x, mask))
+            up, up_mask = F.interpolate(x, scale_factor=2.0), doubled(mask)
             masks = [m.expand_as(t) for m, t in ((up_mask, up), (skip_mask, skip))]
             x, mask = block(torch.cat([up, skip], 1), torch.cat(masks, 1))
         return x
