@@ -86,7 +86,7 @@ def test_two_nodes_write_what_one_process_does(nodes, photos, capfd):
     assert found["photos/000.png"]["method"] == "pconv"
     assert found["photos/000.png"]["error"] is None
     out, err = capfd.readouterr()
-    assert "10 done, 2 failed; a row for each photo is in shared/report.jsonl" in out
+    assert "10 done, 2 failed; results, and report.jsonl with a row for each photo, are in shared" in out
     assert "4 actors" in err
     assert "12 of 12 photos" in err
     assert run([*command, "-o", "shared", "--ray", nodes.address]) == 1  # nothing is replaced unasked
@@ -99,12 +99,16 @@ def test_a_store_is_read_and_written(nodes, photos):
     root = photos(3, 16)
     (root / "photos" / "000.png").rename(root / "photos" / "a b.png")
     (root / "masks" / "000.png").rename(root / "masks" / "a b.png")
-    assert run(["inpaint", "photos", "masks", "-m", "harmonic", "-o", "alone"]) == 0
+    (root / "photos" / "002.png").write_text("broken")
+    assert run(["inpaint", "photos", "masks", "-m", "harmonic", "-o", "alone"]) == 1
     uris = [f"file://{root}/photos", f"file://{root}/masks"]
-    assert run(["inpaint", *uris, "-m", "harmonic", "-o", f"file://{root}/stored", "--ray", nodes.address]) == 0
+    assert run(["inpaint", *uris, "-m", "harmonic", "-o", f"file://{root}/stored", "--ray", nodes.address]) == 1
+    found = rows(root / "stored")
+    assert f"photo {root}/photos/002.png cannot be read" in found[f"{root}/photos/002.png"]["error"]
+    assert len(pictures(root / "stored")) == 2
     assert pictures(root / "stored") == pictures(root / "alone")
     assert listing(root / "stored") == sorted([*pictures(root / "alone"), "report.jsonl"])
-    assert rows(root / "stored")[f"{root}/photos/a b.png"]["out"] == [f"{root}/stored/a b.png"]
+    assert found[f"{root}/photos/a b.png"]["out"] == [f"{root}/stored/a b.png"]
 
 
 def test_evaluation_and_preparation_give_the_same_files(nodes, five_faces, tmp_path):

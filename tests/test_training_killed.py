@@ -3,8 +3,10 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,11 +76,27 @@ if __name__ == "__main__":
 """
 
 
-def test_two_processes_equal_one_with_the_doubled_batch(toy_faces, tmp_path):
+def test_two_nodes_equal_one_process_with_the_doubled_batch(toy_faces, tmp_path):
     (tmp_path / "two.py").write_text(TWO)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = python(tmp_path / "two.py", toy_faces, tmp_path / "two", launcher=launcher)
-    assert done.returncode == 0, done.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # as docs/scale.md starts two machines, here both on loopback
+    launcher = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+    launcher += ["--master-addr=127.0.0.1", f"--master-port={port}"]
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(
+                python,
+                tmp_path / "two.py",
+                toy_faces,
+                tmp_path / "two",
+                launcher=[*launcher, f"--node-rank={node}"],
+            )
+            for node in (0, 1)
+        ]
+        for done in [run.result() for run in runs]:
+            assert done.returncode == 0, done.stderr
     run(toy_faces, tmp_path / "one", batch=4, norm=False, noise=False, dropout=0, steps=5, clip=0.5)
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert one.keys() == two.keys()

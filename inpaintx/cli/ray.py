@@ -140,15 +140,16 @@ def inpaint_on(
             lines.flush()
             if row["error"] and failed <= NAMED:
                 named.append(row)
-        where = f"{out.rstrip('/')}/{REPORT}"
         if as_json:
             counts = {"done": done, "failed": failed, "skipped": len(work.skipped)}
-            results.say(json.dumps({**counts, "report": where, "photos_per_second": round(progress.rate, 3)}, indent=2))
+            results.say(
+                json.dumps({**counts, "report": REPORT, "photos_per_second": round(progress.rate, 3)}, indent=2)
+            )
         else:
-            results.say(f"{done} done, {failed} failed; a row for each photo is in {where}")
+            results.say(f"{done} done, {failed} failed; results, and {REPORT} with a row for each photo, are in {out}")
     for row in named:
         say(f"failed: {row['photo']}: {row['error']}", "stderr")
     if failed > NAMED:
-        say(f"failed: {failed - NAMED} more, which {where} names", "stderr")
+        say(f"failed: {failed - NAMED} more, which {REPORT} names", "stderr")
     if failed:
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,10 @@ class Store:
                 rows[n] = _failed(job, f"it cannot be read: {_words(error)}")
         for (n, here), row in zip(local.items(), fill(list(local.values())), strict=True):
             rows[n] = {**row, "photo": jobs[n].name}
-            if row["error"] is None:
+            if row["error"] is not None:
+                names = ((here.photo, jobs[n].photo), (here.mask, jobs[n].mask))
+                rows[n]["error"] = reduce(lambda words, pair: words.replace(*map(str, pair)), names, row["error"])
+            else:
                 try:
                     rows[n] |= self._taken(jobs[n], here, samples)
                 except OSError as error:

@@ -34,7 +34,7 @@ FORMS: tuple[Callable[[str], str], ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """A photo, its mask (None: from the photo itself), and where the result goes (None: to a stream).
 
