@@ -19,43 +19,12 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from inpaintx.benchmark.report import cpu_of, load, machine_lines, missing_peers, op_of, ratios, score, table
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 LIMIT = 1.10
 FULL = 20  # rounds; quick runs have fewer
-
-
-def load(path):
-    """``{case: benchmark}`` and the run's machine, commit and date."""
-    run = json.loads(Path(path).read_text())
-    return {b["name"]: b for b in run["benchmarks"]}, run
-
-
-def ratios(benchmarks):
-    """``{(case, peer): (ratio, goal)}``."""
-    return {
-        (name, peer): (seen["ratio"], seen.get("goal"))
-        for name, b in benchmarks.items()
-        for peer, seen in b["extra_info"].get("peers", {}).items()
-    }
-
-
-def score(benchmarks):
-    found = ratios(benchmarks)
-    goals = [ratio <= goal for ratio, goal in found.values() if goal is not None]
-    others = [ratio for (_, peer), (ratio, _) in found.items() if peer != "copy"]
-    return (
-        f"{sum(goals)} of {len(goals)} goals met; faster than the peer in {sum(r < 1 for r in others)} of "
-        f"{len(others)} comparisons"
-    )
-
-
-def op_of(benchmark):
-    return benchmark["extra_info"].get("op", "?")
-
-
-def cpu_of(run):
-    return run["machine_info"].get("cpu", {}).get("brand_raw", "unknown CPU")
 
 
 def rounds_of(run):
@@ -116,33 +85,6 @@ def compare(run_paths, baseline_paths=None):
     return 1 if lost else 0
 
 
-def table(benchmarks):
-    yield "| case | ours | peer | peer's time | ratio | goal | |"
-    yield "|---|---|---|---|---|---|---|"
-    for name, b in benchmarks.items():
-        info = b["extra_info"]
-        own = f"{b['stats']['median'] * 1e3:.3g} ms"
-        if "overhead_us" in info:
-            own += f" ({info['overhead_us']:+.1f} µs a call)"
-        if "max_error_levels" in info:
-            own += f" (error {info['max_error_levels']:.2f} levels)"
-        if "memory" in info:
-            own += "".join(
-                f" (memory {info['memory']['ours'] / peak:.2f} of {peer})"
-                for peer, peak in info["memory"].items()
-                if peer != "ours" and peak
-            )
-        for peer, seen in info.get("peers", {}).items() or {"–": None}.items():
-            if seen is None:
-                yield f"| {name} | {own} | – | – | – | – | |"
-                continue
-            goal, ratio = seen.get("goal"), seen["ratio"]
-            verdict = "" if goal is None else "met" if ratio <= goal else "**missed**"
-            wanted = "–" if goal is None else f"≤ {goal:.3g}"
-            yield f"| {name} | {own} | {peer} | {seen['median'] * 1e3:.3g} ms | {ratio:.3g} | {wanted} | {verdict} |"
-            own = ""
-
-
 def case_of(name, benchmark):
     """What a point of a plot shares with those that it is joined to: all but the threads and what makes the size."""
     params = {k: v for k, v in (benchmark.get("params") or {}).items() if k not in ("threads", "side", "name")}
@@ -194,20 +136,13 @@ def plot(op, benchmarks, path):
 
 def results(run_path):
     benchmarks, run = load(run_path)
-    machine = run["machine_info"]["inpaintx"]
     lines = [
         "# Benchmark results",
         "",
         "Written by `python benchmarks/report.py results`, from one run of `make bench` or of a part of it. Ours and "
         "each peer ran interleaved in one process; a ratio is the median of ours / peer, below 1 where ours is faster.",
         "",
-        f"- {cpu_of(run)}, {machine['cores']} cores, {machine['build']['cpu']}; "
-        f"load at the start {machine['load'][0]:.1f}" + (f"; GPU {machine['gpu']}" if machine["gpu"] else "; no GPU"),
-        f"- torch {machine['torch']}, Python {machine['python']}, {machine['build']['compiler']}; "
-        + ", ".join(f"{k} {v}" for k, v in machine["peers"].items() if v),
-        f"- commit {run['commit_info']['id'][:12]}{' with changes' if run['commit_info'].get('dirty') else ''}, "
-        f"{run['datetime'][:10]}; allocator settings: {machine['malloc']}",
-        f"- {score(benchmarks)}",
+        *machine_lines(benchmarks, run),
     ]
     for path in sorted(RESULTS.glob("cpu-*.json")):
         there, its_run = load(path)
@@ -215,7 +150,7 @@ def results(run_path):
             source = f"[commit {its_run['commit_info']['id'][:12]}](results/{path.name})"
             lines.append(f"- elsewhere, on {cpu_of(its_run)} ({source}): {score(there)}")
     lines.append("")
-    missing = sorted({m for b in benchmarks.values() for m in b["extra_info"].get("missing", ())})
+    missing = missing_peers(benchmarks)
     if missing:
         lines += [f"Left out, because not installed or not used at that size: {', '.join(missing)}.", ""]
     RESULTS.mkdir(exist_ok=True)

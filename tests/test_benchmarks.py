@@ -3,11 +3,15 @@
 import copy
 import importlib.util
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from inpaintx.benchmark import Seconds, _timed
+from inpaintx.benchmark.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 CASES = {
@@ -169,3 +173,49 @@ def test_the_table_of_a_gpu_run_names_the_peer_of_each_peak_of_memory(report, tm
     text = (tmp_path / "RESULTS.md").read_text()
     assert "GPU Some GPU" in text
     assert "(memory 0.50 of plain ops)" in text
+
+
+BENCH = """
+import time
+
+import pytest
+
+
+@pytest.mark.parametrize("size", [16])
+def test_sum(versus, size):
+    versus(lambda: None, {"sleep": lambda: time.sleep(0.002), "gone": None}, goal={"sleep": 0.5}, rounds=2, size=size)
+
+
+def test_sleep(versus):
+    versus(lambda: time.sleep(0.002), {"nothing": lambda: None}, goal={"nothing": 0.5}, rounds=2)
+"""
+
+
+@pytest.mark.parametrize("more", [[], ["--fail-missed-goals"]], ids=len)
+def test_a_run_ends_with_its_goals(tmp_path, more):
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["inpaintx.benchmark"]\n')
+    (tmp_path / "bench_own.py").write_text(BENCH)
+    file = tmp_path / "run.json"
+    command = [sys.executable, "-m", "pytest", "bench_own.py", "--benchmark-only", "-p", "no:cacheprovider", "-q"]
+    done = subprocess.run(
+        [*command, f"--benchmark-json={file}", *more], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    missed = len(more) == 1
+    assert done.returncode == missed, done.stdout + done.stderr
+    assert re.search(r"test_sum\[16\] +\S+ ms +sleep +\S+ ms +0\.\d+ +0\.5 met", done.stdout)
+    assert re.search(r"test_sleep +\S+ ms +nothing +\S+ ms +\d+\.\d+ +0\.5 MISSED", done.stdout)
+    assert "peers left out (not installed, or not used at a size): gone" in done.stdout
+    if missed:
+        assert main(["report", str(file), "-o", str(tmp_path / "table.md")]) == 0
+        text = (tmp_path / "table.md").read_text()
+        assert "## own" in text
+        assert "- 1 of 2 goals met; faster than the peer in 1 of 2 comparisons" in text
+        assert re.search(r"\| test_sleep \| \S+ ms \| nothing \| \S+ ms \| \S+ \| ≤ 0\.5 \| \*\*missed\*\* \|", text)
+
+
+def test_what_is_no_run_is_named(tmp_path, capsys):
+    assert main(["report", str(tmp_path / "none.json")]) == 2
+    assert "none.json cannot be read: No such file" in capsys.readouterr().err
+    (tmp_path / "other.json").write_text('{"benchmarks": []}')
+    assert main(["report", str(tmp_path / "other.json")]) == 2
+    assert "is not the JSON of a benchmark run" in capsys.readouterr().err

@@ -3,7 +3,8 @@
 ``pytest_plugins = ["inpaintx.benchmark"]`` in a conftest.py brings the fixtures; they need pytest-benchmark. A goal is
 a ratio: ``versus(ours, peers, goal=...)`` runs each peer once before every round of ours, in turns from the first to
 the last and back, so that all see the same load, and records in ``extra_info`` the median of the round-by-round ratios
-ours / peer, and the goal beside it.
+ours / peer, and the goal beside it. The end of the session shows them; with ``--fail-missed-goals``, a goal that is
+missed fails it. ``python -m inpaintx.benchmark report RUN.json`` makes tables of what ``--benchmark-json`` wrote.
 """
 
 import importlib
@@ -20,6 +21,7 @@ import pytest
 import torch
 
 import inpaintx
+from inpaintx.benchmark.report import goals, missing_peers, summary
 
 __all__ = ["Seconds", "optional", "threads", "versus"]
 
@@ -148,11 +150,36 @@ def pytest_benchmark_update_commit_info(config: Any, commit_info: dict[str, Any]
     commit_info.pop("project", None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of the exit code."""
+    parser.addoption("--fail-missed-goals", action="store_true", help="exit with 1 where a goal of versus is missed")
+
+
+def _measured(config: pytest.Config) -> dict[str, dict[str, Any]]:
+    """The benchmarks of the session that have statistics, as their JSON has them."""
+    session = getattr(config, "_benchmarksession", None)
+    return {
+        bench.name: {"extra_info": bench.extra_info, "stats": {"median": bench.stats.median}}
+        for bench in (session.benchmarks if session else ())
+        if bench.stats.data
+    }
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run where a goal was missed and that was asked for."""
+    missed = not all(met for _, _, met in goals(_measured(session.config)).values())
+    if missed and session.config.getoption("--fail-missed-goals") and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Name the peers that were left out."""
-    session = getattr(terminalreporter.config, "_benchmarksession", None)
-    missing = {name for seen in session.benchmarks for name in seen.extra_info.get("missing", ())} if session else set()
-    if missing:
-        terminalreporter.write_line(
-            f"peers left out (not installed, or not used at a size): {', '.join(sorted(missing))}"
-        )
+    """Show each ratio beside its goal, and name the peers that were left out."""
+    measured = _measured(terminalreporter.config)
+    if not measured:
+        return
+    terminalreporter.section("ours / peer")
+    for line in summary(measured):
+        terminalreporter.write_line(line)
+    if missing := missing_peers(measured):
+        terminalreporter.write_line(f"peers left out (not installed, or not used at a size): {', '.join(missing)}")
