@@ -25,6 +25,8 @@ sys.exit(code)
         ["methods"],
         ["methods", "--json"],
         ["plugins"],
+        ["fetch", "--help"],
+        ["export", "--help"],
     ],
     ids=" ".join,
 )

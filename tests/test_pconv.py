@@ -305,7 +305,6 @@ def test_fading_schedule():
 def test_paper_preset_wants_official_features(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.delenv("INPAINTX_WEIGHTS", raising=False)
-    monkeypatch.delenv("INPAINTX_DOWNLOAD", raising=False)
     method = PConv()
     config = method.config("paper", width=4, size=128)
     with pytest.raises(InpaintxError, match="vgg16-397923af"):

@@ -313,7 +313,6 @@ def test_heatmap_gradient_reaches_the_generator_and_not_fan(tmp_path):
 def test_missing_fan_is_dropped_and_said_or_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.delenv("INPAINTX_WEIGHTS", raising=False)
-    monkeypatch.delenv("INPAINTX_DOWNLOAD", raising=False)
     _, trainer = make("tiny", beta=10.0)
     assert trainer.frozen["fan"] == "skip"
     assert "heatmap" not in trainer.step(batch())

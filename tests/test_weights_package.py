@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 import inpaintx
 from inpaintx.cli import run
 from inpaintx.errors import InpaintxError
+from inpaintx.nn import pretrained
+from inpaintx.nn.official import FETCHED, WeightFile
 from inpaintx.plugin import download, weight_lookup, weights
 from inpaintx.plugin.registry import registry
 
@@ -144,6 +146,51 @@ def test_a_file_is_fetched_from_the_web(served, bare, capsys):
     assert out.read_bytes() == b"mine"
     download.fetch(f"{address}/w.safetensors", sha, out, overwrite=True)
     assert digest(out) == sha
+
+
+@pytest.fixture
+def official(served, monkeypatch):
+    """Files of others, kept by the server on loopback."""
+    address, folder = served
+    (folder / "one.pth").write_bytes(b"features")
+    (folder / "two.onnx").write_bytes(b"another")
+    files = [WeightFile(p.name, digest(p), f"{address}/{p.name}") for p in (folder / "one.pth", folder / "two.onnx")]
+    monkeypatch.setitem(FETCHED, "lpips", tuple(files))
+    monkeypatch.setitem(FETCHED, "vgg16", (files[0],))
+    return folder
+
+
+def test_official_files_are_fetched_by_name(official, bare, capsys):
+    assert run(["fetch", "vgg16", "lpips"]) == 0
+    mine = bare / "mine"
+    assert capsys.readouterr().out.count("is right") == 2
+    assert sorted(path.name for path in mine.iterdir()) == ["one.pth", "two.onnx"]
+    assert (mine / "one.pth").read_bytes() == b"features"
+    assert pretrained.find(FETCHED["vgg16"][0]) == mine / "one.pth"
+    (official / "one.pth").unlink()
+    assert run(["fetch", "vgg16"]) == 0  # it is there, and no server is asked
+    assert run(["fetch", "lpips", "-o", str(bare / "elsewhere")]) == 2
+    assert "could not be fetched" in capsys.readouterr().err
+
+
+def test_an_official_file_that_is_another_one_is_refused(official, bare, capsys):
+    (official / "one.pth").write_bytes(b"forged")
+    assert run(["fetch", "vgg16"]) == 2
+    assert "is another file than was asked for" in capsys.readouterr().err
+    assert not list((bare / "mine").iterdir())
+    (official / "one.pth").write_bytes(b"features")
+    (bare / "mine" / "one.pth").write_bytes(b"damaged")
+    assert run(["fetch", "vgg16"]) == 2
+    assert "exists; give another name, or overwrite it" in capsys.readouterr().err
+    assert run(["fetch", "vgg16", "--overwrite"]) == 0
+    assert (bare / "mine" / "one.pth").read_bytes() == b"features"
+
+
+def test_official_files_have_whole_digests_and_are_fetched_over_https():
+    for file in {file for files in FETCHED.values() for file in files}:
+        assert len(file.sha256) == 64
+        assert file.url.startswith("https://")
+        assert file in FETCHED[file.fetched_as]
 
 
 @pytest.fixture

@@ -9,7 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from inpaintx.cli import demo, doctor, evaluate, export, inpaint, mask, methods, plugins, prepare, train, web, weights
+from inpaintx.cli import (
+    demo,
+    doctor,
+    evaluate,
+    export,
+    fetch,
+    inpaint,
+    mask,
+    methods,
+    plugins,
+    prepare,
+    train,
+    web,
+    weights,
+)
 from inpaintx.cli.console import any_text, chatter_to_stderr, close_stdout, say
 from inpaintx.cli.ray import spell_address
 from inpaintx.errors import InpaintxError
@@ -107,6 +121,7 @@ def make_app() -> typer.Typer:
         plugins.plugins,
         plugins.check,
         plugins.new_plugin,
+        fetch.fetch,
         doctor.doctor,
     ):
         app.command()(command)

@@ -113,7 +113,8 @@ class YuNet:
         cv2 = import_cv2()
         if not model.is_file():
             raise InpaintxError(
-                f"YuNet's model {model} does not exist (a file face_detection_yunet_*.onnx of OpenCV's zoo)"
+                f"YuNet's model {model} does not exist: a file face_detection_yunet_*.onnx of OpenCV's zoo, which "
+                "'inpaintx fetch yunet' fetches"
             )
         check_file(model, "YuNet's model")
         if not hasattr(cv2, "FaceDetectorYN"):

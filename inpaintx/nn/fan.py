@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import atomic_write
 from inpaintx.io.weight_files import check_shapes
+from inpaintx.nn.official import WeightFile
 from inpaintx.nn.options import OnMissing
-from inpaintx.nn.pretrained import WeightFile, frozen
+from inpaintx.nn.pretrained import frozen
 from inpaintx.ops import WinogradConv2d
 
 __all__ = ["FAN", "check_width", "heatmap_loss", "landmarks_of", "load_fan", "save_fan", "target_heatmaps"]

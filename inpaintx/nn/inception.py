@@ -4,16 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inpaintx.nn.official import INCEPTION
 from inpaintx.nn.options import OnMissing
-from inpaintx.nn.pretrained import WeightFile, frozen
+from inpaintx.nn.pretrained import frozen
 
-__all__ = ["FILE", "InceptionFID", "load_inception"]
-
-FILE = WeightFile(
-    "pt_inception-2015-12-05-6726825d.pth",
-    "6726825d",
-    "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
-)
+__all__ = ["InceptionFID", "load_inception"]
 
 
 class Conv(nn.Module):
@@ -178,4 +173,4 @@ class InceptionFID(nn.Module):
 
 def load_inception(on_missing: OnMissing = "error") -> tuple[InceptionFID | None, str]:
     """Make a frozen :class:`InceptionFID`; see :func:`inpaintx.nn.pretrained.frozen`."""
-    return frozen(InceptionFID, FILE, on_missing, option="features")
+    return frozen(InceptionFID, INCEPTION, on_missing, option="features")

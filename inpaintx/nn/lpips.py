@@ -3,18 +3,14 @@
 import torch
 from torch import Tensor, nn
 
+from inpaintx.nn.official import LPIPS_VGG
 from inpaintx.nn.options import OnMissing
-from inpaintx.nn.pretrained import WeightFile, frozen
+from inpaintx.nn.pretrained import frozen
 from inpaintx.nn.vgg import load_vgg
 
-__all__ = ["FILE", "LPIPS", "load_lpips"]
+__all__ = ["LPIPS", "load_lpips"]
 
 LAYERS = {"relu1_2": 64, "relu2_2": 128, "relu3_3": 256, "relu4_3": 512, "relu5_3": 512}
-FILE = WeightFile(
-    "lpips_v0.1_vgg.pth",  # there, simply vgg.pth
-    "a78928a0",
-    "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1/vgg.pth",
-)
 
 
 class LPIPSHeads(nn.Module):
@@ -78,5 +74,5 @@ def load_lpips(on_missing: OnMissing = "error") -> LPIPS | None:
     """
     policy: OnMissing = "error" if on_missing == "error" else "skip"
     vgg, _ = load_vgg(16, LAYERS, policy, option="features")
-    heads, _ = frozen(LPIPSHeads, FILE, policy, option="features")
+    heads, _ = frozen(LPIPSHeads, LPIPS_VGG, policy, option="features")
     return None if vgg is None or heads is None else LPIPS(vgg, heads)

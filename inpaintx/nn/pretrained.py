@@ -4,7 +4,6 @@ import os
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import check_file
 from inpaintx.io.digest import sha256
+from inpaintx.nn.official import WeightFile
 from inpaintx.nn.options import OnMissing
 
 __all__ = ["WeightFile", "find", "frozen", "he_init", "load_file_into", "read_state"]
@@ -23,30 +23,11 @@ __all__ = ["WeightFile", "find", "frozen", "he_init", "load_file_into", "read_st
 Net = TypeVar("Net", bound=nn.Module)
 
 
-@dataclass(frozen=True)
-class WeightFile:
-    """An official weight file: its name, the first digits of its SHA-256, and where its makers keep it."""
-
-    name: str
-    sha256: str
-    url: str
-
-
 def find(file: WeightFile) -> Path | None:
-    """Look for a file in ``$INPAINTX_WEIGHTS`` and torch's hub cache; fetch it if ``$INPAINTX_DOWNLOAD`` is 1."""
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    """Look for a file in ``$INPAINTX_WEIGHTS`` and in torch's hub cache, where ``inpaintx fetch`` writes."""
     folders = [Path(os.environ["INPAINTX_WEIGHTS"])] if os.environ.get("INPAINTX_WEIGHTS") else []
-    for folder in (*folders, cache):
-        if (folder / file.name).is_file():
-            return folder / file.name
-    if os.environ.get("INPAINTX_DOWNLOAD") != "1":
-        return None
-    cache.mkdir(parents=True, exist_ok=True)
-    try:
-        torch.hub.download_url_to_file(file.url, str(cache / file.name), file.sha256, progress=False)
-    except (OSError, RuntimeError) as error:  # no connection; another file than was expected
-        raise InpaintxError(f"{file.name} could not be fetched from {file.url}: {error}") from None
-    return cache / file.name
+    folders.append(Path(torch.hub.get_dir()) / "checkpoints")
+    return next((folder / file.name for folder in folders if (folder / file.name).is_file()), None)
 
 
 def frozen(
@@ -93,9 +74,9 @@ def frozen(
     found = Path(path) if path else find(file)
     if found is None and on_missing == "error":
         raise InpaintxError(
-            f"{file.name} (SHA-256 {file.sha256}…) was found neither in INPAINTX_WEIGHTS nor in torch's hub cache. "
-            f"Fetch it from {file.url}, or set INPAINTX_DOWNLOAD=1 to have it fetched; or do with random features or "
-            f"without the term ({option}=random or {option}=skip), which is recorded"
+            f"{file.name} (SHA-256 {file.sha256[:8]}…) was found neither in INPAINTX_WEIGHTS nor in torch's hub cache; "
+            f"{file.how_to_get}, or do with random features or without the term ({option}=random or {option}=skip), "
+            "which is recorded"
         )
     if found is None and on_missing == "skip":
         return None, "skip"
@@ -108,8 +89,7 @@ def frozen(
         outcome = "official" if digest.startswith(file.sha256) else f"file:{found.name}@{digest[:8]}"
         if outcome != "official" and not path:
             raise InpaintxError(
-                f"{found} is damaged or another file: its SHA-256 begins with {digest[: len(file.sha256)]}, not with "
-                f"{file.sha256}"
+                f"{found} is damaged or another file: its SHA-256 begins with {digest[:8]}, not with {file.sha256[:8]}"
             )
         load_file_into(net, found)
     return net.eval().requires_grad_(False), outcome

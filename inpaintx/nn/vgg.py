@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
+from inpaintx.nn.official import VGG16, VGG19, WeightFile
 from inpaintx.nn.options import Features, OnMissing
-from inpaintx.nn.pretrained import WeightFile, frozen, he_init
+from inpaintx.nn.pretrained import frozen, he_init
 from inpaintx.ops import WinogradConv2d
 
 __all__ = ["VGG", "load_vgg"]
@@ -16,11 +17,7 @@ __all__ = ["VGG", "load_vgg"]
 Depth = Literal[16, 19]
 CONVS: dict[Depth, tuple[int, ...]] = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each of the five blocks
 TIMES = (1, 2, 4, 8, 8)  # their channels, in units of the first block's
-_URL = "https://download.pytorch.org/models/"
-FILES: dict[Depth, WeightFile] = {
-    16: WeightFile("vgg16-397923af.pth", "397923af", _URL + "vgg16-397923af.pth"),
-    19: WeightFile("vgg19-dcbb9e9d.pth", "dcbb9e9d", _URL + "vgg19-dcbb9e9d.pth"),
-}
+FILES: dict[Depth, WeightFile] = {16: VGG16, 19: VGG19}
 
 
 class VGG(nn.Module):

@@ -1,6 +1,8 @@
 """Weight files that are fetched on request, checked before they are taken."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,9 +11,10 @@ from inpaintx.io.atomic import atomic_write, check_writable, make_folder
 from inpaintx.io.digest import sha256
 from inpaintx.io.names import printable
 from inpaintx.io.weight_files import open_weights
+from inpaintx.nn.official import WeightFile
 from inpaintx.plugin.weight_lookup import download_folder
 
-__all__ = ["fetch", "hub_file"]
+__all__ = ["fetch", "fetch_official", "hub_file"]
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 HUB = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w.-]+))?(/(?P<file>[^?#]+))?")
@@ -58,22 +61,60 @@ def fetch(source: str, digest: str = "", out: Path | None = None, *, overwrite: 
     if not name.endswith(".safetensors"):
         raise InpaintxError(f"{printable(source)} does not name a .safetensors file")
     path = out or download_folder() / name
+    with _checked(path, digest, source, overwrite) as part:
+        if part is None:
+            return path
+        if hub:
+            part.write_bytes(hub_file(source).read_bytes())
+        else:
+            _from_web(source, part)
+    return path
+
+
+def fetch_official(file: WeightFile, folder: Path | None = None, *, overwrite: bool = False) -> Path:
+    """Fetch a file that others publish, and hold it against its SHA-256.
+
+    Parameters
+    ----------
+    file
+        Of :data:`inpaintx.nn.official.FETCHED`.
+    folder
+        Where to write it; default: :func:`inpaintx.plugin.weight_lookup.download_folder`.
+
+    Returns
+    -------
+    Path
+        The file; one that is there already is not fetched again.
+
+    Raises
+    ------
+    InpaintxError
+        No connection; another file than was expected; a file in the way.
+    """
+    path = (folder or download_folder()) / file.name
+    with _checked(path, file.sha256, file.url, overwrite, weights=False) as part:
+        if part is not None:
+            _from_web(file.url, part)
+    return path
+
+
+@contextmanager
+def _checked(path: Path, digest: str, source: str, overwrite: bool, *, weights: bool = True) -> Iterator[Path | None]:
+    """A temporary file that becomes ``path`` if it is what was asked for; None: it is there already."""
     if path.is_file() and digest and sha256(path) == digest:
-        return path
+        yield None
+        return
     if path.exists() and not overwrite:
         raise InpaintxError(f"{path} exists; give another name, or overwrite it (--overwrite)")
     make_folder(path.parent)
     check_writable(path)
     with atomic_write(path) as part:
-        if hub:
-            part.write_bytes(hub_file(source).read_bytes())
-        else:
-            _from_web(source, part)
+        yield part
         found = sha256(part)
         if digest and found != digest:
             raise InpaintxError(f"{printable(source)} is another file than was asked for: its SHA-256 is {found}")
-        open_weights(part)
-    return path
+        if weights:
+            open_weights(part)
 
 
 def _from_web(url: str, out: Path) -> None:

@@ -52,7 +52,7 @@ def test_official_files_or_none(net, tmp_path, monkeypatch):
         return WeightFile(name, hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()[:8], "")
 
     official = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate(LAYERS.values())}
-    monkeypatch.setattr(inpaintx.nn.lpips, "FILE", save("judgement.pth", official))
+    monkeypatch.setattr(inpaintx.nn.lpips, "LPIPS_VGG", save("judgement.pth", official))
     monkeypatch.setitem(inpaintx.nn.vgg.FILES, 16, save("vgg.pth", net.vgg.state_dict()))
     loaded = load_lpips()
     torch.testing.assert_close(loaded.heads.weight(2), official["lin2.model.1.weight"].view(-1))

@@ -21,7 +21,6 @@ def build():
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("INPAINTX_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.delenv("INPAINTX_DOWNLOAD", raising=False)
     (tmp_path / "weights").mkdir()
     (tmp_path / "torch/hub/checkpoints").mkdir(parents=True)
     return tmp_path

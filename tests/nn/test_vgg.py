@@ -54,7 +54,6 @@ def test_unknown_tap():
 def test_missing_weights_say_what_to_fetch(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.delenv("INPAINTX_WEIGHTS", raising=False)
-    monkeypatch.delenv("INPAINTX_DOWNLOAD", raising=False)
-    with pytest.raises(InpaintxError, match=r"vgg16-397923af\.pth"):
+    with pytest.raises(InpaintxError, match=r"vgg16-397923af\.pth .*fetch it by 'inpaintx fetch vgg16'"):
         load_vgg(16, ["relu1_1"])
     assert load_vgg(16, ["relu1_1"], "random")[1] == "random"
