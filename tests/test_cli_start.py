@@ -1,7 +1,9 @@
 """The command line starts fast: what needs neither torch nor OpenCV loads neither."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +46,29 @@ def test_a_method_can_be_described_without_torch():
         "assert 'torch' not in sys.modules, 'torch is loaded'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
+def both(arguments, **environment):
+    """What the command and the module print, which must be the same."""
+    script = Path(sys.executable).with_name("inpaintx")
+    ways = [[str(script)]] * script.exists() + [[sys.executable, "-m", "inpaintx"]]
+    done = [
+        subprocess.run([*way, *arguments], capture_output=True, text=True, env={**os.environ, **environment})
+        for way in ways
+    ]
+    assert len({(d.returncode, d.stdout, d.stderr) for d in done}) == 1
+    return done[0]
+
+
+def test_the_module_is_the_command():
+    assert "Fill holes in face photographs" in both([]).stderr  # nothing was asked for
+    failed = both(["nosuch"])
+    assert failed.returncode == 2
+    assert "No such command 'nosuch'" in failed.stderr
+
+
+def test_the_shell_completes_commands_and_options():
+    words = {"_INPAINTX_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    assert both([], **words, COMP_WORDS="inpaintx eva").stdout.split() == ["evaluate"]
+    options = both([], **{**words, "COMP_CWORD": "2"}, COMP_WORDS="inpaintx inpaint --ble").stdout
+    assert options.split() == ["--blend"]

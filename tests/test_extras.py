@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from inpaintx.cli import doctor
+
 DEMO = Path(__file__).parents[1] / "inpaintx" / "demo"
 EXTRAS = ("lightning_fabric", "tensorboard", "torchmetrics", "matplotlib", "huggingface_hub", "onnx", "gradio", "ray")
 EXTRAS += ("pyarrow",)
@@ -71,3 +73,20 @@ def test_a_command_names_the_extra_that_it_needs(arguments, extra, tmp_path):
     assert f"pip install 'inpaintx[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_doctor_names_what_an_extra_lacks(monkeypatch):
+    version = doctor.importlib.metadata.version
+
+    def without(package):
+        if package in ("tensorboard", "gradio"):
+            raise doctor.importlib.metadata.PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr(doctor.importlib.metadata, "version", without)
+    extras = doctor.examine()["extras"]
+    assert extras["train"] == "tensorboard missing: pip install 'inpaintx[train]'"
+    assert extras["web"] == "gradio missing: pip install 'inpaintx[web]'"
+    assert extras["eval"] == "installed"
+    assert {"train", "eval", "faces", "hub", "onnx", "web"} <= extras.keys()
+    assert not {"all", "dev", "test", "bench"} & extras.keys()

@@ -101,7 +101,7 @@ def make_app() -> typer.Typer:
     """Put the application together: the project's own commands, then those of plugins."""
     app = typer.Typer(
         name="inpaintx",
-        add_completion=False,
+        add_completion=True,
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
 from typing import Annotated, Any
 
@@ -19,6 +20,8 @@ from inpaintx.plugin.weight_lookup import find
 
 __all__ = ["doctor", "examine"]
 
+NOT_INSTALLED = "not installed"
+FOR_DEVELOPERS = {"bench", "test", "dev", "docs"}
 PACKAGES = (
     "torch",
     "numpy",
@@ -78,6 +81,7 @@ def examine() -> dict[str, Any]:
             **{name: _version(name) for name in PACKAGES},
             "cv2": cv2,
         },
+        "extras": _extras(),
         "build": build,
         "devices": devices,
         "threads": {
@@ -99,11 +103,24 @@ def examine() -> dict[str, Any]:
     }
 
 
+def _extras() -> dict[str, str]:
+    """What each extra lacks, and the command that brings it."""
+    lacking: dict[str, list[str]] = {}
+    for line in importlib.metadata.requires("inpaintx") or ():
+        found = re.match(r"""([\w.-]+)[^;\[]*;\s*extra\s*==\s*["'](\w+)["']""", line)
+        if found and found[2] not in FOR_DEVELOPERS:
+            lacking.setdefault(found[2], []).extend([found[1]] * (_version(found[1]) == NOT_INSTALLED))
+    return {
+        extra: f"{', '.join(missing)} missing: pip install 'inpaintx[{extra}]'" if missing else "installed"
+        for extra, missing in lacking.items()
+    }
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        return NOT_INSTALLED
 
 
 def _plugin(plugin: Any) -> dict[str, Any]:

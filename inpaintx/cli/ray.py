@@ -37,7 +37,7 @@ Gpus = Annotated[float, typer.Option("--gpus-per-actor", metavar="F", min=0, hel
 
 def spell_address(arguments: list[str]) -> list[str]:
     """Give ``--ray`` its value where none follows: an option with an optional value; typer has none."""
-    following = [*arguments[1:], ""]
+    following = [*arguments, ""][1:]
     return [
         f"{word}=local" if word == "--ray" and not ADDRESS.fullmatch(after) else word
         for word, after in zip(arguments, following, strict=True)
