@@ -171,5 +171,5 @@ def test_help_and_version(capfd):
     assert run(["--help"]) == 0
     out = capfd.readouterr().out
     assert "hello" in out
-    assert "completion" not in out
+    assert "--install-completion" in out
     assert run(["inpaint", "--nothing"]) == 2
