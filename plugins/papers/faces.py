@@ -16,7 +16,6 @@ from inpaintx.demo import HERE, PORTRAITS
 from inpaintx.errors import InpaintxError
 from inpaintx.inference.run import InpaintOutput, run_method
 from inpaintx.io.photo import read_photo
-from inpaintx.nn.options import Blend
 from inpaintx.plugin import weights
 from inpaintx.plugin.registry import registry
 from inpaintx.viz.contact_sheet import Cell, contact_sheet
@@ -80,14 +79,13 @@ def fill(
     tag: str = "default",
     *,
     seed: int = 0,
-    blend: Blend | None = None,
     **options: Any,
 ) -> InpaintOutput:
     """Fill ``[B,3,S,S]`` by a method that needs no weights, or by its shipped ones."""
     method = registry().method(name)
     net = loaded(name, tag, **options) if method.requires_weights else method.network(method.config(**options))
     with torch.no_grad():
-        return run_method(method, net, image, mask, generator=torch.Generator().manual_seed(seed), blend=blend)
+        return run_method(method, net, image, mask, generator=torch.Generator().manual_seed(seed))
 
 
 def psnr(result: Tensor, truth: Tensor, mask: Tensor) -> str:

@@ -9,13 +9,15 @@ from torch import Tensor
 
 from inpaintx.ops import boundary_weight, context_weight
 
-from .faces import Pixels, cell, fill, holes, portraits, psnr, sheet, white
+from .faces import Pixels, Portrait, cell, fill, holes, portraits, psnr, sheet, white
 
 __all__ = ["FIGURES"]
 
 SIZE = 64
 STEPS = 300  # of a search from one start; the methods' default is more of both
 SEARCH = f"{STEPS} steps from one start; weights of 64 x 64 that ship"
+CENTER, STROKES, HALVES = ("center",) * 2, ("strokes:ratio=0.2-0.3",) * 2, ("half:side=top", "half:side=left")
+DISCARDED = tuple(f"discard:p={p}" for p in (0.2, 0.4, 0.6, 0.8))
 LOSSES: dict[str, dict[str, Any]] = {  # figure 5: what each leaves out
     "L_d alone": {"context_weight": 0.0, "structure_weight": 0.0},
     "L_c alone": {"structure_weight": 0.0, "prior_weight": 0.0},
@@ -24,55 +26,56 @@ LOSSES: dict[str, dict[str, Any]] = {  # figure 5: what each leaves out
 }
 
 
-def _faces() -> Tensor:
-    return torch.cat([portrait.image for portrait in portraits(SIZE)])
-
-
 @cache
-def _searched(name: str, spec: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Holes of both portraits, G(z) in them, and the blended fills, ``[2,C,S,S]``."""
-    mask = holes(spec, SIZE, 2, seed=4)
-    found = fill(name, _faces(), mask, starts=1, iterations=STEPS)
-    return mask, found.raw, found.image
+def _cases(specs: tuple[str, ...]) -> tuple[tuple[Portrait, Tensor], ...]:
+    """A portrait, by turns, and a hole ``[1,1,S,S]`` for each specification."""
+    faces = portraits(SIZE)
+    return tuple((faces[n % len(faces)], holes(spec, SIZE, n + 1, seed=4)[n:]) for n, spec in enumerate(specs))
 
 
-def _compared(title: str, *specs: str, others: tuple[str, ...] = ()) -> Pixels:
+def _search(name: str, specs: tuple[str, ...], **options: Any) -> tuple[list[Tensor], list[Tensor]]:
+    """Search all cases at once: for each ``[1,3,S,S]``, G(z) and the blended fill."""
+    image, mask = (torch.cat(x) for x in zip(*((p.image, m) for p, m in _cases(specs)), strict=True))
+    found = fill(name, image, mask, starts=1, iterations=STEPS, **options)
+    raw, blended = ([x[n : n + 1] for n in range(len(x))] for x in (found.raw, found.image))
+    return raw, blended
+
+
+_searched = cache(_search)  # what several figures show
+
+
+def _compared(title: str, specs: tuple[str, ...], others: tuple[str, ...] = ()) -> Pixels:
     """Rows of one hole each: masked image, other methods, DIP, Qiang, truth."""
+    found = {words: _searched(name, specs)[1] for words, name in (("DIP", "yeh"), ("Qiang", "qiang"))}
     rows = []
-    for spec in specs:
-        for n, portrait in enumerate(portraits(SIZE)):
-            mask = _searched("yeh", spec)[0][n : n + 1]
-            made = {name: fill(name, portrait.image, mask).image for name in others}
-            made |= {words: _searched(name, spec)[2][n : n + 1] for words, name in (("DIP", "yeh"), ("Qiang", "qiang"))}
-            rows.append(
-                [
-                    cell(white(portrait.image, mask), portrait.name, f"hole {float(mask.mean()):.0%}"),
-                    *(cell(image, words, psnr(image, portrait.image, mask)) for words, image in made.items()),
-                    cell(portrait.image, "truth"),
-                ]
-            )
+    for n, (portrait, mask) in enumerate(_cases(specs)):
+        made = {name: fill(name, portrait.image, mask).image for name in others}
+        made |= {words: images[n] for words, images in found.items()}
+        rows.append(
+            [
+                cell(white(portrait.image, mask), portrait.name, f"hole {float(mask.mean()):.0%}"),
+                *(cell(image, words, psnr(image, portrait.image, mask)) for words, image in made.items()),
+                cell(portrait.image, "truth"),
+            ]
+        )
     return sheet(f"{title}: {SEARCH}", *rows)
 
 
 def classical() -> Pixels:
     """Figure 1: TV, PatchMatch, DIP, Qiang."""
-    return _compared("Centre holes", "center", others=("tv", "patchmatch"))
+    return _compared("Centre holes", CENTER, ("tv", "patchmatch"))
 
 
 def losses() -> Pixels:
     """Figure 5: the search with one loss alone."""
-    mask = holes("center", SIZE, 2)
-    made = {words: fill("qiang", _faces(), mask, starts=1, iterations=STEPS, **o).image for words, o in LOSSES.items()}
+    made = {words: _search("qiang", CENTER, **options)[1] for words, options in LOSSES.items()}
     rows = [
         [
-            cell(white(p.image, mask[:1]), p.name),
-            *(
-                cell(images[n : n + 1], words, psnr(images[n : n + 1], p.image, mask[:1]))
-                for words, images in made.items()
-            ),
-            cell(p.image, "truth"),
+            cell(white(portrait.image, mask), portrait.name),
+            *(cell(images[n], words, psnr(images[n], portrait.image, mask)) for words, images in made.items()),
+            cell(portrait.image, "truth"),
         ]
-        for n, p in enumerate(portraits(SIZE))
+        for n, (portrait, mask) in enumerate(_cases(CENTER))
     ]
     return sheet(f"One loss alone: {SEARCH}", *rows)
 
@@ -102,11 +105,11 @@ def boundary_weights() -> Pixels:
 def gradient_fields() -> Pixels:
     """Figure 6: the blending step by step, in grey."""
     rows = []
-    mask, raw, blended = _searched("qiang", "center")
-    for n, portrait in enumerate(portraits(SIZE)):
-        hole = mask[n : n + 1] > 0.5
+    raw, blended = _searched("qiang", CENTER)
+    for n, (portrait, mask) in enumerate(_cases(CENTER)):
+        hole = mask > 0.5
         grey = portrait.image.mean(1, keepdim=True)
-        sample, result = (x[n : n + 1].mean(1, keepdim=True) for x in (raw, blended))
+        sample, result = (x[n].mean(1, keepdim=True) for x in (raw, blended))
         masked = grey.masked_fill(hole, 0.0)
         touched = _touching(hole)
         merged = torch.where(touched, _gradient(sample), _gradient(masked))
@@ -153,17 +156,15 @@ def _strength(field: Tensor) -> Tensor:
 def blending() -> Pixels:
     """Figure 7: with and without blending."""
     rows = []
-    for spec in ("center", "strokes:ratio=0.2-0.3"):
-        mask, raw, blended = _searched("qiang", spec)
-        for n, portrait in enumerate(portraits(SIZE)):
-            one = mask[n : n + 1]
-            pasted = torch.where(one > 0.5, raw[n : n + 1], portrait.image)
+    for specs in (CENTER, STROKES):
+        for (portrait, mask), raw, blended in zip(_cases(specs), *_searched("qiang", specs), strict=True):
+            pasted = torch.where(mask > 0.5, raw, portrait.image)
             rows.append(
                 [
-                    cell(white(portrait.image, one), portrait.name),
-                    cell(raw[n : n + 1], "G(z)"),
-                    cell(pasted, "without blending", psnr(pasted, portrait.image, one)),
-                    cell(blended[n : n + 1], "with blending", psnr(blended[n : n + 1], portrait.image, one)),
+                    cell(white(portrait.image, mask), portrait.name),
+                    cell(raw, "G(z)"),
+                    cell(pasted, "without blending", psnr(pasted, portrait.image, mask)),
+                    cell(blended, "with blending", psnr(blended, portrait.image, mask)),
                     cell(portrait.image, "truth"),
                 ]
             )
@@ -172,22 +173,22 @@ def blending() -> Pixels:
 
 def center() -> Pixels:
     """Figure 8: DIP and Qiang, centre holes."""
-    return _compared("Centre holes", "center")
+    return _compared("Centre holes", CENTER)
 
 
 def standard() -> Pixels:
     """Figure 9: DIP and Qiang, halves."""
-    return _compared("Halves", "half:side=top", "half:side=left")
+    return _compared("Halves", HALVES)
 
 
 def arbitrary() -> Pixels:
     """Figure 10: DIP and Qiang, arbitrary holes."""
-    return _compared("Arbitrary holes", "strokes:ratio=0.2-0.3")
+    return _compared("Arbitrary holes", STROKES)
 
 
 def discarded() -> Pixels:
     """Figure 11: DIP and Qiang, pixels discarded at random."""
-    return _compared("Discarded pixels", *(f"discard:p={p}" for p in (0.2, 0.4, 0.6, 0.8)))
+    return _compared("Discarded pixels", DISCARDED)
 
 
 FIGURES = {
