@@ -7,6 +7,10 @@
 // Two ways to use it. INPAINTX_CLONES marks a plain function of a row, whose loop the compiler vectorizes; everything
 // that it calls must be INPAINTX_INLINE, or runs as baseline code. INPAINTX_LEVELS with a pragma and a namespace serves
 // code that is written for a vector's length (correlation_kernel.h, transforms.h) and chosen by isa().
+//
+// Highway's foreach_target was tried on hog's tally and left: the same bits, rows of 64 to 1024 pixels 14 to 37 %
+// slower than the vectorized loop, twice the lines, 2.6 times the code, 11 s of compiling instead of 0.3. What it would
+// bring is a choice at run time where the compiler is clang; there the baseline runs today.
 #pragma once
 
 #include <ATen/Version.h>
