@@ -17,10 +17,11 @@ import numpy as np
 from inpaintx.data.align import AlignedCrop, Found, YuNet, cut_by_points, cut_middle
 from inpaintx.data.center_crop import UnreadableFileError, read_picture
 from inpaintx.data.landmarks import Points
-from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, hashed_splits, read_prepared
+from inpaintx.data.layouts import SPLITS, Face, Layout, find_layout, read_prepared
 from inpaintx.data.mask_files import read_side
 from inpaintx.data.mtcnn import MTCNN, installed
 from inpaintx.data.segment import derive_regions
+from inpaintx.data.splits import SplitBy, choose_splits
 from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.io.lock import locked
@@ -32,7 +33,6 @@ from inpaintx.io.text_files import parse_json, read_text
 __all__ = ["Prepared", "prepare"]
 
 Crop = Literal["auto", "center", "centre"]
-SplitBy = Literal["auto", "identity", "name"]
 Find = Callable[[Any], list[Found]]
 Detects = Callable[[], tuple[str, Find] | None]
 Todo = tuple[Face, str]  # a face, and its name in the prepared folder
@@ -70,7 +70,7 @@ def prepare(
     size: int,
     crop: Crop = "auto",
     yunet: str | Path | None = None,
-    split_by: SplitBy | tuple[int, int, int] = "auto",
+    split_by: SplitBy = "auto",
     regions: bool = True,
     overwrite: bool = False,
     workers: int | None = None,
@@ -126,7 +126,7 @@ def prepare(
     wanted = yunet is not None or any(face.name not in layout.landmarks for face in layout.faces)
     detects = partial(_detector, yunet) if crop == "auto" and wanted else None
     images = len(layout.faces)
-    splits, split_note = _splits(layout, split_by)
+    splits, split_note = choose_splits(layout, split_by)
     layout.faces = [face for face in layout.faces if face.name in splits]
     names = _names(layout, splits)
     crop = "center" if crop == "centre" else crop
@@ -184,28 +184,6 @@ def _detector(yunet: str | Path | None) -> tuple[str, Find] | None:
     if yunet is not None:
         return "yunet", YuNet(Path(yunet)).all
     return ("mtcnn", MTCNN()) if installed() is not None else None
-
-
-def _splits(layout: Layout, wanted: SplitBy | tuple[int, int, int]) -> tuple[dict[str, str], str]:
-    """The split of every image, and what it rests on."""
-    if isinstance(wanted, tuple):
-        there, asked = len(layout.faces), sum(wanted)
-        if min(wanted) < 0 or not 0 < asked <= there:
-            raise InpaintxError(f"train, val and test must be from 0 on and at most {there} together, got {wanted}")
-        labels = [split for split, count in zip(SPLITS, wanted, strict=True) for _ in range(count)]
-        of = {face.name: split for face, split in zip(layout.faces, labels, strict=False)}
-        return of, f"{', '.join(map(str, wanted))} in the set's order"
-    people = any(face.identity is not None for face in layout.faces)
-    if wanted == "identity" and not people:
-        raise InpaintxError(
-            f"{layout.root} tells no identities (looked for identity_CelebA.txt, or identities.csv with name,identity)"
-        )
-    if wanted == "auto" and layout.split_by is not None and all(face.split for face in layout.faces):
-        return {face.name: str(face.split) for face in layout.faces}, layout.split_by
-    if wanted != "name" and people:
-        by_person = hashed_splits({face.identity or face.name for face in layout.faces})
-        return {f.name: by_person[f.identity or f.name] for f in layout.faces}, "hash of the identity"
-    return hashed_splits(face.name for face in layout.faces), "hash of the name"
 
 
 def _names(layout: Layout, splits: dict[str, str]) -> dict[str, str]:
