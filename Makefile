@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate cuda-race gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against bench-busy bits-against clean
+.PHONY: docs test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate cuda-race gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against bench-busy bits-against clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -93,6 +93,12 @@ ifeq ($(NVCC),)
 else
 	$(PY) csrc/cuda_check.py $(NVCC)
 endif
+
+# The site, in build/site: warnings are errors, inner links are checked, nothing is fetched. DOCS_RUN=0 leaves out what runs
+# code: the gallery, and the outputs of notebooks.
+docs: $(VENV)/.test
+	$(PY) -m sphinx -q -W --keep-going -j 2 -c docs . build/site
+	@echo "wrote build/site/index.html"
 
 # Python and torch releases that are promised: each built, imported and tried in an environment of its own. Where pip
 # has only a CUDA build of a torch, its sources are compiled and not run, unless LIBRARIES=1 (gigabytes a row).

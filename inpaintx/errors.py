@@ -16,7 +16,7 @@ R = TypeVar("R")
 class InpaintxError(ValueError):
     """Something a user can mend: the message says what came, what was expected and what to do.
 
-    It is one printable line, whatever names it quotes (:func:`inpaintx.io.names.printable`).
+    It is one printable line, whatever names it quotes.
     """
 
     def __init__(self, message: str = "") -> None:

@@ -19,7 +19,8 @@ from inpaintx.io.read_headers import read_header
 __all__ = ["FAST", "Frame", "UnreadableFileError", "read_picture", "read_square"]
 
 Array = npt.NDArray[Any]
-FAST = ("JPEG", "PNG", "WebP")  # whose colours OpenCV reads right
+#: Formats whose colours OpenCV reads right.
+FAST = ("JPEG", "PNG", "WebP")
 
 
 class UnreadableFileError(InpaintxError):

@@ -27,7 +27,9 @@ __all__ = [
     "walk",
 ]
 
+#: ``[height,width]``, True = hole.
 Bools = npt.NDArray[np.bool_]
+#: ``f(rng, height, width, **options)`` gives :data:`Bools`; ``rng`` is a :class:`numpy.random.Generator`.
 Generator = Callable[..., Bools]
 Side = Literal["any", "left", "right", "top", "bottom"]
 
@@ -215,6 +217,7 @@ def _check_share(name: str, value: float) -> None:
         raise InpaintxError(f"{name} must lie between 0 and 1, both excluded; got {value}")
 
 
+#: The project's own generators by name.
 GENERATORS: dict[str, Generator] = {f.__name__: f for f in (center, box, half, strokes, walk, quickdraw, discard)}
 ACCUMULATIVE = frozenset({strokes, walk, quickdraw})
 """Generators whose holes may be laid over each other and remain of their kind, to reach a large ratio."""

@@ -20,6 +20,7 @@ __all__ = [
     "read_landmarks",
 ]
 
+#: ``[N,2]``: x and y in pixels.
 Points = npt.NDArray[np.float32]
 FARTHEST = 10**6  # pixels; beyond it lie slips of a program
 

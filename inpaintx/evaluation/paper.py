@@ -18,7 +18,7 @@ SPECIAL = str.maketrans({c: "\\" + c for c in "&%$#_{}"} | {"~": r"\textasciitil
 
 
 def spreadsheet(result: dict[str, Any]) -> str:
-    """Every figure of a result (as :func:`inpaintx.evaluation.report.as_json` gives it), a row each, as CSV."""
+    """Every figure of a result (what ``results.json`` holds), a row each, as CSV."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     parts = ("mean", "low", "high")

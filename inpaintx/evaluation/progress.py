@@ -1,11 +1,13 @@
 """A progress bar for terminals and notebooks."""
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["Progress", "bar", "in_notebook"]
 
+#: Is told what is done, how much there is, and in words what comes next.
 Progress = Callable[[int, int, str], None]
 
 
@@ -30,6 +32,7 @@ def bar(console: Any = None) -> Iterator[Progress]:
 
     console = console or Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not (console.is_terminal or console.is_jupyter)) as shown:
+    widgets = console.is_jupyter and importlib.util.find_spec("ipywidgets")  # without them rich warns and draws no bar
+    with Progress(*columns, console=console, disable=not (console.is_terminal or widgets)) as shown:
         task = shown.add_task("images and holes", total=None)
         yield lambda done, total, what: shown.update(task, completed=done, total=total, description=what)

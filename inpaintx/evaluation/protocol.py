@@ -35,8 +35,10 @@ __all__ = [
     "picture_of",
 ]
 
+#: Hole ratios that a folder of masks and ``bins:`` are split by.
 BINS = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 DISCARD = (0.2, 0.4, 0.6, 0.8)
+#: What is evaluated where no masks are named.
 DEFAULT_MASKS = ("bins:strokes", "center", "discard")
 SMALLEST = 16  # pixels a side: SSIM's window has 11
 

@@ -122,7 +122,7 @@ def inpaint_many(
     Parameters
     ----------
     jobs
-        What to do; see :func:`inpaintx.inference.jobs.find_jobs`.
+        What to do: a :class:`Job` for each photo.
     inpainter
         The method, ready to work.
     reading

@@ -18,6 +18,8 @@ __all__ = ["FIND", "find_mask", "mask_from_painted", "rgb_of"]
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 
+#: What :func:`find_mask` can look for.
+#: What :func:`find_mask` can look for, in words.
 FIND = "scratches, white, black or color=#RRGGBB"
 NAMED = {"white": (255, 255, 255), "black": (0, 0, 0)}
 COLOR = re.compile(r"color=#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
@@ -38,7 +40,7 @@ def find_mask(photo: Photo, what: Sequence[str], *, tolerance: int = 24) -> Mask
     photo
         As :func:`inpaintx.io.photo.read_photo` gives it.
     what
-        One or more of ``"scratches"`` (:func:`inpaintx.inference.scratches.find_scratches`), ``"white"``, ``"black"``
+        One or more of ``"scratches"`` (thin lines that differ from both sides), ``"white"``, ``"black"``
         and ``"color=#RRGGBB"``; what any of them finds is hole.
     tolerance
         Largest difference to the color in each channel, 0 to 255.

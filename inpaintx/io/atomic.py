@@ -34,7 +34,8 @@ __all__ = [
 ]
 
 PART = ".inpaintx.part"  # ends the name of what is not written whole yet
-MAX_BYTES = 2**30  # 50 megapixels of four channels of 16 bits are 400 MiB
+#: Most bytes of a file that is read (50 megapixels of four channels of 16 bits are 400 MiB).
+MAX_BYTES = 2**30
 KINDS = (
     (stat.S_ISFIFO, "pipe (FIFO)"),
     (stat.S_ISSOCK, "socket"),
@@ -150,7 +151,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside ``path`` that takes its place at the end, or is removed on an error.
 
     A link stays, and what it points to is written; a file that exists keeps its mode. A process that is killed
-    meanwhile leaves a hidden file that ends in :data:`PART`; the next process that writes into the folder removes it.
+    meanwhile leaves a hidden file that ends in ``.inpaintx.part``; the next process that writes into the folder removes
+    it.
 
     Raises
     ------

@@ -27,6 +27,7 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
+#: Whether a mask of another size is resized; ``"stretch"``: of other proportions too.
 Resize = bool | Literal["stretch"]
 
 

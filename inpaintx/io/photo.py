@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
-MAX_PIXELS = 50 * 2**20  # a phone's "50 megapixels" are 8192 x 6144
+#: Most pixels of a photo (a phone's "50 megapixels" are 8192 x 6144).
+MAX_PIXELS = 50 * 2**20
 FLAW = "the JPEG is "
 STRAY = re.compile(r"(\d+) extraneous bytes")
 MOST_STRAY = jpeg.TAIL  # bytes that some cameras leave before the end; more are data that the decoder lost its way in

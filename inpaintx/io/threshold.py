@@ -13,6 +13,7 @@ __all__ = ["Polarity", "brighter", "looks_like", "threshold"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
+#: What is the hole in a mask file; ``"auto"``: told from the file.
 Polarity = Literal["auto", "white", "black"]
 MANY = 0.25  # of the pixels: halftones that a mask with soft edges has not
 ALIKE = 0.95  # correlation of a photo and itself, grey or compressed anew; of a mask with halftones and a photo: less

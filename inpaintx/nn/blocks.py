@@ -26,6 +26,7 @@ __all__ = [
     "norm_layer",
 ]
 
+#: Normalization of a block.
 Norm = Literal["none", "batch", "instance", "instance_affine"]
 
 

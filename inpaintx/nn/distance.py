@@ -9,6 +9,7 @@ from inpaintx.nn.vgg import load_vgg
 
 __all__ = ["LAYERS", "FeatureDistance"]
 
+#: Layers of VGG16 that are compared.
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 

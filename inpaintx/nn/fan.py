@@ -146,8 +146,9 @@ def load_fan(on_missing: OnMissing = "error", *, path: str = "") -> tuple[FAN | 
 
     Returns
     -------
-    fan, outcome
-        The outcome of a FAN of one's own is ``"set:NAME"``, the set that it was trained on.
+    tuple
+        The FAN (None where the terms are left out) and its outcome; that of a FAN of one's own is ``"set:NAME"``, the
+        set that it was trained on.
     """
     meta = _metadata(path) if path.endswith(".safetensors") else {}
     if "inpaintx.fan" not in meta:

@@ -25,13 +25,14 @@ __all__ = [
     "tv_loss",
 ]
 
+#: Form of an adversarial loss.
 GANMode = Literal["nsgan", "hinge", "wgan", "lsgan"]
 Logits = Tensor | Sequence[Tensor]
 BLEND_TOLERANCE = 1e-3  # relative to the rim's data: about half a grey level in usual holes
 
 
 def l1_loss(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of |a - b|·weight over all elements, those of weight 0 included."""
+    """Mean of ``|a - b| * weight`` over all elements, those of weight 0 included."""
     difference = (a.float() - b.float()).abs()
     return difference.mean() if weight is None else (difference * weight).mean()
 

@@ -34,7 +34,7 @@ class LPIPS(nn.Module):
     Parameters
     ----------
     vgg
-        A :class:`inpaintx.nn.vgg.VGG` with the layers of :data:`LAYERS`.
+        A :class:`inpaintx.nn.vgg.VGG` with the layers relu1_2, relu2_2, relu3_3, relu4_3 and relu5_3.
     heads
         The weights of its features.
 

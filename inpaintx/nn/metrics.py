@@ -9,7 +9,8 @@ from inpaintx.errors import InpaintxError
 
 __all__ = ["MOST_PSNR", "check_consistent", "diversity", "measure", "sharpness"]
 
-MOST_PSNR = 100.0  # dB; what a fill without any error counts as, so that means stay finite
+#: dB; what a fill without any error counts as, so that means stay finite
+MOST_PSNR = 100.0
 
 
 def measure(result: Tensor, truth: Tensor, mask: Tensor, foreground: Tensor | None = None) -> dict[str, Tensor]:

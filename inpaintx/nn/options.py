@@ -4,10 +4,15 @@ from typing import Any, Literal
 
 __all__ = ["METRICS", "Blend", "Features", "OnMissing", "asked_anew"]
 
+#: How a fill is joined to the photo (:attr:`inpaintx.Method.blend`).
 Blend = Literal["none", "poisson", "poisson_interior"]
+#: What a loss on a feature network does without its weights (stop, draw them at random, leave the term out, or take a
+#: small random network).
 Features = Literal["error", "random", "skip", "small"]
+#: The same without the small network.
 OnMissing = Literal["error", "random", "skip"]
-METRICS = ("mse", "mae", "psnr", "ssim", "lpips", "fid", "diversity")  # names that a plugin's metric cannot take
+#: Names that a plugin's metric cannot take.
+METRICS = ("mse", "mae", "psnr", "ssim", "lpips", "fid", "diversity")
 
 
 def asked_anew(config: Any) -> dict[str, Any]:

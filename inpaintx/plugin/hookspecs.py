@@ -14,6 +14,7 @@ __all__ = ["hookimpl"]
 
 GROUP = "inpaintx"
 hookspec = pluggy.HookspecMarker(GROUP)
+#: Marks a function of a plugin as one of the hooks: ``@inpaintx.hookimpl``.
 hookimpl = pluggy.HookimplMarker(GROUP)
 
 
@@ -24,7 +25,12 @@ def inpaintx_register_methods(register: "Callable[[type[Method]], None]") -> Non
 
 @hookspec
 def inpaintx_register_masks(register: Callable[[str, Callable[..., Any]], None]) -> None:
-    """Call ``register(name, generator)`` for each mask generator. Called once, when plugins are loaded."""
+    """Call ``register(name, generator)`` for each mask generator. Called once, when plugins are loaded.
+
+    ``generator(rng, height, width, **options)`` draws one hole from a :class:`numpy.random.Generator`, its only source
+    of chance: ``[height,width]`` bool, True = hole. Options have defaults, of whose kind the values are that users
+    write as ``name:option=value``.
+    """
 
 
 @hookspec

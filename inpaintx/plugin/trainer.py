@@ -126,7 +126,7 @@ class Trainer(Generic[NetT]):
             scheduler.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resumed run needs besides the weights of :attr:`networks`."""
+        """All that a resumed run needs besides the weights of ``networks``."""
         return {
             "steps": self.steps,
             "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},

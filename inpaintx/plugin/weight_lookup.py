@@ -12,7 +12,9 @@ from inpaintx.plugin.method import Method
 
 __all__ = ["GROUP", "HOW_TO_GET", "download_folder", "find"]
 
+#: Group of entry points of packages that bring weights.
 GROUP = "inpaintx.weights"
+#: What errors say of weights that were not found.
 HOW_TO_GET = "install the package inpaintx-weights (in a checkout: pip install ./weights), or see 'inpaintx weights -h'"
 
 

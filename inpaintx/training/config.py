@@ -86,8 +86,8 @@ class TrainConfig(BaseModel):
     compile: bool = Field(False, description="torch.compile of the networks")
 
 
-# what may differ between a run and its resumption, because it changes no weight; what a run began from, and the files
-# and the second set that it reads, are compared by their content
+#: What may differ between a run and its resumption, because it changes no weight; what a run began from, and the files
+#: and the second set that it reads, are compared by their content
 FREE = {"workers", "checkpoint_every", "log_every", "mirrored", "init", "vgg_path", "fan_path", "extra", "val_vgg"}
 
 

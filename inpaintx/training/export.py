@@ -20,6 +20,7 @@ from inpaintx.training.record import RECORD, read_record
 
 __all__ = ["Exported", "RunNetwork", "Which", "export", "network_of"]
 
+#: Which checkpoint is exported.
 Which = Literal["best", "last"]
 
 

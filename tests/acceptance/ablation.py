@@ -17,6 +17,8 @@ KEYS = ("hole_psnr", "skin_psnr", "diversity_levels", "diversity_vgg")
 def table() -> str:
     """The table in Markdown, with what differs in protocol below it."""
     lines = [
+        "# PD-GAN's rows side by side",
+        "",
         "| row | α | β | paper PSNR | paper SSIM | ours: hole PSNR | skin-in-hole PSNR | diversity, grey levels | "
         "diversity, features | steps | frozen |",
         "|" + "---|" * 11,
