@@ -49,10 +49,7 @@ nitpick_ignore_regex = [  # what stands in other projects' documentation, or in 
         "py:.*",
         r"(torch|numpy|np|nn|pathlib|collections|dataclasses|typing|pydantic|annotated_types|typer|rich|pluggy|pytest|types)\..*",
     ),
-    ("py:class", r"Tensor|ndarray|Path|Module|optional|(ge|gt|le|lt)=.*"),
-    # types in annotations that are the library's own business
-    ("py:class", r"inpaintx\.(inference\.inpainter\.Inpainter|inference\.files\.SupportsWrite|io\.metadata\.Metadata)"),
-    ("py:class", r"inpaintx\.nn\.(lpips\.LPIPSHeads|pretrained\.Net)"),
+    ("py:class", r"Tensor|ndarray|Path|Module|NetT|optional|(ge|gt|le|lt)=.*"),
 ]
 suppress_warnings = ["myst.header"]  # a page of several sources may begin below the first level
 

@@ -1,6 +1,7 @@
 """What the site needs beyond Sphinx's own extensions, in a few handlers."""
 
 import builtins
+import pkgutil
 import re
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,44 @@ def builtins_are_no_links(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def names_as_in_python(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Element) -> Any:
-    """Resolve ``:func:`inpaint```, as a module that imports the name may say it, where one object alone has it."""
+    """Resolve ``:func:`inpaint```, as a module that imports the name may say it, where one object alone has it.
+
+    What exists and is not in the reference stays without a link. The rest is a reference to nothing, a warning.
+    """
     if node.get("refdomain") != "py":
         return None
-    domain = env.domains.python_domain
-    target = node["reftarget"]
+    domain, target = env.domains.python_domain, node["reftarget"]
     found = {name for name, entry in domain.objects.items() if name.endswith(f".{target}") and not entry.aliased}
-    if len(found) != 1:
-        return None
-    node["reftarget"], node["refspecific"] = found.pop(), False
-    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], node["reftarget"], node, content)
+    if len(found) == 1:
+        return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], found.pop(), node, content)
+    inside = [".".join(filter(None, (node.get("py:module"), cls, target))) for cls in (None, node.get("py:class"))]
+    return content if any(map(exists, (target, *inside))) else None
+
+
+def exists(name: str) -> bool:
+    """Whether the library has an object of this name."""
+    if not name.startswith("inpaintx."):
+        return False
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError):
+        return False
+    return True
+
+
+WORDS: dict[str, list[str]] = {}
+
+
+def keep_words(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Keep the words of a value from napoleon, which takes what stands before a colon for its type."""
+    if what in ("attribute", "data", "property"):
+        WORDS[name] = list(lines)
+
+
+def restore_words(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Give them back."""
+    if name in WORDS:
+        lines[:] = WORDS.pop(name)
 
 
 def options_of_a_model(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -54,5 +83,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", folders_are_no_pages)
     app.connect("doctree-read", builtins_are_no_links)
     app.connect("missing-reference", names_as_in_python)
-    app.connect("autodoc-process-docstring", options_of_a_model)
+    app.connect("autodoc-process-docstring", keep_words, priority=400)  # napoleon's is 500
+    app.connect("autodoc-process-docstring", restore_words, priority=600)
+    app.connect("autodoc-process-docstring", options_of_a_model, priority=700)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

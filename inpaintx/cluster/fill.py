@@ -22,6 +22,7 @@ from inpaintx.io.names import printable
 __all__ = ["REPORT", "Filling", "Photos", "fill_photos", "find", "report"]
 
 Row = dict[str, Any]
+#: Name of the report beside the results.
 REPORT = "report.jsonl"
 
 

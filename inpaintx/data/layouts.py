@@ -18,6 +18,7 @@ from inpaintx.io.text_files import read_json, read_text
 __all__ = ["SPLITS", "Face", "Layout", "find_layout", "hashed_splits", "read_prepared", "split_of_folder"]
 
 T = TypeVar("T")
+#: Names of the splits of a set.
 SPLITS = ("train", "val", "test")
 _FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 RESERVED = frozenset({"skin", "foreground", "masks"})  # folders of a plain set that hold no images
