@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from face_sets import plain
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -100,6 +101,17 @@ def test_export_and_inpaint(done, tmp_path, capsys):
     before, after = read_photo(photo).pixels, read_photo(tmp_path / "o.png").pixels
     assert (before[~hole] == after[~hole]).all()
     assert (before[hole] != after[hole]).any()
+
+
+def test_export_of_a_graph_and_a_card(done, tmp_path, capsys):
+    out, graph, card = tmp_path / "w.safetensors", tmp_path / "net.pt2", tmp_path / "README.md"
+    assert export(done, "-o", out, "--torch-export", graph, "--card", card, "--license", "free") == 0
+    assert "differs from eager by" in capsys.readouterr().out
+    files = {}
+    torch.export.load(graph, extra_files=files)
+    assert [files[key] for key in ("inpaintx.method", "licence", "steps")] == ["toy", "free", "4"]
+    assert sha256(out) in card.read_text()
+    assert str(tmp_path).encode() not in graph.read_bytes()
 
 
 def test_export_of_the_last_weights_in_half_the_room(done, tmp_path):
