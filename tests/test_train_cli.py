@@ -107,7 +107,7 @@ def test_export_of_a_graph_and_a_card(done, tmp_path, capsys):
     out, graph, card = tmp_path / "w.safetensors", tmp_path / "net.pt2", tmp_path / "README.md"
     assert export(done, "-o", out, "--torch-export", graph, "--card", card, "--license", "free") == 0
     assert "differs from eager by" in capsys.readouterr().out
-    files = {}
+    files = {"README.md": ""}
     torch.export.load(graph, extra_files=files)
     assert [files[key] for key in ("inpaintx.method", "licence", "steps")] == ["toy", "free", "4"]
     assert sha256(out) in card.read_text()
