@@ -121,6 +121,30 @@ def test_export_of_the_last_weights_in_half_the_room(done, tmp_path):
     assert bool((stored["last.weight"] == whole["net.last.weight"].half()).all())
 
 
+def test_export_of_weights_part_of_the_way_from_the_start(done, toy_faces, tmp_path, capsys):
+    first, other = tmp_path / "first.safetensors", tmp_path / "other.safetensors"
+    assert export(done, "-o", first) == export(done, "-o", other, "--no-average", "--which", "last") == 0
+    assert train(toy_faces, tmp_path / "further", "--steps", 3, "--set", f"init={first}") == 0
+    whole, between = tmp_path / "whole.safetensors", tmp_path / "between.safetensors"
+    assert export(tmp_path / "further", "-o", whole) == 0
+    capsys.readouterr()
+    assert export(tmp_path / "further", "-o", between, "--start", first, "--share", 0.25) == 0
+    assert "0.25 of the way from first.safetensors, SHA-256" in capsys.readouterr().out
+    a, b, mixed = (load_file(path) for path in (first, whole, between))
+    assert any(not a[name].equal(b[name]) for name in a)
+    for name, value in mixed.items():
+        if value.is_floating_point():
+            assert value.allclose(0.75 * a[name] + 0.25 * b[name], atol=1e-6)
+    for words, more in (
+        ("and not from other.safetensors", ("--start", other)),
+        ("needs the start", ("--share", 0.5)),
+        ("must be 0 to 1", ("--start", first, "--share", 2)),
+    ):
+        assert export(tmp_path / "further", "-o", tmp_path / "x.safetensors", *more) == 2
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "x.safetensors").exists()
+
+
 def test_export_refuses(done, tmp_path, capsys):
     out = tmp_path / "w.safetensors"
     out.write_text("mine")

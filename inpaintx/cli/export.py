@@ -47,6 +47,10 @@ def export(
     which: Annotated[Which, typer.Option(help="Checkpoint of a run.")] = Which.best,
     half: Annotated[bool, typer.Option("--half", help="Store a run's weights in float16.")] = False,
     average: Annotated[bool, typer.Option(help="The running average, where the run has one.")] = True,
+    start: Annotated[
+        str | None, typer.Option(metavar="TAG|FILE", help="The weights that a run began from, for --share.")
+    ] = None,
+    share: Annotated[float, typer.Option(help="How far to go from --start to a run's own weights.")] = 1.0,
     license: Annotated[
         str, typer.Option("--license", "--licence", help="Terms of a run's weights, in words.")
     ] = "not stated",
@@ -58,7 +62,17 @@ def export(
     if out is not None:
         from inpaintx.training.export import export as job
 
-        done = job(source, out, which=which.value, half=half, average=average, license=license, overwrite=overwrite)
+        done = job(
+            source,
+            out,
+            which=which.value,
+            half=half,
+            average=average,
+            start=start,
+            share=share,
+            license=license,
+            overwrite=overwrite,
+        )
         for key, value in done.metadata.items():
             say(f"{key}: {value if isinstance(value, str) else json.dumps(_rounded(value))}")
         say(f"wrote {done.path}, SHA-256 {done.sha256}")

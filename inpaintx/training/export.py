@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from pydantic import BaseModel
@@ -15,7 +15,7 @@ from inpaintx.plugin.method import LearnedConfig, Method
 from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
 from inpaintx.training import checkpoint
-from inpaintx.training.begin import Seen
+from inpaintx.training.begin import Seen, begin_from
 from inpaintx.training.record import RECORD, read_record
 
 __all__ = ["Exported", "RunNetwork", "Which", "export", "network_of"]
@@ -41,6 +41,8 @@ def export(
     which: Which = "best",
     half: bool = False,
     average: bool = True,
+    start: str | Path | None = None,
+    share: float = 1.0,
     license: str = "not stated",
     method: Method | None = None,
     overwrite: bool = False,
@@ -59,6 +61,10 @@ def export(
         Whether numbers are stored in float16; they are read back as float32.
     average
         Whether the running average is taken where the run has one.
+    start, share
+        The weights that the run began from (a tag or a file), and how far to go from them to the run's own: part of
+        the way, a network that was trained further against a discriminator keeps its PSNR and has most of the new
+        sharpness (Wang et al., "Deep Network Interpolation for Continuous Imagery Effect Transition", CVPR 2019).
     license
         Terms of the weights, in words.
     method
@@ -69,8 +75,11 @@ def export(
     Raises
     ------
     InpaintxError
-        Not a run, no checkpoint yet, a damaged one, weights that float16 cannot hold, a file in the way.
+        Not a run, no checkpoint yet, a damaged one, weights that float16 cannot hold, a file in the way; a share
+        outside 0 to 1 or without a start, or a start that the run did not begin from.
     """
+    if not 0 <= share <= 1 or (share < 1 and start is None):
+        raise InpaintxError(f"the share must be 0 to 1, and needs the start that it is counted from; got {share:g}")
     out = Path(out)
     if out.suffix != ".safetensors":
         raise InpaintxError(f"weights are written as .safetensors, got {out}")
@@ -78,14 +87,29 @@ def export(
         raise InpaintxError(f"{out} exists; give another name, or overwrite it (--overwrite)")
     found = network_of(run, which=which, average=average, method=method)
     net = found.net
+    way = "" if start is None else f", {share:g} of the way from {_move(found, str(start), share)}"
     if half:
         largest = max((float(x.abs().max()) for x in net.state_dict().values() if x.is_floating_point()), default=0.0)
         if largest > torch.finfo(torch.float16).max:
             raise InpaintxError(f"float16 cannot hold the weights: the largest is {largest:g}")
         net = net.half()
     metadata = found.metadata(license, half=half)
+    metadata["weights"] += way
     weights.save(out, found.method, found.config, net, **metadata)
     return Exported(out, sha256(out), metadata)
+
+
+def _move(found: "RunNetwork", start: str, share: float) -> str:
+    """Put the network of a run on the way from the weights that it began from to its own; those in words."""
+    first = found.method.network(cast(LearnedConfig, found.config))
+    words = begin_from(found.method, found.config, first, start)
+    began = found.record.get("initialized_from", "")
+    if words.rpartition(" ")[2] != began.rpartition(" ")[2]:
+        raise InpaintxError(f"the run began from {began or 'random weights'}, and not from {words}")
+    state = first.state_dict()
+    for name, own in found.net.state_dict().items():
+        own.copy_(torch.lerp(state[name], own, share) if own.is_floating_point() else own)
+    return words
 
 
 @dataclass(frozen=True)
