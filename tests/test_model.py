@@ -54,8 +54,8 @@ def test_a_network_its_options_and_its_card():
     model = inpaintx.load("pconv_prior", faces="none")
     assert model.config.width == 24
     assert isinstance(model.net, torch.nn.Module)
-    assert "# pconv_prior: prior128.safetensors" in model.card
-    assert "prior128" in repr(model)
+    assert "# pconv_prior: features128.safetensors" in model.card
+    assert "features128" in repr(model)
     auto = inpaintx.load()
     assert auto.method.name == "auto"
     assert auto.source == model.source

@@ -328,7 +328,7 @@ def test_the_priors_import_command(tmp_path):
 
 
 def test_the_plugins_weights_are_for_the_default_preset():
-    assert Inpainter("pconv_prior").loaded.source.endswith("prior128.safetensors")
+    assert Inpainter("pconv_prior").loaded.source.endswith("features128.safetensors")
     with pytest.warns(UntrainedWarning):
         assert Inpainter("pconv_prior", preset="tiny").loaded.source == "random"
 

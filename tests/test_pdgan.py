@@ -358,7 +358,7 @@ def test_the_prior_may_be_the_default_and_reach_deeper_than_the_generator():
     trainer = PDGAN().trainer(net, config)
     shipped = weights.load(PConvPrior(), PConvPrior().config(), "default", torch.device("cpu")).net
     assert torch.equal(net.prior.decoder[-1][1].weight, shipped.decoder[-1][1].weight)
-    assert trainer.frozen["prior"].startswith("file prior128.safetensors@")
+    assert trainer.frozen["prior"].startswith("file features128.safetensors@")
     with pytest.raises(InpaintxError, match="too many for pdgan's size 32"):
         PDGAN().network(config.model_copy(update={"size": 32}))
 

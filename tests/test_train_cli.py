@@ -130,6 +130,8 @@ def test_export_of_weights_part_of_the_way_from_the_start(done, toy_faces, tmp_p
     capsys.readouterr()
     assert export(tmp_path / "further", "-o", between, "--start", first, "--share", 0.25) == 0
     assert "0.25 of the way from first.safetensors, SHA-256" in capsys.readouterr().out
+    with safe_open(between, "pt") as file:
+        assert json.loads(file.metadata()["validation"])["metrics"] == {}
     a, b, mixed = (load_file(path) for path in (first, whole, between))
     assert any(not a[name].equal(b[name]) for name in a)
     for name, value in mixed.items():

@@ -95,6 +95,8 @@ def export(
         net = net.half()
     metadata = found.metadata(license, half=half)
     metadata["weights"] += way
+    if share < 1:
+        metadata["validation"] |= {"metrics": {}}  # the run's figures are not of these weights
     weights.save(out, found.method, found.config, net, **metadata)
     return Exported(out, sha256(out), metadata)
 
