@@ -39,6 +39,13 @@ def nodes():
     found.shutdown()
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch, threads):
+    """This process computes with as many threads as an actor."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads(1)
+
+
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
     """Makes photos and masks in the folders of these names."""
@@ -198,7 +205,7 @@ def test_ctrl_c_leaves_no_process_and_no_half_file(photos):
     assert not left
 
 
-def test_what_cannot_be_is_said_in_words(nodes, photos, capfd):
+def test_what_cannot_be_is_said_in_words(nodes, photos, capfd, monkeypatch):
     photos(1, 16)
     single = ["inpaint", "photos/000.png", "masks/000.png", "-o", "a.png"]
     folder = ["inpaint", "photos", "masks", "-o", "out", "-m", "telea"]
@@ -210,9 +217,13 @@ def test_what_cannot_be_is_said_in_words(nodes, photos, capfd):
         ([*folder, "--ray", nodes.address, "--actors", "99"], "99 actors need 99 CPUs; Ray has 4"),
         ([*folder, "--ray", nodes.address, "--gpus-per-actor", "1"], "1 actors need 1 GPUs; Ray has 0"),
         ([*folder[:-1], "no", "--ray", nodes.address], "unknown method 'no'"),
+        (["inpaint", "s3://a/b", "masks", "-o", "out"], "s3://a/b is in an object store, which --ray reads"),
         (["inpaint", "gone://a/b", "masks", "-o", "out", "--ray"], "gone://a/b cannot be opened"),
     ):
         assert run(arguments) == 2
         assert words in capfd.readouterr().err
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert run([*folder, "--ray", nodes.address, "--actors", "2"]) == 2
+    assert "2 actors need 6 CPUs; Ray has 4" in capfd.readouterr().err
     with pytest.raises(InpaintxError, match=r"must be 0 to 1 or a whole number, got 1\.5"):
         Cluster(gpus_per_actor=1.5)

@@ -141,6 +141,9 @@ def inpaint(
     from inpaintx.inference.jobs import is_batch_path
 
     cluster = cluster_of(ray, actors, gpus_per_actor, device)
+    stored = [path for path in (photo, mask, out) if path and "://" in path]
+    if stored and cluster is None:
+        raise InpaintxError(f"{stored[0]} is in an object store, which --ray reads and writes: add it")
     settings = {
         "preset": preset,
         "weights": weights,

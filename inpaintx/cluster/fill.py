@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
+import torch
+
 from inpaintx.cluster.pool import Cluster, spread
 from inpaintx.cluster.store import Place, Store, find_in_store, is_uri
 from inpaintx.errors import InpaintxError
@@ -173,7 +175,7 @@ def fill_photos(photos: Photos, cluster: Cluster, said: Callable[[str], None] | 
         return
     filling = photos.filling
     mine = weights_of(inpainter_for(filling.method, device="cpu", **filling.model))  # an unknown option fails here
-    make = partial(_Filler, filling, mine, cluster.device)
+    make = partial(_Filler, filling, mine, cluster.device, cluster.threads)
     batch = filling.model.get("batch_size", 8)
     try:
         yield from spread(make, photos.jobs, cluster, together=batch, said=said)
@@ -193,7 +195,8 @@ def weights_of(inpainter: Inpainter) -> tuple[str, ...]:
 class _Filler:
     """One model; implements :class:`inpaintx.cluster.pool.Work`."""
 
-    def __init__(self, filling: Filling, expected: tuple[str, ...], device: str) -> None:
+    def __init__(self, filling: Filling, expected: tuple[str, ...], device: str, threads: int) -> None:
+        torch.set_num_threads(threads)
         self.filling = filling
         self.inpainter = inpainter_for(filling.method, device=device, **filling.model)
         if (found := weights_of(self.inpainter)) != expected:

@@ -63,6 +63,12 @@ class Cluster:
             raise InpaintxError(f"GPUs per actor must be 0 to 1 or a whole number, got {self.gpus_per_actor:g}")
 
     @property
+    def threads(self) -> int:
+        """Threads, and so CPUs, of an actor: ``OMP_NUM_THREADS``, or 1. A network's last bits depend on it."""
+        asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+        return max(1, int(asked)) if asked.isdecimal() else 1
+
+    @property
     def device(self) -> str:
         """What an actor computes on: its own GPU, which Ray shows it as the first one, or the CPU."""
         return "cuda:0" if self.gpus_per_actor else "cpu"
@@ -137,7 +143,7 @@ def _rows(
             fn_constructor_args=(make, tries, os.getcwd()),
             batch_size=1,
             compute=ActorPoolStrategy(size=min(actors, len(blocks))),
-            **({"num_gpus": cluster.gpus_per_actor} if cluster.gpus_per_actor else {"num_cpus": 1}),
+            **({"num_gpus": cluster.gpus_per_actor} if cluster.gpus_per_actor else {"num_cpus": cluster.threads}),
         )
     del blocks
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
@@ -158,7 +164,7 @@ def _connected(cluster: Cluster) -> Iterator[tuple[int, str]]:
         return
     settings: dict[str, Any] = {"address": cluster.address}
     if cluster.address is None:
-        cpus = max(cluster.actors or 0, len(os.sched_getaffinity(0)))
+        cpus = max((cluster.actors or 0) * cluster.threads, len(os.sched_getaffinity(0)))
         settings = {"address": "local", "num_cpus": cpus, "object_store_memory": OBJECT_STORE}
         settings["include_dashboard"] = False
     try:
@@ -173,7 +179,7 @@ def _connected(cluster: Cluster) -> Iterator[tuple[int, str]]:
 
 def _actors(cluster: Cluster, resources: dict[str, float]) -> int:
     """How many actors there are to be, no more than the cluster has room for."""
-    kind, each = ("GPU", cluster.gpus_per_actor) if cluster.gpus_per_actor else ("CPU", 1.0)
+    kind, each = ("GPU", cluster.gpus_per_actor) if cluster.gpus_per_actor else ("CPU", float(cluster.threads))
     room = int(resources.get(kind, 0) / each)
     if room < (cluster.actors or 1):
         raise InpaintxError(

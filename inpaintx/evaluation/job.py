@@ -177,7 +177,7 @@ def evaluate(
     unfinished = out.with_name(f"{out.name}.unfinished")
     make_folder(unfinished)
     with locked(unfinished):  # the same call twice at a time would write over itself
-        on, threads = (str(where), torch.get_num_threads()) if cluster is None else (cluster.device, 1)
+        on, threads = (str(where), torch.get_num_threads()) if cluster is None else (cluster.device, cluster.threads)
         task = Task(str(data), groups, protocol, specs, records, unfinished, features, on, threads)
         with nullcontext(progress) if progress or not in_notebook() else bar() as told:
             for state in _progress(task, cluster):
