@@ -20,6 +20,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 import inpaintx
 from inpaintx.cli import make_app
+from inpaintx.cli.ray import spell_address
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
@@ -158,7 +159,7 @@ def commands(page):
 def test_commands_of_a_page_have_the_options_that_it_gives_them(page):
     group = typer.main.get_command(make_app())
     for line in commands(page):
-        words, command = shlex.split(line), group
+        words, command = spell_address(shlex.split(line)), group
         while hasattr(command, "commands") and words and not words[0].startswith("-"):
             assert words[0] in command.commands, line
             command = command.commands[words.pop(0)]
