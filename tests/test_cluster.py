@@ -187,6 +187,8 @@ def test_ctrl_c_leaves_no_process_and_no_half_file(photos):
         "harmonic",
         "--batch-size",
         "1",
+        "--samples",
+        "20",
         "-o",
         "out",
         "--ray",

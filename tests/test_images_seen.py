@@ -7,9 +7,13 @@ from inpaintx.training.begin import Seen, seen_before
 
 
 def test_weights_of_earlier_versions_say_their_last_run():
-    assert seen_before(PConvPrior(), "default") == Seen(32_000 * 8, whole=True)
-    assert seen_before(PConvPrior(), "256") == Seen(5_000 * 8, whole=False)  # begun from the default ones
+    assert seen_before(PConvPrior(), "l1") == Seen(32_000 * 8, whole=True)
+    assert seen_before(PConvPrior(), "256") == Seen(5_000 * 8, whole=False)  # begun from these
     assert seen_before(HOGGuided(), "default").whole is False
+
+
+def test_weights_say_what_those_before_them_had_seen():
+    assert seen_before(PConvPrior(), "default") == Seen(32_000 * 8 + 2_300 * 8, whole=True)
 
 
 def test_nothing_before_and_nothing_known(tmp_path):

@@ -87,7 +87,7 @@ def test_a_set_leaves_its_decoded_images_behind(faces):
 
 
 def test_a_stream_maker_is_sent(faces, folder):
-    maker = _Maker([_Source(faces, 3, 0)], 0.0, parse_mask_spec(str(folder), size=16), 3, True, None)
+    maker = _Maker([_Source(faces, 3, 0, False)], 0.0, parse_mask_spec(str(folder), size=16), 3, True, None)
     first = [maker(n) for n in range(7)]
     again = pickle.loads(pickle.dumps(maker))
     for n, sample in enumerate(first):

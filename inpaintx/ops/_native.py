@@ -53,7 +53,9 @@ def plain_ops() -> Iterator[None]:
 
 def in_plain_ops(op: str) -> bool:
     """Whether ``op`` is to run its reference, whatever the device: under transforms, and in a graph of plain ops."""
-    if _PLAIN.get() or (op in DIFFERENTIABLE and under_transforms()):
+    if op in DIFFERENTIABLE and under_transforms():
+        return True
+    if not torch.compiler.is_dynamo_compiling() and _PLAIN.get():  # which torch.compile cannot trace
         return True
     recording = torch._C._get_tracing_state() is not None or torch.compiler.is_exporting()
     return recording and torch.onnx.is_in_onnx_export()
