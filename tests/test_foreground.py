@@ -2,9 +2,10 @@
 
 import torch
 from inpaintx_plugins.foreground import Foreground
-from inpaintx_plugins.foreground.network import ForegroundNet, network_input
+from inpaintx_plugins.foreground.network import ForegroundNet
 from inpaintx_plugins.foreground.trainer import foreground_losses
 
+from inpaintx.nn.blocks import network_input
 from inpaintx.testing import check_method
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "first_std",
     "icnr_",
     "init_weights",
+    "network_input",
     "norm_layer",
 ]
 
@@ -241,3 +242,8 @@ class Up(nn.Sequential):
             norm_layer(norm, out_channels),
             *then,
         )
+
+
+def network_input(image: Tensor, hole: Tensor, value: float = 0.0) -> Tensor:
+    """Bring ``[B,3,H,W]`` in [0,1] to [-1,1], with ``value`` (0: grey, 1: white) in the hole, ``[B,1,H,W]`` bool."""
+    return (2 * image - 1).masked_fill(hole, value)

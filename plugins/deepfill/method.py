@@ -53,7 +53,7 @@ class DeepFill(Method[DeepFillConfig, "DeepFillNet"]):
         self, net: DeepFillNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """One pass; the refined image."""
-        from .network import network_input
+        from inpaintx.nn.blocks import network_input
 
         hole = mask > 0.5
         return (net(network_input(image, hole), hole.to(image.dtype))[1] + 1) / 2

@@ -12,7 +12,7 @@ from inpaintx.ops import WinogradConv2d, contextual_attention
 
 from .config import Version
 
-__all__ = ["DeepFillNet", "network_input"]
+__all__ = ["DeepFillNet"]
 
 DILATIONS = (2, 4, 8, 16)
 
@@ -149,8 +149,3 @@ class DeepFillNet(nn.Module):
         copied = self.copied(contextual_attention(features, features, hole, compat=self.compat))
         merged = self.merge(torch.cat([self.hallucinate(given), copied], 1))
         return coarse, self.bounded(merged)
-
-
-def network_input(image: Tensor, hole: Tensor) -> Tensor:
-    """The image in [-1,1], 0 (grey) in its hole (bool)."""
-    return (2 * image - 1).masked_fill(hole, 0.0)

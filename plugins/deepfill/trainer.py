@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from inpaintx.io.opencv import import_cv2
-from inpaintx.nn.blocks import first_std, init_weights
+from inpaintx.nn.blocks import first_std, init_weights, network_input
 from inpaintx.nn.discriminators import GlobalLocalCritics, SNPatchGAN
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
 from inpaintx.plugin.trainer import Trainer
 
 from .config import DeepFillConfig
-from .network import DeepFillNet, network_input
+from .network import DeepFillNet
 
 __all__ = ["V1Trainer", "V2Trainer", "discounts", "hole_boxes"]
 

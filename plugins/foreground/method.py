@@ -63,7 +63,7 @@ class Foreground(Method[ForegroundConfig, "ForegroundNet"]):
         self, net: ForegroundNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """One pass."""
-        from .network import network_input
+        from inpaintx.nn.blocks import network_input
 
         hole = mask > 0.5
         return (net(network_input(image, hole), hole.to(image.dtype)) + 1) / 2

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from inpaintx.nn.blocks import init_weights
 from inpaintx.ops import WinogradConv2d
 
-__all__ = ["ForegroundNet", "network_input"]
+__all__ = ["ForegroundNet"]
 
 
 class ForegroundNet(nn.Module):
@@ -57,8 +57,3 @@ class ForegroundNet(nn.Module):
         for block in self.decoder:
             x = block(F.interpolate(x, scale_factor=2.0, mode="bilinear")) + skips.pop()
         return self.last(x).tanh()
-
-
-def network_input(image: Tensor, hole: Tensor) -> Tensor:
-    """The image in [-1,1], 0 (grey) in its hole (bool)."""
-    return (2 * image - 1).masked_fill(hole, 0.0)

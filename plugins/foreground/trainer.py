@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inpaintx.nn.blocks import first_std, init_weights
+from inpaintx.nn.blocks import first_std, init_weights, network_input
 from inpaintx.nn.discriminators import Critic
 from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss, gradient_penalty, l1_loss
 from inpaintx.nn.vgg import load_vgg
 from inpaintx.plugin.trainer import Trainer
 
 from .config import ForegroundConfig
-from .network import ForegroundNet, network_input
+from .network import ForegroundNet
 
 __all__ = ["ForegroundTrainer", "foreground_losses"]
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from inpaintx.errors import InpaintxError
 
-from .network import AttentionUNet, network_input, weights_of
+from .network import AttentionUNet, conditional_input, weights_of
 
 __all__ = ["attention_map"]
 
@@ -28,7 +28,7 @@ def attention_map(net: AttentionUNet, image: Tensor, mask: Tensor, row: int, col
     """
     if net.attention_down is None:
         raise InpaintxError("this network has no attention (attention=false, or fewer than four levels)")
-    x = network_input(image, mask, net.config.mask_input)
+    x = conditional_input(image, mask, net.config.mask_input)
     for down in net.encoder[:3]:
         x = down(x)
     weights = weights_of(net.attention_down, x, row // 8, column // 8)[:, None]

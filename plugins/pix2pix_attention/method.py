@@ -72,9 +72,9 @@ class Pix2PixAttention(Method[Pix2PixAttentionConfig, "AttentionUNet"]):
         self, net: AttentionUNet, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None
     ) -> Tensor:
         """One pass."""
-        from .network import network_input
+        from .network import conditional_input
 
-        return ((net(network_input(image, mask, net.config.mask_input)) + 1) / 2).clamp(0, 1)
+        return ((net(conditional_input(image, mask, net.config.mask_input)) + 1) / 2).clamp(0, 1)
 
     def trainer(self, net: AttentionUNet, config: Pix2PixAttentionConfig) -> Trainer[AttentionUNet]:
         """Conditional GAN and L1."""

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from inpaintx.nn.blocks import Down, SelfAttention, Up, init_weights
+from inpaintx.nn.blocks import Down, SelfAttention, Up, init_weights, network_input
 
 from .config import Pix2PixAttentionConfig
 
-__all__ = ["AttentionUNet", "network_input", "weights_of"]
+__all__ = ["AttentionUNet", "conditional_input", "weights_of"]
 
 ATTENDED = 3  # halvings at which attention stands: 32x32 pixels of an image of 256
 
@@ -90,8 +90,8 @@ def weights_of(attention: SelfAttention, x: Tensor, row: int, column: int) -> Te
     return F.softmax(scores.flatten(1), 1).reshape(scores.shape)
 
 
-def network_input(image: Tensor, mask: Tensor, with_mask: bool) -> Tensor:
+def conditional_input(image: Tensor, mask: Tensor, with_mask: bool) -> Tensor:
     """The image in [-1,1] with its hole white, and the mask where it is wanted: ``[B,3,H,W]`` or ``[B,4,H,W]``."""
     hole = mask > 0.5
-    white = torch.where(hole, torch.ones((), dtype=image.dtype, device=image.device), 2 * image - 1)
+    white = network_input(image, hole, 1.0)
     return torch.cat([white, hole.to(image.dtype)], 1) if with_mask else white

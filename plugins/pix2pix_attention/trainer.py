@@ -11,7 +11,7 @@ from inpaintx.nn.losses import blended_loss, discriminator_loss, generator_loss,
 from inpaintx.plugin.trainer import Trainer
 
 from .config import Pix2PixAttentionConfig
-from .network import AttentionUNet, network_input
+from .network import AttentionUNet, conditional_input
 
 __all__ = ["Pix2PixTrainer"]
 
@@ -33,7 +33,7 @@ class Pix2PixTrainer(Trainer[AttentionUNet]):
         """Update from one batch."""
         net, discriminator = self.net, self.networks["discriminator"]
         real = 2 * batch["image"] - 1
-        given = network_input(batch["image"], batch["mask"], self.config.mask_input)
+        given = conditional_input(batch["image"], batch["mask"], self.config.mask_input)
         fake = net(given)
         judged = discriminator(torch.cat([given, fake.detach()], 1))[-1]
         d_loss = discriminator_loss(discriminator(torch.cat([given, real], 1))[-1], judged, "nsgan") / 2
