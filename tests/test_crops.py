@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_methods import box
 
-from inpaintx.inference import tiling
-from inpaintx.inference.tiling import ArrayCanvas, TensorCanvas, plan
+from inpaintx.inference import crop_layout
+from inpaintx.inference.crop_layout import ArrayCanvas, TensorCanvas, plan
 
 
 def scratch(height: int, width: int, thickness: int = 3) -> np.ndarray:
@@ -89,11 +89,11 @@ def test_reducing_averages_known_pixels_only():
     photo, hole = np.full((40, 40, 3), 64, np.uint8), np.zeros((40, 40), bool)
     hole[:, 13:30] = True
     photo[hole] = 255
-    cpu, frame = torch.device("cpu"), tiling.Box(0, 0, 40, 40)
-    small, small_hole = tiling.extract(ArrayCanvas(photo, hole), frame, cpu, (10, 10))
+    cpu, frame = torch.device("cpu"), crop_layout.Box(0, 0, 40, 40)
+    small, small_hole = crop_layout.extract(ArrayCanvas(photo, hole), frame, cpu, (10, 10))
     assert torch.allclose(small[:, ~small_hole[0]], torch.tensor(64 / 255), atol=1e-6)
     assert small_hole[0, 0].tolist() == [False] * 3 + [True] * 4 + [False] * 3
-    all_hidden = tiling.extract(ArrayCanvas(photo, np.ones_like(hole)), frame, cpu, (4, 4))
+    all_hidden = crop_layout.extract(ArrayCanvas(photo, np.ones_like(hole)), frame, cpu, (4, 4))
     assert all_hidden[0].isfinite().all()
     assert all_hidden[1].all()
 

@@ -13,8 +13,8 @@ from inpaintx.data.align import AlignedCrop, Found, cut_by_points
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import faces as finding
 from inpaintx.inference.canvas import ArrayCanvas, TensorCanvas
+from inpaintx.inference.crop_layout import Box, Crop
 from inpaintx.inference.faces import Face, FaceFinder, find_by, rounds_of, squares
-from inpaintx.inference.tiling import Box, Crop
 from inpaintx.inference.warp import bring_back, show
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import read_photo, write_photo

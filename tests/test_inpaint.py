@@ -13,10 +13,10 @@ from toy_methods import Dice, Mean, Slow, Square, box, noise
 
 import inpaintx
 from inpaintx import InpaintxError, UntrainedWarning
-from inpaintx.inference.crop_plan import Plan
+from inpaintx.inference.crop_layout import ArrayCanvas, plan
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.inpainter import Inpainter
-from inpaintx.inference.tiling import ArrayCanvas, plan
+from inpaintx.inference.photo_plan import Plan
 from inpaintx.io.photo import write_photo
 
 pytestmark = pytest.mark.usefixtures("toys")

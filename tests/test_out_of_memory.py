@@ -14,9 +14,9 @@ from toy_methods import Mean, Square, box, noise
 import inpaintx
 from inpaintx import Config, InpaintxError
 from inpaintx.cli import run
-from inpaintx.inference.crop_plan import Plan
+from inpaintx.inference.crop_layout import ArrayCanvas, plan
 from inpaintx.inference.inpainter import Inpainter
-from inpaintx.inference.tiling import ArrayCanvas, plan
+from inpaintx.inference.photo_plan import Plan
 from inpaintx.io.memory import OutOfMemoryError, ran_out
 from inpaintx.io.photo import write_photo
 

@@ -15,8 +15,8 @@ from inpaintx.data.layouts import find_layout
 from inpaintx.data.loader import _Maker, _Source
 from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.errors import InpaintxError, UntrainedWarning
+from inpaintx.inference.crop_layout import Box
 from inpaintx.inference.inpainter import Inpainter
-from inpaintx.inference.tiling import Box
 from inpaintx.plugin.registry import mask_generators, registry
 
 STARTS = [s for s in ("fork", "forkserver", "spawn") if s in multiprocessing.get_all_start_methods()]

@@ -9,7 +9,7 @@ from toy_methods import Mean, box, noise
 import inpaintx
 from inpaintx import InpaintxError, Method
 from inpaintx.cli import run
-from inpaintx.inference.tiling import plan
+from inpaintx.inference.crop_layout import plan
 from inpaintx.io.photo import read_photo, write_photo
 
 DTYPES = [np.uint8, np.uint16, np.float32]

@@ -24,12 +24,12 @@ import torch
 from torch import Tensor
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference import tiling, visibility
-from inpaintx.inference.crop_plan import Plan, Saw
+from inpaintx.inference import crop_layout, visibility
+from inpaintx.inference.crop_layout import Canvas, Crop
 from inpaintx.inference.face_fill import BEST
 from inpaintx.inference.faces import Face, rounds_of
 from inpaintx.inference.inpainter import AUTO, Detail, Inpainter
-from inpaintx.inference.tiling import Canvas, Crop
+from inpaintx.inference.photo_plan import Plan, Saw
 from inpaintx.nn.options import Blend
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
@@ -101,7 +101,7 @@ class AutoInpainter(Inpainter):
             assert size is not None
             shown[BEST], rest = rounds_of(faces, hole, size)
         side = self.rest.method.input_size(self.rest.loaded.config)
-        rounds = tiling.plan(rest, side, self.rest.method.max_pixels, visibility.unseen(pixels, hole))
+        rounds = crop_layout.plan(rest, side, self.rest.method.max_pixels, visibility.unseen(pixels, hole))
         if faces:
             rounds = [[replace(crop, only=rest[crop.write_box.at]) for crop in crops] for crops in rounds]
         stages = {self.rest.method.name: rounds, **shown}

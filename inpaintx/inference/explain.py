@@ -9,8 +9,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from inpaintx.inference import visibility
-from inpaintx.inference.crop_plan import Plan, Saw
-from inpaintx.inference.tiling import Canvas, Crop
+from inpaintx.inference.crop_layout import Canvas, Crop
+from inpaintx.inference.photo_plan import Plan, Saw
 from inpaintx.io.atomic import make_folder
 from inpaintx.io.opencv import import_cv2
 from inpaintx.io.photo import write_photo

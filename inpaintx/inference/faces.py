@@ -12,7 +12,7 @@ from inpaintx.data.align import AlignedCrop, Found, YuNet, cut_by_points
 from inpaintx.data.mtcnn import MTCNN, installed
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import visibility
-from inpaintx.inference.tiling import Box, Crop, in_rounds
+from inpaintx.inference.crop_layout import Box, Crop, in_rounds
 from inpaintx.io.opencv import import_cv2
 
 __all__ = ["Face", "FaceFinder", "Fill", "find_by", "rounds_of", "squares"]
@@ -247,7 +247,7 @@ def rounds_of(faces: Sequence[Face], hole: Bools, size: int) -> tuple[list[list[
     Returns
     -------
     list of list of Crop, ndarray
-        Rounds, as of :func:`inpaintx.inference.tiling.plan`, and ``[H,W]`` bool: the holes that no face has.
+        Rounds, as of :func:`inpaintx.inference.crop_layout.plan`, and ``[H,W]`` bool: the holes that no face has.
     """
     height, width = hole.shape
     nearest = np.full(hole.shape, np.inf, np.float32)

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import visibility
-from inpaintx.inference.crop_plan import Plan
+from inpaintx.inference.crop_layout import ArrayCanvas
 from inpaintx.inference.explain import Beside
 from inpaintx.inference.inpainter import Inpainter, check_seed
 from inpaintx.inference.jobs import Failure, Job, sample_paths, shown
-from inpaintx.inference.tiling import ArrayCanvas
+from inpaintx.inference.photo_plan import Plan
 from inpaintx.io.atomic import atomic_write
 from inpaintx.io.damage import hole_from_damage
 from inpaintx.io.masks import Mask, Polarity, Resize, finish, hole_from_alpha, read_mask

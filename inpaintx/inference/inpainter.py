@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference import tiling, visibility
-from inpaintx.inference.crop_plan import Plan, Saw
+from inpaintx.inference import crop_layout, visibility
+from inpaintx.inference.crop_layout import Box, Canvas, Crop
 from inpaintx.inference.detail import detailed
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.face_fill import face_fill
 from inpaintx.inference.faces import Face, FaceFinder, Fill, find_by, rounds_of, squares
+from inpaintx.inference.photo_plan import Plan, Saw
 from inpaintx.inference.run import run_method
-from inpaintx.inference.tiling import Box, Canvas, Crop
 from inpaintx.inference.warp import bring_back, show
 from inpaintx.io.memory import LARGEST_SQUARE, OutOfMemoryError, memory_in_words
 from inpaintx.nn.blend import guidance_image
@@ -132,7 +132,7 @@ class Inpainter:
         side = self.method.input_size(self.loaded.config)
         faces = self.faces(pixels, hole) if side else []
         rounds, left = rounds_of(faces, hole, side) if side else ([], hole)
-        rounds += tiling.plan(left, side, self.method.max_pixels, visibility.unseen(pixels, hole))
+        rounds += crop_layout.plan(left, side, self.method.max_pixels, visibility.unseen(pixels, hole))
         said = self.said_of(faces, hole)
         return Plan({self.method.name: rounds}, faces, [said] if said else [])
 
@@ -173,7 +173,7 @@ class Inpainter:
                 for crop in rounds[number] if number < len(rounds) else ():
                     same.setdefault(crop.input_size, []).append((canvas, crop))
             for (height, width), tasks in same.items():
-                most = max(1, min(self.batch_size, tiling.WORKING // (height * width)))
+                most = max(1, min(self.batch_size, crop_layout.WORKING // (height * width)))
                 for first in range(0, len(tasks), most):
                     self._fill(tasks[first : first + most], seed, saw)
                     done += len(tasks[first : first + most])
@@ -222,7 +222,7 @@ def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.de
     from inpaintx.ops import poisson_blend
 
     hole = canvas.holes(box, device)
-    together = 3 if hole.numel() <= tiling.WORKING else 1  # a large crop colour by colour, to bound the memory
+    together = 3 if hole.numel() <= crop_layout.WORKING else 1  # a large crop colour by colour, to bound the memory
     for first in range(0, 3, together):
         planes = [canvas.plane(box, c, device).masked_fill_(hole, 0.0) for c in range(first, first + together)]
         guidance = torch.stack([next(guide) for _ in planes])

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from inpaintx.errors import InpaintxError
 from inpaintx.inference.auto import AutoInpainter
+from inpaintx.inference.crop_layout import ArrayCanvas, TensorCanvas
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.face_fill import BEST
 from inpaintx.inference.inpainter import AUTO, Detail, Inpainter, check_seed
 from inpaintx.inference.inputs import check_pixels, check_range, read_hole, read_image
 from inpaintx.inference.run import check_image_mask
-from inpaintx.inference.tiling import ArrayCanvas, TensorCanvas
 from inpaintx.io.masks import cut_of
 from inpaintx.io.memory import memory_in_words
 from inpaintx.nn.options import Blend

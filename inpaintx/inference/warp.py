@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from inpaintx.data.align import AlignedCrop
-from inpaintx.inference import tiling
-from inpaintx.inference.tiling import Canvas, Crop
+from inpaintx.inference import crop_layout
+from inpaintx.inference.crop_layout import Canvas, Crop
 from inpaintx.io.opencv import import_cv2
 
 __all__ = ["bring_back", "show"]
@@ -26,7 +26,7 @@ def show(canvas: Canvas, crop: Crop, device: torch.device) -> tuple[Tensor, Tens
         ``[3,*input_size]`` float32 with 0 in the hole, and ``[1,*input_size]`` bool.
     """
     if crop.cut is None:
-        return tiling.extract(canvas, crop.box, device, crop.input_size)
+        return crop_layout.extract(canvas, crop.box, device, crop.input_size)
     cut = _in_box(crop)
     size = crop.input_size[0]
     hole = canvas.holes(crop.box, torch.device("cpu")).numpy()
@@ -46,7 +46,7 @@ def bring_back(image: Tensor, crop: Crop) -> Iterator[Tensor]:
     """Bring a fill ``[3,*input_size]`` back to ``crop.box``, plane by plane; it goes on around a turned square."""
     size = crop.box.height, crop.box.width
     if crop.cut is None:
-        yield from tiling.resize_planes(image, size)
+        yield from crop_layout.resize_planes(image, size)
         return
     cv2 = import_cv2()
     matrix = _in_box(crop).matrix(crop.input_size[0])

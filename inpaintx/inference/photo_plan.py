@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from inpaintx.inference.crop_layout import Canvas, Crop
 from inpaintx.inference.faces import Face
-from inpaintx.inference.tiling import Canvas, Crop
 
 __all__ = ["Plan", "Saw"]
 
@@ -25,7 +25,7 @@ class Plan:
     Attributes
     ----------
     stages
-        The rounds of each method by its name, as of :func:`inpaintx.inference.tiling.plan`.
+        The rounds of each method by its name, as of :func:`inpaintx.inference.crop_layout.plan`.
     faces
         The damaged faces that are shown whole.
     notes
