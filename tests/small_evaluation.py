@@ -4,7 +4,7 @@ import pytest
 import torch
 from face_sets import plain
 
-SMALL = {"size": 32, "split": None, "batch": 2, "masks": ["centre", "discard"]}
+SMALL = {"size": 32, "split": None, "batch_size": 2, "masks": ["centre", "discard"]}
 NAMES = [f"{n}.png" for n in "abcde"]
 
 

@@ -119,7 +119,20 @@ def test_a_store_is_read_and_written(nodes, photos):
 
 
 def test_evaluation_and_preparation_give_the_same_files(nodes, five_faces, tmp_path):
-    options = ["-m", "ns", "--size", "32", "--split", "all", "--batch", "2", "--masks", "bins:strokes", "--seed", "3"]
+    options = [
+        "-m",
+        "ns",
+        "--size",
+        "32",
+        "--split",
+        "all",
+        "--batch-size",
+        "2",
+        "--masks",
+        "bins:strokes",
+        "--seed",
+        "3",
+    ]
     on_ray = ["--ray", nodes.address, "--actors", "2"]
     for out, more in (("alone", []), ("shared", on_ray)):
         assert run(["evaluate", str(five_faces), *options, "-o", out, *more]) == 0

@@ -30,7 +30,7 @@ BAD = {
     "small": ({"size": 8}, "8 pixels a side are too small"),
     "limit": ({"limit": 0}, "limit must be 1 or more, got 0"),
     "samples": ({"samples": 0}, "samples must be 1 or more, got 0"),
-    "batch": ({"batch": 0}, "batch must be 1 or more, got 0"),
+    "batch": ({"batch_size": 0}, "batch_size must be 1 or more, got 0"),
     "seed": ({"seed": -1}, "seed must be 0 or more"),
     "workers": ({"workers": 0}, "workers must be 1 or more"),
     "weights of another": ({"weights": {"telea": "x"}}, "weights for 'telea', which is not in the list"),

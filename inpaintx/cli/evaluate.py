@@ -49,7 +49,9 @@ def evaluate(
     ] = None,
     features: Annotated[Features, typer.Option(help="LPIPS and FID without official weights.")] = Features.skip,
     seed: Annotated[int, typer.Option(help="Of holes and draws.")] = 0,
-    batch: Annotated[int, typer.Option(help="Images that go through a method at once.")] = 16,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", "--batch", help="Images that go through a method at once.")
+    ] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(metavar="N", help="Deprecated: --ray --actors N.")] = 1,
     gallery: Annotated[bool, typer.Option(help="Write a picture of fills; it shows images of the set.")] = True,
@@ -94,7 +96,7 @@ def evaluate(
             blends=_by_label(blend, "--blend"),
             features=features.value,
             seed=seed,
-            batch=batch,
+            batch_size=batch_size,
             device=device,
             cluster=cluster,
             gallery=gallery,

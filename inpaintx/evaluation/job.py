@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from inpaintx.cluster.pool import Cluster, spread
-from inpaintx.errors import InpaintxError
+from inpaintx.errors import InpaintxError, renamed
 from inpaintx.evaluation.entries import TRIVIAL_BASELINE, Entry, find_entries
 from inpaintx.evaluation.features import Networks
 from inpaintx.evaluation.progress import Progress, bar, in_notebook
@@ -70,6 +70,7 @@ class Evaluation:
         return "\n\n".join([self.table, *shown])
 
 
+@renamed(batch="batch_size")
 def evaluate(
     data: str | Path,
     methods: Sequence[str],
@@ -86,7 +87,7 @@ def evaluate(
     blends: Mapping[str, str] | None = None,
     features: OnMissing = "skip",
     seed: int = 0,
-    batch: int = 16,
+    batch_size: int = 16,
     device: str = "auto",
     workers: int = 1,
     cluster: Cluster | None = None,
@@ -118,7 +119,7 @@ def evaluate(
     features
         What LPIPS and FID do without official weights: ``"skip"``, ``"random"`` (a Fréchet distance under a name that
         says so) or ``"error"``.
-    seed, batch
+    seed, batch_size
         Of holes, random weights and draws; images that go through a method at once. Both change (in the last digits,
         or more where there is chance) what a network gives, so both are part of the protocol.
     device
@@ -169,7 +170,7 @@ def evaluate(
         seed=seed,
         inpaintx=_version(),
         samples=samples,
-        batch=batch,
+        batch=batch_size,
         features=networks.names,
         metrics=tuple(sorted(registry().metrics)),
         left_out=networks.notes,

@@ -251,7 +251,7 @@ def build_protocol(
         raise InpaintxError(f"images of {size} pixels a side are too small to measure; give at least {SMALLEST}")
     if size > LARGEST_SQUARE:
         raise InpaintxError(f"images are measured at {LARGEST_SQUARE} pixels a side at most, got {size}")
-    for name, value in (("limit", limit), ("batch", rest["batch"]), ("samples", rest["samples"])):
+    for name, value in (("limit", limit), ("batch_size", rest["batch"]), ("samples", rest["samples"])):
         if value is not None and value < 1:
             raise InpaintxError(f"{name} must be 1 or more, got {value}")
     groups, notes = _possible(expand_masks(masks), size)
