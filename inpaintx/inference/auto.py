@@ -1,6 +1,6 @@
 """``-m auto``: each hole pixel is filled by the method that fills it best.
 
-The rule, and what was measured for it (hole PSNR):
+The rule, and what was measured for it (hole PSNR; the face network with its weights of tag ``l1``):
 
 - In a found face, however thin the hole: the face network on the upright square. Strokes of 1 to 3 % of the square in
   faces of 360 pixels: 28.2 dB, ``harmonic`` 27.3; holes of 1 to 10 %: 27.9 and 26.5; scratches of 6 to 14 pixels over
