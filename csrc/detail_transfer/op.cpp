@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/checks.h"
+#include "common/one_thread.h"
 #include "common/torch_cuda.h"
 #include "detail_transfer/kernels.h"
 #include "ops.h"
@@ -80,7 +81,11 @@ template <typename acc_t>
 Tensor vote_on(const Tensor& residual, const Tensor& nnf, const Tensor& cost, const Tensor& usual, const Tensor& hole,
                int64_t kernel_size) {
   const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a pixel's channels are one run of memory
-  const Tensor from = residual.to(type).permute({0, 2, 3, 1}).contiguous();
+  Tensor from;
+  {
+    const OneThread guard(residual.numel());
+    from = residual.to(type).permute({0, 2, 3, 1}).contiguous();
+  }
   const int64_t b = hole.size(0), h = hole.size(2), w = hole.size(3);
   const Tensor detail = at::empty({b, h, w, from.size(3)}, from.options());
   detail_transfer::Vote<acc_t> votes{from.const_data_ptr<acc_t>(),
@@ -105,6 +110,7 @@ Tensor vote_on(const Tensor& residual, const Tensor& nnf, const Tensor& cost, co
 #else
   detail_transfer::cpu::vote_all(votes);
 #endif
+  const OneThread guard(detail.numel());
   return detail.permute({0, 3, 1, 2}).to(residual.scalar_type()).contiguous();
 }
 
@@ -114,16 +120,25 @@ Tensor detail_transfer_native(const Tensor& source, const Tensor& target, const 
                               int64_t seed) {
   check(source, target, residual, source_valid, mask, kernel_size, iterations);
   const c10::DeviceGuard guard(target.device());
-  if (!source.is_cuda()) {  // on CUDA the check would wait for the device
-    const Tensor hidden = binary(source_valid).logical_not();
-    check_finite("detail_transfer", "source", source, hidden);
-    check_finite("detail_transfer", "residual", residual, hidden);
+  const int64_t values = std::max(source.numel(), residual.numel());
+  Tensor hole, touched, usual;
+  {
+    const OneThread guard(values);
+    if (!source.is_cuda()) {  // on CUDA the check would wait for the device
+      const Tensor hidden = binary(source_valid).logical_not();
+      check_finite("detail_transfer", "source", source, hidden);
+      check_finite("detail_transfer", "residual", residual, hidden);
+    }
+    hole = hole_of(target, mask);
+    touched = touched_by(hole, kernel_size);
   }
-  const Tensor hole = hole_of(target, mask);
-  const auto [nnf, cost] = patchmatch_field(source, target, source_valid, kernel_size, iterations, seed, std::nullopt,
-                                            touched_by(hole, kernel_size), kStrip);
-  const Tensor finite = cost.masked_fill(cost.isinf(), std::numeric_limits<double>::quiet_NaN());
-  const Tensor usual = std::get<0>(at::nanmedian(finite.flatten(1), 1)).contiguous();
+  const auto [nnf, cost] =
+      patchmatch_field(source, target, source_valid, kernel_size, iterations, seed, std::nullopt, touched, kStrip);
+  {
+    const OneThread guard(values);
+    const Tensor finite = cost.masked_fill(cost.isinf(), std::numeric_limits<double>::quiet_NaN());
+    usual = std::get<0>(at::nanmedian(finite.flatten(1), 1)).contiguous();
+  }
   const bool wide = residual.scalar_type() == at::kDouble;
   return wide ? vote_on<double>(residual, nnf, cost, usual, hole, kernel_size)
               : vote_on<float>(residual, nnf, cost, usual, hole, kernel_size);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/checks.h"
+#include "common/one_thread.h"
 #include "common/torch_cuda.h"
 #include "ops.h"
 #include "patchmatch/field.h"
@@ -63,13 +64,18 @@ void check(const Tensor& source, const Tensor& target, const Tensor& source_vali
   }
 }
 
+// A patch's row is one run of memory: channels last.
+Tensor laid_out(const Tensor& x, at::ScalarType type) {
+  const OneThread guard(x.numel());
+  return x.to(type).permute({0, 2, 3, 1}).contiguous();
+}
+
 template <typename acc_t>
 // nnf and cost are written; on CUDA flags, counts, the second field and the sums of squares are scratch of this call.
 void compute(const Tensor& source, const Tensor& target, const bool* valid, const bool* where, Tensor& nnf,
              Tensor& cost, int64_t kernel_size, int64_t iterations, int64_t seed, int64_t strip) {
-  const auto type = c10::CppTypeToScalarType<acc_t>::value;  // a kernel_size's row is one run of memory: channels last
-  const Tensor s = source.to(type).permute({0, 2, 3, 1}).contiguous();
-  const Tensor t = target.to(type).permute({0, 2, 3, 1}).contiguous();
+  const auto type = c10::CppTypeToScalarType<acc_t>::value;
+  const Tensor s = laid_out(source, type), t = laid_out(target, type);
   patchmatch::Search<acc_t> search{s.const_data_ptr<acc_t>(),
                                    t.const_data_ptr<acc_t>(),
                                    valid,
@@ -111,14 +117,15 @@ std::tuple<Tensor, Tensor> patchmatch_field(const Tensor& source, const Tensor& 
                                             int64_t strip) {
   const c10::DeviceGuard guard(target.device());
   const int64_t b = target.size(0), h = target.size(2), w = target.size(3);
-  const Tensor flags = binary(source_valid);
-  const Tensor valid = flags.expand({b, 1, source.size(2), source.size(3)}).contiguous();
-  const Tensor wanted = where ? binary(*where) : Tensor();
   const auto ints = target.options().dtype(at::kInt);
-  Tensor nnf = at::empty({b, h, w, 2}, ints);
-  // what int32 cannot hold is no candidate, instead of another pixel
-  init ? nnf.copy_(init->clamp(-1, std::numeric_limits<int32_t>::max())) : nnf.fill_(-1);
-  Tensor cost = at::empty({b, h, w}, target.options().dtype(at::kFloat));
+  Tensor nnf = at::empty({b, h, w, 2}, ints), cost = at::empty({b, h, w}, ints.dtype(at::kFloat)), valid, wanted;
+  {
+    const OneThread guard(source.numel());
+    valid = binary(source_valid).expand({b, 1, source.size(2), source.size(3)}).contiguous();
+    if (where) wanted = binary(*where);
+    // what int32 cannot hold is no candidate, instead of another pixel
+    init ? nnf.copy_(init->clamp(-1, std::numeric_limits<int32_t>::max())) : nnf.fill_(-1);
+  }
   const bool wide = source.scalar_type() == at::kDouble || target.scalar_type() == at::kDouble;
   const auto* valid_data = valid.const_data_ptr<bool>();
   const auto* where_data = where ? wanted.const_data_ptr<bool>() : nullptr;

@@ -88,6 +88,21 @@ def test_same_on_any_number_of_threads_and_alone(height, kernel_size, share, kno
 
 
 @pytest.mark.skipif(EMULATED, reason="CUDA shares no image in strips")
+def test_leaves_the_number_of_threads_as_it_was():
+    x, hole = torch.rand(1, 3, 256, 256), torch.zeros(1, 1, 256, 256)  # ATen's loops over it would use two threads
+    hole[..., 100:120, 100:120] = 1
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        detail_transfer(x, x, x, 1 - hole, hole, iterations=1)
+        assert torch.get_num_threads() == 3
+        with pytest.raises(ValueError, match="source has NaN"):
+            detail_transfer(torch.full_like(x, torch.nan), x, x, 1 - hole, hole)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_matches_spread_over_strips():
     """In a shifted copy every patch has an exact match; strips of 64 rows must not stand in its way."""
     image = draw(1, 3, 300, 40)
