@@ -266,6 +266,20 @@ def test_metrics_of_plugins(five_faces, monkeypatch):
     assert 0 < result.mean("dice", "centre", "worst", "full") <= 1
     assert "worst" in result.table
 
+    def likeness(result, truth, mask):
+        return 1 - (result - truth).abs().mean((1, 2, 3))
+
+    likeness.higher_is_better = True
+    entries = [toys, FakeEntryPoint("one", worst), FakeEntryPoint("two", plugin(likeness=likeness))]
+    monkeypatch.setattr(inpaintx.plugin.registry, "_registry", inpaintx.plugin.registry.Registry(entries))
+    result = evaluate(five_faces, ["dice", "telea"], "both", **SMALL)
+    for name, arrow, latex_arrow, choose in (("worst", "↓", "down", min), ("likeness", "↑", "up", max)):
+        assert result.result["higher_is_better"][name] is (arrow == "↑")
+        assert f" {name} {arrow} |" in result.table
+        block = Path("both/table.tex").read_text().split(rf"{name} $\{latex_arrow}arrow$")[1].splitlines()
+        means = [result.mean(method["label"], "centre", name, "full") for method in result.result["methods"]]
+        assert [r"\textbf" in line.split(" & ")[2] for line in block[: len(means)]] == [m == choose(means) for m in means]
+
     for bad, words in (
         (lambda *_: torch.zeros(3, 3), r"one value an image, \[2\]"),
         (lambda *_: 1 / 0, "ZeroDivision"),

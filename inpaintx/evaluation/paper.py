@@ -7,12 +7,12 @@ from typing import Any
 
 from inpaintx.viz.plots import Panel
 
-__all__ = ["latex", "plot_pdf", "spreadsheet"]
+__all__ = ["further_measures", "latex", "plot_pdf", "spreadsheet"]
 
-MEASURES = {  # of the composite in the hole: heading, metric, digits, whether more is better
-    "PSNR (dB)": ("psnr", 2, True),
-    "SSIM": ("ssim", 4, True),
-    "MAE": ("mae", 2, False),
+MEASURES = {  # of the composite: heading, region, metric, digits
+    "PSNR (dB)": ("hole", "psnr", 2),
+    "SSIM": ("hole", "ssim", 4),
+    "MAE": ("hole", "mae", 2),
 }
 SPECIAL = str.maketrans({c: "\\" + c for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"})
 
@@ -40,7 +40,8 @@ def spreadsheet(result: dict[str, Any]) -> str:
 
 
 def latex(result: dict[str, Any]) -> str:
-    """The table of a result in LaTeX (package booktabs): the composite's hole, best means in bold."""
+    """The table of a result in LaTeX (package booktabs): the composite's hole and what is measured besides, best means
+    in bold."""
     groups = list(dict.fromkeys(row["group"] for row in result["table"]))
     lines = [
         f"% {result['protocol']['images']} images of {_escaped(result['protocol']['data'])}; needs booktabs; "
@@ -49,20 +50,30 @@ def latex(result: dict[str, Any]) -> str:
         r"\toprule",
         " & ".join(["", "Method", *map(_escaped, groups)]) + r" \\",
     ]
-    for heading, (metric, digits, more) in MEASURES.items():
-        lines += [r"\midrule", *_block(result, groups, heading, metric, digits, more)]
+    for heading, measure in (MEASURES | further_measures(result)).items():
+        lines += [r"\midrule", *_block(result, groups, heading, *measure)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
+def further_measures(result: dict[str, Any]) -> dict[str, tuple[str, str, int]]:
+    """By heading, the region, metric and digits of what is measured besides the pixels: features, plugins' metrics."""
+    return {
+        name: (region, name, 4)
+        for region, name in dict.fromkeys((row["region"], row["metric"]) for row in result["table"])
+        if name not in ("psnr", "ssim", "mae", "mse") and region != "foreground"
+    }
+
+
 def _block(
-    result: dict[str, Any], groups: Sequence[str], heading: str, metric: str, digits: int, more: bool
+    result: dict[str, Any], groups: Sequence[str], heading: str, region: str, metric: str, digits: int
 ) -> Iterator[str]:
     """The lines of one measure; methods without trained weights take no part in what is best."""
     found = {
         (row["method"], row["group"]): row["estimate"]
         for row in result["table"]
-        if (row["output"], row["region"], row["metric"]) == ("composite", "hole", metric)
+        if (row["output"], row["region"], row["metric"]) == ("composite", region, metric)
     }
+    more = result["higher_is_better"][metric]
     trained = [m["label"] for m in result["methods"] if not m["untrained"]]
     best = {
         group: (max if more else min)(means)
@@ -73,7 +84,8 @@ def _block(
         label = method["label"]
         cells = [_figure(found.get((label, group)), digits, best.get(group), method["untrained"]) for group in groups]
         name = _escaped(label) + (r" \emph{(untrained)}" if method["untrained"] else "")
-        yield " & ".join(["" if number else heading, name, *cells]) + r" \\"
+        first = _escaped(heading) + (r" $\uparrow$" if more else r" $\downarrow$")
+        yield " & ".join(["" if number else first, name, *cells]) + r" \\"
 
 
 def _figure(estimate: dict[str, Any] | None, digits: int, best: float | None, untrained: bool) -> str:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from inpaintx.evaluation.entries import EntryRecord
-from inpaintx.evaluation.paper import latex, plot_pdf, spreadsheet
+from inpaintx.evaluation.paper import further_measures, latex, plot_pdf, spreadsheet
 from inpaintx.evaluation.protocol import Protocol
 from inpaintx.evaluation.results import Measured, Row
 from inpaintx.evaluation.summary import RESAMPLES, Estimate
 from inpaintx.io.photo import write_photo
 from inpaintx.nn.metrics import MOST_PSNR
+from inpaintx.plugin.metrics import higher_is_better
 from inpaintx.viz.contact_sheet import Cell, contact_sheet, show_hole
 from inpaintx.viz.plots import Curve, Panel, draw
 
@@ -27,7 +28,7 @@ FILES = {
     "images.csv": "the values of each image, for tests of your own",
     "table.md": "the tables",
     "table.csv": "every figure of the tables, a row each",
-    "table.tex": "the hole's PSNR, SSIM and MAE in LaTeX (booktabs), best in bold",
+    "table.tex": "the hole's PSNR, SSIM and MAE, and further metrics, in LaTeX (booktabs), best in bold",
     "gallery.png": "fills side by side; it shows images of the set, whose terms hold for it",
     "psnr_by_hole_ratio.png": "hole PSNR against hole ratio, with 95 % intervals",
     "psnr_by_hole_ratio.pdf": "the same in vectors",
@@ -77,6 +78,7 @@ def as_json(
         ],
         "environments": list(environments),
         "checks": ["MAE <= RMSE in every row"],
+        "higher_is_better": {name: higher_is_better(name) for name in dict.fromkeys(row.metric for row in rows)},
         "table": [
             {**asdict(row), "estimate": _plain(row.estimate), "difference": _plain(row.difference)} for row in rows
         ],
@@ -108,6 +110,7 @@ def markdown(result: dict[str, Any]) -> str:
 def _markdown(result: dict[str, Any]) -> Iterator[str]:
     protocol, methods, baseline = result["protocol"], result["methods"], result["baseline"]
     titles = {m["label"]: m["label"] + (" **(untrained)**" if m["untrained"] else "") for m in methods}
+    arrows = {metric: "↑" if more else "↓" for metric, more in result["higher_is_better"].items()}
     cells = {(r["method"], r["group"], r["output"], r["region"], r["metric"]): r for r in result["table"]}
     groups = list(dict.fromkeys(r["group"] for r in result["table"]))
     split = f", split {protocol['split']}" if protocol["split"] else ""
@@ -117,7 +120,7 @@ def _markdown(result: dict[str, Any]) -> Iterator[str]:
         f"{protocol['samples']} sample{'s' * (protocol['samples'] > 1)} an image. MSE and MAE on the 0-255 scale, PSNR "
         f'with peak 255, SSIM 11 x 11 Gaussian. Brackets: 95 % bootstrap intervals over images. "vs {baseline}": mean '
         "of the paired differences, image by image. Composite: known pixels are the photo's; raw: the method's own "
-        "output everywhere. MAE <= RMSE was checked in every row.\n"
+        "output everywhere. ↑: more is better, ↓: less is. MAE <= RMSE was checked in every row.\n"
     )
     if any(m["untrained"] for m in methods):
         yield "**(untrained)**: random weights; these fills mean nothing until the method is trained.\n"
@@ -130,20 +133,16 @@ def _markdown(result: dict[str, Any]) -> Iterator[str]:
         ["method", *groups],
         ([titles[m], *(_figure(cells.get((m, g, "composite", "hole", "psnr")), 2) for g in groups)] for m in titles),
     )
-    further = {
-        name: ("composite", region, name, 4)
-        for region, name in dict.fromkeys((r["region"], r["metric"]) for r in result["table"])
-        if name not in ("psnr", "ssim", "mae", "mse") and region != "foreground"
-    }
+    further = {name: ("composite", *measure) for name, measure in further_measures(result).items()}
     for group in groups:
         yield f"\n## {group}\n"
-        yield from _group_table(cells, titles, group, baseline, {**COLUMNS, **further})
+        yield from _group_table(cells, titles, arrows, group, baseline, {**COLUMNS, **further})
     if protocol["foreground"]:
         distance = next((n for n in protocol["features"] if n != "lpips"), None)
         columns = FOREGROUND | ({distance: ("composite", "foreground", distance, 2)} if distance else {})
         for group in groups:
             yield f"\n## Foreground ({protocol['foreground']}): {group}\n"
-            yield from _group_table(cells, titles, group, baseline, columns)
+            yield from _group_table(cells, titles, arrows, group, baseline, columns)
     yield "\n## Speed and weights\n"
     yield from _table(
         ["method", "images/s", "peak memory, MiB", "filled at", "blend", "preset", "weights", "SHA-256"],
@@ -169,7 +168,12 @@ def _markdown(result: dict[str, Any]) -> Iterator[str]:
 
 
 def _group_table(
-    cells: dict[Any, Any], titles: dict[str, str], group: str, baseline: str, columns: dict[str, tuple[Any, ...]]
+    cells: dict[Any, Any],
+    titles: dict[str, str],
+    arrows: dict[str, str],
+    group: str,
+    baseline: str,
+    columns: dict[str, tuple[Any, ...]],
 ) -> Iterator[str]:
     there = {h: c for h, c in columns.items() if any((m, group, *c[:3]) in cells for m in titles)}
     if not there:
@@ -182,7 +186,8 @@ def _group_table(
         against = row and row["difference"] and {"estimate": row["difference"]}
         others = (_figure(cells.get((m, group, *c[:3])), c[3]) for c in list(there.values())[1:])
         rows.append([title, _figure(row, digits), _figure(against, digits, sign="+"), *others])
-    yield from _table(["method", first, f"{first} vs {baseline}", *list(there)[1:]], rows)
+    head = [f"{h} {arrows[c[2]]}" for h, c in there.items()]
+    yield from _table(["method", head[0], f"{first} vs {baseline}", *head[1:]], rows)
 
 
 def _figure(row: dict[str, Any] | None, digits: int, sign: str = "") -> str:
