@@ -278,7 +278,8 @@ def test_metrics_of_plugins(five_faces, monkeypatch):
         assert f" {name} {arrow} |" in result.table
         block = Path("both/table.tex").read_text().split(rf"{name} $\{latex_arrow}arrow$")[1].splitlines()
         means = [result.mean(method["label"], "centre", name, "full") for method in result.result["methods"]]
-        assert [r"\textbf" in line.split(" & ")[2] for line in block[: len(means)]] == [m == choose(means) for m in means]
+        bold = [r"\textbf" in line.split(" & ")[2] for line in block[: len(means)]]
+        assert bold == [mean == choose(means) for mean in means]
 
     for bad, words in (
         (lambda *_: torch.zeros(3, 3), r"one value an image, \[2\]"),
