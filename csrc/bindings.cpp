@@ -5,6 +5,7 @@
 #include <torch/csrc/utils/pybind.h>
 
 #include <array>
+#include <vector>
 
 #include "common/allocator.h"
 #include "common/isa.h"
@@ -67,9 +68,9 @@ PYBIND11_MODULE(_C, m) {
   m.def(
       "partial_conv2d",
       [](const Tensor& x, const Tensor& mask, const Tensor& weight, const std::optional<Tensor>& bias, Pair stride,
-         Pair padding, Pair dilation, bool scale_by_sum) {
+         Pair padding, Pair dilation, bool scale_by_sum, const std::vector<int64_t>& mask_channels) {
         const auto [y, new_mask, ratio] =
-            ops::PartialConv2d::call(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+            ops::PartialConv2d::call(x, mask, weight, bias, stride, padding, dilation, scale_by_sum, mask_channels);
         return std::pair(y, new_mask);
       },
       release);

@@ -22,20 +22,22 @@ using TwoTensors = std::tuple<Tensor, Tensor>;
 using ThreeTensors = std::tuple<Tensor, Tensor, Tensor>;
 using FourTensors = std::tuple<Tensor, Tensor, Tensor, Tensor>;
 
-// x [B,Cin,H,W], mask [B|1,1|Cin,H,W], weight [Cout,Cin,kh,kw], bias [Cout], all of x's floating dtype but the mask
+// x [B,Cin,H,W], mask [B|1,1|Cin|G,H,W], weight [Cout,Cin,kh,kw], bias [Cout], all of x's floating dtype but the mask
 //   stride, padding, dilation  two integers each, vertical first, as torch.nn.functional.conv2d has them
 //   scale_by_sum               the ratio is 1 / (known inputs over all channels) instead of window / known pixels
+//   mask_channels              of how many channels of x each of a mask's G planes is; empty for a mask of 1 or Cin
 // -> y [B,Cout,Ho,Wo] in x's dtype, new_mask [B,1,Ho,Wo] in the mask's dtype, and for the backward pass the ratio
 //    K/S [B,1,Ho,Wo], float32 (float64 for float64), 0 where the window shows no known pixel
-using PartialConv2d = Op<"partial_conv2d", ThreeTensors(const Tensor& x, const Tensor& mask, const Tensor& weight,
-                                                        const OptionalTensor& bias, IntArrayRef stride,
-                                                        IntArrayRef padding, IntArrayRef dilation, bool scale_by_sum)>;
+using PartialConv2d =
+    Op<"partial_conv2d", ThreeTensors(const Tensor& x, const Tensor& mask, const Tensor& weight,
+                                      const OptionalTensor& bias, IntArrayRef stride, IntArrayRef padding,
+                                      IntArrayRef dilation, bool scale_by_sum, IntArrayRef mask_channels)>;
 // grad_output as y; the others as in the forward pass -> gradients of x, weight and bias where output_mask asks
 using PartialConv2dBackward =
     Op<"partial_conv2d_backward",
        ThreeTensors(const Tensor& grad_output, const Tensor& x, const Tensor& mask, const Tensor& ratio,
                     const Tensor& weight, IntArrayRef stride, IntArrayRef padding, IntArrayRef dilation,
-                    std::array<bool, 3> output_mask)>;
+                    std::array<bool, 3> output_mask, IntArrayRef mask_channels)>;
 
 // x [B,Cin,H,W], weight [Cout,Cin,3,3], bias [Cout], of one floating dtype; padding p, vertical first -> y
 // [B,Cout,H+2p-2,W+2p-2]

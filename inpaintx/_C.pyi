@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +12,7 @@ def partial_conv2d(
     padding: tuple[int, int],
     dilation: tuple[int, int],
     scale_by_sum: bool,
+    mask_channels: Sequence[int],
 ) -> tuple[Tensor, Tensor]: ...
 def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor: ...
 def spd_map(mask: Tensor, n: int, kernel_size: int, improved: bool, k: float, freeze: bool) -> Tensor: ...

@@ -30,30 +30,33 @@ bool channels_last_is_unsafe(const Tensor& x, const Tensor& weight, IntArrayRef 
 }
 
 Outputs partial_conv2d_native(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
-                              IntArrayRef stride, IntArrayRef padding, IntArrayRef dilation, bool scale_by_sum) {
-  partial_conv::check(x, mask, weight, bias, stride, padding, dilation);
+                              IntArrayRef stride, IntArrayRef padding, IntArrayRef dilation, bool scale_by_sum,
+                              IntArrayRef mask_channels) {
+  partial_conv::check(x, mask, weight, bias, stride, padding, dilation, mask_channels);
   const c10::DeviceGuard guard(x.device());
   const auto layout = layout_of(x, weight);
-  const auto window = partial_conv::window_of(x, mask, weight, stride, padding, dilation, scale_by_sum);
+  const Tensor planes = partial_conv::per_channel(mask, mask_channels);
+  const auto window = partial_conv::window_of(x, planes, weight, stride, padding, dilation, scale_by_sum);
   auto [y, new_mask, ratio] = partial_conv::forward(
-      {x.contiguous(layout), readable_mask(mask), weight, stride, padding, dilation, window, layout},
+      {x.contiguous(layout), readable_mask(planes), weight, stride, padding, dilation, window, layout},
       bias ? bias->contiguous() : Tensor());
   return {y, new_mask.scalar_type() == mask.scalar_type() ? new_mask : new_mask.to(mask.scalar_type()), ratio};
 }
 
 ThreeTensors partial_conv2d_backward_native(const Tensor& grad_output, const Tensor& x, const Tensor& mask,
                                             const Tensor& ratio, const Tensor& weight, IntArrayRef stride,
-                                            IntArrayRef padding, IntArrayRef dilation,
-                                            std::array<bool, 3> output_mask) {
-  partial_conv::check_backward(grad_output, x, mask, ratio, weight, stride, padding, dilation);
+                                            IntArrayRef padding, IntArrayRef dilation, std::array<bool, 3> output_mask,
+                                            IntArrayRef mask_channels) {
+  partial_conv::check_backward(grad_output, x, mask, ratio, weight, stride, padding, dilation, mask_channels);
   const c10::DeviceGuard guard(grad_output.device());
   // Both the layout of x and that of the weights lead oneDNN to its channels_last kernel, so that both are changed.
   const bool as_planes = output_mask[1] && channels_last_is_unsafe(x, weight, stride);
   const Tensor plain = as_planes ? weight.flatten().view(weight.sizes()) : weight;
   const auto layout = as_planes ? at::MemoryFormat::Contiguous : layout_of(x, weight);
-  const auto window = partial_conv::window_of(x, mask, weight, stride, padding, dilation, false);
+  const Tensor planes = partial_conv::per_channel(mask, mask_channels);
+  const auto window = partial_conv::window_of(x, planes, weight, stride, padding, dilation, false);
   auto [grad_x, grad_weight, grad_bias] = partial_conv::backward(
-      {x.contiguous(layout), readable_mask(mask), plain, stride, padding, dilation, window, layout},
+      {x.contiguous(layout), readable_mask(planes), plain, stride, padding, dilation, window, layout},
       grad_output.contiguous(layout), ratio.contiguous(), output_mask);
   if (grad_x.defined()) grad_x = grad_x.contiguous(layout_of(x, weight));
   if (grad_weight.defined()) grad_weight = grad_weight.contiguous(layout_of(weight));
@@ -65,38 +68,44 @@ class PartialConv2dFunction : public torch::autograd::Function<PartialConv2dFunc
   static torch::autograd::variable_list forward(torch::autograd::AutogradContext* ctx, const Tensor& x,
                                                 const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
                                                 IntArrayRef stride, IntArrayRef padding, IntArrayRef dilation,
-                                                bool scale_by_sum) {
-    auto [y, new_mask, ratio] =
-        PartialConv2d::call_below_autograd(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+                                                bool scale_by_sum, IntArrayRef mask_channels) {
+    auto [y, new_mask, ratio] = PartialConv2d::call_below_autograd(x, mask, weight, bias, stride, padding, dilation,
+                                                                   scale_by_sum, mask_channels);
     ctx->save_for_backward({x, mask, ratio, weight});
     ctx->mark_non_differentiable({new_mask, ratio});
     ctx->set_materialize_grads(false);
     ctx->saved_data["window"] =
         std::vector<int64_t>{stride[0], stride[1], padding[0], padding[1], dilation[0], dilation[1]};
+    ctx->saved_data["mask_channels"] = mask_channels.vec();
     ctx->saved_data["bias"] = bias.has_value();
     return {y, new_mask, ratio};
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
-    torch::autograd::variable_list result(8);
+    torch::autograd::variable_list result(9);
     if (!grads[0].defined()) return result;
     const auto saved = ctx->get_saved_variables();
     const auto window = ctx->saved_data["window"].toIntVector();
+    const auto mask_channels = ctx->saved_data["mask_channels"].toIntVector();
     const IntArrayRef w = window;
     const std::array<bool, 3> output_mask{ctx->needs_input_grad(0), ctx->needs_input_grad(2),
                                           ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(3)};
-    std::tie(result[0], result[2], result[3]) = PartialConv2dBackward::call(
-        grads[0], saved[0], saved[1], saved[2], saved[3], w.slice(0, 2), w.slice(2, 2), w.slice(4, 2), output_mask);
+    std::tie(result[0], result[2], result[3]) =
+        PartialConv2dBackward::call(grads[0], saved[0], saved[1], saved[2], saved[3], w.slice(0, 2), w.slice(2, 2),
+                                    w.slice(4, 2), output_mask, mask_channels);
     return result;
   }
 };
 
 Outputs partial_conv2d_autograd(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
-                                IntArrayRef stride, IntArrayRef padding, IntArrayRef dilation, bool scale_by_sum) {
+                                IntArrayRef stride, IntArrayRef padding, IntArrayRef dilation, bool scale_by_sum,
+                                IntArrayRef mask_channels) {
   if (without_gradient(x, weight, bias))
-    return PartialConv2d::call_below_autograd(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
-  const auto out = PartialConv2dFunction::apply(x, mask, weight, bias, stride, padding, dilation, scale_by_sum);
+    return PartialConv2d::call_below_autograd(x, mask, weight, bias, stride, padding, dilation, scale_by_sum,
+                                              mask_channels);
+  const auto out =
+      PartialConv2dFunction::apply(x, mask, weight, bias, stride, padding, dilation, scale_by_sum, mask_channels);
   return {out[0], out[1], out[2]};
 }
 
@@ -104,12 +113,13 @@ Outputs partial_conv2d_autograd(const Tensor& x, const Tensor& mask, const Tenso
 ThreeTensors partial_conv2d_backward_autograd(const Tensor& grad, const Tensor& x, const Tensor& mask,
                                               const Tensor& ratio, const Tensor& weight, IntArrayRef stride,
                                               IntArrayRef padding, IntArrayRef dilation,
-                                              std::array<bool, 3> output_mask) {
+                                              std::array<bool, 3> output_mask, IntArrayRef mask_channels) {
   if (without_gradient(grad, x, weight))
     return PartialConv2dBackward::call_below_autograd(grad, x, mask, ratio, weight, stride, padding, dilation,
-                                                      output_mask);
-  partial_conv::check_backward(grad, x, mask, ratio, weight, stride, padding, dilation);
-  const Tensor hole = binary(mask), seen = ratio.gt(0), zero = at::zeros({}, grad.options());
+                                                      output_mask, mask_channels);
+  partial_conv::check_backward(grad, x, mask, ratio, weight, stride, padding, dilation, mask_channels);
+  const Tensor hole = partial_conv::per_channel(binary(mask), mask_channels), seen = ratio.gt(0),
+               zero = at::zeros({}, grad.options());
   const Tensor shown = at::where(seen, grad, zero), scaled = (shown * ratio).to(grad.scalar_type());
   auto [grad_x, grad_weight, grad_bias] =
       at::convolution_backward(scaled, at::where(hole, zero, x), weight, c10::nullopt, stride, padding, dilation, false,
@@ -122,10 +132,11 @@ ThreeTensors partial_conv2d_backward_autograd(const Tensor& grad, const Tensor& 
 TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
   m.def(
       "partial_conv2d(Tensor x, Tensor mask, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, "
-      "int[2] dilation=1, bool scale_by_sum=False) -> (Tensor y, Tensor new_mask, Tensor ratio)");
+      "int[2] dilation=1, bool scale_by_sum=False, int[] mask_channels=[]) -> (Tensor y, Tensor new_mask, Tensor "
+      "ratio)");
   m.def(
       "partial_conv2d_backward(Tensor grad_output, Tensor x, Tensor mask, Tensor ratio, Tensor weight, int[2] stride, "
-      "int[2] padding, int[2] dilation, bool[3] output_mask) -> (Tensor, Tensor, Tensor)");
+      "int[2] padding, int[2] dilation, bool[3] output_mask, int[] mask_channels=[]) -> (Tensor, Tensor, Tensor)");
 }
 INPAINTX_CPU_AND_CUDA(m) {
   m.impl("partial_conv2d", partial_conv2d_native);

@@ -2,15 +2,33 @@
 // the kernels trust it. The limit of 2^30 keeps every sum and product of two sizes within 63 bits.
 #include "partial_conv/window.h"
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/gt.h>
+
 #include <array>
+#include <vector>
 
 namespace inpaintx::partial_conv {
 
 using at::Tensor;
 using OptionalTensor = std::optional<Tensor>;
 
+namespace {
+
+// Whether `parts` are so many, each positive, and together `whole`.
+bool divides(at::IntArrayRef parts, int64_t count, int64_t whole) {
+  int64_t left = whole;
+  for (const int64_t part : parts) {
+    if (part <= 0 || part > left) return false;
+    left -= part;
+  }
+  return static_cast<int64_t>(parts.size()) == count && left == 0;
+}
+
+}  // namespace
+
 void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
-           at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation) {
+           at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation, at::IntArrayRef mask_channels) {
   TORCH_CHECK_VALUE(x.dim() == 4, "partial_conv2d: x must have shape [B,Cin,H,W], got ", x.sizes());
   TORCH_CHECK_VALUE(at::isFloatingType(x.scalar_type()), "partial_conv2d: x must be floating point, got ",
                     x.scalar_type());
@@ -19,11 +37,15 @@ void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const Opti
                     weight.sizes());
   TORCH_CHECK_VALUE(weight.scalar_type() == x.scalar_type(), "partial_conv2d: weight must have the dtype of x, ",
                     x.scalar_type(), ", got ", weight.scalar_type());
+  const bool grouped = !mask_channels.empty();
   TORCH_CHECK_VALUE(mask.dim() == 4 && (mask.size(0) == x.size(0) || mask.size(0) == 1) &&
-                        (mask.size(1) == 1 || mask.size(1) == x.size(1)) && mask.size(2) == x.size(2) &&
+                        (grouped || mask.size(1) == 1 || mask.size(1) == x.size(1)) && mask.size(2) == x.size(2) &&
                         mask.size(3) == x.size(3),
                     "partial_conv2d: mask must have shape [B,1,H,W] or [B,Cin,H,W] (1 = hole) for x ", x.sizes(),
                     ", got ", mask.sizes());
+  TORCH_CHECK_VALUE(!grouped || divides(mask_channels, mask.size(1), x.size(1)),
+                    "partial_conv2d: mask_channels must say of how many channels of x each of the mask's ",
+                    mask.size(1), " planes is, ", x.size(1), " in all, got ", mask_channels);
   TORCH_CHECK_VALUE(!mask.is_complex(), "partial_conv2d: mask must be real or bool, got ", mask.scalar_type());
   TORCH_CHECK_VALUE(mask.device() == x.device() && weight.device() == x.device(),
                     "partial_conv2d: x, mask and weight must be on one device, got ", x.device(), ", ", mask.device(),
@@ -51,8 +73,9 @@ void check(const Tensor& x, const Tensor& mask, const Tensor& weight, const Opti
 }
 
 void check_backward(const Tensor& grad, const Tensor& x, const Tensor& mask, const Tensor& ratio, const Tensor& weight,
-                    at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation) {
-  check(x, mask, weight, {}, stride, padding, dilation);
+                    at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
+                    at::IntArrayRef mask_channels) {
+  check(x, mask, weight, {}, stride, padding, dilation, mask_channels);
   const auto w = window_of(x, mask, weight, stride, padding, dilation, false);
   const auto must_be = [&](const char* name, const Tensor& t, int64_t channels, at::ScalarType dtype) {
     const std::array<int64_t, 4> sizes{w.batch, channels, w.out_height, w.out_width};
@@ -62,6 +85,16 @@ void check_backward(const Tensor& grad, const Tensor& x, const Tensor& mask, con
   };
   must_be("grad_output", grad, weight.size(0), x.scalar_type());
   must_be("ratio", ratio, 1, x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+}
+
+Tensor per_channel(const Tensor& mask, at::IntArrayRef mask_channels) {
+  if (mask_channels.size() < 2) return mask;  // one plane serves all
+  const Tensor hole = mask.scalar_type() == at::kBool ? mask : mask.gt(0.5);
+  std::vector<Tensor> planes;
+  for (size_t i = 0; i < mask_channels.size(); ++i) {
+    planes.push_back(hole.narrow(1, static_cast<int64_t>(i), 1).expand({-1, mask_channels[i], -1, -1}));
+  }
+  return at::cat(planes, 1);
 }
 
 Window window_of(const Tensor& x, const Tensor& mask, const Tensor& weight, at::IntArrayRef stride,

@@ -1,7 +1,7 @@
 """Blocks that several methods share, and how their weights begin."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -84,9 +84,12 @@ class PConvBlock(nn.Module):
         self.norm = norm_layer(norm, conv.weight.shape[0])
         self.activation = activation or nn.Identity()
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """``[B,Cin,H,W]`` and mask (1 = hole) to ``[B,Cout,Ho,Wo]`` and ``[B,1,Ho,Wo]``."""
-        x, mask = self.conv(x, mask)
+    def forward(self, x: Tensor, mask: Tensor, mask_channels: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """``[B,Cin,H,W]`` and mask (1 = hole) to ``[B,Cout,Ho,Wo]`` and ``[B,1,Ho,Wo]``.
+
+        ``mask_channels``: see :func:`inpaintx.ops.partial_conv2d`.
+        """
+        x, mask = self.conv(x, mask, mask_channels)
         return self.activation(self.norm(x)), mask
 
 

@@ -40,6 +40,7 @@ def partial_conv2d(
     groups: int = 1,
     *,
     scale: Scale = "window",
+    mask_channels: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Convolve the known pixels of ``x`` and rescale by how many the window shows.
 
@@ -58,6 +59,10 @@ def partial_conv2d(
     scale
         ``"window"``: y = K/S · (W∗(v⊙x)) + b with K the window's size (NVIDIA's partialconv). ``"sum"``: the
         factor is 1 / (known inputs over all channels), as in PD-GAN's and naoto0804's networks.
+    mask_channels
+        For an ``x`` of several feature maps, each with a mask of its own: ``mask`` is ``[B,G,H,W]``, and its planes
+        are of so many channels of ``x`` each, in order. The result is that of the mask repeated to ``[B,Cin,H,W]``;
+        what is kept for the backward pass is the mask as given.
 
     Returns
     -------
@@ -96,27 +101,31 @@ def partial_conv2d(
         x, mask, padding = _padded(x, mask, weight, pairs[0], padding, pairs[1])
     window = pairs[0], _pair(padding, "padding"), pairs[1]
     if groups != 1:
-        _check_groups(x, mask, weight, groups)
+        _check_groups(x, mask, weight, groups, mask_channels)
         return partial_conv2d_ref(x, mask, weight, bias, *window, groups, scale=scale)
     if is_dynamo_compiling():
-        y, new_mask, _ = torch.ops.inpaintx.partial_conv2d(x, mask, weight, bias, *window, scale == "sum")
+        y, new_mask, _ = torch.ops.inpaintx.partial_conv2d(
+            x, mask, weight, bias, *window, scale == "sum", mask_channels or ()
+        )
         return y, new_mask
     if not has_kernel("partial_conv2d", x):
-        return partial_conv2d_ref(x, mask, weight, bias, *window, scale=scale)
-    result: tuple[Tensor, Tensor] = _C.partial_conv2d(x, mask, weight, bias, *window, scale == "sum")
+        return partial_conv2d_ref(x, mask, weight, bias, *window, scale=scale, mask_channels=mask_channels)
+    result: tuple[Tensor, Tensor] = _C.partial_conv2d(
+        x, mask, weight, bias, *window, scale == "sum", mask_channels or ()
+    )
     return result
 
 
-def _check_groups(x: Tensor, mask: Tensor, weight: Tensor, groups: int) -> None:
+def _check_groups(x: Tensor, mask: Tensor, weight: Tensor, groups: int, mask_channels: Sequence[int] | None) -> None:
     if x.dim() != 4 or groups < 1 or x.shape[1] != groups * weight.shape[1] or weight.shape[0] % groups:
         raise ValueError(
             "partial_conv2d: x must have shape [B,Cin,H,W] and weight [Cout,Cin/groups,kh,kw], with channels that "
             f"groups divides, got {list(x.shape)}, {list(weight.shape)} and groups {groups!r}"
         )
-    if mask.dim() != 4 or mask.shape[0] not in (1, x.shape[0]) or mask.shape[1:] != (1, *x.shape[2:]):
+    if mask.dim() != 4 or mask.shape[0] not in (1, x.shape[0]) or mask.shape[1:] != (1, *x.shape[2:]) or mask_channels:
         raise ValueError(
             f"partial_conv2d: with groups the mask must have shape {[x.shape[0], 1, *x.shape[2:]]} (one for all "
-            f"channels), got {list(mask.shape)}"
+            f"channels) and no mask_channels, got {list(mask.shape)} and mask_channels {mask_channels}"
         )
 
 
@@ -149,8 +158,12 @@ def partial_conv2d_ref(
     groups: int = 1,
     *,
     scale: Scale = "window",
+    mask_channels: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Slow reference of :func:`partial_conv2d` in plain PyTorch, on any device."""
+    if mask_channels:
+        planes = zip(mask.split(1, 1), mask_channels, strict=True)
+        mask = torch.cat([plane.expand(-1, count, -1, -1) for plane, count in planes], 1)
     hole = mask > 0.5
     dtype = x.dtype if x.dtype == torch.float64 else torch.float32
     shown = torch.where(hole, torch.zeros((), dtype=x.dtype, device=x.device), x)
@@ -219,8 +232,10 @@ class PartialConv2d(nn.Conv2d):
         )
         self.scale: Scale = scale
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """``[B,Cin,H,W]`` and mask (1 = hole) to ``[B,Cout,Ho,Wo]`` and ``[B,1,Ho,Wo]``."""
+    def forward(  # type: ignore[override]
+        self, x: Tensor, mask: Tensor, mask_channels: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """``[B,Cin,H,W]`` and mask (1 = hole) to ``[B,Cout,Ho,Wo]`` and ``[B,1,Ho,Wo]``; see :func:`partial_conv2d`."""
         padding: Any = self.padding
         dtype = mask.dtype
         if self.padding_mode != "zeros":
@@ -228,9 +243,8 @@ class PartialConv2d(nn.Conv2d):
             x = F.pad(x, around, mode=self.padding_mode)
             mask, padding = F.pad((mask > 0.5).to(x.dtype), around, mode=self.padding_mode), 0
         stride, dilation = (self.stride[0], self.stride[1]), (self.dilation[0], self.dilation[1])
-        y, new_mask = partial_conv2d(
-            x, mask, self.weight, self.bias, stride, padding, dilation, self.groups, scale=self.scale
-        )
+        options: dict[str, Any] = {"scale": self.scale, "mask_channels": mask_channels}
+        y, new_mask = partial_conv2d(x, mask, self.weight, self.bias, stride, padding, dilation, self.groups, **options)
         return y, new_mask.to(dtype)
 
     def extra_repr(self) -> str:
@@ -255,6 +269,7 @@ def _fake(
     padding: Sequence[int] = (0, 0),
     dilation: Sequence[int] = (1, 1),
     scale_by_sum: bool = False,
+    mask_channels: Sequence[int] = (),
 ) -> tuple[Tensor, Tensor, Tensor]:
     check_same_device("partial_conv2d", x, mask=mask, weight=weight, bias=bias)
     y = F.conv2d(x, weight, None, tuple(stride), tuple(padding), tuple(dilation))
@@ -275,6 +290,7 @@ def _fake_backward(
     padding: list[int],
     dilation: list[int],
     output_mask: list[bool],
+    mask_channels: Sequence[int] = (),
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     check_same_device("partial_conv2d_backward", x, grad_output=grad_output, mask=mask, ratio=ratio, weight=weight)
     return (

@@ -69,14 +69,16 @@ class PConvUNet(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """``[B,3,H,W]`` in the network's scale and ``[B,1,H,W]`` (1 = hole) to ``[B,3,H,W]`` in that scale."""
-        path = [(x, mask > 0.5)]  # a byte a pixel: the decoder's masks have as many channels as its features
+        path = [(x, mask > 0.5)]
         for block in self.encoder:
             path.append(block(*path[-1]))
         x, mask = path.pop()
         for block, (skip, skip_mask) in zip(self.decoder, reversed(path), strict=True):
-            up, up_mask = F.interpolate(x, scale_factor=2.0), doubled(mask)
-            masks = [m.expand_as(t) for m, t in ((up_mask, up), (skip_mask, skip))]
-            x, mask = block(torch.cat([up, skip], 1), torch.cat(masks, 1))
+            up, masks = (
+                F.interpolate(x, scale_factor=2.0),
+                torch.cat([doubled(mask), skip_mask.expand(len(x), -1, -1, -1)], 1),
+            )
+            x, mask = block(torch.cat([up, skip], 1), masks, mask_channels=(up.shape[1], skip.shape[1]))
         return x
 
     def freeze_encoder_statistics(self) -> None:

@@ -55,13 +55,15 @@ def partial_conv2d(r):
     bias = torch.rand(out) if r.random() < 0.5 else None
     weight = torch.rand(out, into, kernel, kernel)
     pair = [r.randint(1, 2)] * 2
-    return [x, hole(r, x, r.choice((1, into))), weight, bias, pair, [kernel // 2] * 2, [1, 1], r.random() < 0.2]
+    planes = [into - into // 2, into // 2] if into > 1 and r.random() < 0.3 else []
+    mask = hole(r, x, len(planes) or r.choice((1, into)))
+    return [x, mask, weight, bias, pair, [kernel // 2] * 2, [1, 1], r.random() < 0.2, planes]
 
 
 def partial_conv2d_backward(r):
-    x, mask, weight, bias, stride, padding, dilation, by_sum = partial_conv2d(r)
-    y, _, ratio = OPS.partial_conv2d(x, mask, weight, bias, stride, padding, dilation, by_sum)
-    return [torch.rand_like(y), x, mask, ratio, weight, stride, padding, dilation, flags(r, 3)]
+    x, mask, weight, bias, stride, padding, dilation, by_sum, planes = partial_conv2d(r)
+    y, _, ratio = OPS.partial_conv2d(x, mask, weight, bias, stride, padding, dilation, by_sum, planes)
+    return [torch.rand_like(y), x, mask, ratio, weight, stride, padding, dilation, flags(r, 3), planes]
 
 
 def conv3x3(r):

@@ -258,6 +258,54 @@ def test_threads_share_the_rows_of_an_image_with_many_masks(images, masks, threa
         assert torch.equal(new, new_ref)
 
 
+def grouped(dtype=torch.float32, device="cpu", size=(17, 23)):
+    """Arguments with a mask of two planes, of the first 3 and the other 5 channels, and that mask repeated."""
+    x, mask, weight, bias = case(2, 8, 4, size, channels=2, dtype=dtype, device=device, hole=0.4)
+    return x, mask, mask.repeat_interleave(torch.tensor([3, 5], device=device), 1), weight, bias
+
+
+@pytest.mark.parametrize("scale", ["window", "sum"])
+@pytest.mark.parametrize("dtype", list(TOLERANCE))
+def test_planes_of_several_channels_equal_the_repeated_mask(dtype, scale, device):
+    x, planes, mask, weight, bias = grouped(dtype, device)
+    results = []
+    for given_mask, channels in ((planes, (3, 5)), (planes.bool(), [3, 5]), (mask, None), (planes[:1], (3, 5))):
+        leaves = [t.clone().requires_grad_() for t in (x, weight, bias)]
+        y, new = partial_conv2d(leaves[0], given_mask, *leaves[1:], 1, 1, scale=scale, mask_channels=channels)
+        results.append([y, new.to(planes.dtype), *torch.autograd.grad((y * y).sum(), leaves)])
+    for one in results[:2]:
+        for value, of_repeated in zip(one, results[2], strict=True):
+            assert torch.equal(value, of_repeated)
+    assert torch.equal(results[3][0][:1], results[2][0][:1])  # one mask for the batch
+    y_ref, new_ref = partial_conv2d_ref(x, planes, weight, bias, 1, 1, scale=scale, mask_channels=(3, 5))
+    agree(results[0][0], y_ref, dtype)
+    assert torch.equal(results[0][1], new_ref)
+
+
+def test_planes_of_several_channels_keep_no_repeated_mask():
+    x, planes, _, weight, bias = grouped()
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(list(t.shape)) or t, lambda t: t):
+        partial_conv2d(x.requires_grad_(), planes, weight, bias, mask_channels=(3, 5))
+    assert list(planes.shape) in kept
+    assert kept.count(list(x.shape)) == 1  # x itself
+
+
+def test_planes_of_several_channels_have_second_gradients(device):
+    x, planes, mask, weight, _ = grouped(torch.float64, device, (5, 6))
+    layer = PartialConv2d(8, 4, 3, padding=1, dtype=torch.float64, device=device)
+    second = []
+    for given_mask, channels in ((planes, (3, 5)), (mask, None)):
+        leaf = x.clone().requires_grad_()
+        y, _ = layer(leaf, given_mask, channels)
+        (first,) = torch.autograd.grad(y.sin().sum(), leaf, create_graph=True)
+        second.append(torch.autograd.grad(first.square().sum(), [leaf, layer.weight]))
+    for one, other in zip(*second, strict=True):
+        agree(one, other, torch.float64)
+    args = (x.requires_grad_(), planes, weight.requires_grad_(), None, (1, 1), (1, 1), (1, 1), False, [3, 5])
+    torch.library.opcheck(torch.ops.inpaintx.partial_conv2d.default, args)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_opcheck(bias, device):
     x, mask, weight, b = case(size=(7, 9), device=device)
@@ -378,6 +426,10 @@ def test_pd_gan_state_dict():
         ({"stride": (2, 2, 7)}, r"stride must be an integer or a pair of them, got \(2, 2, 7\)"),
         ({"padding": "full"}, "padding must be integers, 'valid', or 'same' with stride 1, got 'full'"),
         ({"padding": 2**62}, r"must be below 2\^30"),
+        ({"mask_channels": (1, 2)}, "of how many channels of x each of the mask's 1 planes is, 3 in all, got"),
+        ({"mask_channels": (2,)}, r"3 in all, got \[2\]"),
+        ({"mask": torch.zeros(1, 2, 8, 8), "mask_channels": (4, -1)}, r"3 in all, got \[4, -1\]"),
+        ({"weight": torch.rand(3, 1, 3, 3), "groups": 3, "mask_channels": (3,)}, "and no mask_channels, got"),
         ({"scale": "mean"}, "scale must be 'window' or 'sum', got 'mean'"),
     ],
 )
