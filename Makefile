@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: docs build lint-ci wheel wheels image test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate cuda-race gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against bench-busy bits-against clean
+.PHONY: docs build lint-ci wheel wheels image test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate cuda-race cuda-report gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against bench-busy bits-against clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -151,6 +151,13 @@ cuda-race: $(VENV)/.test
 	PYTHONPATH=$(CURDIR)/build/race $(VENV)/bin/pytest -q -m "not slow and not gpu" -p no:cacheprovider \
 	  --override-ini=addopts=--strict-markers $(RACE_TESTS) $(PYTEST_ARGS)
 
+# Registers, occupancy and the bytes that each op moves, without a GPU: benchmarks/results/cuda-report.md. The figures of
+# an earlier report (AGAINST=old.json) stand beside.
+cuda-report: $(VENV)/.test
+	@test -n "$(NVCC)" || { echo "cuda-report: nvcc was not found"; exit 2; }
+	INPAINTX_EMULATE_CUDA=race $(PY) setup.py -q build --build-lib build/race
+	PYTHONPATH=$(CURDIR)/build/race $(PY) benchmarks/cuda_report.py $(NVCC) $(AGAINST:%=--against %) $(REPORT_ARGS)
+
 # On a machine with a GPU: build for it, test, benchmark; writes build/bench-gpu.json (benchmarks/results/ is its place).
 gpu: $(VENV)/.bench
 	@$(PY) -c 'import torch; assert torch.cuda.is_available(), "make gpu: torch finds no CUDA device here"'
@@ -204,24 +211,24 @@ bench-baseline: bench-runs
 # Holds the working tree against another commit (REV) instead of a baseline. They run by turns, so that a machine that
 # changes from hour to hour changes for both.
 REV ?= HEAD
-AGAINST := build/against
+OTHER_TREE := build/against
 bench-against: $(VENV)/.bench
-	rm -rf $(AGAINST)
-	git clone -q . $(AGAINST)
-	git -C $(AGAINST) checkout -q $$(git rev-parse $(REV))
-	cd $(AGAINST) && CCACHE_BASEDIR=$(CURDIR) $(CURDIR)/$(PY) setup.py -q build_ext --inplace
-	for run in 1 2 3; do $(QUICK) --benchmark-json=build/now-$$run.json && (cd $(AGAINST) && \
+	rm -rf $(OTHER_TREE)
+	git clone -q . $(OTHER_TREE)
+	git -C $(OTHER_TREE) checkout -q $$(git rev-parse $(REV))
+	cd $(OTHER_TREE) && CCACHE_BASEDIR=$(CURDIR) $(CURDIR)/$(PY) setup.py -q build_ext --inplace
+	for run in 1 2 3; do $(QUICK) --benchmark-json=build/now-$$run.json && (cd $(OTHER_TREE) && \
 	  $(subst $(PY),$(CURDIR)/$(PY),$(QUICK)) --benchmark-json=$(CURDIR)/build/then-$$run.json) || exit 1; done
 	$(PY) benchmarks/report.py compare build/now-?.json --baseline build/then-?.json
 
 # What every op returns on fixed seeds, of the working tree and of another commit (REV), bit for bit.
 bits-against: $(VENV)/.test
-	rm -rf $(AGAINST)
-	git clone -q . $(AGAINST)
-	git -C $(AGAINST) checkout -q $$(git rev-parse $(REV))
-	cd $(AGAINST) && CCACHE_BASEDIR=$(CURDIR) $(CURDIR)/$(PY) setup.py -q build_ext --inplace
+	rm -rf $(OTHER_TREE)
+	git clone -q . $(OTHER_TREE)
+	git -C $(OTHER_TREE) checkout -q $$(git rev-parse $(REV))
+	cd $(OTHER_TREE) && CCACHE_BASEDIR=$(CURDIR) $(CURDIR)/$(PY) setup.py -q build_ext --inplace
 	$(PY) benchmarks/bits.py write build/bits-now.json
-	PYTHONPATH=$(AGAINST) $(PY) benchmarks/bits.py write build/bits-then.json
+	PYTHONPATH=$(OTHER_TREE) $(PY) benchmarks/bits.py write build/bits-then.json
 	$(PY) benchmarks/bits.py compare build/bits-now.json build/bits-then.json
 
 # Each op with one thread and all, alone and beside one busy process a core; RESULTS.md shows each op's worst case.

@@ -118,7 +118,7 @@ def extension() -> Extension:
     if EMULATE:
         cxx += ["-DINPAINTX_WITH_CUDA", "-DINPAINTX_EMULATE_CUDA"] + ["-DINPAINTX_CUDA_RACE"] * RACE
         include.insert(0, str(EMULATION))  # its cuda_runtime.h
-        sources += [f"{EMULATION.relative_to(ROOT)}/{name}.cpp" for name in ["emulation"] + ["race"] * RACE]
+        sources += [f"{EMULATION.relative_to(ROOT)}/{name}.cpp" for name in ["emulation"] + ["race", "traffic"] * RACE]
         kernels = emulated_kernels()
         if RACE:
             objects = [instrumented(kernel, cxx, include) for kernel in kernels]

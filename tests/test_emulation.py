@@ -1,6 +1,7 @@
 """The emulation of CUDA on the CPU; the project's kernels are tested by `make cuda-emulate` and `make cuda-race`."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -57,27 +58,48 @@ FAULTS = {
 }
 
 
-@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
-@pytest.mark.parametrize("race", [False, True], ids=["plain", "race"])
-def test_each_fault_is_found(translation, tmp_path, race):
+needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
+
+
+def build_faults(translation, folder, race):
     place = ROOT / "tests" / "cuda_emulation"
-    (tmp_path / "faults.cpp").write_text(translation.translate((place / "faults.cu").read_text()))
+    (folder / "faults.cpp").write_text(translation.translate((place / "faults.cu").read_text()))
     flags = ["-std=c++20", "-O1", f"-I{place}"] + ["-DINPAINTX_CUDA_RACE"] * race
     objects = []
-    for source in (tmp_path / "faults.cpp", place / "emulation.cpp", *[place / "race.cpp"] * race):
-        objects.append(tmp_path / f"{source.stem}.o")
+    more = [place / "race.cpp", place / "traffic.cpp"] * race
+    for source in (folder / "faults.cpp", place / "emulation.cpp", *more):
+        objects.append(folder / f"{source.stem}.o")
         instrument = ["-fsanitize=thread"] * (race and source.stem == "faults")
         subprocess.run(["c++", *flags, *instrument, "-c", source, "-o", objects[-1]], check=True)
-    program = tmp_path / "faults"
-    subprocess.run(["c++", *objects, "-o", program], check=True)
+    subprocess.run(["c++", *objects, "-o", folder / "faults"], check=True)
+    return folder / "faults"
+
+
+def run_faults(program, *faults, **env):
+    done = subprocess.run(
+        [program, *faults], capture_output=True, text=True, check=True, env={**os.environ, **env}
+    ).stdout
+    return dict(line.split("|", 1) for line in done.splitlines())
+
+
+@needs_compiler
+@pytest.mark.parametrize("race", [False, True], ids=["plain", "race"])
+def test_each_fault_is_found(translation, tmp_path, race):
+    program = build_faults(translation, tmp_path, race)
     for order in ("forward", "reverse"):
-        done = subprocess.run(
-            [program, *FAULTS],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "INPAINTX_EMULATE_ORDER": order},
-        )
-        said = dict(line.split("|", 1) for line in done.stdout.splitlines())
+        said = run_faults(program, *FAULTS, INPAINTX_EMULATE_ORDER=order)
         for fault, expected in FAULTS.items():
             assert expected[race] in said[fault], (order, fault, said[fault])
+
+
+@needs_compiler
+def test_bytes_of_global_memory_are_counted(translation, tmp_path):
+    trace = tmp_path / "trace"
+    names = ["plain_sum", "missing_barrier", "sound"]
+    run_faults(build_faults(translation, tmp_path, True), *names, INPAINTX_EMULATE_TRAFFIC=str(trace))
+    launches = [json.loads(line) for line in trace.read_text().splitlines()]
+    assert [launch["kernel"] for launch in launches] == names
+    assert all(launch["blocks"] == 2 and launch["threads"] == 64 for launch in launches)
+    counted = [(launch["read"], launch["write"], launch["requested"]) for launch in launches]
+    # one float by 128 threads; 128 floats, and shared memory beside; an atomic and shared memory, which do not count
+    assert counted == [(32, 32, 2 * 4 * 128), (0, 512, 512), (0, 0, 0)]

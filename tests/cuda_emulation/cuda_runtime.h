@@ -50,14 +50,8 @@ enum cudaError_t { cudaSuccess, cudaErrorInvalidConfiguration };
 enum cudaMemcpyKind { cudaMemcpyDeviceToDevice };
 cudaError_t cudaGetLastError();
 const char* cudaGetErrorString(cudaError_t error);
-inline cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t) {
-  if (bytes) std::memset(at, value, bytes);
-  return cudaSuccess;
-}
-inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  if (bytes) std::memmove(to, from, bytes);
-  return cudaSuccess;
-}
+cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 
 extern dim3 threadIdx, blockIdx, blockDim, gridDim;  // of the thread that runs now
 constexpr int warpSize = 32;
@@ -85,13 +79,13 @@ void* slot(unsigned lane);  // eight bytes of each thread of the warp, for shuff
 // Checks that a shuffle reads from a lane that takes part.
 void check_source_lane(unsigned mask, unsigned from, unsigned line);
 
-template <typename Kernel, typename... Args>
-void launch(const char* name, const Launch& config, Kernel kernel, Args... args) {
-  run_grid(name, config, [&] { kernel(args...); });
-}
-
 // Not instrumented: the emulation's own work, and atomics, are no accesses of a kernel that could race.
 #define CUDA_EMULATION_OWN __attribute__((no_sanitize("thread"), noinline))
+
+template <typename Kernel, typename... Args>
+void launch(const char* name, const Launch& config, Kernel kernel, Args... args) {
+  run_grid(name, config, [&]() CUDA_EMULATION_OWN { kernel(args...); });
+}
 
 template <typename T>
 CUDA_EMULATION_OWN T shuffle(unsigned mask, T value, unsigned from, unsigned line) {

@@ -20,6 +20,7 @@
 
 #include "cuda_runtime.h"
 #include "race.h"
+#include "traffic.h"
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
@@ -249,13 +250,15 @@ void run_grid(const char* name, const Launch& launch, const std::function<void()
   block.fault.clear();
   blockDim = launch.block;
   gridDim = launch.grid;
-  race::begin_launch(name, {block.shared.data(), block.shared.size()}, {block.arrays.data(), block.arrays.size()});
+  race::begin_launch(name, {block.shared.data(), block.shared.size()}, {block.arrays.data(), block.arrays.size()},
+                     traffic::begin_launch(launch));
   for (uint64_t b = 0; b < blocks && block.fault.empty(); ++b) {
     const uint64_t n = block.reverse ? blocks - 1 - b : b;
     blockIdx = dim3(n % gridDim.x, n / gridDim.x % gridDim.y, n / (uint64_t(gridDim.x) * gridDim.y));
     run_block();
   }
   const std::string races = race::end_launch();
+  traffic::end_launch(name);
   if (!races.empty()) report(races);
   if (!block.fault.empty()) throw std::runtime_error(block.fault);
 }
@@ -266,6 +269,18 @@ cudaError_t cudaGetLastError() {
   const cudaError_t error = inpaintx::emulate::last_error;
   inpaintx::emulate::last_error = cudaSuccess;
   return error;
+}
+
+cudaError_t cudaMemsetAsync(void* at, int value, size_t bytes, cudaStream_t) {
+  if (bytes) std::memset(at, value, bytes);
+  inpaintx::emulate::traffic::transfer("memset", nullptr, at, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t) {
+  if (bytes) std::memmove(to, from, bytes);
+  inpaintx::emulate::traffic::transfer("memcpy", from, to, bytes);
+  return cudaSuccess;
 }
 
 const char* cudaGetErrorString(cudaError_t error) {

@@ -7,9 +7,13 @@
 // that is read before a thread of the same block wrote it is reported too.
 #include "race.h"
 
+#include <pthread.h>
+
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
+
+#include "traffic.h"
 
 namespace inpaintx::emulate::race {
 namespace {
@@ -24,13 +28,13 @@ struct Byte {
 };
 
 struct State {
-  bool active = false;
+  bool active = false, counting = false;
   std::string kernel, fault;
   Range dynamic_shared{}, static_shared{};
   uint64_t block = 0;
   unsigned thread = 0, block_epoch = 0;
   std::vector<unsigned> warp_epoch;
-  Range stack{};
+  Range stack{}, host_stack{};
   std::unordered_map<const char*, Byte> bytes;
 } s;
 
@@ -50,10 +54,25 @@ void fault(const char* what, bool shared) {
             std::to_string(s.block - 1) + ", thread " + std::to_string(s.thread);
 }
 
+// Where the launch's own arguments lie.
+Range stack_of_this_thread() {
+  pthread_attr_t attributes;
+  void* begin = nullptr;
+  size_t bytes = 0;
+  pthread_getattr_np(pthread_self(), &attributes);
+  pthread_attr_getstack(&attributes, &begin, &bytes);
+  pthread_attr_destroy(&attributes);
+  return {static_cast<const char*>(begin), bytes};
+}
+
 void touch(const void* address, size_t bytes, bool write) {
   const char* at = static_cast<const char*>(address);
   if (!s.active || within(s.stack, at)) return;  // a thread's own variables lie on its fiber's stack
   const bool shared = within(s.dynamic_shared, at) || within(s.static_shared, at);
+  if (s.counting) {
+    if (!shared && !within(s.host_stack, at)) traffic::access(at, bytes, write);
+    return;
+  }
   const Access now{s.block, s.thread, s.block_epoch, s.warp_epoch[s.thread / 32], false};
   for (size_t i = 0; i < bytes; ++i) {
     Byte& byte = s.bytes[at + i];
@@ -78,7 +97,9 @@ void touch(const void* address, size_t bytes, bool write) {
 
 }  // namespace
 
-void begin_launch(const char* kernel, Range dynamic_shared, Range static_shared) {
+void begin_launch(const char* kernel, Range dynamic_shared, Range static_shared, bool counting) {
+  s.counting = counting;
+  if (counting) s.host_stack = stack_of_this_thread();
   s.kernel = kernel;
   s.fault.clear();
   s.bytes.clear();
