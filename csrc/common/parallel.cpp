@@ -1,8 +1,14 @@
 // A pool of helper threads and the loops that they help with. A caller posts its loop once for each helper that it
 // could use, takes chunks itself until none is left, withdraws what nobody has picked up, and waits for chunks that are
 // still being worked on. Helpers are started when they are first wanted and live as long as the process.
+//
+// Between two loops of PyTorch's, its threads turn in place for some milliseconds (libgomp does), each on a core of its
+// own, where a helper would have to wait behind it. While they do, they are asked instead: they come at once.
 #include "common/parallel.h"
 
+#include <ATen/Parallel.h>
+
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -15,6 +21,8 @@
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
+#include <time.h>
+#include <unistd.h>
 #endif
 
 namespace inpaintx {
@@ -33,11 +41,12 @@ struct Loop {
   std::atomic<bool> failed{false};
   std::exception_ptr error;  // of the chunk that set `failed`
 
-  // Takes chunks until none is left.
+  // Takes chunks until none is left; says how many.
   // Chunks are numbered by one atomic counter: which thread has which is a matter of timing, and results must not care.
-  void work(int index) {
+  int work(int index) {
+    int taken = 0;
     const int outer = std::exchange(current_index, index);
-    for (int i; (i = next.fetch_add(1, std::memory_order_relaxed)) < chunks;) {
+    for (int i; (i = next.fetch_add(1, std::memory_order_relaxed)) < chunks; ++taken) {
       try {
         if (!failed.load(std::memory_order_relaxed)) chunk(context, i);
       } catch (...) {
@@ -46,6 +55,7 @@ struct Loop {
       if (done.fetch_add(1, std::memory_order_acq_rel) + 1 == chunks) done.notify_all();
     }
     current_index = outer;
+    return taken;
   }
 };
 
@@ -115,6 +125,67 @@ class Helpers {
   int started_ = 0;
 };
 
+#if defined(__linux__) && AT_PARALLEL_OPENMP
+const pid_t loaded_by = getpid();
+
+// PyTorch's threads, as far as the loops of the calling thread have them.
+class TorchThreads {
+  using Clock = std::chrono::steady_clock;
+
+ public:
+  // Does the loop with so many of them, if the last is on a core at this moment: its processor clock goes on, which
+  // takes a microsecond to see. Beside a busy process one may be taken off its core all the same, and PyTorch's loops
+  // wait for it; after such a wait they are not asked for a while, twice as long each time.
+  bool work(Loop& loop, int threads) {
+    const auto begun = Clock::now();
+    if (begun < asked_again_ || !awake(threads)) return false;
+    auto ended = begun;
+    int mine = 0;
+    at::parallel_for(0, threads, 1, [&](int64_t index, int64_t) {
+      const int chunks = loop.work(static_cast<int>(index));
+      if (index == 0) mine = chunks, ended = Clock::now();
+    });
+    const auto now = Clock::now();
+    const Clock::duration waited = now - ended, chunk = (ended - begun) / std::max(mine, 1);
+    if (waited > kLong + 2 * chunk) {
+      pause_ = now - asked_again_ < kCalm ? std::min(2 * pause_, kCalm) : kShort;
+      asked_again_ = now + pause_;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr Clock::duration kLong = std::chrono::microseconds(300), kShort = std::chrono::milliseconds(10),
+                                   kCalm = std::chrono::seconds(1);
+
+  bool awake(int threads) {
+    if (static_cast<int>(clocks_.size()) != at::get_num_threads() && !find()) return false;
+    timespec then, now;
+    const clockid_t clock = clocks_[static_cast<size_t>(threads - 1)];
+    if (clock_gettime(clock, &then) != 0 || clock_gettime(clock, &now) != 0) return false;  // of before a fork
+    return now.tv_sec != then.tv_sec || now.tv_nsec != then.tv_nsec;
+  }
+  bool find() {
+    if (getpid() != loaded_by) return false;  // a child of fork() has none of them, and must not ask for them
+    clocks_.assign(static_cast<size_t>(at::get_num_threads()), CLOCK_THREAD_CPUTIME_ID);
+    at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t i, int64_t) {
+      pthread_getcpuclockid(pthread_self(), &clocks_[static_cast<size_t>(i)]);
+    });
+    return true;
+  }
+
+  std::vector<clockid_t> clocks_;  // by the thread's number; the caller's is 0
+  Clock::time_point asked_again_;
+  Clock::duration pause_ = kShort;
+};
+#else
+struct TorchThreads {
+  bool work(Loop&, int) { return false; }
+};
+#endif
+
+thread_local TorchThreads torch_threads;
+
 }  // namespace
 
 int thread_index() { return std::max(current_index, 0); }
@@ -128,6 +199,10 @@ void run_chunks(int chunks, int threads, void (*chunk)(void*, int64_t), void* co
   loop->chunk = chunk;
   loop->context = context;
   loop->chunks = chunks;
+  if (torch_threads.work(*loop, threads)) {
+    if (loop->failed) std::rethrow_exception(loop->error);
+    return;
+  }
   Helpers& helpers = Helpers::instance();
   helpers.ask(loop, threads - 1);
   loop->work(0);

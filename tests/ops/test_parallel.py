@@ -58,6 +58,14 @@ def test_several_callers_at_once(expected):
     assert all(torch.equal(result, expected) for result in results)
 
 
+def test_between_loops_of_pytorch(expected):
+    torch.set_num_threads(2)
+    x = torch.rand(64, 64, 64, 64)
+    for _ in range(10):  # after each of these PyTorch's threads wait in place, and do our loops
+        x = x.sigmoid()
+        assert torch.equal(call(), expected)
+
+
 # One channel of 150 x 150 pixels: PyTorch's own loops stay in one thread, whose pool does not survive a fork.
 FORKED = """
 import os, torch
