@@ -189,6 +189,12 @@ def test_sum(versus, size):
 
 def test_sleep(versus):
     versus(lambda: time.sleep(0.002), {"nothing": lambda: None}, goal={"nothing": 0.5}, rounds=2)
+
+
+def test_own_clock(versus):
+    ours = lambda: None
+    clock = lambda function: 1.0 if function is ours else 2.0
+    versus(ours, {"peer": lambda: None}, goal={"peer": 0.6}, rounds=2, timer=clock)
 """
 
 
@@ -211,12 +217,13 @@ def test_a_run_ends_with_its_goals(tmp_path, more):
     assert done.returncode == missed, done.stdout + done.stderr
     assert re.search(r"test_sum\[16\] +\S+ ms +sleep +\S+ ms +0\.\d+ +0\.5 met", done.stdout)
     assert re.search(r"test_sleep +\S+ ms +nothing +\S+ ms +\d+\.\d+ +0\.5 MISSED", done.stdout)
+    assert re.search(r"test_own_clock +\S+ \S+ +peer +\S+ \S+ +0\.5\d* +0\.6 met", done.stdout)
     assert "peers left out (not installed, or not used at a size): gone" in done.stdout
     if missed:
         assert main(["report", str(file), "-o", str(tmp_path / "table.md")]) == 0
         text = (tmp_path / "table.md").read_text()
         assert "## own" in text
-        assert "- 1 of 2 goals met; faster than the peer in 1 of 2 comparisons" in text
+        assert "- 2 of 3 goals met; faster than the peer in 2 of 3 comparisons" in text
         assert re.search(r"\| test_sleep \| \S+ ms \| nothing \| \S+ ms \| \S+ \| ≤ 0\.5 \| \*\*missed\*\* \|", text)
 
 
