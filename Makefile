@@ -158,19 +158,15 @@ cuda-report: $(VENV)/.test
 	INPAINTX_EMULATE_CUDA=race $(PY) setup.py -q build --build-lib build/race
 	PYTHONPATH=$(CURDIR)/build/race $(PY) benchmarks/cuda_report.py $(NVCC) $(AGAINST:%=--against %) $(REPORT_ARGS)
 
-# On a machine with a GPU: build for it, test, benchmark; writes build/bench-gpu.json (benchmarks/results/ is its place).
-gpu: $(VENV)/.bench
-	@$(PY) -c 'import torch; assert torch.cuda.is_available(), "make gpu: torch finds no CUDA device here"'
-	FORCE_CUDA=1 $(PIP) --no-build-isolation -e .
-	$(PY) -m pytest -m gpu $(PYTEST_ARGS)
-	mkdir -p build
-	$(PY) $(BENCH) -k "bench_cuda or bench_training" --benchmark-json=build/bench-gpu.json
+# On a machine with a GPU, in nine minutes and without a network: builds for it, tests, benchmarks and checks by
+# compute-sanitizer, each step with a limit; writes build/gpu. PYTHON must have a torch with CUDA, and pytest.
+gpu:
+	$(PYTHON) benchmarks/gpu_run.py $(GPU_SECONDS)
 
-# The GPU tests of the kernels under compute-sanitizer.
+# The kernels under compute-sanitizer, without torch's cache of memory, which would hide accesses out of bounds.
 gpu-sanitize: $(VENV)/.test
-	for tool in memcheck racecheck; do \
-	  compute-sanitizer --tool $$tool --error-exitcode 1 $(PY) -m pytest -q -m gpu tests/ops/test_cuda.py \
-	    -k "not graph and not streams" || exit 1; \
+	for tool in memcheck racecheck initcheck synccheck; do \
+	  PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --tool $$tool --error-exitcode 1 $(PY) tests/touch_ops.py || exit 1; \
 	done
 
 # Speed against peers, ours and theirs interleaved: all (writes RESULTS.md), or a part in under three minutes.
