@@ -7,6 +7,10 @@ from toy_training import toy, toy_faces  # noqa: F401
 import inpaintx
 from inpaintx.inference import pipeline
 
+# Tests compare to 1e-5 and closer; TF32 has ten bits.
+torch.backends.cudnn.allow_tf32 = False
+torch.backends.cuda.matmul.allow_tf32 = False
+
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request):

@@ -57,6 +57,18 @@ def steps_kept(out):
     return [c.step for c in checkpoints(out)]
 
 
+def test_channels_last_trains_the_same(toy_faces, tmp_path):
+    """Also of a critic and of its optimiser; what is kept does not tell the two apart."""
+    kept = []
+    for last in (False, True):
+        options = {"noise": False, "dropout": 0}  # are drawn in the order of memory
+        options["norm"] = False  # the bias before it has no gradient but rounding, which Adam makes a step of
+        run(toy_faces, tmp_path / str(last), steps=3, channels_last=last, **options)
+        kept.append(weights(tmp_path / str(last)))
+    for name, planes in kept[0].items():
+        torch.testing.assert_close(kept[1][name], planes, atol=1e-4, rtol=1e-3)
+
+
 def test_what_a_run_leaves(toy_faces, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -21,6 +21,7 @@ from inpaintx.io.atomic import atomic_write
 from inpaintx.io.digest import sha256
 from inpaintx.io.text_files import parse_json
 from inpaintx.io.weight_files import check_shapes, open_weights
+from inpaintx.nn.layout import layout_on
 from inpaintx.plugin.download import hub_file
 from inpaintx.plugin.method import Method, current_names
 from inpaintx.plugin.plugin_errors import blamed
@@ -118,6 +119,8 @@ def load(
             stacklevel=2,
         )
     source = str(path) if path else "random" if method.requires_weights else "none needed"
+    if layout_on(device) == torch.channels_last:
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Loaded(net.to(device).eval(), config, source)
 
 

@@ -82,7 +82,9 @@ class TrainConfig(BaseModel):
         description="metric by which the best checkpoint is kept: hole or full, and /psnr, /ssim, /mse or /mae; "
         "distance; or full/NAME of a plugin's metric",
     )
-    channels_last: bool = Field(False, description="memory format of the networks")
+    channels_last: bool | None = Field(
+        None, description="whether channels lie last in the memory of networks and images; if not given, on CUDA"
+    )
     compile: bool = Field(False, description="torch.compile of the networks")
 
 

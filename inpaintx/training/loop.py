@@ -23,6 +23,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.io.names import is_unicode
 from inpaintx.io.optional import require
+from inpaintx.nn.layout import layout_on
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
@@ -176,10 +177,12 @@ class _Run:
             self.trainer = self.method.trainer(net, self.config)
         check_trainer(self.trainer, net)
         checkpoint.check_state(self._state())
+        last = options.channels_last
+        self.channels_last = layout_on(fabric.device) == torch.channels_last if last is None else last
         for part in [*self.trainer.networks.values(), *vars(self.trainer).values()]:
             if isinstance(part, nn.Module):  # discriminators, and feature extractors that it holds
                 part.to(fabric.device)
-                if options.channels_last:
+                if self.channels_last:
                     part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.updater = Updater(fabric, self.trainer.networks, self.trainer.optimizers, options.clip, options.accumulate)
         self.trainer.updater = self.updater
@@ -330,7 +333,7 @@ class _Run:
     def _placed(self, value: Any) -> Any:
         if not isinstance(value, Tensor):
             return value
-        if self.options.channels_last and value.dim() == 4:
+        if self.channels_last and value.dim() == 4:
             value = value.contiguous(memory_format=torch.channels_last)
         return value.to(self.fabric.device)
 
