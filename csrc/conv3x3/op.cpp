@@ -152,14 +152,17 @@ TORCH_LIBRARY_IMPL(inpaintx, CPU, m) {
   m.impl("conv3x3", conv3x3_native);
   m.impl("conv3x3_backward", conv3x3_backward_native);
 }
+// Winograd's transforms are the CPU's alone; what is left is ATen's convolution, on any device. The public function
+// goes there at once; what torch.compile and torch.export have recorded comes here.
+TORCH_LIBRARY_IMPL(inpaintx, CUDA, m) {
+  m.impl("conv3x3", conv3x3_native);
+  m.impl("conv3x3_backward", conv3x3_backward_native);
+}
 TORCH_LIBRARY_IMPL(inpaintx, Autograd, m) {
   m.impl("conv3x3", conv3x3_autograd);
   m.impl("conv3x3_backward", conv3x3_backward_autograd);
 }
-// On CUDA the public function calls ATen's convolution, which has its own.
-TORCH_LIBRARY_IMPL(inpaintx, AutocastCPU, m) {
-  m.impl("conv3x3", Autocast<Conv3x3, CastTo::kLowerPrecision, 0, 1, 2>::call<c10::DeviceType::CPU>);
-}
+INPAINTX_AUTOCAST(Conv3x3, CastTo::kLowerPrecision, 0, 1, 2)
 
 }  // namespace
 }  // namespace inpaintx::ops

@@ -28,7 +28,7 @@ def with_gradients(function, inputs, padding=1):
     leaves = [t.detach().clone().requires_grad_() for t in inputs]
     y = function(*leaves, padding)
     torch.manual_seed(1)
-    grad = torch.randn(y.shape).to(y.dtype)
+    grad = torch.randn(y.shape).to(y)
     if y.is_contiguous() != (y.shape[1] % 2 == 0):  # in the layout of y or not, by turns
         grad = grad.contiguous(memory_format=torch.channels_last)
     return [y.detach(), *torch.autograd.grad(y, leaves, grad)]
@@ -277,3 +277,20 @@ def test_other_instruction_sets(capability):
         command, env={**os.environ, "ATEN_CPU_CAPABILITY": capability}, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout[-3000:]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_op_itself_serves_each_device(layout, device):
+    """What torch.compile and torch.export record, in place of the public function."""
+    inputs = [t.detach().to(device) for t in case(layout=layout)]
+    ours, exact = (
+        with_gradients(f, [t.to(kind) for t in inputs], padding)
+        for f, kind, padding in ((torch.ops.inpaintx.conv3x3, torch.float32, (1, 1)), (conv3x3_ref, torch.float64, 1))
+    )
+    agree(ours, exact, TOLERANCE[torch.float32])
+
+
+@pytest.mark.parametrize("key", ["CPU", "CUDA", "AutocastCPU", "AutocastCUDA"])
+def test_what_the_dispatcher_has(key):
+    assert torch._C._dispatch_has_kernel_for_dispatch_key("inpaintx::conv3x3", key)
+    assert key.startswith("Auto") or torch._C._dispatch_has_kernel_for_dispatch_key("inpaintx::conv3x3_backward", key)
