@@ -68,13 +68,19 @@ void rescale(const Tensor& y, const Tensor& ratio, const Tensor& bias) {
 
 Tensor scale_gradient(const Tensor& grad_output, const Tensor& ratio, const Tensor& out, bool with_bias) {
   const Tensor grad_bias = with_bias ? at::empty({grad_output.size(1)}, ratio.options()) : Tensor();
+  const Image image = image_of(grad_output);
+  Tensor parts;
+#ifdef INPAINTX_WITH_CUDA
+  if (with_bias && on_cuda(grad_output)) parts = at::empty({cuda::bias_parts(image), image.channels}, ratio.options());
+#endif
   dispatch_floating(grad_output, [&](auto scalar, auto accumulate) {
     using scalar_t = decltype(scalar);
     using acc_t = decltype(accumulate);
     INPAINTX_LAUNCH(grad_output, partial_conv, scale_gradient,
-                    ScaleGradient<scalar_t, acc_t>{image_of(grad_output), grad_output.const_data_ptr<scalar_t>(),
+                    ScaleGradient<scalar_t, acc_t>{image, grad_output.const_data_ptr<scalar_t>(),
                                                    ratio.const_data_ptr<acc_t>(), out.mutable_data_ptr<scalar_t>(),
-                                                   with_bias ? grad_bias.mutable_data_ptr<acc_t>() : nullptr});
+                                                   with_bias ? grad_bias.mutable_data_ptr<acc_t>() : nullptr,
+                                                   parts.defined() ? parts.mutable_data_ptr<acc_t>() : nullptr});
   });
   return grad_bias;
 }

@@ -95,6 +95,7 @@ struct Rescale {
 //   ratio      [batch, pixels], as MaskRatio wrote it
 //   out        as grad, written: grad * ratio; may be grad itself
 //   grad_bias  [channels] in acc_t, written: sum of grad where ratio > 0; null where it is not asked for
+//   parts      CUDA only, where grad_bias is asked for: scratch [cuda::bias_parts(image), channels]
 template <typename scalar_t, typename acc_t>
 struct ScaleGradient {
   Image image;
@@ -102,6 +103,7 @@ struct ScaleGradient {
   const acc_t* ratio;
   scalar_t* out;
   acc_t* grad_bias;
+  acc_t* parts = nullptr;
 };
 
 namespace cpu {
@@ -116,6 +118,7 @@ void scale_gradient(const ScaleGradient<scalar_t, acc_t>&);
 }  // namespace cpu
 
 namespace cuda {
+int64_t bias_parts(const Image&);  // parts that the bias's gradient is summed in; by shapes alone
 template <typename scalar_t, typename mask_t>
 void apply_mask(const ApplyMask<scalar_t, mask_t>&, Stream);
 template <typename acc_t, typename mask_t>

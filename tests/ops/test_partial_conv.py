@@ -306,6 +306,36 @@ def test_planes_of_several_channels_have_second_gradients(device):
     torch.library.opcheck(torch.ops.inpaintx.partial_conv2d.default, args)
 
 
+@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("channels", [1, "all"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("dtype", "into", "size"), [(torch.float32, 20, (12, 20)), (torch.bfloat16, 16, (96, 96))])
+def test_sizes_that_fit_wide_accesses(dtype, into, size, layout, channels, offset, device):
+    """Widths and channels of whole 16 bytes, at an address that has them or not; several parts of the bias's sum."""
+    count = into if channels == "all" else 1
+    x, mask, weight, bias = case(2, into, 8, size, (3, 3), count, dtype, device)
+    memory = torch.empty(x.numel() + offset, dtype=dtype, device=device)[offset:]
+    order = (0, 2, 3, 1) if layout == torch.channels_last else (0, 1, 2, 3)
+    back = (0, 3, 1, 2) if layout == torch.channels_last else (0, 1, 2, 3)
+    x = memory.copy_(x.permute(order).flatten()).view([x.shape[i] for i in order]).permute(back)
+    results = []
+    for op, kind in ((partial_conv2d, dtype), (partial_conv2d_ref, torch.float64)):
+        leaves = [t.detach().to(kind).requires_grad_() for t in (x, weight, bias)]
+        y, new = op(leaves[0], mask, *leaves[1:], padding=1)
+        grad = torch.linspace(-1, 1, y.numel(), device=device).view(y.shape).to(dtype)
+        results.append([y, new, *torch.autograd.grad(y, leaves, grad.to(kind))])
+    for got, want in zip(*results, strict=True):
+        scale = float(want.detach().abs().max()) or 1.0
+        torch.testing.assert_close(got.double() / scale, want.double() / scale, atol=TOLERANCE[dtype], rtol=0)
+
+
+def test_a_dilation_that_reaches_over_the_image(device):
+    x, mask, weight, bias = case(1, 2, 3, (125, 130), (3, 3), 1, torch.float32, device)
+    (y, new), (y_ref, new_ref) = (f(x, mask, weight, bias, 1, 3, 60) for f in (partial_conv2d, partial_conv2d_ref))
+    agree(y, y_ref, torch.float32)
+    assert torch.equal(new, new_ref)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_opcheck(bias, device):
     x, mask, weight, b = case(size=(7, 9), device=device)
