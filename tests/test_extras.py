@@ -88,5 +88,5 @@ def test_doctor_names_what_an_extra_lacks(monkeypatch):
     assert extras["train"] == "tensorboard missing: pip install 'inpaintx[train]'"
     assert extras["web"] == "gradio missing: pip install 'inpaintx[web]'"
     assert extras["eval"] == "installed"
-    assert {"train", "eval", "faces", "hub", "onnx", "web"} <= extras.keys()
+    assert {"train", "eval", "faces", "hub", "onnx", "web", "ray"} <= extras.keys()
     assert not {"all", "dev", "test", "bench"} & extras.keys()

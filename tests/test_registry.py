@@ -150,4 +150,6 @@ def test_load_plugins_narrows(plugin, monkeypatch):
 def test_unknown_method_names_the_nearest():
     with pytest.raises(InpaintxError, match="unknown method 'tela'; did you mean 'telea'"):
         inpaintx.plugin.registry.registry().method("tela")
+    with pytest.raises(InpaintxError, match=r"a weight file goes beside its method: weights='a\.safetensors'"):
+        inpaintx.load("a.safetensors")
     assert "telea" in inpaintx.methods()

@@ -52,6 +52,17 @@ def test_a_file_brings_what_is_stored_and_leaves_the_rest_to_preset_and_user(fil
         assert (config.width, config.rate) == (3, 0.7)
 
 
+def test_the_side_of_the_training_always_comes_with_the_file(tmp_path):
+    class Sized(Options):
+        size: int = 256
+
+    method = type("Third", (First,), {"name": "third", "Config": Sized, "presets": {}})()
+    config = method.config(width=3, rate=0.2, size=64)
+    weights.save(tmp_path / "third.safetensors", method, config, method.network(config))
+    config = weights.load(method, method.config(rate=0.7), str(tmp_path / "third.safetensors"), CPU).config
+    assert (config.width, config.rate, config.size) == (3, 0.7, 64)
+
+
 def test_only_a_named_relative_takes_the_file(file, tmp_path):
     stranger = type("Stranger", (First,), {"name": "stranger", "stored": None})()
     with pytest.raises(InpaintxError, match="are of method 'first', not of 'stranger'"):

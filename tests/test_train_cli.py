@@ -83,7 +83,7 @@ def test_export_and_inpaint(done, tmp_path, capsys):
         metadata = file.metadata()
     assert metadata["inpaintx.method"] == "toy"
     assert json.loads(metadata["inpaintx.config"])["batch_size"] == 4
-    expected = {"preset": "tiny", "steps": "4", "seed": "3", "licence": "research only"}
+    expected = {"preset": "tiny", "steps": "4", "seed": "3", "license": "research only"}
     assert {key: metadata[key] for key in expected} == expected
     assert metadata["data"] == "faces (folder, 10 images of split 'train')"
     assert metadata["hardware"].startswith("CPU, ")
@@ -109,7 +109,7 @@ def test_export_of_a_graph_and_a_card(done, tmp_path, capsys):
     assert "differs from eager by" in capsys.readouterr().out
     files = {"README.md": ""}
     torch.export.load(graph, extra_files=files)
-    assert [files[key] for key in ("inpaintx.method", "licence", "steps")] == ["toy", "free", "4"]
+    assert [files[key] for key in ("inpaintx.method", "license", "steps")] == ["toy", "free", "4"]
     assert sha256(out) in card.read_text()
     assert str(tmp_path).encode() not in graph.read_bytes()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_training import run, steps_kept
+from test_training import Seen, run, steps_kept
 from toy_training import differing, weights
 
 STEPS = 9
@@ -60,7 +60,10 @@ def test_killed_and_resumed(toy_faces, tmp_path, moment):
     assert steps_kept(out) == [step for step in (last - 2, last) if step > 0]
     assert bool(list((out / "checkpoints").glob(".*.part"))) == (moment == "write")
     options = {"checkpoint_every": 2, "ema": 0.9}
-    run(toy_faces, out, steps=STEPS, resume=True, **options)
+    seen = Seen()
+    run(toy_faces, out, steps=STEPS, resume=True, watch=[seen], **options)
+    begun = f"resumed after step {last}" if last else "yet (checkpoint_every=2): begins at step 0"
+    assert any(begun in words for (words,) in seen.events("note"))
     run(toy_faces, tmp_path / "whole", steps=STEPS, **options)
     assert not differing(out, tmp_path / "whole"), f"killed at {moment} {number}"
     assert not list((out / "checkpoints").glob(".*.part"))

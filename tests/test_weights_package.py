@@ -216,7 +216,7 @@ def test_a_model_is_loaded_from_a_hub(hub, tmp_path, capsys):
     method = registry().method("pconv_prior")
     config = method.config("tiny", width=8)
     net = method.network(config).eval()
-    weights.save(hub / "model.safetensors", method, config, net, licence="free for all")
+    weights.save(hub / "model.safetensors", method, config, net, license="free for all")
     model = inpaintx.load("hf://owner/repo", device="cpu", faces="none")
     assert (model.method.name, model.config.width) == ("pconv_prior", 8)
     assert all(

@@ -107,8 +107,8 @@ def _extras() -> dict[str, str]:
     """What each extra lacks, and the command that brings it."""
     lacking: dict[str, list[str]] = {}
     for line in importlib.metadata.requires("inpaintx") or ():
-        found = re.match(r"""([\w.-]+)[^;\[]*;\s*extra\s*==\s*["'](\w+)["']""", line)
-        if found and found[2] not in FOR_DEVELOPERS:
+        found = re.match(r"""([\w.-]+)(?:\[[^\]]*\])?[^;]*;\s*extra\s*==\s*["'](\w+)["']""", line)
+        if found and found[1] != "inpaintx" and found[2] not in FOR_DEVELOPERS:
             lacking.setdefault(found[2], []).extend([found[1]] * (_version(found[1]) == NOT_INSTALLED))
     return {
         extra: f"{', '.join(missing)} missing: pip install 'inpaintx[{extra}]'" if missing else "installed"

@@ -1,6 +1,7 @@
 """Face sets: opened by their folder, read as samples of one size."""
 
 import hashlib
+import math
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -172,7 +173,8 @@ class FaceDataset:
         self._kept: dict[int, tuple[npt.NDArray[np.uint8], Frame]] = {}
         self._keep = len(faces) * size * size * 3 <= memory
         if self._keep:
-            self.notes.append(f"decoded images are kept in memory (up to {len(faces) * size * size * 3 / 1e6:.0f} MB)")
+            megabytes = math.ceil(len(faces) * size * size * 3 / 1e6)
+            self.notes.append(f"decoded images are kept in memory (up to {megabytes} MB)")
         self._derived: dict[int, dict[str, npt.NDArray[np.uint8]]] = {}
         self.points = self._find_landmarks() if wants - {"mask"} else {}
         self.count = len(next(iter(self.points.values()))) if self.points else 5

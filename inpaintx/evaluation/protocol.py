@@ -200,7 +200,7 @@ def expand_masks(specs: Sequence[str]) -> list[Group]:
             groups.append(Group(name=name, family=name, spec=spec))
     names = [g.name for g in groups]
     if not groups:
-        raise InpaintxError("no masks are named; give one or more of --masks (say: --masks centre)")
+        raise InpaintxError("no masks are named; give one or more of --masks (say: --masks center)")
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise InpaintxError(f"masks {twice!r} are named twice; give each once")

@@ -59,7 +59,10 @@ def weight_facts(path: Path, method: Method) -> dict[str, str]:
     return {
         "weights": path.name,
         "sha256": sha256(path),
-        "license": (entry.license if entry else "") or meta.get("licence", "") or "not stated",
+        "license": (entry.license if entry else "")
+        or meta.get("license", "")
+        or meta.get("licence", "")
+        or "not stated",
         "trained_on": (entry.trained_on if entry else "") or _trained_on(meta),
     }
 

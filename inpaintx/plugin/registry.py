@@ -166,6 +166,8 @@ class Registry:
         failed = [p.name for p in self.plugins if p.error]
         if failed:
             hint += f" (plugins that failed to load: {', '.join(failed)}; see 'inpaintx plugins')"
+        if name.endswith(".safetensors"):
+            hint = f"a weight file goes beside its method: weights={name!r}, or --weights {name}"
         raise InpaintxError(f"unknown method {name!r}; {hint}")
 
 

@@ -192,7 +192,8 @@ def _read(method: Method, path: Path, config: BaseModel, options: dict[str, Any]
     saved, options = (current_names(type(config), given) for given in (saved, options))
     try:
         if method.checkpoint_fields is not None:
-            saved = {**config.model_dump(), **{k: v for k, v in saved.items() if k in method.checkpoint_fields}}
+            kept = method.checkpoint_fields | {"size"}  # at another side than in training, fills are worse
+            saved = {**config.model_dump(), **{k: v for k, v in saved.items() if k in kept}}
         return type(config).model_validate({**type(config).model_validate(saved).model_dump(), **options})
     except ValueError as error:
         raise InpaintxError(

@@ -198,6 +198,6 @@ def _metadata(record: dict[str, Any], averaged: bool, half: bool, license: str) 
         },
         "hardware": record["hardware"],
         "weights": ("running average" if averaged else "last step's") + (", float16" if half else ", float32"),
-        "licence": license,
+        "license": license,
         "versions": f"inpaintx {record['inpaintx']}, torch {record['torch']}",
     }

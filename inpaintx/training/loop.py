@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Trained", "train"]
 
+FEW = 8  # images of a validation that says little
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -225,7 +227,7 @@ class _Run:
                 self._begin_folder()
                 entered.append(stack.enter_context(TensorBoardLogger(self.out, first)))
             self.callbacks.begin(first, self.config.steps)
-            for note in self._notes(first):
+            for note in self._notes(first, resumed=earlier is not None):
                 self.callbacks.note(note)
             if first < self.config.steps:
                 stream: Any = make_loader(
@@ -372,7 +374,7 @@ class _Run:
         np.random.seed(value % 2**32)
         torch.manual_seed(value)
 
-    def _notes(self, first: int) -> Iterator[str]:
+    def _notes(self, first: int, *, resumed: bool) -> Iterator[str]:
         size = sum(p.numel() for p in self.net.parameters())
         record = self.record
         yield f"method {self.method.name}, preset {record['preset']}, {size:,} parameters, on {record['hardware']}"
@@ -386,11 +388,17 @@ class _Run:
             yield f"features: {name}={outcome}{loud}"
         if self.validation:
             floor = self.validation.floor["hole/psnr"]
-            yield f"validation on {len(self.validation.image)} images; filled with the mean colour: {floor:.2f} dB"
+            count = len(self.validation.image)
+            yield f"validation on {count} image{'s' * (count > 1)}; filled with the mean color: {floor:.2f} dB"
+            if count < FEW:
+                yield f"a best checkpoint chosen by so few may be far from the best ({FEW} images or more are better)"
         if first >= self.config.steps:
             yield f"the run has all its {first} steps; give more to go on"
         elif first:
             yield f"resumed after step {first}"
+        elif resumed:
+            every = self.options.checkpoint_every
+            yield f"no checkpoint in {self.out} yet (checkpoint_every={every}): begins at step 0"
 
 
 def _due(step: int, every: int) -> bool:
