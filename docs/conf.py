@@ -34,6 +34,7 @@ include_patterns = [
     "weights/README.md",
     "weights/*/*.md",
     "benchmarks/RESULTS.md",
+    "benchmarks/results/cuda-report.md",
     "tests/acceptance/results/ablation.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
