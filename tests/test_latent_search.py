@@ -5,7 +5,7 @@ import torch
 from inpaintx_plugins.latent_search import Qiang, Yeh
 from inpaintx_plugins.latent_search.network import DCGAN, Generator, Spread
 from inpaintx_plugins.latent_search.objectives import Limits, QiangLoss, YehLoss, prior
-from inpaintx_plugins.latent_search.search import Frozen, draw, search
+from inpaintx_plugins.latent_search.search import Frozen, closest, draw, search
 
 from inpaintx.errors import InpaintxError
 from inpaintx.inference.run import run_method
@@ -76,24 +76,34 @@ def test_search_takes_no_gradient_but_that_to_z(net, center, monkeypatch):
     frozen, seen = Frozen(net), []
     grad = torch.autograd.grad
     monkeypatch.setattr(torch.autograd, "grad", lambda y, x: seen.append((x.shape, x.is_leaf)) or grad(y, x))
-    options = {"iterations": 3, "rate": 0.01, "prior_form": "saturating"}
-    starts = draw(2, 16, torch.Generator().manual_seed(3), torch.device("cpu"))
-    search(frozen, starts, 1, YehLoss(image, center, 7), prior_weight=0.1, **options)
+    options = {"iterations": 3, "rate": 0.01, "decay": False, "prior_form": "saturating"}
+    starts = draw(2, 16, torch.Generator().manual_seed(3), torch.device("cpu"))[:, None]
+    search(frozen, starts, YehLoss(image, center, 7), prior_weight=0.1, **options)
     assert seen == [((2, 16), True)] * 3
     assert not any(p.requires_grad for part in (frozen.generator, frozen.discriminator) for p in part.parameters())
     monkeypatch.setattr(frozen, "logits", lambda pictures: pytest.fail("the discriminator was run for nothing"))
-    search(frozen, starts, 1, YehLoss(image, center, 7), prior_weight=0.0, **options)
+    search(frozen, starts, YehLoss(image, center, 7), prior_weight=0.0, **options)
 
 
+@pytest.mark.parametrize("decay", [True, False])
 @pytest.mark.parametrize("kind", ["yeh", "qiang"])
-def test_search_comes_closer_and_keeps_the_best(net, center, kind):
+def test_search_comes_closer_and_keeps_the_best(net, center, kind, decay):
     _, image = faces(net, 2)
     mask = center.expand(2, -1, -1, -1)
     loss = (
         YehLoss(image, mask, 7) if kind == "yeh" else QiangLoss(image, mask, structure="window", clamped=False, **PAPER)
     )
     starts = draw(3, 16, torch.Generator().manual_seed(5), torch.device("cpu"))
-    found = search(Frozen(net), starts, 2, loss, iterations=80, rate=0.05, prior_weight=0.003, prior_form="saturating")
+    found = search(
+        Frozen(net),
+        starts[:, None].expand(-1, 2, -1),
+        loss,
+        iterations=80,
+        rate=0.05,
+        decay=decay,
+        prior_weight=0.003,
+        prior_form="saturating",
+    )
     assert found.z.shape == (3, 2, 16)
     assert bool((found.z.abs() <= 1).all())
     assert bool((found.best.diff(dim=0) <= 0).all())
@@ -106,6 +116,40 @@ def test_search_comes_closer_and_keeps_the_best(net, center, kind):
     for b in range(2):
         assert torch.equal(found.choice()[b], found.z[found.known[:, b].argmin(), b])
         assert context[3 + b, b] < 0.6 * context[:3, b].mean()
+
+
+def test_the_search_starts_from_the_closest_of_the_candidates(net, center):
+    _, image = faces(net, 2)
+    loss, frozen = YehLoss(image, center.expand(2, -1, -1, -1), 7), Frozen(net)
+    drawn = draw(40, 16, torch.Generator().manual_seed(5), torch.device("cpu"))
+    with torch.no_grad():
+        apart = torch.stack([loss(net.generator(z[None])[None].expand(-1, 2, -1, -1, -1))[0] for z in drawn])
+    starts = closest(drawn, frozen.pictures(drawn), 2, loss, 3)
+    assert torch.equal(starts, drawn[apart.argsort(0)[:3]])
+    alone = closest(drawn[:3], frozen.pictures(drawn[:3]), 2, loss, 3)
+    assert torch.equal(alone, drawn[:3, None].expand(-1, 2, -1))
+
+
+@pytest.mark.parametrize("method", [Yeh(), Qiang()], ids=lambda m: m.name)
+def test_preset_paper_starts_from_the_first_vector_of_the_seed(net, center, method, monkeypatch):
+    from inpaintx_plugins.latent_search import search as module
+
+    begun = []
+    run = module.search
+
+    def spied(net, starts, *rest, **options):
+        begun.append((starts, options))
+        return run(net, starts, *rest, **options)
+
+    monkeypatch.setattr(module, "search", spied)
+    net.config = method.config("paper", z=16, width=4, discriminator_width=4, iterations=2)
+    _, image = faces(net, 2)
+    run_method(method, net, image, center, generator=torch.Generator().manual_seed(2))
+    ((starts, options),) = begun
+    first = draw(1, 16, torch.Generator().manual_seed(2), torch.device("cpu"))
+    assert torch.equal(starts, first[:, None].expand(-1, 2, -1))
+    assert (options["rate"], options["decay"]) == (0.01, False)
+    assert method.config("paper").iterations == {"yeh": 1500, "qiang": 1000}[method.name]
 
 
 def test_four_together_equal_four_alone(net, center):

@@ -31,9 +31,13 @@ class SearchConfig(LearnedConfig):
     width: int = Field(default=64, ge=1, description="channels of the generator's last hidden layer")
     discriminator_width: int = Field(default=56, ge=1, description="channels of the discriminator's first layer")
     lr: float = Field(default=2e-4, gt=0, description="learning rate of the training")
-    iterations: int = Field(default=1000, ge=1, description="steps of the search")
-    starts: int = Field(default=4, ge=1, description="number of vectors that the search starts from")
-    search_lr: float = Field(default=0.01, gt=0, description="learning rate of the search")
+    iterations: int = Field(default=300, ge=1, description="steps of the search")
+    candidates: int = Field(
+        default=64, ge=1, description="vectors that are drawn; the search starts from those that come closest"
+    )
+    starts: int = Field(default=1, ge=1, description="number of vectors that the search starts from")
+    search_lr: float = Field(default=0.2, gt=0, description="learning rate of the search, at its first step")
+    decay: bool = Field(default=True, description="whether that rate falls to 0 along half a cosine")
     kernel_size: int = Field(
         default=7, ge=1, description="side of the window that makes the weights of known pixels, odd"
     )
@@ -51,9 +55,7 @@ class SearchConfig(LearnedConfig):
 
 
 class YehConfig(SearchConfig):
-    """Yeh's search has nothing of its own but its number of steps."""
-
-    iterations: int = Field(default=1500, ge=1, description="steps of the search")
+    """Yeh's search has nothing of its own."""
 
 
 class QiangConfig(SearchConfig):
@@ -82,8 +84,17 @@ WEIGHTS = {
 }
 
 
-# 20 epochs of CelebA's 200,599 training images in batches of 128; one start
-PAPER: dict[str, Any] = {"width": 128, "discriminator_width": 128, "batch_size": 128, "steps": 31_344, "starts": 1}
+# 20 epochs of CelebA's 200,599 training images in batches of 128; the search from the first vector that is drawn
+PAPER: dict[str, Any] = {
+    "width": 128,
+    "discriminator_width": 128,
+    "batch_size": 128,
+    "steps": 31_344,
+    "iterations": 1000,
+    "candidates": 1,
+    "search_lr": 0.01,
+    "decay": False,
+}
 
 
 DATA: dict[str, dict[str, Any]] = {"paper": {"limit": 200_599}}  # 2,000 of CelebA's 202,599 are held out
@@ -94,5 +105,6 @@ TINY: dict[str, Any] = {
     "batch_size": 8,
     "steps": 100,
     "iterations": 8,
+    "candidates": 4,
     "starts": 2,
 }

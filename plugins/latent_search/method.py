@@ -30,7 +30,7 @@ class Yeh(Method[YehConfig, "DCGAN"]):
     Config = YehConfig
     presets: ClassVar[dict[str, BaseModel]] = {
         "default": YehConfig(),
-        "paper": YehConfig(**PAPER),
+        "paper": YehConfig(**(PAPER | {"iterations": 1500})),
         "tiny": YehConfig(**TINY),
     }
     weights: ClassVar[dict[str, Weights]] = WEIGHTS
@@ -47,10 +47,12 @@ class Yeh(Method[YehConfig, "DCGAN"]):
     def inpaint(self, net: DCGAN, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Find the picture whose rim around the hole is the image's."""
         from .objectives import YehLoss
-        from .search import complete, draw
+        from .search import Frozen, complete, draw
 
-        starts = draw(net.config.starts, net.config.z, generator, image.device)
-        return complete(net, net.config, YehLoss(image, mask, net.config.kernel_size), starts)
+        config: YehConfig = net.config
+        frozen = Frozen(net)
+        drawn = draw(max(config.candidates, config.starts), config.z, generator, image.device)
+        return complete(frozen, config, YehLoss(image, mask, config.kernel_size), drawn, frozen.pictures(drawn))
 
     def trainer(self, net: DCGAN, config: YehConfig) -> Trainer[DCGAN]:
         """Train the DCGAN on whole faces."""
@@ -83,25 +85,19 @@ class Qiang(Method[QiangConfig, "DCGAN"]):
     def inpaint(self, net: DCGAN, image: Tensor, mask: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Find the picture whose known pixels are the image's in structure and colour."""
         from .objectives import Limits, QiangLoss
-        from .search import complete, draw
+        from .search import Frozen, complete, draw
 
         config: QiangConfig = net.config
-        starts = draw(config.starts, config.z, generator, image.device)
-        loss = QiangLoss(
-            image,
-            mask,
-            kernel_size=config.kernel_size,
-            alpha=config.alpha,
-            context_weight=config.context_weight,
-            structure_weight=config.structure_weight,
-            structure=config.structure,
-            clamped=config.clamped,
-        )
+        frozen = Frozen(net)
+        pairs = CALIBRATION if config.limits == "mask" else 1
+        drawn = draw(max(config.candidates, config.starts, pairs), config.z, generator, image.device)
+        pictures = frozen.pictures(drawn)
+        loss = QiangLoss.of(config, image, mask)
         if config.limits == "set":
             loss.limits = Limits.of(net.spread.mean[:, None], net.spread.deviation[:, None])
         elif config.limits == "mask":
-            loss.calibrate(net.generator(draw(CALIBRATION, config.z, generator, image.device)))
-        return complete(net, config, loss, starts)
+            loss.calibrate(pictures[:CALIBRATION])
+        return complete(frozen, config, loss, drawn, pictures)
 
     def trainer(self, net: DCGAN, config: QiangConfig) -> Trainer[DCGAN]:
         """Train the DCGAN on whole faces."""

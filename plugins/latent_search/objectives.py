@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inpaintx.ops import boundary_weight, context_weight, ssim
 
-from .config import Prior
+from .config import Prior, QiangConfig
 
 __all__ = ["Limits", "QiangLoss", "YehLoss", "prior"]
 
@@ -113,6 +113,20 @@ class QiangLoss:
         self.structure: Literal["window", "global"] = structure
         self.clamped = clamped
         self.limits = Limits.printed(image.device)
+
+    @classmethod
+    def of(cls, config: QiangConfig, image: Tensor, mask: Tensor) -> "QiangLoss":
+        """As a method's options say, with the printed limits."""
+        return cls(
+            image,
+            mask,
+            kernel_size=config.kernel_size,
+            alpha=config.alpha,
+            context_weight=config.context_weight,
+            structure_weight=config.structure_weight,
+            structure=config.structure,
+            clamped=config.clamped,
+        )
 
     def calibrate(self, pictures: Tensor) -> None:
         """Take the limits from pairs of pictures of the generator ``[N,3,H,W]`` in [-1,1], for each mask its own."""

@@ -1,5 +1,6 @@
 """The search: all images and all starts of a batch at once, with the networks frozen and their norms folded in."""
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,7 +14,10 @@ from .config import Prior, SearchConfig
 from .network import DCGAN
 from .objectives import QiangLoss, YehLoss, prior
 
-__all__ = ["Found", "Frozen", "complete", "draw", "search"]
+__all__ = ["Found", "Frozen", "closest", "complete", "draw", "search"]
+
+Distance = Callable[[Tensor], Tensor]
+TOGETHER = 16  # pictures that are compared with each image at once while the starts are chosen
 
 
 def draw(count: int, z: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
@@ -36,6 +40,11 @@ class Frozen:
         """``[N,Z]`` to pictures ``[N,3,64,64]`` in [-1,1]."""
         x = torch.addmm(self.bias, z, self.matrix).view(-1, *self.opened)  # the first layer sees one pixel
         return cast(Tensor, self.generator(x.contiguous(memory_format=torch.channels_last)))
+
+    def pictures(self, z: Tensor) -> Tensor:
+        """As :meth:`picture` for any number of vectors, a few at a time, without gradient."""
+        with torch.no_grad():
+            return torch.cat([self.picture(z[n : n + TOGETHER]) for n in range(0, len(z), TOGETHER)])
 
     def logits(self, pictures: Tensor) -> Tensor:
         """``[N,3,64,64]`` in [-1,1] to ``[N]``."""
@@ -76,14 +85,23 @@ class Found:
         return self.z[self.known.argmin(0), torch.arange(self.z.shape[1])]
 
 
+def closest(drawn: Tensor, pictures: Tensor, images: int, distance: Distance, starts: int) -> Tensor:
+    """``[starts,images,Z]``: of the vectors ``[N,Z]``, for each image those whose pictures are the closest to it."""
+    if len(drawn) == starts:
+        return drawn[:, None].expand(-1, images, -1)
+    some = [pictures[n : n + TOGETHER, None].expand(-1, images, -1, -1, -1) for n in range(0, len(drawn), TOGETHER)]
+    apart = torch.cat([distance(s) for s in some])
+    return drawn[apart.topk(starts, 0, largest=False).indices]
+
+
 def search(
     net: Frozen,
     starts: Tensor,
-    images: int,
-    distance: Callable[[Tensor], Tensor],
+    distance: Distance,
     *,
     iterations: int,
     rate: float,
+    decay: bool,
     prior_weight: float,
     prior_form: Prior,
 ) -> Found:
@@ -92,11 +110,11 @@ def search(
     Parameters
     ----------
     starts
-        ``[R,Z]``, from which each of the ``images`` is searched.
+        ``[R,B,Z]``: of each of B images, the vectors that its search starts from.
     distance
         Pictures ``[R,B,3,64,64]`` in [-1,1] to their distance ``[R,B]`` from the known pixels.
-    iterations, rate
-        Number of pictures looked at from each start, and Adam's step.
+    iterations, rate, decay
+        Number of pictures looked at from each start; Adam's step, and whether it falls to 0 along half a cosine.
     prior_weight, prior_form
         Weight of :func:`prior` in the loss; at 0 the discriminator is not run.
 
@@ -105,8 +123,8 @@ def search(
     The loss is summed over the batch and nothing depends on the batch's statistics, so each image is searched as if
     it were alone. The only gradient taken is that to the vectors.
     """
-    shape = (len(starts), images)
-    z = starts.repeat_interleave(images, 0).requires_grad_()
+    shape = starts.shape[:2]
+    z = starts.flatten(0, 1).clone().requires_grad_()
     optimizer = torch.optim.Adam([z], rate)
     kept, known = z.detach().clone(), torch.zeros(shape, device=z.device)
     best = torch.full((iterations, *shape), torch.inf, device=z.device)
@@ -123,22 +141,24 @@ def search(
         kept = torch.where(better.view(-1, 1), z.detach(), kept)
         known = torch.where(better, apart, known)
         best[i] = torch.where(better, loss, before)
+        if decay:
+            optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * i / iterations)) / 2
         optimizer.step()
         z.detach().clamp_(-1, 1)
     return Found(kept.view(*shape, -1), known, best)
 
 
-def complete(net: DCGAN, config: SearchConfig, loss: YehLoss | QiangLoss, starts: Tensor) -> Tensor:
-    """Search; the picture ``[B,3,64,64]`` in [0,1] of each image's best vector."""
-    frozen = Frozen(net)
+def complete(net: Frozen, config: SearchConfig, loss: YehLoss | QiangLoss, drawn: Tensor, pictures: Tensor) -> Tensor:
+    """Search from the best of the vectors ``[N,Z]`` and their pictures; ``[B,3,64,64]`` in [0,1] of the best found."""
+    count = max(config.candidates, config.starts)
     found = search(
-        frozen,
-        starts,
-        len(loss.image),
+        net,
+        closest(drawn[:count], pictures[:count], len(loss.image), loss, config.starts),
         loss,
         iterations=config.iterations,
         rate=config.search_lr,
+        decay=config.decay,
         prior_weight=config.prior_weight,
         prior_form=config.prior_form,
     )
-    return frozen.picture(found.choice()) / 2 + 0.5
+    return net.picture(found.choice()) / 2 + 0.5

@@ -16,6 +16,7 @@ from inpaintx.plugin import weights
 pytestmark = pytest.mark.acceptance
 CPU = torch.device("cpu")
 ITERATIONS = 1000
+PRINTED = {"starts": 1, "candidates": 1, "search_lr": 0.01, "decay": False}
 
 
 def center(count):
@@ -72,7 +73,16 @@ def test_its_own_pictures_are_found_again(trained, kind):
             )
             loss.calibrate(net.generator(draw(64, config.z, generator, CPU)))
         frozen = Frozen(net)
-        found = search(frozen, starts, 4, loss, iterations=1500, rate=0.01, prior_weight=0.003, prior_form="saturating")
+        found = search(
+            frozen,
+            starts[:, None].expand(-1, 4, -1),
+            loss,
+            iterations=1500,
+            rate=0.01,
+            decay=False,
+            prior_weight=0.003,
+            prior_form="saturating",
+        )
         pictures = frozen.picture(found.z.flatten(0, 1)) / 2 + 0.5
         hole = [psnr(p[None], image[i % 4][None], mask[:1]) for i, p in enumerate(pictures)]
         context = YehLoss(image, mask, 7)
@@ -99,7 +109,7 @@ def test_qiang_and_yeh_on_faces(trained, shared_faces):  # noqa: F811
     figures = {}
     scores = {}
     for method in (Yeh(), Qiang()):
-        result = filler(method, trained, iterations=ITERATIONS, starts=1)(image, mask)
+        result = filler(method, trained, iterations=ITERATIONS, **PRINTED)(image, mask)
         pasted = torch.where(mask > 0, result.raw, image)
         assert torch.equal(torch.where(mask > 0, 0, result.image), torch.where(mask > 0, 0, image))
         scores[method.name] = ssim(result.image, image)
@@ -137,7 +147,7 @@ def seam(x, raw):
 def test_four_together_equal_four_alone(trained, shared_faces):  # noqa: F811
     """(e)."""
     image, mask = first_faces(shared_faces, 4), center(4)
-    run = filler(Qiang(), trained, iterations=100, starts=1)
+    run = filler(Qiang(), trained, iterations=100, **PRINTED)
     together = run(image, mask).image
     worst = max(float((run(image[i : i + 1], mask[:1]).image - together[i]).abs().max()) for i in range(4))
     record("latent_search_batch", iterations=100, starts=1, largest_difference=worst)
