@@ -297,6 +297,11 @@ def test_blended_term_forgives_a_constant_offset_alone():
     assert term(other) == pytest.approx(2 * 50 * float((joined - truth).abs().mean()), rel=1e-2)
 
 
+def test_the_fan_that_ships_goes_by_a_name():
+    _, trainer = make("fan_only", vgg="skip", fan_path="fan128")
+    assert trainer.frozen["fan"] == "set:all_age_faces"
+
+
 def test_heatmap_gradient_reaches_the_generator_and_not_fan(tmp_path):
     save_fan(tmp_path / "fan.safetensors", FAN(1, 5, 16, 64), "toys")
     _, trainer = make("fan_only", vgg="skip", fan_path=str(tmp_path / "fan.safetensors"))

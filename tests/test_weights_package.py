@@ -14,6 +14,7 @@ import inpaintx
 from inpaintx.cli import run
 from inpaintx.errors import InpaintxError
 from inpaintx.nn import pretrained
+from inpaintx.nn.fan import load_fan
 from inpaintx.nn.official import FETCHED, WeightFile
 from inpaintx.plugin import download, weight_lookup, weights
 from inpaintx.plugin.registry import registry
@@ -68,13 +69,20 @@ def digest(path):
 
 def test_every_file_of_the_package_has_a_card_an_owner_and_its_digest():
     named = {entry.file: entry for method in registry().methods.values() for entry in method.weights.values()}
-    files = list((ROOT / "weights").glob("*/*.safetensors"))
+    files = [file for file in (ROOT / "weights").glob("*/*.safetensors") if file.parent.name != "fan"]
     assert {file.name for file in files} == {name for name, entry in named.items() if entry.sha256}
     for file in files:
         assert digest(file) == named[file.name].sha256
         card = file.with_suffix(".md").read_text()
         assert named[file.name].sha256 in card
         assert "research use only" in card
+
+
+def test_the_fan_of_the_package_is_found_by_its_name():
+    path = weight_lookup.find_file("fan128.safetensors")
+    assert digest(path) in path.with_suffix(".md").read_text()
+    fan, outcome = load_fan(path=str(path))
+    assert (fan.size, fan.points, outcome) == (128, 49, "set:all_age_faces")
 
 
 def test_the_core_holds_no_weights():

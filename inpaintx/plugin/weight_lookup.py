@@ -10,7 +10,7 @@ from pathlib import Path
 
 from inpaintx.plugin.method import Method
 
-__all__ = ["GROUP", "HOW_TO_GET", "download_folder", "find"]
+__all__ = ["GROUP", "HOW_TO_GET", "download_folder", "find", "find_file"]
 
 #: Group of entry points of packages that bring weights.
 GROUP = "inpaintx.weights"
@@ -24,8 +24,13 @@ def find(method: Method, tag: str) -> Path | None:
     It is looked for beside the plugin, in the packages of the entry points ``inpaintx.weights``, in
     ``$INPAINTX_WEIGHTS`` and in torch's hub cache: in the folder itself, or in a folder in it.
     """
-    file = method.weights[tag].file
-    return next((path for folder in _folders(method) for path in _in(folder, file)), None)
+    module = getattr(sys.modules[type(method).__module__], "__file__", None)
+    return find_file(method.weights[tag].file, *([Path(module).parent] if module else []))
+
+
+def find_file(file: str, *first: Path) -> Path | None:
+    """Look for a file of that name in some folders, and then where :func:`find` looks."""
+    return next((path for folder in (*first, *_folders()) for path in _in(folder, file)), None)
 
 
 def download_folder() -> Path:
@@ -49,10 +54,7 @@ def _in(folder: Path, file: str) -> Iterator[Path]:
         yield from sorted(folder.glob(f"*/{file}"))
 
 
-def _folders(method: Method) -> Iterator[Path]:
-    module = getattr(sys.modules[type(method).__module__], "__file__", None)
-    if module:
-        yield Path(module).parent
+def _folders() -> Iterator[Path]:
     yield from _packages()
     if os.environ.get("INPAINTX_WEIGHTS"):
         yield Path(os.environ["INPAINTX_WEIGHTS"])

@@ -68,7 +68,9 @@ class PDGANConfig(LearnedConfig):
     vgg_path: str = Field(default="", description="a weight file of VGG16 to take in place of the official one")
     vgg_normalize: bool = Field(default=True, description="whether VGG is given images as it was trained on")
     fan: OnMissing = Field(default="skip", description="what to do without FAN's official weights")
-    fan_path: str = Field(default="", description="a FAN fitted by `inpaintx train-fan`")
+    fan_path: str = Field(
+        default="", description="a FAN fitted by `inpaintx train-fan`, or fan128: that of inpaintx-weights"
+    )
 
 
 OFFICIAL = PDGANConfig(scale="sum", diversity_eps=1e-5, vgg="error", vgg_normalize=False, fan="error", skin="sum")

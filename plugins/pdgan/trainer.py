@@ -26,6 +26,7 @@ from inpaintx.nn.vgg import load_vgg
 from inpaintx.ops import spd_map
 from inpaintx.plugin import weights
 from inpaintx.plugin.trainer import Trainer
+from inpaintx.plugin.weight_lookup import find_file
 
 from ..pconv_prior.method import PConvPrior
 from ..pconv_prior.trainer import PConvLoss, faded
@@ -106,7 +107,8 @@ class PDGANTrainer(Trainer[PDGANNet]):
         frozen = {"vgg": vgg, "prior": prior}
         self.fan = None
         if config.beta:
-            self.fan, frozen["fan"] = load_fan(config.fan, path=config.fan_path)
+            shipped = find_file("fan128.safetensors") if config.fan_path == "fan128" else None
+            self.fan, frozen["fan"] = load_fan(config.fan, path=str(shipped or config.fan_path))
         for frozen_net in (self.vgg, self.fan):
             if frozen_net is not None:
                 frozen_net.to(self.device)
