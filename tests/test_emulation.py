@@ -46,6 +46,7 @@ def test_an_unchanged_source_is_not_written_again(translation, tmp_path):
 # what a build of faults.cu says of each kernel: plain, and with the detector of races
 FAULTS = {
     "sound": ("nothing, out[0] = 4034", "nothing, out[0] = 4034"),
+    "bits": ("nothing, out[0] = 1",) * 2,
     "unwritten": ("nothing, out[0] = -4", "unwritten: a thread reads what nobody has written in shared memory"),
     "carried_over": ("out[127] = -4", "carried_over<64>: a thread reads what nobody has written in shared memory"),
     "both_arms": ("threads of a block wait at different __syncthreads, line",) * 2,

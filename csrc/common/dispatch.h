@@ -6,6 +6,8 @@
 #include <ATen/OpMathType.h>
 #include <ATen/core/Tensor.h>
 
+#include "common/torch_cuda.h"
+
 namespace inpaintx {
 
 // What sums over a floating tensor run in: float32, float64 for float64.
@@ -18,6 +20,16 @@ template <typename F>
 void dispatch_floating(const at::Tensor& x, const F& kernel) {
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, x.scalar_type(), "inpaintx",
                                   [&] { kernel(scalar_t{}, at::opmath_type<scalar_t>{}); });
+}
+
+// kernel(scalar_t{}, acc_t{}) of an op whose CUDA kernels read and write half types as they are, and whose CPU kernels
+// get them converted: there both are what is computed in.
+template <typename F>
+void dispatch_native(const at::Tensor& x, const F& kernel) {
+#ifdef INPAINTX_WITH_CUDA
+  if (on_cuda(x)) return dispatch_floating(x, kernel);
+#endif
+  x.scalar_type() == at::kDouble ? kernel(double{}, double{}) : kernel(float{}, float{});
 }
 
 }  // namespace inpaintx

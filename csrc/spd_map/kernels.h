@@ -35,6 +35,8 @@ struct Map {
     const int64_t far = (n < longest() ? n : longest()) * radius;
     return far < longest() ? far : longest();
   }
+  // CUDA: words of a column's known pixels, 32 rows a word
+  INPAINTX_HD int64_t words() const { return (height + 31) / 32; }
 };
 
 namespace cpu {
@@ -45,11 +47,11 @@ void improved(const Map<mask_t>&);
 }  // namespace cpu
 
 namespace cuda {
-// scratch: [batch, height, width] int32 (hard) or float (improved)
+// Scratch: bits [batch, words(), width], bit y % 32 of word y / 32 = row y is known; powers [reach() + 2]; map as map.
 template <typename mask_t>
-void hard(const Map<mask_t>&, int32_t* scratch, Stream);
+void hard(const Map<mask_t>&, uint32_t* bits, float* powers, Stream);
 template <typename mask_t>
-void improved(const Map<mask_t>&, float* scratch, Stream);
+void improved(const Map<mask_t>&, uint32_t* bits, float* map, Stream);
 }  // namespace cuda
 
 }  // namespace inpaintx::spd_map

@@ -2,6 +2,7 @@
 // larger window sees no more, and 32 bits hold every distance. The mean of the improved map still divides by the area
 // of the window that was asked for.
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include <algorithm>
 
@@ -42,9 +43,11 @@ Tensor spd_map_native(const Tensor& mask, int64_t n, int64_t kernel_size, bool i
                                    freeze};
 #ifdef INPAINTX_WITH_CUDA
     if (on_cuda(mask)) {
-      const Tensor scratch = at::empty(mask.sizes(), mask.options().dtype(improved ? at::kFloat : at::kInt));
-      improved ? spd_map::cuda::improved(map, scratch.mutable_data_ptr<float>(), current_stream(mask))
-               : spd_map::cuda::hard(map, scratch.mutable_data_ptr<int32_t>(), current_stream(mask));
+      const Tensor words = at::empty({map.batch, map.words(), map.width}, mask.options().dtype(at::kInt));
+      const Tensor scratch = improved ? at::empty_like(out) : at::empty({map.reach() + 2}, out.options());
+      auto* bits = static_cast<uint32_t*>(words.mutable_data_ptr());
+      (improved ? spd_map::cuda::improved<mask_t>
+                : spd_map::cuda::hard<mask_t>)(map, bits, scratch.mutable_data_ptr<float>(), current_stream(mask));
       return;
     }
 #endif

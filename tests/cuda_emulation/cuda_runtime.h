@@ -158,6 +158,19 @@ constexpr auto min(A a, B b) {
   using T = std::common_type_t<A, B>;
   return T(b) < T(a) ? T(b) : T(a);
 }
+// Shifts of hi:lo, by at most 31: its upper word after one to the left, its lower one after one to the right.
+inline unsigned __funnelshift_l(unsigned lo, unsigned hi, unsigned by) {
+  return unsigned((uint64_t(hi) << 32 | lo) << (by & 31) >> 32);
+}
+inline unsigned __funnelshift_r(unsigned lo, unsigned hi, unsigned by) {
+  return unsigned((uint64_t(hi) << 32 | lo) >> (by & 31));
+}
+inline int __clz(unsigned bits) { return bits ? __builtin_clz(bits) : 32; }
+inline unsigned __brev(unsigned bits) {
+  unsigned reversed = 0;
+  for (int i = 0; i < 32; ++i) reversed |= (bits >> i & 1) << (31 - i);
+  return reversed;
+}
 inline float __fdividef(float a, float b) { return a / b; }
 inline float __expf(float x) { return std::exp(x); }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
@@ -170,4 +183,14 @@ inline int __float_as_int(float x) {
   int i;
   std::memcpy(&i, &x, 4);
   return i;
+}
+inline long long __double_as_longlong(double x) {
+  long long i;
+  std::memcpy(&i, &x, 8);
+  return i;
+}
+inline double __longlong_as_double(long long x) {
+  double f;
+  std::memcpy(&f, &x, 8);
+  return f;
 }

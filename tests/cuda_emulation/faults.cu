@@ -21,6 +21,14 @@ __global__ void sound(float* out) {  // a sum over each block, in a fixed order,
   if (threadIdx.x == 0) atomicAdd(out, part[0] + lanes);
 }
 
+__global__ void bits(float* out) {  // of a word: distance to the first and the last bit that is set, and shifts of two
+  const unsigned word = 0x00f00010u, next = 0x80000001u;
+  const bool right = __clz(word) == 8 && __clz(0) == 32 && __clz(__brev(word)) == 4 &&
+                     __funnelshift_l(word, next, 4) == 0x00000010u && __funnelshift_r(word, next, 4) == 0x100f0001u &&
+                     __funnelshift_l(word, next, 0) == next && __funnelshift_r(word, next, 0) == word;
+  out[threadIdx.x] = right;
+}
+
 __global__ void unwritten(float* out) {
   __shared__ float part[64];
   out[blockIdx.x * blockDim.x + threadIdx.x] = part[threadIdx.x];
@@ -64,6 +72,7 @@ __global__ void missing_barrier(float* out) {
 
 void run(const std::string& fault, float* out) {
   if (fault == "sound") sound<<<2, 64>>>(out);
+  if (fault == "bits") bits<<<1, 64>>>(out);
   if (fault == "unwritten") unwritten<<<2, 64>>>(out);
   if (fault == "carried_over") carried_over<64><<<2, 64>>>(out);
   if (fault == "both_arms") both_arms<<<2, 64>>>(out);

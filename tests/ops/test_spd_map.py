@@ -43,6 +43,19 @@ def test_improved_of_each_width(kernel_size):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kernel_size", [13, 25, 27, 71])
+def test_improved_of_wide_windows(kernel_size, device):
+    ours, theirs = (f(masks(device=device), 3, kernel_size, kind="improved") for f in (spd_map, spd_map_ref))
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 400), (400, 2)])
+def test_hard_far_from_the_known_region(height, width, device):
+    mask = torch.ones(1, 1, height, width, device=device)
+    mask[..., 1, 1] = 0
+    torch.testing.assert_close(spd_map(mask, 350, k=1.01), spd_map_ref(mask, 350, k=1.01), atol=1e-6, rtol=1e-5)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 150)),
