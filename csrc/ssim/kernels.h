@@ -15,11 +15,12 @@ namespace inpaintx::ssim {
 
 constexpr int64_t kMostWindow = 511;  // so that kernels take half a Gaussian of doubles by value
 
-template <typename acc_t>
-// All arrays are contiguous, the caller's, and read only.
+template <typename acc_t, typename scalar_t = acc_t>
+// All arrays are contiguous, the caller's, and read only. scalar_t: the images' dtype; on the CPU that of the
+// arithmetic.
 struct Images {
-  const acc_t* x;  // [batch, channels, height, width]
-  const acc_t* y;
+  const scalar_t* x;  // [batch, channels, height, width]
+  const scalar_t* y;
   const acc_t* weight;  // [weight_batch, height, width], or null: all pixels count alike
   int64_t batch, channels, height, width, weight_batch, window;
   acc_t per_range;                           // 1 / data range
@@ -30,24 +31,22 @@ struct Images {
   INPAINTX_HD int64_t out_width() const { return width - window + 1; }
 };
 
-// On the CPU:
 //   value  [batch], written: mean similarity, 1 where no window counts
 //   total  [batch], written: weight of the windows that count
-// On CUDA both point at maps instead, see below; torch's sums follow there.
-template <typename acc_t>
+template <typename acc_t, typename scalar_t = acc_t>
 struct Forward {
-  Images<acc_t> images;
+  Images<acc_t, scalar_t> images;
   acc_t *value, *total;
 };
 
 //   scale   [batch], read: the value's gradient / (channels * total), 0 where no window counts
 //   grad_x  [batch, channels, height, width], contiguous, written
 //   grad_y  the same, or null where it is not wanted
-template <typename acc_t>
+template <typename acc_t, typename scalar_t = acc_t>
 struct Backward {
-  Images<acc_t> images;
+  Images<acc_t, scalar_t> images;
   const acc_t* scale;
-  acc_t *grad_x, *grad_y;
+  scalar_t *grad_x, *grad_y;
 };
 
 namespace cpu {
@@ -58,20 +57,20 @@ void mean_similarity_backward(const Backward<acc_t>&);
 }  // namespace cpu
 
 namespace cuda {
-// Values at one go for a whole batch need maps on the device; their sizes in elements:
-// rows [5, batch, channels, height, out_width], slopes [4, batch, channels, out_height, out_width],
-// spread [4, batch, channels, out_height, width].
-template <typename acc_t>
-struct Maps {
-  acc_t *rows, *slopes, *spread;
-};
+constexpr int64_t kTileSide = 32;  // windows, or pixels, that a block of threads takes each way
 
-// Writes the weighted similarity of every window, [batch, channels, out_height, out_width], and the weights of those
-// that count, [batch, out_height, out_width]; forward.value and forward.total point at them.
-template <typename acc_t>
-void mean_similarity(const Forward<acc_t>&, const Maps<acc_t>&, Stream);
-template <typename acc_t>
-void mean_similarity_backward(const Backward<acc_t>&, const Maps<acc_t>&, Stream);
+INPAINTX_HD int64_t tiles_along(int64_t size) { return (size + kTileSide - 1) / kTileSide; }
+// Tiles of an image's windows, over all channels.
+template <typename acc_t, typename scalar_t>
+INPAINTX_HD int64_t parts_of(const Images<acc_t, scalar_t>& a) {
+  return a.channels * tiles_along(a.out_height()) * tiles_along(a.out_width());
+}
+
+// Scratch: sums [batch, 2, parts_of(images)]; slopes [3, batch, channels, out_height, out_width], 4 with grad_y.
+template <typename acc_t, typename scalar_t>
+void mean_similarity(const Forward<acc_t, scalar_t>&, acc_t* sums, Stream);
+template <typename acc_t, typename scalar_t>
+void mean_similarity_backward(const Backward<acc_t, scalar_t>&, acc_t* slopes, Stream);
 }  // namespace cuda
 
 }  // namespace inpaintx::ssim

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -71,19 +72,19 @@ std::vector<double> gaussian(int64_t kernel_size, double sigma) {
 }
 
 // The inputs as the kernels want them, and the memory that they stand in.
-template <typename acc_t>
+template <typename acc_t, typename scalar_t>
 struct Prepared {
   Tensor x, y, weight;
-  ssim::Images<acc_t> images;
+  ssim::Images<acc_t, scalar_t> images;
 
   Prepared(const Tensor& x_, const Tensor& y_, const OptionalTensor& weight_, int64_t kernel_size, double sigma,
            double data_range) {
-    const auto dtype = c10::CppTypeToScalarType<acc_t>::value;
+    const auto dtype = c10::CppTypeToScalarType<scalar_t>::value;
     x = x_.to(dtype).contiguous();
     y = y_.to(dtype).contiguous();
-    if (weight_) weight = weight_->to(dtype).contiguous();
-    images = {x.const_data_ptr<acc_t>(),
-              y.const_data_ptr<acc_t>(),
+    if (weight_) weight = weight_->to(c10::CppTypeToScalarType<acc_t>::value).contiguous();
+    images = {x.const_data_ptr<scalar_t>(),
+              y.const_data_ptr<scalar_t>(),
               weight_ ? weight.const_data_ptr<acc_t>() : nullptr,
               x.size(0),
               x.size(1),
@@ -98,77 +99,59 @@ struct Prepared {
   }
 };
 
+template <typename acc_t, typename scalar_t>
+void run(const ssim::Forward<acc_t, scalar_t>& args, const Tensor& value) {
 #ifdef INPAINTX_WITH_CUDA
-// Work memory of the CUDA kernels; what `backward` alone needs is empty without it.
-template <typename acc_t>
-struct Scratch {
-  Tensor rows, slopes, spread;
-
-  Scratch(const Prepared<acc_t>& p, bool backward) {
-    const auto& a = p.images;
-    const auto options = p.x.options();
-    rows = at::empty({5, a.batch, a.channels, a.height, a.out_width()}, options);
-    if (!backward) return;
-    slopes = at::empty({4, a.batch, a.channels, a.out_height(), a.out_width()}, options);
-    spread = at::empty({4, a.batch, a.channels, a.out_height(), a.width}, options);
+  if (on_cuda(value)) {
+    const Tensor sums = at::empty({args.images.batch, 2, ssim::cuda::parts_of(args.images)}, value.options());
+    return ssim::cuda::mean_similarity(args, sums.mutable_data_ptr<acc_t>(), current_stream(value));
   }
-  ssim::cuda::Maps<acc_t> maps() const {
-    const auto data = [](const Tensor& t) { return t.defined() ? t.mutable_data_ptr<acc_t>() : nullptr; };
-    return {data(rows), data(slopes), data(spread)};
-  }
-};
-
-template <typename acc_t>
-Pair forward_cuda(const Prepared<acc_t>& p) {
-  const auto& a = p.images;
-  const Tensor map = at::empty({a.batch, a.channels, a.out_height(), a.out_width()}, p.x.options());
-  const Tensor counted = at::empty({a.batch, a.out_height(), a.out_width()}, p.x.options());
-  const Scratch<acc_t> scratch(p, false);
-  ssim::cuda::mean_similarity(ssim::Forward<acc_t>{a, map.mutable_data_ptr<acc_t>(), counted.mutable_data_ptr<acc_t>()},
-                              scratch.maps(), current_stream(p.x));
-  const Tensor total = counted.sum({1, 2}), some = total.gt(0);
-  const Tensor value = map.sum({1, 2, 3}).div(total.mul(static_cast<double>(a.channels)));
-  return {at::where(some, value, at::scalar_tensor(1, value.options())), total};
+#endif
+  if constexpr (std::is_same_v<acc_t, scalar_t>) ssim::cpu::mean_similarity(args);
 }
-#endif
 
-template <typename acc_t>
-Pair forward(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size, double sigma,
-             double data_range) {
-  const Prepared<acc_t> p(x, y, weight, kernel_size, sigma, data_range);
+template <typename acc_t, typename scalar_t>
+void run(const ssim::Backward<acc_t, scalar_t>& args, const Tensor& scale) {
 #ifdef INPAINTX_WITH_CUDA
-  if (on_cuda(x)) return forward_cuda(p);
+  if (on_cuda(scale)) {
+    const auto& a = args.images;
+    const Tensor slopes =
+        at::empty({args.grad_y ? 4 : 3, a.batch, a.channels, a.out_height(), a.out_width()}, scale.options());
+    return ssim::cuda::mean_similarity_backward(args, slopes.mutable_data_ptr<acc_t>(), current_stream(scale));
+  }
 #endif
-  const Tensor value = at::empty({x.size(0)}, p.x.options()), total = at::empty_like(value);
-  ssim::cpu::mean_similarity(
-      ssim::Forward<acc_t>{p.images, value.mutable_data_ptr<acc_t>(), total.mutable_data_ptr<acc_t>()});
-  return {value, total};
+  if constexpr (std::is_same_v<acc_t, scalar_t>) ssim::cpu::mean_similarity_backward(args);
 }
 
 Pair ssim_native(const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size, double sigma,
                  double data_range) {
   check(x, y, weight, kernel_size, sigma, data_range);
   const c10::DeviceGuard guard(x.device());
-  return (x.scalar_type() == at::kDouble ? forward<double> : forward<float>)(x, y, weight, kernel_size, sigma,
-                                                                             data_range);
+  const Tensor value = at::empty({x.size(0)}, x.options().dtype(accumulation_type(x))), total = at::empty_like(value);
+  dispatch_native(x, [&](auto scalar, auto acc) {
+    using acc_t = decltype(acc);
+    const Prepared<acc_t, decltype(scalar)> p(x, y, weight, kernel_size, sigma, data_range);
+    run(ssim::Forward<acc_t, decltype(scalar)>{p.images, value.mutable_data_ptr<acc_t>(),
+                                               total.mutable_data_ptr<acc_t>()},
+        value);
+  });
+  return {value, total};
 }
 
-template <typename acc_t>
 // scale as in kernels.h. Without `both` the second result is undefined, and its half of the work is left out.
-Pair backward(const Tensor& scale, const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size,
-              double sigma, double data_range, bool both) {
-  const Prepared<acc_t> p(x, y, weight, kernel_size, sigma, data_range);
-  const Tensor grad_x = at::empty_like(p.x), grad_y = both ? at::empty_like(p.y) : Tensor();
-  const ssim::Backward<acc_t> args{p.images, scale.const_data_ptr<acc_t>(), grad_x.mutable_data_ptr<acc_t>(),
-                                   both ? grad_y.mutable_data_ptr<acc_t>() : nullptr};
-#ifdef INPAINTX_WITH_CUDA
-  if (on_cuda(x)) {
-    const Scratch<acc_t> scratch(p, true);
-    ssim::cuda::mean_similarity_backward(args, scratch.maps(), current_stream(x));
-    return {grad_x.to(x.scalar_type()), both ? grad_y.to(y.scalar_type()) : Tensor()};
-  }
-#endif
-  ssim::cpu::mean_similarity_backward(args);
+Pair gradients(const Tensor& scale, const Tensor& x, const Tensor& y, const OptionalTensor& weight, int64_t kernel_size,
+               double sigma, double data_range, bool both) {
+  Tensor grad_x, grad_y;
+  dispatch_native(x, [&](auto scalar, auto acc) {
+    using scalar_t = decltype(scalar);
+    using acc_t = decltype(acc);
+    const Prepared<acc_t, scalar_t> p(x, y, weight, kernel_size, sigma, data_range);
+    grad_x = at::empty_like(p.x);
+    if (both) grad_y = at::empty_like(p.y);
+    run(ssim::Backward<acc_t, scalar_t>{p.images, scale.const_data_ptr<acc_t>(), grad_x.mutable_data_ptr<scalar_t>(),
+                                        both ? grad_y.mutable_data_ptr<scalar_t>() : nullptr},
+        scale);
+  });
   return {grad_x.to(x.scalar_type()), both ? grad_y.to(y.scalar_type()) : Tensor()};
 }
 
@@ -191,7 +174,6 @@ Pair ssim_backward_native(const Tensor& grad, const Tensor& x, const Tensor& y, 
   const c10::DeviceGuard guard(x.device());
   const Tensor share = grad.div(total.mul(static_cast<double>(x.size(1))));
   const Tensor scale = at::where(total.gt(0), share, at::scalar_tensor(0, share.options())).contiguous();
-  const auto gradients = x.scalar_type() == at::kDouble ? backward<double> : backward<float>;
   // the formula is the same with x and y exchanged: the first is the one that wants a gradient
   if (output_mask[0]) return gradients(scale, x, y, weight, kernel_size, sigma, data_range, output_mask[1]);
   if (!output_mask[1]) return {};
