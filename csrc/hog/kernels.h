@@ -14,17 +14,18 @@
 
 namespace inpaintx::hog {
 
-template <typename acc_t>
-// acc_t is float, or double for float64 images. Arrays are contiguous and the caller's; x is read, the others are
-// written in whole.
+template <typename acc_t, typename scalar_t = acc_t>
+// acc_t is float, or double for float64 images; scalar_t the dtype of images and results, on the CPU that of the
+// arithmetic. Arrays are contiguous and the caller's; x is read, the others are written in whole.
 struct Hog {
-  const acc_t* x;  // [batch, channels, height, width]
-  acc_t* cells;    // [batch, cells_y, cells_x, bins], each cell averaged over the blocks that contain it
-  acc_t* blocks;   // [batch, blocks_y, blocks_x, block, block, bins], L2-Hys normalized
+  const scalar_t* x;  // [batch, channels, height, width]
+  scalar_t* cells;    // [batch, cells_y, cells_x, bins], each cell averaged over the blocks that contain it
+  scalar_t* blocks;   // [batch, blocks_y, blocks_x, block, block, bins], L2-Hys normalized
   int64_t batch, channels, height, width;
   int64_t cell, block, bins;
   double clip;
-  acc_t* raw = nullptr;  // CUDA: [batch, cells_y, cells_x, bins] of scratch
+  acc_t* raw = nullptr;    // CUDA, scratch: [batch, cells_y, cells_x, bins], histograms before normalization
+  acc_t* norms = nullptr;  // CUDA, scratch: [batch, blocks_y, blocks_x, 2], of a block's values, and of the cut ones
 
   INPAINTX_HD int64_t cells_y() const { return height / cell; }
   INPAINTX_HD int64_t cells_x() const { return width / cell; }
@@ -38,8 +39,8 @@ void histograms(const Hog<acc_t>&);
 }
 
 namespace cuda {
-template <typename acc_t>
-void histograms(const Hog<acc_t>&, Stream);
+template <typename acc_t, typename scalar_t>
+void histograms(const Hog<acc_t, scalar_t>&, Stream);
 }
 
 }  // namespace inpaintx::hog
