@@ -32,5 +32,5 @@ The result is that of :func:`inpaintx.ops.poisson_blend`, bit for bit, without g
           "Shape of the prepared mask, ``(B, 1, H, W)``.")
       .def_property_readonly("last", &PoissonSolver::last,
                              "Cycles and relative residual of the latest solve, the largest of its images. On CUDA the "
-                             "residual is not measured (NaN).");
+                             "cycles are the most that may be run, and the residual is not measured (NaN).");
 }

@@ -27,8 +27,8 @@ class PoissonSolver {
 
   size_t bytes() const;
   std::vector<int64_t> shape() const { return shape_; }
-  // Cycles and relative residual of the latest solve, the largest of its images; on CUDA the residual is not measured
-  // (that would wait for the device) and NaN.
+  // Cycles and relative residual of the latest solve, the largest of its images; on CUDA the most cycles that may be
+  // run, and NaN: to ask for more would wait for the device.
   std::tuple<int64_t, double> last() const;
 
  private:

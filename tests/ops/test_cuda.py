@@ -277,6 +277,15 @@ def test_device_that_is_not_the_current_one(name):
     torch.testing.assert_close(CALLS[name](x, mask).cpu(), here.cpu())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", ["hog", "poisson_blend", "ssim", "ssim weighted"])
+def test_half_types_are_computed_in_float32(name, dtype, cuda):
+    x, mask = draw(2, 3, 40, 40, dtype=dtype).to(cuda), holes("noise", 40, 40).to(cuda).repeat(2, 1, 1, 1)
+    torch.testing.assert_close(
+        CALLS[name](x, mask).float(), CALLS[name](x.float(), mask).to(dtype).float(), rtol=1e-2, atol=1e-3
+    )
+
+
 @pytest.mark.parametrize("name", ["hog", "poisson_blend"])
 def test_same_bits_at_every_run(name, cuda):
     x, mask = draw(2, 3, 40, 40, dtype=torch.float32).to(cuda), holes("noise", 40, 40).to(cuda).repeat(2, 1, 1, 1)

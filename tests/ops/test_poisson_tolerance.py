@@ -138,7 +138,7 @@ def test_one_known_pixel_in_a_large_photo(size):
             check(hole, (1e-3,), dtype)
 
 
-@pytest.mark.skipif(EMULATED, reason="the number of cycles is fixed there")
+@pytest.mark.skipif(EMULATED, reason="the number of cycles is known to the device alone there")
 @pytest.mark.parametrize(("kind", "cycles"), [("rectangle", 2), ("disc", 2), ("frame", 2), ("half", 2), ("lines", 2)])
 def test_everyday_masks_take_no_more_cycles(kind, cycles):
     """Two for half a grey level, four for the default, as many as when the residual alone was held to the tolerance."""
@@ -151,7 +151,7 @@ def test_everyday_masks_take_no_more_cycles(kind, cycles):
 
 
 @pytest.mark.skipif(not EMULATED, reason="the number of cycles follows the error elsewhere")
-def test_number_of_cycles_that_is_fixed_beforehand():
+def test_number_of_cycles_that_are_launched():
     solver = PoissonSolver(torch.tensor(masks(12)["disc"]))
     image = torch.rand(1, 1, 12, 12)
     for tol, expected in ((1.0, 0), (1e-3, 6), (1e-6, 10)):

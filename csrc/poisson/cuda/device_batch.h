@@ -22,7 +22,7 @@ class DeviceBatch {
   at::Tensor blend(const at::Tensor& fill, const at::Tensor& image, const Parameters& p) const;
   std::tuple<at::Tensor, at::Tensor> adjoint(const at::Tensor& grad, const Parameters& p) const;
 
-  int64_t cycles(const Parameters& p) const;  // how many are run: they are not stopped by what they reach
+  int64_t cycles(const Parameters& p) const;  // how many are launched; the device ends a plane that is done before
   at::ScalarType dtype() const { return dtype_; }
   size_t bytes() const { return stencils_.nbytes() + hole_.nbytes(); }
 

@@ -1,142 +1,272 @@
-// Multigrid V-cycles for the blend on CUDA, many planes at once: vertex-centered coarsening, bilinear interpolation
+// A multigrid V-cycle for the blend on CUDA, many planes at once: vertex-centered coarsening, bilinear interpolation
 // that is zero at known pixels, Galerkin coarse operators, two Jacobi steps with Chebyshev factors before and, in the
 // other order, after: symmetric, as conjugate gradients need it. The CPU's cycle (all smoothing on the way up,
 // red-black, a fitted set of factors) is not symmetric and cannot stand here.
 //
-// A kernel a step and level, down to grids of 32 x 32 pixels, which one block of threads takes through the rest of the
-// cycle without a launch. v and other are read and written by turns: no step reads a field that it writes, so that
-// steps have no order among pixels and the result is the same at every run.
-#include "poisson/cuda/device_level.h"
+// Two passes a level, on tiles in shared memory. Down: two steps from zero, residual, restriction; what comes out is
+// the next level's right-hand side alone. Up: the same two steps again, which cost less than storing them,
+// interpolation, two steps. Grids of 64 x 64 pixels and less (32 x 32 in double) are one block's work a plane. A step
+// reads no field that it writes, so that steps have no order among pixels and the result is the same at every run.
+#include "poisson/cuda/tile.h"
 
 namespace inpaintx::poisson::device {
 namespace {
 
 // Chebyshev nodes of the upper three quarters of the spectrum of D^-1 A, which lies in (0, 2].
-constexpr double kFirst = 0.5617, kSecond = 1.3896;
-constexpr double kExact = 1;  // on the coarsest grid, which is one pixel
+constexpr float kFirst = 0.5617f, kSecond = 1.3896f;
 
-// One Jacobi step at p from the field `value`.
-template <typename T, typename Value>
-__device__ T relaxed(const Level<T>& l, const Point& p, double omega, const Value& value) {
-  const T diagonal = coefficient(l, p.mask, p.y, p.x, 0, 0);
-  if (!(diagonal > T(0))) return T(0);
-  const T v = value(p.y, p.x), b = l.b[(p.plane * l.height + p.y) * l.width + p.x];
-  return v + static_cast<T>(omega) * ((b - coupled(l, p, value)) / diagonal - v);
+// One Jacobi step at an unknown pixel; `coupled` is the sum over its neighbors.
+template <typename T>
+__device__ __forceinline__ T relaxed(T v, T b, T coupled, T diagonal, float omega) {
+  return v + static_cast<T>(omega) * ((b - coupled) / diagonal - v);
 }
 
 // How much the fine row (or column) `at` takes from the coarse one `coarse`; beyond the photo's edge there is none, and
 // the last one stands for it.
-__device__ inline double weight(int64_t at, int64_t coarse, int64_t size) {
+__device__ inline float weight(int at, int coarse, int size) {
   if (at == 2 * coarse) return 1;
-  return at == 2 * coarse + 1 && at == size - 1 ? 1 : 0.5;
+  return at == 2 * coarse + 1 && at == size - 1 ? 1 : 0.5f;
 }
 
+// The coarse field of h x w pixels, interpolated to pixel (y, x) of the grid of height x width.
 template <typename T>
-__device__ T interpolated(const Level<T>& fine, const Level<T>& coarse, int64_t plane, int64_t y, int64_t x) {
+__device__ T interpolated(const T* coarse, int h, int w, int height, int width, int y, int x) {
   T sum = 0;
-  for (int64_t cy = y / 2; cy <= (y + 1) / 2 && cy < coarse.height; ++cy) {
-    for (int64_t cx = x / 2; cx <= (x + 1) / 2 && cx < coarse.width; ++cx) {
-      sum += static_cast<T>(weight(y, cy, fine.height) * weight(x, cx, fine.width)) *
-             coarse.v[(plane * coarse.height + cy) * coarse.width + cx];
+  for (int cy = y / 2; cy <= (y + 1) / 2 && cy < h; ++cy) {
+    for (int cx = x / 2; cx <= (x + 1) / 2 && cx < w; ++cx) {
+      sum += static_cast<T>(weight(y, cy, height) * weight(x, cx, width)) * coarse[cy * w + cx];
     }
   }
   return sum;
 }
 
-// --- the steps of a cycle at one pixel i of level l ---
-
-template <typename T>
-__device__ void start_at(const Grid<T>& g, const Level<T>& l, int64_t i) {  // two steps from zero
-  const Point p = point_of(g, l, i);
-  l.v[i] = relaxed(l, p, kSecond, [&](int64_t y, int64_t x) {
-    const T d = coefficient(l, p.mask, y, x, 0, 0);
-    return d > T(0) ? static_cast<T>(kFirst) * l.b[(p.plane * l.height + y) * l.width + x] / d : T(0);
+// v = two steps from zero, at the pixels within a rim of 2, from diagonal and b within one of 3.
+template <typename T, bool kFinest>
+__device__ void smooth_from_zero(const Place<T, kFinest>& p, Fields<T>& f) {
+  each_pixel<T>(3, [&](int y, int x) {
+    const int i = y * kSide<T> + x;
+    f.other[i] = f.diagonal[i] > T(0) ? static_cast<T>(kFirst) * f.b[i] / f.diagonal[i] : T(0);
   });
+  __syncthreads();
+  each_pixel<T>(2, [&](int y, int x) {
+    const int i = y * kSide<T> + x;
+    const T d = f.diagonal[i];
+    f.v[i] = d > T(0) ? relaxed(f.other[i], f.b[i], p.coupled(f.other, y, x), d, kSecond) : T(0);
+  });
+  __syncthreads();
 }
 
-template <typename T>
-__device__ void relax_at(const Grid<T>& g, const Level<T>& l, const T* from, T* to, double omega, int64_t i) {
-  const Point p = point_of(g, l, i);
-  const T* plane = from + p.plane * l.height * l.width;
-  to[i] = relaxed(l, p, omega, [&](int64_t y, int64_t x) { return plane[y * l.width + x]; });
-}
-
-template <typename T>
-__device__ void restrict_at(const Grid<T>& g, const Level<T>& l, const Level<T>& coarse, int64_t i) {
-  const Point c = point_of(g, coarse, i);
-  T sum = 0;
-  if (coefficient(coarse, c.mask, c.y, c.x, 0, 0) > T(0)) {
-    const T* v = l.v + c.plane * l.height * l.width;
-    for (int64_t y = 2 * c.y - 1; y <= 2 * c.y + 1; ++y) {
-      for (int64_t x = 2 * c.x - 1; x <= 2 * c.x + 1; ++x) {
-        if (!inside(l, y, x)) continue;
-        const Point p{c.mask, c.plane, y, x};
-        const T diagonal = coefficient(l, p.mask, y, x, 0, 0);
-        if (!(diagonal > T(0))) continue;
-        const T near = coupled(l, p, [&](int64_t u, int64_t w) { return v[u * l.width + w]; });
-        const T residual = l.b[(c.plane * l.height + y) * l.width + x] - diagonal * v[y * l.width + x] - near;
-        sum += static_cast<T>(weight(y, c.y, l.height) * weight(x, c.x, l.width)) * residual;
+// The way down from a grid. With kAdvance, on the finest grid, the residual takes its step of conjugate gradients
+// first: r -= alpha A p, from r and p in `old` and `direction` to `b`.
+template <typename T, bool kFinest, bool kAdvance>
+__global__ void down_kernel(Grid<T> g, Level<T> l, Level<T> coarse, T* b, const T* old, const T* direction) {
+  using Tile = Fields<T>;
+  __shared__ Tile f;
+  for (int64_t tile = blockIdx.x; tile < g.planes * tiles_of<T>(l.height, l.width); tile += gridDim.x) {
+    const Place<T, kFinest> p(g, l, tile);  // alike for all threads of the block, as what follows
+    if (g.progress[p.plane].done) continue;
+    each_pixel<T>(kRim, [&](int y, int x) {
+      const int i = y * kSide<T> + x;
+      const T d = p.diagonal(y, x);
+      f.diagonal[i] = d;
+      if (kAdvance) f.other[i] = d > T(0) ? direction[p.start + p.pixel(y, x)] : T(0);
+    });
+    __syncthreads();
+    const T alpha = static_cast<T>(g.progress[p.plane].alpha);
+    each_pixel<T>(3, [&](int y, int x) {
+      const int i = y * kSide<T> + x;
+      const T d = f.diagonal[i];
+      T r = 0;
+      if (d > T(0)) {
+        const int64_t at = p.start + p.pixel(y, x);
+        r = kAdvance ? old[at] - alpha * (d * f.other[i] + p.coupled(f.other, y, x)) : b[at];
+        const bool own = y >= kRim && x >= kRim && y < kRim + kCore<T> && x < kRim + kCore<T>;
+        if (kAdvance && own) b[at] = r;
       }
+      f.b[i] = r;
+    });
+    __syncthreads();
+    smooth_from_zero(p, f);
+    each_pixel<T>(1, [&](int y, int x) {
+      const int i = y * kSide<T> + x;
+      f.other[i] = f.diagonal[i] > T(0) ? f.b[i] - f.diagonal[i] * f.v[i] - p.coupled(f.v, y, x) : T(0);
+    });
+    __syncthreads();
+    constexpr int kHalf = kCore<T> / 2;
+    for (int i = threadIdx.x; i < kHalf * kHalf; i += kThreads) {
+      const int y = kRim + 2 * (i / kHalf), x = kRim + 2 * (i % kHalf);
+      if (!p.inside(y, x)) continue;
+      const int fine_y = p.top + y, fine_x = p.left + x;
+      T sum = 0;
+      for (int v = -1; f.diagonal[y * kSide<T> + x] > T(0) && v <= 1; ++v) {
+        for (int u = -1; u <= 1; ++u) {
+          sum += static_cast<T>(weight(fine_y + v, fine_y / 2, l.height) * weight(fine_x + u, fine_x / 2, l.width)) *
+                 f.other[(y + v) * kSide<T> + x + u];
+        }
+      }
+      coarse.b[(p.plane * coarse.height + fine_y / 2) * coarse.width + fine_x / 2] = sum;
     }
+    __syncthreads();
   }
-  coarse.b[i] = sum;
 }
+
+// The way up to a grid: v from its b and the coarser grid's v. On the finest grid the tile's sum of b v is left too.
+template <typename T, bool kFinest>
+__global__ void up_kernel(Grid<T> g, Level<T> l, Level<T> coarse, const T* b, T* v) {
+  using Tile = Fields<T>;
+  __shared__ Tile f;
+  __shared__ double shared[kShared];
+  for (int64_t tile = blockIdx.x; tile < g.planes * tiles_of<T>(l.height, l.width); tile += gridDim.x) {
+    const Place<T, kFinest> p(g, l, tile);  // alike for all threads of the block, as what follows
+    if (g.progress[p.plane].done) continue;
+    each_pixel<T>(3, [&](int y, int x) {
+      const int i = y * kSide<T> + x;
+      const T d = p.diagonal(y, x);
+      f.diagonal[i] = d;
+      f.b[i] = d > T(0) ? b[p.start + p.pixel(y, x)] : T(0);
+    });
+    __syncthreads();
+    smooth_from_zero(p, f);
+    const T* from = coarse.v + p.plane * coarse.height * coarse.width;
+    each_pixel<T>(2, [&](int y, int x) {
+      const int i = y * kSide<T> + x;
+      if (!(f.diagonal[i] > T(0))) return;
+      f.v[i] += interpolated(from, coarse.height, coarse.width, l.height, l.width, p.top + y, p.left + x);
+    });
+    __syncthreads();
+    each_pixel<T>(1, [&](int y, int x) {
+      const int i = y * kSide<T> + x;
+      const T d = f.diagonal[i];
+      f.other[i] = d > T(0) ? relaxed(f.v[i], f.b[i], p.coupled(f.v, y, x), d, kSecond) : T(0);
+    });
+    __syncthreads();
+    double product = 0;
+    each_pixel<T>(0, [&](int y, int x) {
+      const int i = y * kSide<T> + x;
+      const T d = f.diagonal[i];
+      T value = 0;
+      if (d > T(0)) {
+        value = relaxed(f.other[i], f.b[i], p.coupled(f.other, y, x), d, kFirst);
+        product += static_cast<double>(value) * static_cast<double>(f.b[i]);
+      }
+      if (d > T(0) || (!kFinest && p.inside(y, x))) v[p.start + p.pixel(y, x)] = value;
+    });
+    if (kFinest) leave_partial(g.partial, tile, product, 0, shared);
+    __syncthreads();
+  }
+}
+
+// --- what one block solves ---
 
 template <typename T>
-__device__ void correct_at(const Grid<T>& g, const Level<T>& l, const Level<T>& coarse, int64_t i) {
-  const Point p = point_of(g, l, i);
-  const T* v = l.v + p.plane * l.height * l.width;
-  l.other[i] = relaxed(
-      l, p, kSecond, [&](int64_t y, int64_t x) { return v[y * l.width + x] + interpolated(l, coarse, p.plane, y, x); });
-}
-
-// --- kernels ---
-
+constexpr int kSmall = sizeof(T) == 4 ? 64 : 32;  // rows and columns at most
 template <typename T>
-__global__ void start_kernel(Grid<T> g, Level<T> l) {
-  INPAINTX_GRID_LOOP(i, g.planes * l.height * l.width) start_at(g, l, i);
-}
-
+constexpr int kPixels = kSmall<T> * kSmall<T> * 4 / 3 + kMostLevels;  // of all its grids: a geometric series
 template <typename T>
-__global__ void relax_kernel(Grid<T> g, Level<T> l, const T* from, T* to, double omega) {
-  INPAINTX_GRID_LOOP(i, g.planes * l.height * l.width) relax_at(g, l, from, to, omega, i);
-}
+constexpr int kOwn = kSmall<T> * kSmall<T> / kThreads;  // pixels of a thread on the first one
+constexpr int kVisits = 2;  // cycles over these grids in each over all: smooth errors of wide holes are theirs to see
 
+// One grid of a block, with its fields in shared memory.
 template <typename T>
-__global__ void restrict_kernel(Grid<T> g, Level<T> l, Level<T> coarse) {
-  INPAINTX_GRID_LOOP(i, g.planes * coarse.height * coarse.width) restrict_at(g, l, coarse, i);
-}
+struct Small {
+  const T* stencil;
+  T *v, *b;
+  int height, width;
 
-template <typename T>
-__global__ void correct_kernel(Grid<T> g, Level<T> l, Level<T> coarse) {
-  INPAINTX_GRID_LOOP(i, g.planes * l.height * l.width) correct_at(g, l, coarse, i);
-}
+  __device__ int pixels() const { return height * width; }
+  __device__ T diagonal(int i) const { return stencil[i]; }
+  __device__ T coupled(int i) const {
+    const int y = i / width, x = i % width;
+    T sum = 0;
+#pragma unroll
+    for (int k = 0; k < 9; ++k) {
+      const int dy = k / 3 - 1, dx = k % 3 - 1;
+      const bool inside = y + dy >= 0 && x + dx >= 0 && y + dy < height && x + dx < width;
+      const int offset = dy * width + dx;
+      if (k != kCenter && inside) sum += coefficient(stencil, pixels(), i, k, offset) * v[i + offset];
+    }
+    return sum;
+  }
+  __device__ T residual(int i) const {
+    const T d = diagonal(i);
+    return d > T(0) ? b[i] - d * v[i] - coupled(i) : T(0);
+  }
+  // f(i) of every pixel becomes its v; all are read before one is written.
+  template <typename F>
+  __device__ void set(const F& f) const {
+    T next[kOwn<T>];
+#pragma unroll
+    for (int k = 0; k < kOwn<T>; ++k) {
+      const int i = threadIdx.x + k * kThreads;
+      if (i < pixels()) next[k] = diagonal(i) > T(0) ? f(i) : T(0);
+    }
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < kOwn<T>; ++k) {
+      const int i = threadIdx.x + k * kThreads;
+      if (i < pixels()) v[i] = next[k];
+    }
+    __syncthreads();
+  }
+  __device__ void relax(float omega) const {
+    set([&](int i) { return relaxed(v[i], b[i], coupled(i), diagonal(i), omega); });
+  }
+  __device__ void restrict_to(const Small& coarse) const {
+    for (int c = threadIdx.x; c < coarse.pixels(); c += kThreads) {
+      const int cy = c / coarse.width, cx = c % coarse.width;
+      T sum = 0;
+      for (int y = max(2 * cy - 1, 0); coarse.diagonal(c) > T(0) && y <= min(2 * cy + 1, height - 1); ++y) {
+        for (int x = max(2 * cx - 1, 0); x <= min(2 * cx + 1, width - 1); ++x) {
+          sum += static_cast<T>(weight(y, cy, height) * weight(x, cx, width)) * residual(y * width + x);
+        }
+      }
+      coarse.b[c] = sum;
+    }
+    __syncthreads();
+  }
+};
 
-#define INPAINTX_BLOCK_LOOP(i, level)                                                                                \
-  for (int64_t n_ = (level).height * (level).width, i = blockIdx.x * n_ + threadIdx.x, end_ = (blockIdx.x + 1) * n_; \
-       i < end_; i += blockDim.x)
-
-// The rest of a cycle from level `first` down, a block a plane: b of that level is given, v comes out.
+// The rest of a cycle from level `first` down, a block a plane: v of that level from its b.
 template <typename T>
 __global__ void small_kernel(Grid<T> g, int first) {
-  for (int n = first; n < g.count; ++n) {
+  __shared__ T values[kPixels<T>];
+  __shared__ T sides[kPixels<T>];  // right-hand ones
+  const int64_t plane = blockIdx.x, mask = g.masks == 1 ? 0 : plane / g.channels;
+  if (g.progress[plane].done) return;
+  const auto grid = [&](int n, int start) {
     const Level<T>& l = g.levels[n];
-    INPAINTX_BLOCK_LOOP(i, l) start_at(g, l, i);
-    __syncthreads();
-    if (n + 1 < g.count) INPAINTX_BLOCK_LOOP(i, g.levels[n + 1]) restrict_at(g, l, g.levels[n + 1], i);
-    __syncthreads();
-  }
-  for (int n = g.count - 1; n >= first; --n) {
-    const Level<T>& l = g.levels[n];
-    INPAINTX_BLOCK_LOOP(i, l) {
-      if (n + 1 < g.count) {
-        correct_at(g, l, g.levels[n + 1], i);
-      } else {
-        relax_at(g, l, l.v, l.other, kExact, i);
-      }
+    return Small<T>{l.stencil + kStored * mask * l.pixels(), values + start, sides + start, l.height, l.width};
+  };
+  const Small<T> top = grid(first, 0);
+  T* out = g.levels[first].v + plane * top.pixels();
+  for (int i = threadIdx.x; i < top.pixels(); i += kThreads) top.b[i] = g.levels[first].b[plane * top.pixels() + i];
+  __syncthreads();
+  for (int visit = 0; visit < kVisits; ++visit) {
+    int start = 0;
+    for (int n = first; n + 1 < g.count; ++n) {
+      const Small<T> l = grid(n, start);
+      start += l.pixels();
+      l.set([&](int i) { return static_cast<T>(kFirst) * l.b[i] / l.diagonal(i); });
+      l.relax(kSecond);
+      l.restrict_to(grid(n + 1, start));
     }
-    __syncthreads();
-    INPAINTX_BLOCK_LOOP(i, l) relax_at(g, l, l.other, l.v, n + 1 < g.count ? kFirst : kExact, i);
+    const Small<T> last = grid(g.count - 1, start);  // one pixel
+    last.set([&](int i) { return last.b[i] / last.diagonal(i); });
+    for (int n = g.count - 2; n >= first; --n) {
+      const Small<T> coarse = grid(n + 1, start);
+      start -= g.levels[n].pixels();
+      const Small<T> l = grid(n, start);
+      l.set([&](int i) {
+        return l.v[i] +
+               interpolated(coarse.v, coarse.height, coarse.width, l.height, l.width, i / l.width, i % l.width);
+      });
+      l.relax(kSecond);
+      l.relax(kFirst);
+    }
+    for (int i = threadIdx.x; i < top.pixels(); i += kThreads) {  // then the same for what is left of b
+      out[i] = top.v[i] + (visit > 0 ? out[i] : T(0));
+      top.b[i] = top.residual(i);
+    }
     __syncthreads();
   }
 }
@@ -145,24 +275,36 @@ template <typename T>
 // Coarse stencils P^T A P, a thread a coarse pixel of a mask: over its nine fine pixels, each one's nine neighbors, and
 // the up to four coarse pixels that a neighbor is interpolated from. Run once a mask, so that clarity comes before
 // speed.
-__global__ void galerkin_kernel(Level<T> l, Level<T> coarse, int64_t masks) {
-  const int64_t pixels = coarse.height * coarse.width;
+__global__ void galerkin_kernel(const bool* hole, Level<T> l, Level<T> coarse, int64_t masks) {
+  const int64_t pixels = coarse.pixels();
   INPAINTX_GRID_LOOP(i, masks * pixels) {
-    const int64_t mask = i / pixels, cy = i / coarse.width % coarse.height, cx = i % coarse.width;
-    const auto unknown = [&](int64_t y, int64_t x) { return coefficient(l, mask, y, x, 0, 0) > T(0); };
+    const int64_t mask = i / pixels;
+    const int cy = static_cast<int>(i % pixels) / coarse.width, cx = static_cast<int>(i % pixels) % coarse.width;
+    const auto inside = [&](int y, int x) { return y >= 0 && x >= 0 && y < l.height && x < l.width; };
+    const auto of = [&](int y, int x, int dy, int dx) {
+      const int at = y * l.width + x, k = (dy + 1) * 3 + dx + 1;
+      if (l.stencil) {
+        return coefficient(l.stencil + mask * kStored * l.pixels(), l.pixels(), at, k, dy * l.width + dx);
+      }
+      const bool* holes = hole + mask * l.pixels();
+      if (!holes[at]) return T(0);
+      if (dy == 0 && dx == 0) return T((y > 0) + (x > 0) + (y + 1 < l.height) + (x + 1 < l.width));
+      return (dy == 0 || dx == 0) && holes[at + dy * l.width + dx] ? T(-1) : T(0);
+    };
+    const auto unknown = [&](int y, int x) { return of(y, x, 0, 0) > T(0); };
     T sum[9] = {};
-    for (int64_t y = 2 * cy - 1; unknown(2 * cy, 2 * cx) && y <= 2 * cy + 1; ++y) {
-      for (int64_t x = 2 * cx - 1; x <= 2 * cx + 1; ++x) {
-        if (!inside(l, y, x)) continue;
+    for (int y = 2 * cy - 1; unknown(2 * cy, 2 * cx) && y <= 2 * cy + 1; ++y) {
+      for (int x = 2 * cx - 1; x <= 2 * cx + 1; ++x) {
+        if (!inside(y, x)) continue;
         const T row = static_cast<T>(weight(y, cy, l.height) * weight(x, cx, l.width));
         for (int dy = -1; dy <= 1; ++dy) {
           for (int dx = -1; dx <= 1; ++dx) {
-            const int64_t ny = y + dy, nx = x + dx;
-            if (!inside(l, ny, nx)) continue;
-            const T c = coefficient(l, mask, y, x, dy, dx);
+            const int ny = y + dy, nx = x + dx;
+            if (!inside(ny, nx)) continue;
+            const T c = of(y, x, dy, dx);
             if (c == T(0)) continue;
-            for (int64_t ky = ny / 2; ky <= (ny + 1) / 2 && ky < coarse.height; ++ky) {
-              for (int64_t kx = nx / 2; kx <= (nx + 1) / 2 && kx < coarse.width; ++kx) {
+            for (int ky = ny / 2; ky <= (ny + 1) / 2 && ky < coarse.height; ++ky) {
+              for (int kx = nx / 2; kx <= (nx + 1) / 2 && kx < coarse.width; ++kx) {
                 if (!unknown(2 * ky, 2 * kx)) continue;
                 sum[(ky - cy + 1) * 3 + kx - cx + 1] +=
                     row * c * static_cast<T>(weight(ny, ky, l.height) * weight(nx, kx, l.width));
@@ -172,150 +314,73 @@ __global__ void galerkin_kernel(Level<T> l, Level<T> coarse, int64_t masks) {
         }
       }
     }
-    for (int k = 0; k < 9; ++k) coarse.stencil[(mask * 9 + k) * pixels + i % pixels] = sum[k];
-  }
-}
-
-// Sum of value(pixel) over the neighbors of p for which `counts` holds.
-template <typename T, typename Counts, typename Value>
-__device__ T over_neighbours(const Level<T>& l, const Point& p, const Counts& counts, const Value& value) {
-  T sum = 0;
-  for (int k = 0; k < 4; ++k) {
-    const int64_t y = p.y + (k == 0 ? -1 : k == 3), x = p.x + (k == 1 ? -1 : k == 2);
-    if (inside(l, y, x) && counts(hole_at(l, p.mask, y, x))) sum += value((p.plane * l.height + y) * l.width + x);
-  }
-  return sum;
-}
-
-template <typename T>
-__global__ void gather_kernel(Grid<T> g, const T* fill, const T* image) {
-  const Level<T>& l = g.levels[0];
-  INPAINTX_GRID_LOOP(i, g.planes * l.height * l.width) {
-    const Point p = point_of(g, l, i);
-    l.b[i] = hole_at(l, p.mask, p.y, p.x)
-                 ? over_neighbours(
-                       l, p, [](bool hole) { return !hole; }, [&](int64_t q) { return image[q] - fill[q]; })
-                 : T(0);
+    for (int k = 0; k < kStored; ++k) coarse.stencil[(mask * kStored + k) * pixels + i % pixels] = sum[kCenter + k];
   }
 }
 
 template <typename T>
-__global__ void compose_kernel(Grid<T> g, const T* fill, const T* image, T* out) {
-  const Level<T>& l = g.levels[0];
-  INPAINTX_GRID_LOOP(i, g.planes * l.height * l.width) {
-    const Point p = point_of(g, l, i);
-    out[i] = hole_at(l, p.mask, p.y, p.x) ? fill[i] + g.scale[p.plane] * g.solution[i] : image[i];
-  }
-}
-
-template <typename T>
-__global__ void start_adjoint_kernel(Grid<T> g, const T* grad) {
-  const Level<T>& l = g.levels[0];
-  INPAINTX_GRID_LOOP(i, g.planes * l.height * l.width) {
-    const Point p = point_of(g, l, i);
-    l.b[i] = hole_at(l, p.mask, p.y, p.x) ? grad[i] : T(0);
-  }
-}
-
-template <typename T>
-__global__ void scatter_kernel(Grid<T> g, const T* grad, T* grad_fill, T* grad_image) {
-  const Level<T>& l = g.levels[0];
-  INPAINTX_GRID_LOOP(i, g.planes * l.height * l.width) {
-    const Point p = point_of(g, l, i);
-    const bool hole = hole_at(l, p.mask, p.y, p.x);
-    const T sum =
-        hole ? T(0) : over_neighbours(l, p, [](bool near) { return near; }, [&](int64_t q) { return g.solution[q]; });
-    const bool at_rim =
-        !hole && over_neighbours(l, p, [](bool near) { return near; }, [](int64_t) { return T(1); }) > T(0);
-    const T boundary = at_rim ? g.scale[p.plane] * sum : T(0);  // where that is NaN only the boundary is
-    grad_fill[i] = hole ? grad[i] : -boundary;
-    grad_image[i] = hole ? T(0) : grad[i] + boundary;
-  }
-}
-
-template <typename T>
-unsigned blocks_of(const Grid<T>& g, int n) {
-  return blocks_for(g.planes * g.levels[n].height * g.levels[n].width);
+unsigned blocks_of(const Grid<T>& g, const Level<T>& l) {
+  return blocks_for(g.planes * tiles_of<T>(l.height, l.width), 1);
 }
 
 // v of level n from its b.
 template <typename T>
-void cycle(const Grid<T>& g, int n) {
+void solve_level(const Grid<T>& g, int n) {
   const Level<T>& l = g.levels[n];
   const auto stream = cuda_stream(g.stream);
-  const unsigned blocks = blocks_of(g, n);
-  if (n > 0 && l.height <= kSmall && l.width <= kSmall) {
+  const T* none = nullptr;
+  if (l.height <= kSmall<T> && l.width <= kSmall<T>) {
     small_kernel<<<static_cast<unsigned>(g.planes), kThreads, 0, stream>>>(g, n);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
     return;
   }
-  start_kernel<<<blocks, kThreads, 0, stream>>>(g, l);
+  const Level<T>& coarse = g.levels[n + 1];
+  down_kernel<T, false, false><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, l.b, none, none);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
-  if (n + 1 < g.count) {
-    restrict_kernel<<<blocks_of(g, n + 1), kThreads, 0, stream>>>(g, l, g.levels[n + 1]);
-    INPAINTX_CUDA_CHECK(cudaGetLastError());
-    cycle(g, n + 1);
-    correct_kernel<<<blocks, kThreads, 0, stream>>>(g, l, g.levels[n + 1]);
-    INPAINTX_CUDA_CHECK(cudaGetLastError());
-  } else {
-    relax_kernel<<<blocks, kThreads, 0, stream>>>(g, l, static_cast<const T*>(l.v), l.other, kExact);
-    INPAINTX_CUDA_CHECK(cudaGetLastError());
-  }
-  const double omega = n + 1 < g.count ? kFirst : kExact;
-  relax_kernel<<<blocks, kThreads, 0, stream>>>(g, l, static_cast<const T*>(l.other), l.v, omega);
+  solve_level(g, n + 1);
+  up_kernel<T, false><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, static_cast<const T*>(l.b), l.v);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
 }  // namespace
 
 template <typename T>
+int64_t Grid<T>::parts() const {
+  return tiles_of<T>(levels[0].height, levels[0].width);
+}
+
+template <typename T>
 void prepare(const Grid<T>& g) {
   for (int n = 1; n < g.count; ++n) {
     const Level<T>& coarse = g.levels[n];
-    galerkin_kernel<<<blocks_for(g.masks * coarse.height * coarse.width), kThreads, 0, cuda_stream(g.stream)>>>(
-        g.levels[n - 1], coarse, g.masks);
+    galerkin_kernel<<<blocks_for(g.masks * coarse.pixels()), kThreads, 0, cuda_stream(g.stream)>>>(
+        g.hole, g.levels[n - 1], coarse, g.masks);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
   }
 }
 
 template <typename T>
-void precondition(const Grid<T>& g) {
-  cycle(g, 0);
-}
-
-template <typename T>
-void gather_boundary(const Grid<T>& g, const T* fill, const T* image) {
-  gather_kernel<<<blocks_of(g, 0), kThreads, 0, cuda_stream(g.stream)>>>(g, fill, image);
+void precondition(const Grid<T>& g, int step, T* out) {
+  const Level<T>&l = g.levels[0], &coarse = g.levels[1];
+  const auto stream = cuda_stream(g.stream);
+  T* b = g.residual[step % 2];
+  const T *old = g.residual[(step + 1) % 2], *direction = g.direction[(step + 1) % 2];
+  if (step == 0) {
+    down_kernel<T, true, false><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, b, old, direction);
+  } else {
+    down_kernel<T, true, true><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, b, old, direction);
+  }
+  INPAINTX_CUDA_CHECK(cudaGetLastError());
+  solve_level(g, 1);
+  up_kernel<T, true><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, static_cast<const T*>(b), out);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
-template <typename T>
-void compose(const Grid<T>& g, const T* fill, const T* image, T* out) {
-  compose_kernel<<<blocks_of(g, 0), kThreads, 0, cuda_stream(g.stream)>>>(g, fill, image, out);
-  INPAINTX_CUDA_CHECK(cudaGetLastError());
-}
-
-template <typename T>
-void start_adjoint(const Grid<T>& g, const T* grad) {
-  start_adjoint_kernel<<<blocks_of(g, 0), kThreads, 0, cuda_stream(g.stream)>>>(g, grad);
-  INPAINTX_CUDA_CHECK(cudaGetLastError());
-}
-
-template <typename T>
-void scatter_boundary(const Grid<T>& g, const T* grad, T* grad_fill, T* grad_image) {
-  scatter_kernel<<<blocks_of(g, 0), kThreads, 0, cuda_stream(g.stream)>>>(g, grad, grad_fill, grad_image);
-  INPAINTX_CUDA_CHECK(cudaGetLastError());
-}
-
-#define INSTANTIATE(T)                                               \
-  template void prepare(const Grid<T>&);                             \
-  template void precondition(const Grid<T>&);                        \
-  template void gather_boundary(const Grid<T>&, const T*, const T*); \
-  template void compose(const Grid<T>&, const T*, const T*, T*);     \
-  template void start_adjoint(const Grid<T>&, const T*);             \
-  template void scatter_boundary(const Grid<T>&, const T*, T*, T*);
-INSTANTIATE(float)
-INSTANTIATE(double)
-#undef INSTANTIATE
+template int64_t Grid<float>::parts() const;
+template int64_t Grid<double>::parts() const;
+template void prepare(const Grid<float>&);
+template void prepare(const Grid<double>&);
+template void precondition(const Grid<float>&, int, float*);
+template void precondition(const Grid<double>&, int, double*);
 
 }  // namespace inpaintx::poisson::device
