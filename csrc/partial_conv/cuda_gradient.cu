@@ -35,14 +35,16 @@ __global__ void scale_planes_kernel(Image im, const scalar_t* grad, const acc_t*
       INPAINTX_ALONG(x, v, im.pixels / N) {
         const Neighbors<acc_t, N> r = load<N>(ratios + b * im.pixels + v * N);
         const bool seen = any_seen(r);
+        Neighbors<scalar_t, N> g[kTogether] = {};  // on their way at once
+        for (int j = 0; j < kTogether; ++j) {
+          const int64_t c = first + j * blockDim.y + threadIdx.y;
+          if (seen && c < im.channels) g[j] = load<N>(grad + (b * im.channels + c) * im.pixels + v * N);
+        }
         for (int j = 0; j < kTogether; ++j) {
           const int64_t c = first + j * blockDim.y + threadIdx.y;
           if (c >= im.channels) break;
-          const int64_t at = (b * im.channels + c) * im.pixels + v * N;
-          Neighbors<scalar_t, N> g{};
-          if (seen) g = load<N>(grad + at);
-          for (int k = 0; k < N; ++k) g.at[k] = scaled(g.at[k], r.at[k], sum[j]);
-          store<N>(out + at, g);
+          for (int k = 0; k < N; ++k) g[j].at[k] = scaled(g[j].at[k], r.at[k], sum[j]);
+          store<N>(out + (b * im.channels + c) * im.pixels + v * N, g[j]);
         }
       }
     }
