@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import inpaintx
 from inpaintx.ops import SSIM, ssim, ssim_ref
 
 EMPTY = torch.zeros(2, 1, 31, 40)
@@ -107,7 +108,10 @@ def test_lower_precision_computes_in_float32(dtype, weighted, device):
 def test_gradcheck(mode, weighted, device):
     x, y, weight = case(2, 2, (7, 8), torch.float64, device)
     inputs = [x.requires_grad_(), y.requires_grad_()]
-    assert torch.autograd.gradcheck(lambda a, b: ssim(a, b, weight if weighted else None, mode, 5), inputs)
+    few = bool(inpaintx.build_info().get("emulated"))  # hundreds of forward passes take minutes there
+    assert torch.autograd.gradcheck(
+        lambda a, b: ssim(a, b, weight if weighted else None, mode, 5), inputs, fast_mode=few
+    )
 
 
 def test_global_by_hand():
