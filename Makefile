@@ -135,7 +135,7 @@ build-matrix:
 	TORCH_INDEX=$(TORCH_INDEX) $(PYTHON) csrc/build_matrix.py $(if $(LIBRARIES),--libraries) $(MATRIX)
 
 # The CUDA kernels compiled as C++ and run thread by thread on the CPU, in both orders of threads, by tests of the ops.
-EMULATED_TESTS := cuda detail_transfer poisson_input poisson_tolerance partial_conv spd_map spd_norm ssim
+EMULATED_TESTS := cuda detail_transfer poisson_input poisson_tolerance partial_conv partial_conv_masks spd_map spd_norm ssim
 EMULATED := OMP_NUM_THREADS=1 PYTHONPATH=$(CURDIR)/build/emulated $(VENV)/bin/pytest -n auto -q -m "not slow and not gpu" -p no:cacheprovider \
   --override-ini=addopts=--strict-markers $(EMULATED_TESTS:%=tests/ops/test_%.py) $(PYTEST_ARGS)
 

@@ -2,8 +2,8 @@
 // could use, takes chunks itself until none is left, withdraws what nobody has picked up, and waits for chunks that are
 // still being worked on. Helpers are started when they are first wanted and live as long as the process.
 //
-// Between two loops of PyTorch's, its threads turn in place for some milliseconds (libgomp does), each on a core of its
-// own, where a helper would have to wait behind it. While they do, they are asked instead: they come at once.
+// After a loop of PyTorch's its threads spin for some milliseconds (libgomp's do), each on a core, where a helper would
+// have to wait behind them. While they spin they are asked instead: they begin at once.
 #include "common/parallel.h"
 
 #include <ATen/Parallel.h>
@@ -133,9 +133,10 @@ class TorchThreads {
   using Clock = std::chrono::steady_clock;
 
  public:
-  // Does the loop with so many of them, if the last is on a core at this moment: its processor clock goes on, which
-  // takes a microsecond to see. Beside a busy process one may be taken off its core all the same, and PyTorch's loops
-  // wait for it; after such a wait they are not asked for a while, twice as long each time.
+  // Does the loop with so many of PyTorch's threads, if the last of them is running at this moment; says whether. To
+  // see that takes a microsecond: its CPU clock advances. A thread may still be descheduled before it is done, and
+  // PyTorch's loops wait for every thread. After such a wait PyTorch's threads are left alone for a while, twice as
+  // long each time.
   bool work(Loop& loop, int threads) {
     const auto begun = Clock::now();
     if (begun < asked_again_ || !awake(threads)) return false;

@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Trained", "train"]
 
-FEW = 8  # images of a validation that says little
-
 
 @dataclass(frozen=True)
 class Trained:
@@ -387,11 +385,7 @@ class _Run:
             loud = "" if outcome == "official" else ": results are not comparable with published ones"
             yield f"features: {name}={outcome}{loud}"
         if self.validation:
-            floor = self.validation.floor["hole/psnr"]
-            count = len(self.validation.image)
-            yield f"validation on {count} image{'s' * (count > 1)}; filled with the mean color: {floor:.2f} dB"
-            if count < FEW:
-                yield f"a best checkpoint chosen by so few may be far from the best ({FEW} images or more are better)"
+            yield from self.validation.notes()
         if first >= self.config.steps:
             yield f"the run has all its {first} steps; give more to go on"
         elif first:

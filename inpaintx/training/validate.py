@@ -1,6 +1,6 @@
 """Validation on fixed images with fixed holes: metrics in the hole, and a picture of fills."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,6 +42,9 @@ class Samples(Protocol):
     def __getitem__(self, index: int, /) -> dict[str, Any]: ...
 
 
+FEW = 8  # images, by which a choice is hardly more than chance
+
+
 class Validation:
     """Images and holes that stay the same, and what a method makes of them.
 
@@ -75,6 +78,14 @@ class Validation:
         floor = measure(filled, self.image, self.mask)
         floor |= measure_by_plugins(registry().metrics, filled, self.image, self.mask)
         self.floor = {name: float(values.mean()) for name, values in floor.items()}
+
+    def notes(self) -> Iterator[str]:
+        """What there is to say of it before the training, in words."""
+        count = len(self.image)
+        psnr = self.floor["hole/psnr"]
+        yield f"validation on {count} image{'s' * (count > 1)}; filled with the mean color: {psnr:.2f} dB"
+        if count < FEW:
+            yield f"a best checkpoint chosen by so few may be far from the best ({FEW} images or more are better)"
 
     def __call__(self, method: Method, net: nn.Module, device: torch.device) -> tuple[dict[str, float], Pixels]:
         """Fill every hole.
