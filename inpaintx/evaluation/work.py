@@ -23,6 +23,7 @@ from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.nn import metrics
 from inpaintx.nn.options import OnMissing
 from inpaintx.plugin.metrics import measure_by_plugins
+from inpaintx.plugin.sampling import shared_samples
 
 __all__ = ["TRUTH", "Task", "Worker", "environment", "label_of", "unit_file"]
 
@@ -189,6 +190,7 @@ class _Evaluator:
             unit["hole"] = mask[shown, 0].bool().cpu().numpy()
         return unit
 
+    @shared_samples()
     def _fill(self, entry: Entry, batch: Batch, image: Tensor, mask: Tensor) -> tuple[list[Any], float, float]:
         """The samples of a batch, the seconds that they took, and the peak of memory meanwhile in bytes."""
         label, protocol = entry.record.label, self.protocol

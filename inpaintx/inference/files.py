@@ -34,6 +34,7 @@ from inpaintx.io.photo import (
     output_format,
     read_photo,
 )
+from inpaintx.plugin.sampling import shared_samples
 
 __all__ = ["Failure", "Job", "Reading", "Report", "inpaint_many"]
 
@@ -254,6 +255,7 @@ def _open(job: Job, inpainter: Inpainter, reading: Reading, samples: int, overwr
     return _Opened(job, photo, pixels, mask, inpainter.plan(pixels, mask.hole))
 
 
+@shared_samples()
 def _work(
     batch: list[_Opened],
     inpainter: Inpainter,

@@ -24,6 +24,7 @@ from inpaintx.plugin.download import hub_file
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.model_card import model_card
 from inpaintx.plugin.registry import registry
+from inpaintx.plugin.sampling import shared_samples
 from inpaintx.plugin.weight_lookup import find
 from inpaintx.plugin.weights import Loaded, method_of
 
@@ -204,6 +205,7 @@ class Model:
         return export_graph(self._owner, loaded, out, size=size, dynamic=dynamic, plain=plain, overwrite=overwrite)
 
     @memory_in_words("fill the photo")
+    @shared_samples()
     def __call__(self, image: Any, mask: Any, *, seed: int = 0, samples: int = 1, raw: bool = False) -> Any:
         """Fill the holes of photos; parameters, result and errors are those of :func:`inpaint`."""
         check_seed(seed, samples)

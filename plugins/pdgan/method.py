@@ -86,8 +86,12 @@ class PDGAN(Method[PDGANConfig, "PDGANNet"]):
         """Draw one vector a call, for all images of the batch."""
         import torch
 
+        from inpaintx.plugin.sampling import compute_once
+
         z = torch.randn(1, net.generator.z, generator=generator, device=image.device).expand(len(image), -1)
-        return (net(z, 2 * image - 1, mask) + 1) / 2
+        with torch.no_grad():
+            prior = compute_once(net.prior, 2 * image - 1, mask)
+        return (net.generator(z, prior, mask) + 1) / 2
 
     def finetune_config(self, config: PDGANConfig) -> PDGANConfig:
         """The weights hold the prior, too; the heatmaps want a FAN that is named anew, and features a VGG."""
