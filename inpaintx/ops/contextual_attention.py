@@ -1,7 +1,7 @@
 """Attention from holes to known patches."""
 
 from functools import reduce
-from typing import Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from inpaintx.errors import renamed
 
 __all__ = ["ContextualAttention", "contextual_attention", "contextual_attention_ref"]
 
-TILE = 1 << 22  # scores held at once for one image: 16 MB of float32
+WORKING = 64 << 20  # bytes of scores held at once on the CPU
 
 
 @overload
@@ -93,8 +93,10 @@ def contextual_attention(
     Notes
     -----
     Scores are computed in float32 (float64 for float64), autocast or not. Each image is worked on in tiles of
-    columns; where there is more than one tile, the backward pass computes the scores anew, so that memory stays at
-    some 16 MB times a few for maps of any size.
+    columns; where there is more than one tile, the backward pass computes the scores anew. Beside what grows with the
+    number of pixels alone, the CPU holds 64 MB of scores, in the backward pass twice that; more only where five
+    columns of places (of ``fuse_k=3``) take more. CUDA holds a 64th of the device's memory, or a quarter of what is
+    free where that is less: another tile may change the last bits of a result.
 
     References
     ----------
@@ -110,25 +112,18 @@ def contextual_attention(
     """
     _check(f, b, mask, kernel_size, rate, fuse_k)
     with torch.autocast(f.device.type, enabled=False):
-        wide = torch.float64 if f.dtype == torch.float64 else torch.float32
         hole = _grid_hole(mask > 0.5, rate, compat).expand(f.shape[0], -1, -1, -1)
         usable = F.max_pool2d(hole, kernel_size, 1, kernel_size // 2).flatten(1) == 0
         grid = _Grid(*(-(-n // rate) for n in (*f.shape[2:], *b.shape[2:])))
-        places = F.unfold(f[..., ::rate, ::rate].to(wide), kernel_size, padding=kernel_size // 2)
-        patches = F.unfold(b[..., ::rate, ::rate].to(wide), kernel_size, padding=kernel_size // 2)
-        patches = patches / patches.norm(dim=1, keepdim=True).clamp(min=1e-4)
-        copies = F.unfold(F.pad(b.to(wide), _rim(b, rate)), 2 * rate, stride=rate)
-        outs, offsets = zip(
-            *(
-                _attend(places[i], patches[i], copies[i], usable[i], grid, fuse_k, scale, compat)
-                for i in range(f.shape[0])
-            ),
-            strict=True,
-        )
-        out = _overlap(torch.stack(outs), f, rate, compat).to(f.dtype)
+        options = _Options(kernel_size, rate, fuse_k, scale, compat)
+        found = [
+            _rebuild(f[i : i + 1], b[i : i + 1], usable[i], grid, options, offsets=return_offsets)
+            for i in range(f.shape[0])
+        ]
+        out = torch.cat([image for image, _ in found])
     if not return_offsets:
         return out
-    best = torch.stack(offsets)
+    best = torch.stack([at for _, at in found])
     places_of = torch.stack([best.div(grid.wb, rounding_mode="floor"), best % grid.wb], -1)
     return out, torch.where(best[..., None] < 0, -1, places_of).unflatten(1, (grid.h, grid.w))
 
@@ -142,29 +137,80 @@ class _Grid(NamedTuple):
     wb: int
 
 
-def _attend(
+class _Options(NamedTuple):
+    """Of :func:`contextual_attention`."""
+
+    kernel_size: int
+    rate: int
+    fuse_k: int
+    scale: float
+    compat: bool
+
+
+def _rebuild(
+    f: Tensor,
+    b: Tensor,
+    usable: Tensor,
+    grid: _Grid,
+    options: _Options,
+    *,
+    offsets: bool,
+) -> tuple[Tensor, Tensor]:
+    """One image, ``[1,C,H,W]``, and, with ``offsets``, its best patches ``[N]``; ``usable`` is ``[M]``."""
+    kernel_size, rate = options.kernel_size, options.rate
+    wide = torch.float64 if f.dtype == torch.float64 else torch.float32
+    places = F.unfold(f[..., ::rate, ::rate].to(wide), kernel_size, padding=kernel_size // 2)[0]
+    patches = F.unfold(b[..., ::rate, ::rate].to(wide), kernel_size, padding=kernel_size // 2)[0]
+    patches = patches / patches.norm(dim=0, keepdim=True).clamp(min=1e-4)
+    copies = F.unfold(F.pad(b.to(wide), _rim(b, rate)), 2 * rate, stride=rate)[0].masked_fill(~usable, 0.0)
+    outs, bests = _tiles(places, patches, copies, usable, grid, options, offsets=offsets)
+    out = torch.cat(outs, 2).flatten(1)[None]
+    del copies, outs
+    return _overlap(out, f, rate, options.compat).to(f.dtype), torch.cat(bests, 1).flatten()
+
+
+def _tiles(
     places: Tensor,
     patches: Tensor,
     copies: Tensor,
     usable: Tensor,
     grid: _Grid,
-    fuse_k: int,
-    scale: float,
-    compat: bool,
-) -> tuple[Tensor, Tensor]:
-    """``[K,N]`` places, ``[K,M]`` patches, ``[P,M]`` copies, ``[M]`` usable to ``[P,N]`` and the best patch ``[N]``."""
-    if torch.compiler.is_exporting():  # one tile: how many there are would fix the sizes of the graph
-        out, best = _attend_tile(places, patches, copies, usable, grid, 0, grid.w, fuse_k, scale, compat)
-        return out.flatten(1), best.flatten()
-    columns = max(1, min(grid.w, TILE // max(1, grid.h * usable.numel())))
+    options: _Options,
+    *,
+    offsets: bool,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """What :func:`_attend_tile` gives for each tile of columns."""
+    if torch.compiler.is_exporting():  # one: how many there are would fix the sizes of the graph
+        out, best = _attend_tile(places, patches, copies, usable, grid, 0, grid.w, options, offsets)
+        return [out], [best]
+    columns = _columns(grid, options.fuse_k, places)
     tiled = columns < grid.w and torch.is_grad_enabled()
     outs, bests = [], []
     for left in range(0, grid.w, columns):
-        arguments = (places, patches, copies, usable, grid, left, min(left + columns, grid.w), fuse_k, scale, compat)
+        arguments = (places, patches, copies, usable, grid, left, min(left + columns, grid.w), options, offsets)
         out, best = checkpoint(_attend_tile, *arguments, use_reentrant=False) if tiled else _attend_tile(*arguments)
         outs.append(out)
         bests.append(best)
-    return torch.cat(outs, 2).flatten(1), torch.cat(bests, 1).flatten()
+    return outs, bests
+
+
+def _columns(grid: _Grid, fuse_k: int, places: Tensor) -> int:
+    """How many columns of places make a tile: two buffers of their scores, and of their neighbours', at once."""
+    column = 2 * grid.h * grid.hb * grid.wb * places.element_size()
+    beside = 4 * (fuse_k // 2)
+    most = WORKING
+    if places.is_cuda and (grid.w + beside) * column > most and not torch.compiler.is_compiling():
+        most = max(most, _cuda_bytes(places.device))
+    return max(1, min(grid.w, most // column - beside))
+
+
+def _cuda_bytes(device: torch.device) -> int:
+    """What the scores may take on a GPU: a fixed share of its memory, so that results repeat, where that is free."""
+    share = torch.cuda.get_device_properties(device).total_memory // 64
+    if torch.cuda.is_current_stream_capturing():
+        return share
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return min(share, (torch.cuda.mem_get_info(device)[0] + kept) // 4)
 
 
 def _attend_tile(
@@ -175,16 +221,22 @@ def _attend_tile(
     grid: _Grid,
     left: int,
     right: int,
-    fuse_k: int,
-    scale: float,
-    compat: bool,
+    options: _Options,
+    offsets: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Columns left to right of the places: ``[P,h,columns]`` and the best patch ``[h,columns]``."""
-    scores = _fused(places, patches, grid, left, right, fuse_k) * scale
-    lowest = 0.0 if compat else torch.finfo(scores.dtype).min
-    weights = torch.where(usable, scores, lowest).softmax(1) * usable
-    out = torch.einsum("pm,nm->pn", copies, weights).unflatten(1, (right - left, grid.h)).transpose(1, 2)
-    best = torch.where(usable.any(), weights.detach().argmax(1), -1).unflatten(0, (right - left, grid.h))
+    """Columns left to right of the places: ``[P,h,columns]`` and, with ``offsets``, the best patch ``[h,columns]``.
+
+    ``[K,N]`` places, ``[K,M]`` patches, ``[P,M]`` copies (0 where not usable), ``[M]`` usable.
+    """
+    size = right - left, grid.h
+    scores = _fused(places, patches, grid, left, right, options.fuse_k).mul_(options.scale)
+    lowest = torch.finfo(scores.dtype).min
+    best = usable.new_empty(size)
+    if offsets:
+        best = torch.where(usable.any(), scores.detach().masked_fill(~usable, lowest).argmax(1), -1).unflatten(0, size)
+    weights = scores.masked_fill_(~usable, 0.0 if options.compat else lowest).softmax(1)
+    del scores
+    out = (copies @ weights.T).unflatten(1, size).transpose(1, 2)
     return out, best.T
 
 
@@ -200,23 +252,57 @@ def _fused(places: Tensor, patches: Tensor, grid: _Grid, left: int, right: int, 
     number = torch.arange(grid.h, device=places.device) * grid.w + column  # [columns,h], beyond the row: its neighbours
     inside = (number >= 0) & (number < grid.h * grid.w)
     near = places[:, number.clamp(0, grid.h * grid.w - 1).flatten()] * inside.flatten()
-    scores = (near.T @ patches).unflatten(0, number.shape)
+    scores = near.T @ patches
     if along == 0:
-        return scores.flatten(0, 1)
+        return scores
     width = right - left + 2 * down
-    turns = range(-along, along + 1)
-    rows = reduce(torch.add, (_shifted(scores[along + d : along + d + width], d) for d in turns))
-    real = column[along : along + width].unsqueeze(-1)
-    rows = torch.where((real >= 0) & (real < grid.w), rows, 0.0)
-    by_column = rows.unflatten(-1, (grid.hb, grid.wb)).transpose(-1, -2).flatten(-2).flatten(0, 1)
-    first, count = down * grid.h, (right - left) * grid.h
-    fused = reduce(torch.add, (_shifted(by_column[first + d : first + d + count], d) for d in turns))
+    rows = _diagonals(scores, along * grid.h, width * grid.h, grid.h, along)
+    del scores
+    real = column[along : along + width]
+    rows.unflatten(0, (width, grid.h)).masked_fill_(((real < 0) | (real >= grid.w)).unsqueeze(-1), 0.0)
+    by_column = rows.unflatten(-1, (grid.hb, grid.wb)).transpose(-1, -2).flatten(-2)
+    del rows
+    fused = _diagonals(by_column, down * grid.h, (right - left) * grid.h, 1, down)
+    del by_column
     return fused.unflatten(-1, (grid.wb, grid.hb)).transpose(-1, -2).flatten(-2)
 
 
-def _shifted(scores: Tensor, by: int) -> Tensor:
-    """The last axis moved so that place i holds what stood at i + by; 0 from beyond the ends."""
-    return F.pad(scores, (-by, by))
+def _diagonals(x: Tensor, first: int, count: int, step: int, reach: int) -> Tensor:
+    """Sum along the diagonal: y[i, j] = Σ_d x[first + i + d·step, j + d] for |d| <= reach, 0 from beyond the ends."""
+    if torch.compiler.is_exporting():
+        shifted = (F.pad(x[first + d * step :][:count], (-d, d)) for d in range(-reach, reach + 1))
+        return reduce(torch.add, shifted)
+    found: Tensor = _Diagonals.apply(x, first, count, step, reach)
+    return found
+
+
+class _Diagonals(torch.autograd.Function):
+    """:func:`_diagonals` without copies of the scores, forward and backward."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, first: int, count: int, step: int, reach: int) -> Tensor:
+        y = x.new_zeros(count, x.shape[1])
+        for d in range(-reach, reach + 1):
+            left, right = max(0, -d), max(0, d)
+            width = max(0, x.shape[1] - abs(d))
+            y[:, left : left + width] += x[first + d * step :][:count, right : right + width]
+        return y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.rows, *ctx.sizes = inputs[0].shape[0], *inputs[1:]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+        first, count, step, reach = ctx.sizes
+        x = grad.new_zeros(ctx.rows, grad.shape[1])
+        for d in range(-reach, reach + 1):
+            left, right = max(0, -d), max(0, d)
+            width = max(0, grad.shape[1] - abs(d))
+            x[first + d * step :][:count, right : right + width] += grad[:, left : left + width]
+        return x, None, None, None, None
 
 
 def _grid_hole(hole: Tensor, rate: int, compat: bool) -> Tensor:

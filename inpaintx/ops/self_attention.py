@@ -20,7 +20,8 @@ def self_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``[B,C,N]``. Memory grows with N, not with N²: the map of scores is never whole.
+        ``[B,C,N]``. Memory grows with N, not with N²: the map of scores is never whole (but for float64 on CUDA, which
+        PyTorch has no such kernel for).
 
     Raises
     ------
@@ -48,9 +49,9 @@ def self_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if not (q.is_floating_point() and q.dtype == k.dtype == v.dtype):
         raise ValueError(f"self_attention: q, k and v must share a floating dtype, got {q.dtype}, {k.dtype}, {v.dtype}")
     channels = v.shape[1]
-    if not q.is_cuda:  # the kernel that never holds N x N wants equal widths there; zeros change no score
-        width = max(q.shape[1], channels)
-        q, k, v = (F.pad(t, (0, 0, 0, width - t.shape[1])) for t in (q, k, v))
+    # what the kernels that never hold N x N want: multiples of 8 on CUDA, equal widths elsewhere; zeros change no score
+    widths = [-(-t.shape[1] // 8) * 8 if q.is_cuda else max(q.shape[1], channels) for t in (q, k, v)]
+    q, k, v = (F.pad(t, (0, 0, 0, width - t.shape[1])) for t, width in zip((q, k, v), widths, strict=True))
     q, k, v = (t.transpose(1, 2).unsqueeze(1).contiguous() for t in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, scale=1.0)[:, 0, :, :channels].transpose(1, 2)
 

@@ -1,4 +1,5 @@
 import importlib
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -51,15 +52,63 @@ def test_self_attention_dtypes(dtype, tolerance, device):
     torch.testing.assert_close(o.double(), expected, atol=tolerance, rtol=tolerance)
 
 
+def peak(run):
+    """Most bytes that PyTorch held at once on the CPU for what ``run`` allocated."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        run()
+    events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
+    sizes = torch.tensor([e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())])
+    return int(sizes.cumsum(0).max())
+
+
 def test_self_attention_memory_is_linear():
     inputs = qkv(1, 2, 8, 4096, torch.float32)
-    with torch.profiler.profile(profile_memory=True) as profile:
-        self_attention(*inputs).sum().backward()
-    largest = max(event.self_cpu_memory_usage for event in profile.events())
-    assert largest < 4096 * 4096  # a quarter of the map of scores
-    with torch.profiler.profile(profile_memory=True) as profile:
-        self_attention_ref(*inputs)
-    assert max(event.self_cpu_memory_usage for event in profile.events()) >= 4096 * 4096 * 4
+    whole = 4096 * 4096 * 4  # the map of scores
+    assert peak(lambda: self_attention(*inputs).sum().backward()) < whole / 16
+    assert peak(lambda: self_attention_ref(*inputs)) > whole
+
+
+def test_contextual_attention_s_memory_is_a_tile(monkeypatch):
+    f, b, mask = maps(1, 2, (64, 64), dtype=torch.float32)
+    whole, linear = 1024 * 1024 * 4, 64 * 64 * 4 * 2 * 16  # the map of scores; f's patches, which overlap
+    working = 2 << 20
+    monkeypatch.setattr(MODULE, "WORKING", working)
+
+    def forward():
+        return contextual_attention(f, b, mask)
+
+    with torch.no_grad():
+        assert whole / 8 < peak(forward) < working + linear
+    assert peak(lambda: forward().sum().backward()) < 2 * working + 3 * linear
+    with torch.no_grad():
+        assert peak(lambda: contextual_attention_ref(f, b, mask)) > 4 * whole
+
+
+def test_a_tile_is_sized_by_the_memory(monkeypatch):
+    grid, places = MODULE._Grid(64, 64, 64, 64), torch.zeros(1)  # a column takes 2 MB, with neighbors' four
+    assert MODULE._columns(grid, 3, places) == 32 - 4
+    assert MODULE._columns(grid, 1, places) == 32
+    assert MODULE._columns(MODULE._Grid(256, 64, 256, 256), 3, places) == 1
+
+    class OnCuda:
+        is_cuda, device = True, None
+
+        def element_size(self):
+            return 4
+
+    gb = 1 << 30
+    figures = {"total": 16 * gb, "free": 8 * gb}
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda d: SimpleNamespace(total_memory=figures["total"]))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda d: (figures["free"], figures["total"]))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda d: gb // 2)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda d: gb // 4)
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    assert MODULE._columns(MODULE._Grid(128, 128, 128, 128), 3, OnCuda()) == gb // 4 // (16 << 20) - 4
+    figures["free"] = gb // 4  # with what PyTorch keeps: half a GB
+    assert MODULE._columns(MODULE._Grid(128, 128, 128, 128), 3, OnCuda()) == gb // 8 // (16 << 20) - 4
+    figures["total"] = 256 * gb
+    figures["free"] = 200 * gb
+    assert MODULE._columns(MODULE._Grid(128, 128, 128, 128), 3, OnCuda()) == 128
 
 
 @pytest.mark.parametrize(
@@ -87,7 +136,7 @@ def maps(batch=2, channels=3, size=(12, 16), size_b=None, dtype=torch.float64, d
     return f.requires_grad_(), b.requires_grad_(), mask
 
 
-@pytest.mark.parametrize("tile", [1, 1000, MODULE.TILE])
+@pytest.mark.parametrize("tile", [1, 40_000, MODULE.WORKING])
 @pytest.mark.parametrize("compat", [False, True])
 @pytest.mark.parametrize(
     ("size", "size_b", "options"),
@@ -100,7 +149,7 @@ def maps(batch=2, channels=3, size=(12, 16), size_b=None, dtype=torch.float64, d
     ],
 )
 def test_equals_reference(size, size_b, options, compat, tile, monkeypatch, device):
-    monkeypatch.setattr(MODULE, "TILE", tile)
+    monkeypatch.setattr(MODULE, "WORKING", tile)
     f, b, mask = maps(size=size, size_b=size_b, device=device)
     ours = contextual_attention(f, b, mask, **options, compat=compat, scale=2.0)
     theirs = contextual_attention_ref(f, b, mask, **options, compat=compat, scale=2.0)
