@@ -1,7 +1,7 @@
 """What the graph of ``--ray`` costs without its work: ``python benchmarks/scheduling.py PHOTOS ACTORS``.
 
-Jobs without files go through it, and rows of a report's size come back. Prints the time to the first row, rows a
-second, the driver's processor time a photo, and its memory.
+Photos and masks of no bytes are found in folders and go through it, and rows of a report's size come back. Prints the
+time to the first row, rows a second, the driver's processor time a photo, and its memory.
 """
 
 import os
@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
 import ray.data
 
 from inpaintx.cluster.pool import Cluster, spread
-from inpaintx.inference.jobs import Job
+from inpaintx.inference.jobs import Job, find_jobs
 
 ROW = {
     "width": 512,
@@ -59,20 +60,25 @@ def memory(field: str) -> float:
 
 def main(photos: int, actors: int) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules["__main__"])
-    imports = memory("VmRSS")
-    names = [f"{number:08}" for number in range(photos)]
-    jobs = [Job(Path(f"photos/{n}.jpg"), Path(f"masks/{n}.png"), Path(f"out/{n}.jpg")) for n in names]
-    listed, begun = memory("VmRSS"), time.monotonic()
+    with TemporaryDirectory() as root:
+        for folder, suffix in (("photos", "jpg"), ("masks", "png")):
+            (Path(root) / folder).mkdir()
+            for number in range(photos):
+                os.close(os.open(f"{root}/{folder}/{number:08}.{suffix}", os.O_CREAT))
+        imports, begun = memory("VmRSS"), time.monotonic()
+        jobs = find_jobs(f"{root}/photos", f"{root}/masks", f"{root}/out").jobs
+    found, listed, most = time.monotonic() - begun, memory("VmRSS"), memory("VmHWM")
+    begun = time.monotonic()
     rows = spread(Nothing, jobs, Cluster(actors=actors), together=8)
     next(rows)
     first, processor = time.monotonic(), time.process_time()
     assert sum(1 for _ in rows) == photos - 1
     wall, processor = time.monotonic() - first, time.process_time() - processor
     print(f"{photos} photos, {actors} actors, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(f"first row after {first - begun:.1f} s, then {photos / wall:.0f} rows a second")
+    print(f"found in {found:.1f} s, first row {first - begun:.1f} s later, then {photos / wall:.0f} rows a second")
     print(f"driver: {1e6 * processor / photos:.0f} us of processor time a photo")
-    held = f"{imports:.0f} MiB with its imports, {listed - imports:.0f} more with the names"
-    print(f"memory of the driver: {held}, {memory('VmHWM'):.0f} at its peak")
+    steps = f"{imports:.0f} MiB with its imports, {most:.0f} at most while it looked for photos, {listed:.0f} then"
+    print(f"memory of the driver: {steps}, {memory('VmHWM'):.0f} at its peak")
 
 
 if __name__ == "__main__":

@@ -2,20 +2,29 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import dying_work
 import numpy as np
 import pytest
+import typer
+import yaml
 from dying_work import Dying
 from toy_methods import listing
 
+import inpaintx
 from inpaintx import InpaintxError
-from inpaintx.cli import run
+from inpaintx.cli import make_app, run
+from inpaintx.cli.ray import spell_address
+from inpaintx.cluster import pool
 from inpaintx.io.photo import write_photo
 
 ray = pytest.importorskip("ray")
@@ -95,7 +104,9 @@ def test_two_nodes_write_what_one_process_does(nodes, photos, capfd):
     out, err = capfd.readouterr()
     assert "10 done, 2 failed; results, and report.jsonl with a row for each photo, are in shared" in out
     assert "4 actors" in err
-    assert "12 of 12 photos" in err
+    assert re.search(r"12 of 12 photos, [\d.e+]+ a second, 2 failed, 0 s left", err)
+    assert run([*command, "-o", "shared", "--ray", nodes.address, "--skip-existing"]) == 1
+    assert rows(root / "shared") == found
     assert run([*command, "-o", "shared", "--ray", nodes.address]) == 1  # nothing is replaced unasked
     assert all(
         "exists" in row["error"] for name, row in rows(root / "shared").items() if name[7:10] not in ("004", "007")
@@ -242,3 +253,56 @@ def test_what_cannot_be_is_said_in_words(nodes, photos, capfd, monkeypatch):
     assert "2 actors need 6 CPUs; Ray has 4" in capfd.readouterr().err
     with pytest.raises(InpaintxError, match=r"must be 0 to 1 or a whole number, got 1\.5"):
         Cluster(gpus_per_actor=1.5)
+
+
+def test_a_dashboard_is_named_and_a_ray_that_does_not_start_is_said(monkeypatch):
+    def fails(**_):
+        raise Exception("The current node timed out during startup. This could happen\nbecause")
+
+    said = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(ray, "init", lambda **_: SimpleNamespace(dashboard_url="10.0.0.1:8265"))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(pool, "_rows", lambda *_: [])
+    assert list(spread(Dying, [1], Cluster("auto"), said=said.append)) == []
+    assert said == ["2 actors on the cluster at auto; dashboard: http://10.0.0.1:8265"]
+    monkeypatch.setattr(ray, "init", fails)
+    with pytest.raises(InpaintxError, match=r"^Ray at this machine: The current node timed out during startup"):
+        list(spread(Dying, [1], Cluster()))
+
+
+def test_what_the_documents_call_is_understood():
+    docs = Path(__file__).parents[1] / "docs"
+    job = yaml.safe_load((docs / "kuberay.yaml").read_text())["spec"]
+    blocks = re.findall(r"^```\n(.*?)^```", (docs / "scale.md").read_text(), re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    calls = [
+        words[words.index("inpaintx") + 1 :]
+        for line in [*lines, job["entrypoint"]]
+        if "inpaintx " in line
+        for words in [shlex.split(line, comments=True)]
+        if "install" not in words
+    ]
+    assert len(calls) == 9
+    group = typer.main.get_command(make_app())
+    for name, *arguments in calls:
+        group.commands[name].make_context(name, spell_address(arguments))
+    workers = job["rayClusterSpec"]["workerGroupSpecs"][0]
+    gpus = workers["template"]["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"]
+    asked = dict(zip(calls[-1], calls[-1][1:], strict=False))
+    assert int(asked["--actors"]) * float(asked["--gpus-per-actor"]) == workers["replicas"] * gpus
+
+
+def test_workers_are_actors_of_this_machine_for_one_release(tmp_path, monkeypatch, capfd):
+    with pytest.warns(DeprecationWarning, match="workers= is deprecated"), pytest.raises(InpaintxError, match="exists"):
+        inpaintx.evaluate("faces", ["telea"], tmp_path, workers=2)
+
+    def asked(*_, cluster, **__):
+        raise InpaintxError(str(cluster))
+
+    monkeypatch.setattr(inpaintx, "evaluate", asked)
+    assert run(["evaluate", "faces", "-o", "out", "--workers", "3"]) == 2
+    words = capfd.readouterr().err
+    assert "--workers is deprecated and goes in 0.3: these are Ray's actors, --ray --actors 3\n" in words
+    assert str(Cluster(actors=3)) in words

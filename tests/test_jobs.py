@@ -185,3 +185,13 @@ def test_resize_mask_and_its_stretch(folder, capfd):
     assert "it lies on its side; give a mask of the photo's size, or --resize-mask=stretch" in capfd.readouterr().err
     assert run(["inpaint", "p.png", "--resize-mask=stretch", "turned.png", "-o", "o.png"]) == 0
     assert read_photo("o.png").pixels.shape == PHOTO.shape
+
+
+def test_jobs_of_many_photos_take_little_memory(put):
+    put(*(f"p/{n:08}.jpg" for n in range(3000)), *(f"masks/{n:08}.png" for n in range(3000)))
+    jobs = find_jobs("p", "masks", "out").jobs
+    assert len(jobs) == 3000
+    assert list(jobs)[1500] == Job(Path("p/00001500.jpg"), Path("masks/00001500.png"), Path("out/00001500.jpg"))
+    jobs.pack()
+    assert sum(map(len, jobs.blocks)) < 3000 * 15
+    assert len(jobs) == len(list(jobs)) == 3000

@@ -67,7 +67,7 @@ def evaluate(
     from inpaintx.evaluation.progress import bar
 
     if workers > 1:
-        say("--workers is deprecated and goes in 0.3: these are Ray's actors now, as of --ray --actors N", "stderr")
+        say(f"--workers is deprecated and goes in 0.3: these are Ray's actors, --ray --actors {workers}", "stderr")
         ray, actors = ray or "local", actors or workers
     cluster = cluster_of(ray, actors, gpus_per_actor, device)
     with warnings.catch_warnings(), ExitStack() as stack:

@@ -1,7 +1,7 @@
 """Photos filled by a pool of actors, each with one model; a row of the report for each."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,6 +20,7 @@ from inpaintx.inference.jobs import Failure, Job, find_jobs, is_batch_path, samp
 from inpaintx.inference.pipeline import inpainter_for
 from inpaintx.io.atomic import atomic_write, make_folder, remove_stale
 from inpaintx.io.names import printable
+from inpaintx.io.packed import Packed
 
 __all__ = ["REPORT", "Filling", "Photos", "fill_photos", "find", "report"]
 
@@ -64,9 +65,9 @@ class Photos:
     """What a user's words came to: photos to fill, rows of those that cannot be, and those whose results exist."""
 
     filling: Filling
-    jobs: list[Job]
-    failed: list[Row]
-    skipped: list[Job]
+    jobs: Collection[Job]
+    failed: Collection[Row]
+    skipped: Collection[Job]
     notes: list[str]
 
     @property
@@ -104,14 +105,16 @@ def find(
     exists: Callable[[Path], bool] = Path.is_file
     if any(map(is_uri, (photos, mask, out))):
         store, found, there = find_in_store(photos, mask, out, recursive=recursive, beside=beside)
-        exists, filling = there.__contains__, replace(filling, store=store)
+        exists, filling = lambda path: str(path) in there, replace(filling, store=store)
     elif is_batch_path(photos):
         found = find_jobs(photos, mask, out, recursive=recursive, beside=beside)
         for folder in {out: None, **{str(job.out.parent): None for job in found.jobs if job.out}}:
             make_folder(folder)
     else:
         raise InpaintxError(f"--ray shares the work of many photos, and {photos} is one; give a folder, or a glob")
-    jobs, skipped, failures = [], [], found.failures
+    jobs: Packed[Job] = Packed()
+    skipped: Packed[Job] = Packed()
+    failed = Packed(row_of(failure) for failure in found.failures)
     for job in found.jobs:
         there_already = [path for path in sample_paths(job.out, filling.samples) if exists(path)] if job.out else []
         if not there_already or overwrite or (filling.keep and len(there_already) < filling.samples):
@@ -119,9 +122,10 @@ def find(
         elif filling.keep:
             skipped.append(job)
         else:  # said here: an actor replaces its own file when it tries a photo again
-            failures.append(Failure(job.name, f"{there_already[0]} exists; give another name or --overwrite"))
+            words = f"{there_already[0]} exists; give another name or --overwrite"
+            failed.append(row_of(Failure(job.name, words)))
     notes = [*found.notes, f"{len(skipped)} skipped: their results exist"] if skipped else found.notes
-    return Photos(filling, jobs, [row_of(failure) for failure in failures], skipped, notes)
+    return Photos(filling, jobs, failed, skipped, notes)
 
 
 @contextmanager
@@ -132,27 +136,27 @@ def report(out: str, photos: Photos) -> Iterator[IO[str]]:
     name = f"{place.path}/{REPORT}"
     with TemporaryDirectory(prefix="inpaintx-") as folder:
         path = Path(name) if store is None else Path(folder) / REPORT
-        before = _rows(place.content(name)) if photos.skipped else {}
         with atomic_write(path) as part, part.open("w", encoding="utf-8") as lines:
-            for job in photos.skipped:
-                unknown = {"photo": job.name, "error": None, "notes": ["its result existed"]}
-                lines.write(json.dumps(before.get(job.name, unknown)) + "\n")
+            lines.writelines(_rows_before(photos.skipped, place, name))
         try:
             with path.open("a", encoding="utf-8") as lines:
                 yield lines
         finally:
             if store is not None:
-                place.write(path.read_bytes(), name)
+                place.write(path, name)
 
 
-def _rows(content: bytes) -> dict[str, Row]:
-    """The rows of a report by photo; the last line of a run that was killed may be cut off."""
-    rows: dict[str, Row] = {}
-    for line in content.splitlines():
-        with suppress(ValueError):
-            row = json.loads(line)
-            rows[row["photo"]] = row
-    return rows
+def _rows_before(skipped: Collection[Job], place: Place, name: str) -> Iterator[str]:
+    """The rows of photos that are skipped, from the report of the run that did them."""
+    unknown = {job.name for job in skipped}
+    for line in place.lines(name) if unknown else ():
+        with suppress(ValueError):  # the last line of a run that was killed may be cut off
+            photo = json.loads(line)["photo"]
+            if photo in unknown:
+                unknown.remove(photo)
+                yield f"{line.decode().rstrip()}\n"
+    for photo in sorted(unknown):
+        yield json.dumps({"photo": photo, "error": None, "notes": ["its result existed"]}) + "\n"
 
 
 def fill_photos(photos: Photos, cluster: Cluster, said: Callable[[str], None] | None = None) -> Iterator[Row]:

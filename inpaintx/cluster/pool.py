@@ -4,20 +4,21 @@ import logging
 import os
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from inpaintx.errors import InpaintxError
 from inpaintx.io.optional import require
+from inpaintx.io.packed import Packed, unpack
 
 __all__ = ["Cluster", "Work", "spread"]
 
 Item = TypeVar("Item", contravariant=True)
 Row = TypeVar("Row", covariant=True)
 TRIES = 3  # processes that an item may take with it
-BLOCKS = 4096  # most tasks: each holds some 10 KB of the driver's memory
+BLOCKS = 512  # most tasks, unless there are many actors: each holds some 10 KB of the driver's memory
 OBJECT_STORE = 2**28  # bytes of a local Ray's: it carries lists of paths and reports, never pixels
 
 
@@ -76,7 +77,7 @@ class Cluster:
 
 def spread(
     make: "Callable[[], Work[Any, Any]]",
-    items: Sequence[Any],
+    items: Collection[Any],
     cluster: Cluster,
     *,
     together: int = 1,
@@ -90,7 +91,7 @@ def spread(
     make
         Called once in each actor.
     items
-        What is to be done; each is pickled.
+        What is to be done, read once, in order; each is pickled.
     together
         Items that are never parted: the list is cut at multiples of this.
     in_order
@@ -109,8 +110,8 @@ def spread(
     InpaintxError
         No cluster answers, it is too small, or an actor cannot be made.
     """
-    per_block = -(-len(items) // (BLOCKS * together)) * together
     with _connected(cluster) as (actors, dashboard):
+        per_block = -(-len(items) // (max(BLOCKS, 16 * actors) * together)) * together
         if said is not None:
             where = f"the cluster at {cluster.address}" if cluster.address else "this machine"
             said(f"{actors} actors on {where}{f'; dashboard: http://{dashboard}' if dashboard else ''}")
@@ -119,7 +120,7 @@ def spread(
 
 def _rows(
     make: "Callable[[], Work[Any, Any]]",
-    items: Sequence[Any],
+    items: Collection[Any],
     cluster: Cluster,
     actors: int,
     per_block: int,
@@ -135,17 +136,19 @@ def _rows(
     context.execution_no_progress_timeout_s = -1  # an item may take hours
     context.max_consecutive_actor_init_deaths = 10  # of nodes that leave meanwhile
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    tries = ray.remote(_Tries).options(num_cpus=0, scheduling_strategy=here).remote()
-    blocks = [{"first": n, "items": pickle.dumps(items[n : n + per_block])} for n in range(0, len(items), per_block)]
+    packed = Packed(items, per_block)
+    packed.pack()
+    desk = ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=here).remote(packed.blocks)
+    blocks = [{"number": number, "first": number * per_block} for number in range(len(packed.blocks))]
+    del packed
     with DataContext.current(context):
         rows = from_items(blocks, override_num_blocks=len(blocks)).map_batches(
             _Actor,
-            fn_constructor_args=(make, tries, os.getcwd()),
+            fn_constructor_args=(make, desk, os.getcwd()),
             batch_size=1,
             compute=ActorPoolStrategy(size=min(actors, len(blocks))),
             **({"num_gpus": cluster.gpus_per_actor} if cluster.gpus_per_actor else {"num_cpus": cluster.threads}),
         )
-    del blocks
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     for block in rows.iter_rows():
         if block["fault"]:
@@ -169,7 +172,7 @@ def _connected(cluster: Cluster) -> Iterator[tuple[int, str]]:
         settings["include_dashboard"] = False
     try:
         found = ray.init(logging_level=logging.ERROR, log_to_driver=False, **settings)
-    except (ConnectionError, RuntimeError, ValueError) as error:  # none there, another version, no such address
+    except Exception as error:  # none there, another version, no such address; a bare one: its processes do not start
         raise InpaintxError(f"Ray at {cluster.address or 'this machine'}: {str(error).splitlines()[0]}") from error
     try:
         yield _actors(cluster, ray.cluster_resources()), found.dashboard_url or ""
@@ -189,11 +192,16 @@ def _actors(cluster: Cluster, resources: dict[str, float]) -> int:
     return cluster.actors or room
 
 
-class _Tries:
-    """An actor beside the driver: how many processes each item in the works has died with."""
+class _Desk:
+    """An actor beside the driver: hands out the items, and counts the processes that those in the works died with."""
 
-    def __init__(self) -> None:
+    def __init__(self, packed: list[bytes]) -> None:
+        self.packed = packed
         self.count: Counter[int] = Counter()
+
+    def block(self, number: int) -> bytes:
+        """The items of a block, packed."""
+        return self.packed[number]
 
     def begin(self, keys: range) -> list[int]:
         """Say how often items were begun before; count it, unless one was begun too often to do them together."""
@@ -211,8 +219,8 @@ class _Tries:
 class _Actor:
     """Holds the work; Ray makes one for each place in the pool."""
 
-    def __init__(self, make: "Callable[[], Work[Any, Any]]", tries: Any, folder: str) -> None:
-        self.tries, self.fault = tries, ""
+    def __init__(self, make: "Callable[[], Work[Any, Any]]", desk: Any, folder: str) -> None:
+        self.desk, self.fault = desk, ""
         with suppress(OSError):  # relative paths mean what they do for the driver, where this machine has its folder
             os.chdir(folder)
         try:
@@ -222,18 +230,22 @@ class _Actor:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         """Do one block."""
-        first, items = int(batch["first"][0]), pickle.loads(batch["items"][0])
-        rows = [] if self.fault else self._done(range(first, first + len(items)), items)
-        return {"fault": [self.fault], "rows": [pickle.dumps(rows)]}
+        import ray
+
+        if self.fault:
+            return {"fault": [self.fault], "rows": [b""]}
+        items = unpack(ray.get(self.desk.block.remote(int(batch["number"][0]))))
+        first = int(batch["first"][0])
+        return {"fault": [""], "rows": [pickle.dumps(self._done(range(first, first + len(items)), items))]}
 
     def _done(self, keys: range, items: Sequence[Any]) -> Sequence[Any]:
         import ray
 
-        before = ray.get(self.tries.begin.remote(keys))
+        before = ray.get(self.desk.begin.remote(keys))
         if len(items) > 1 and max(before) >= TRIES - 1:
             return [self._done(keys[n : n + 1], items[n : n + 1])[0] for n in range(len(items))]
         if before[0] >= TRIES:
             return [self.work.lost(items[0], f"{TRIES} processes died with it (of want of memory, or by a signal)")]
         rows = self.work(items)
-        self.tries.end.remote(keys)
+        self.desk.end.remote(keys)
         return rows

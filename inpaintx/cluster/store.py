@@ -1,7 +1,9 @@
 """Photos, masks and results in an object store (``s3://``, ``gs://``, ``hdfs://``), through pyarrow's filesystems."""
 
+import io
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -40,38 +42,36 @@ class Place:
         except (OSError, ValueError) as error:
             raise InpaintxError(f"{uri} cannot be opened: {str(error).splitlines()[0]}") from error
 
-    def listed(self, recursive: bool) -> list[Path]:
-        """The files in the folder, by name; the place itself, if it is a file; none, if it is missing."""
+    def listed(self, recursive: bool) -> list[str]:
+        """The files in the folder; the place itself, if it is a file; none, if it is missing."""
         from pyarrow.fs import FileSelector, FileType
 
         if self.files.get_file_info(self.path).type == FileType.File:
-            return [Path(self.path)]
+            return [self.path]
         found = self.files.get_file_info(FileSelector(self.path, recursive=recursive, allow_not_found=True))
-        return sorted(Path(info.path) for info in found if info.type == FileType.File)
+        return [info.path for info in found if info.type == FileType.File]
 
     def read(self, path: Path, to: Path) -> Path:
         """Copy a file here."""
         with self.files.open_input_stream(str(path)) as source, to.open("wb") as file:
-            while block := source.read(1 << 20):
-                file.write(block)
+            shutil.copyfileobj(source, file, 1 << 20)
         return to
 
-    def content(self, path: str) -> bytes:
-        """A file's bytes; none, if it is missing."""
+    def lines(self, path: str) -> Iterator[bytes]:
+        """A file's lines; none, if it is missing."""
         from pyarrow.fs import FileType
 
-        if self.files.get_file_info(path).type != FileType.File:
-            return b""
-        with self.files.open_input_stream(path) as source:
-            return bytes(source.read())
+        if self.files.get_file_info(path).type == FileType.File:
+            with self.files.open_input_stream(path, buffer_size=1 << 20) as source:
+                yield from io.BufferedReader(source)
 
-    def write(self, data: bytes, path: str) -> None:
-        """Write a file, whole or not at all."""
+    def write(self, source: Path, path: str) -> None:
+        """Copy a file of this machine there, whole or not at all."""
         whole_at_close = self.files.type_name in WHOLE_AT_CLOSE
         self.files.create_dir(str(Path(path).parent), recursive=True)
         part = path if whole_at_close else f"{path}.{os.getpid()}.inpaintx.part"
-        with self.files.open_output_stream(part) as file:
-            file.write(data)
+        with source.open("rb") as data, self.files.open_output_stream(part) as file:
+            shutil.copyfileobj(data, file, 1 << 20)
         if not whole_at_close:
             self.files.move(part, path)
 
@@ -113,7 +113,7 @@ class Store:
         assert here.out is not None
         outs = sample_paths(job.out, samples)
         for source, target in zip(sample_paths(here.out, samples), outs, strict=True):
-            self.results.write(source.read_bytes(), str(target))
+            self.results.write(source, str(target))
         return {"mask": None if job.mask is None else str(job.mask), "out": [str(out) for out in outs]}
 
     def _brought(self, job: Job, folder: Path, n: int) -> Job:
@@ -138,7 +138,7 @@ def _failed(job: Job, words: str) -> Row:
 
 def find_in_store(
     photos: str, mask: str | None, out: str, *, recursive: bool, beside: bool
-) -> tuple[Store, Found, frozenset[Path]]:
+) -> tuple[Store, Found, frozenset[str]]:
     """Find photos and their masks, as :func:`inpaintx.inference.jobs.find_jobs` does, and the results that exist.
 
     Raises
@@ -153,5 +153,5 @@ def find_in_store(
         done = frozenset(store.results.listed(recursive=True))
     except OSError as error:
         raise InpaintxError(f"{photos}, {mask or 'masks'} or {out} cannot be listed: {_words(error)}") from error
-    folders = Path(store.photos.path), Path(store.masks.path), Path(store.results.path)
+    folders = store.photos.path, store.masks.path, store.results.path
     return store, pair_listed(listed, masks, folders, beside), done

@@ -2,16 +2,17 @@
 
 import glob
 import os
-import re
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePath
 
 from inpaintx.errors import InpaintxError
+from inpaintx.inference.mask_names import MASK_NAME, Masks, at, is_mask_name, stem
 from inpaintx.io.formats import READABLE, WRITABLE, result_name
-from inpaintx.io.names import printable
+from inpaintx.io.names import printable, split_suffix
+from inpaintx.io.packed import Packed
 
 __all__ = ["Failure", "Found", "Job", "find_jobs", "is_batch_path", "is_done", "pair_listed", "sample_paths"]
 
@@ -24,14 +25,7 @@ PASSED = {
     "special file": " (a dead link, a pipe or a device)",
     "other file": "",
 }
-MASK_NAME = re.compile(r"(.+)_mask\d*")  # LaMa's layout: x_mask.png or x_mask001.png beside x.png
 NO_MASK = "give a mask (white = hole) after the photo, or --mask-from-alpha; x_mask.* beside x.* is found by itself"
-# how stems are compared: as they are, then without regard to how accents are stored, then to case
-FORMS: tuple[Callable[[str], str], ...] = (
-    lambda stem: stem,
-    lambda stem: unicodedata.normalize("NFC", stem),
-    lambda stem: unicodedata.normalize("NFC", stem).casefold(),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +73,7 @@ class Found:
         In words: what was passed over, with its number.
     """
 
-    jobs: list[Job]
+    jobs: Collection[Job]
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -125,10 +119,11 @@ def find_jobs(
     passed: Counter[str] = Counter()
     if Path(photos).is_dir():
         own = [Path(out)] + ([Path(mask)] if isinstance(mask, str) else [])
-        found = sorted(_pictures(Path(photos), passed, own, recursive))
+        folder = Path(photos)
+        found = [(folder, place) for place in _in_order(_pictures(folder, passed, own, recursive))]
     else:
         matches = sorted(Path(p) for p in glob.glob(photos, recursive=True))
-        found = [(p, PurePath(p.name)) for p in matches if _is_picture(p, passed)]
+        found = [(p.parent, p.name) for p in matches if _is_picture(p, passed)]
     notes = _passed_over(passed)
     if not found:
         raise InpaintxError(
@@ -138,7 +133,7 @@ def find_jobs(
     return _paired(found, choose, Path(out), notes)
 
 
-def pair_listed(photos: list[Path], masks: list[Path] | None, folders: tuple[Path, Path, Path], beside: bool) -> Found:
+def pair_listed(photos: list[str], masks: list[str] | None, folders: tuple[str, str, str], beside: bool) -> Found:
     """Turn files that were listed elsewhere into jobs, as :func:`find_jobs` those of this machine.
 
     Parameters
@@ -151,8 +146,8 @@ def pair_listed(photos: list[Path], masks: list[Path] | None, folders: tuple[Pat
         As for :func:`find_jobs`.
     """
     passed: Counter[str] = Counter()
-    base = folders[0].parent if photos == [folders[0]] else folders[0]
-    found: Photos = [(path, path.relative_to(base)) for path in photos if _has_picture_name(path, passed)]
+    base = Path(folders[0]).parent if photos == [folders[0]] else Path(folders[0])
+    found: Photos = [(base, place) for place in _places(photos, base, passed)]
     notes = _passed_over(passed)
     if not found:
         raise InpaintxError(
@@ -161,34 +156,46 @@ def pair_listed(photos: list[Path], masks: list[Path] | None, folders: tuple[Pat
     if masks is None:
         choose, found = _chooser(found, None, beside)
     elif masks == [folders[1]]:
-        choose = _always(folders[1])
+        choose = _always(Path(folders[1]))
     else:
-        pictures = [path for path in masks if _has_picture_name(path, Counter())]
-        choose = _Masks(pictures, folders[1], [place for _, place in found]).of
-    return _paired(found, choose, folders[2], notes)
+        inside = Path(folders[1])
+        choose = Masks(_places(masks, inside, Counter()), inside, [place for _, place in found]).of
+    return _paired(found, choose, Path(folders[2]), notes)
+
+
+def _places(paths: list[str], folder: Path, passed: Counter[str]) -> list[str]:
+    """Where the pictures among files lie in their folder."""
+    pictures = (path for path in map(PurePath, paths) if _has_picture_name(path.name, passed))
+    return _in_order(path.relative_to(folder).as_posix() for path in pictures)
+
+
+def _in_order(places: Iterable[str]) -> list[str]:
+    """Paths in the order of their parts."""
+    return sorted(places, key=lambda place: place.replace("/", "\0"))
 
 
 def _always(mask: Path | bytes | None) -> "Chooser":
-    return lambda photo, place: mask
+    return lambda folder, place: mask
 
 
 def _paired(found: "Photos", choose: "Chooser", out: Path, notes: list[str]) -> Found:
     """Make a job of each photo and its place below the photos' folder; what has no mask, or no name left, fails."""
-    result, taken = Found([], notes=notes), set()
-    own_names = {place for _, place in found}
-    for photo, place in found:
-        name = result_name(place.name)
-        if name != place.name and place.with_name(name) in own_names:  # a.gif beside a.png
-            name = f"{place.name}.png"
-        target = out / place.with_name(name)
+    jobs: Packed[Job] = Packed()
+    failures, taken = [], set()
+    others = cache(lambda: {place for _, place in found})
+    for folder, place in found:
+        root, suffix = split_suffix(place)
+        target = place if suffix.lower() in WRITABLE else f"{root}.png"
+        if target != place and target in others():  # a.gif beside a.png
+            target = f"{place}.png"
         try:
             if target in taken:
-                raise InpaintxError(f"another photo of the same name is written to {target} already")
-            result.jobs.append(Job(photo, choose(photo, place), target))
+                raise InpaintxError(f"another photo of the same name is written to {out / target} already")
+            jobs.append(Job(at(folder, place), choose(folder, place), at(out, target)))
             taken.add(target)
         except InpaintxError as error:
-            result.failures.append(Failure(printable(photo), str(error)))
-    return result
+            failures.append(Failure(printable(folder / place), str(error)))
+    return Found(jobs, failures, notes)
 
 
 def is_done(job: Job, samples: int) -> bool:
@@ -218,151 +225,123 @@ def _single(photo: str | bytes, mask: str | bytes | None, out: str, beside: bool
         target = target / result_name(source.name)
     if mask is None and beside:
         folder = source.parent
-        masks = _Masks([p for p in _listed(folder) if MASK_NAME.fullmatch(p.stem)], folder, [PurePath(source.name)])
-        if not masks.belong:
+        masks = Masks(filter(is_mask_name, _listed(folder)), folder, [source.name])
+        if not masks.fitting(folder, source.name):
             raise InpaintxError(NO_MASK)
-        return Job(source, masks.of(source, PurePath(source.name)), target)
+        return Job(source, masks.of(folder, source.name), target)
     if isinstance(mask, str) and Path(mask).is_dir():
-        masks = _Masks(_listed(Path(mask)), Path(mask), [PurePath(source.name)])
-        return Job(source, masks.of(source, PurePath(source.name)), target)
+        masks = Masks(_listed(Path(mask)), Path(mask), [source.name])
+        return Job(source, masks.of(source.parent, source.name), target)
     return Job(source, Path(mask) if isinstance(mask, str) else mask, target)
 
 
-Chooser = Callable[[Path, PurePath], Path | bytes | None]
-Photos = list[tuple[Path, PurePath]]
+Chooser = Callable[[Path, str], Path | bytes | None]
+#: A folder, and where photos lie below it: in a string, of which there may be a million.
+Photos = list[tuple[Path, str]]
 
 
 def _chooser(found: Photos, mask: str | bytes | None, beside: bool) -> tuple[Chooser, Photos]:
     """How the mask of each photo is found, and which of the pictures found are photos."""
     if mask is None and beside:
-        stems = {place.with_suffix("") for _, place in found}
-        named = {photo: MASK_NAME.fullmatch(place.stem) for photo, place in found}
-        is_mask = {photo: bool(m) and place.with_name(m[1]) in stems for photo, place in found if (m := named[photo])}
-        photos = [(photo, place) for photo, place in found if not is_mask.get(photo)]
+        stems = {stem(place) for _, place in found}
+        by_folder: dict[Path, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+        photos = []
+        for folder, place in found:
+            own = PurePath(place)
+            lama = MASK_NAME.fullmatch(own.stem)
+            is_mask = lama is not None and own.with_name(lama[1]).as_posix() in stems
+            by_folder[folder / own.parent][is_mask].append(own.name)
+            if not is_mask:
+                photos.append((folder, place))
         if len(photos) == len(found):
             raise InpaintxError(NO_MASK)
-        by_folder: dict[Path, list[tuple[Path, PurePath]]] = defaultdict(list)
-        for photo, place in found:
-            by_folder[photo.parent].append((photo, place))
-        tables = {
-            folder: _Masks(
-                [photo for photo, _ in inside if is_mask.get(photo)],
-                folder,
-                [PurePath(photo.name) for photo, _ in inside if not is_mask.get(photo)],
-            )
-            for folder, inside in by_folder.items()
-        }
-        return lambda photo, place: tables[photo.parent].of(photo, PurePath(photo.name)), photos
+        tables = {folder: Masks(masks, folder, names) for folder, (names, masks) in by_folder.items()}
+
+        def beside_it(folder: Path, place: str) -> Path:
+            photo = folder / place
+            return tables[photo.parent].of(photo.parent, photo.name)
+
+        return beside_it, photos
     if not isinstance(mask, str):
         return _always(mask), found
     path = Path(mask)
     if not path.exists():
         raise InpaintxError(f"mask {mask} does not exist")
     if not path.is_dir():
-        return _always(path), [(p, place) for p, place in found if not p.samefile(path)]
-    if any(path.samefile(folder) for folder in {photo.parent for photo, _ in found}):
+        return _always(path), [(folder, place) for folder, place in found if not at(folder, place).samefile(path)]
+    if any(path.samefile(folder) for folder in {at(folder, place).parent for folder, place in found}):
         raise InpaintxError(
             f"{mask} is given as the folder of the photos and of the masks; put the masks into a folder of their own, "
             "or, where they are called x_mask.* beside x.* (LaMa's layout), leave this argument out"
         )
-    deep = any(len(place.parts) > 1 for _, place in found)
-    masks = _Masks(_listed(path, deep), path, [place for _, place in found])
+    deep = any("/" in place for _, place in found)
+    masks = Masks(_listed(path, deep), path, [place for _, place in found])
     return masks.of, found
 
 
-class _Masks:
-    """The masks of a folder by the stems of the photos that they belong to."""
-
-    def __init__(self, masks: Iterable[Path], folder: Path, photos: Iterable[PurePath]) -> None:
-        self.folder = folder
-        self.tables: list[dict[str, list[Path]]] = [defaultdict(list) for _ in range(2 * len(FORMS))]
-        for mask in masks:
-            stem = mask.relative_to(folder).with_suffix("")
-            lama = MASK_NAME.fullmatch(stem.name)
-            for k, form in enumerate(FORMS):
-                self.tables[k][form(stem.as_posix())].append(mask)
-                if lama:
-                    self.tables[len(FORMS) + k][form(stem.with_name(lama[1]).as_posix())].append(mask)
-        self.photos = [Counter(form(place.with_suffix("").as_posix()) for place in photos) for form in FORMS]
-        self.belong = any(self._fitting(place, place) for place in photos)
-
-    def of(self, photo: Path, place: PurePath) -> Path:
-        """The mask of the photo that lies at ``place`` below the photos' folder."""
-        fitting = self._fitting(photo, place)
-        if len(fitting) == 1:
-            return fitting[0]
-        stem = place.with_suffix("").as_posix()
-        if fitting:
-            names = " and ".join(p.name for p in fitting[:3])
-            raise InpaintxError(f"{len(fitting)} masks have the stem {stem!r}: {names} in {self.folder}")
-        raise InpaintxError(f"no mask with the stem {stem!r} in {self.folder}")
-
-    def _fitting(self, photo: PurePath, place: PurePath) -> list[Path]:
-        stem = place.with_suffix("").as_posix()
-        for table, form, photos in zip(self.tables, FORMS * 2, self.photos * 2, strict=True):
-            fitting = [mask for mask in table.get(form(stem), ()) if mask != photo]
-            if fitting and photos[form(stem)] == 1:
-                return sorted(fitting)
-        return []
+def _listed(folder: Path, recursive: bool = False) -> list[str]:
+    """Where the pictures in a folder lie."""
+    return _in_order(_pictures(folder, Counter(), [], recursive))
 
 
-def _listed(folder: Path, recursive: bool = False) -> list[Path]:
-    """The pictures in a folder."""
-    return sorted(path for path, _ in _pictures(folder, Counter(), [], recursive))
-
-
-def _pictures(
-    folder: Path, passed: Counter[str], leave: list[Path], recursive: bool
-) -> Iterator[tuple[Path, PurePath]]:
-    """The pictures in a folder, each with its place there; counts what is passed over."""
+def _pictures(folder: Path, passed: Counter[str], leave: list[Path], recursive: bool) -> Iterator[str]:
+    """Where the pictures in a folder lie; counts what is passed over."""
     left = {os.path.realpath(path) for path in leave}
     seen = {os.path.realpath(folder)}
     below = [folder]
     while below:
         here = below.pop()
         try:
-            entries = list(here.iterdir())
+            entries = os.scandir(here)
         except OSError as error:
             if here == folder:
                 raise InpaintxError(f"the folder {folder} cannot be read: {error.strerror or error}") from None
             passed["unreadable folder"] += 1
             continue
-        for path in entries:
-            if path.is_dir() and not _is_hidden(path):
-                real = os.path.realpath(path)
+        prefix = "" if here == folder else f"{here.relative_to(folder).as_posix()}/"
+        with entries:
+            for entry in entries:
+                if not _is_folder(entry):
+                    if _is_picture(entry, passed):
+                        yield f"{prefix}{entry.name}"
+                    continue
+                real = os.path.realpath(entry)
                 if real in left or real in seen:  # results, masks; a link that leads back
                     continue
                 if recursive:
                     seen.add(real)
-                    below.append(path)
+                    below.append(here / entry.name)
                 else:
                     passed["folder"] += 1
-            elif _is_picture(path, passed):
-                yield path, path.relative_to(folder)
 
 
-def _is_hidden(path: Path) -> bool:
-    return path.name.startswith(".") or path.name.lower() in HIDDEN
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder that is looked into; a stat where the listing does not say so."""
+    if _is_hidden(entry.name):
+        return False
+    return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
 
 
-def _is_picture(path: Path, passed: Counter[str]) -> bool:
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in HIDDEN
+
+
+def _is_picture(path: Path | os.DirEntry[str], passed: Counter[str]) -> bool:
     """Whether a path has a picture's name and is a file; counts it otherwise."""
-    if not _is_hidden(path):
-        if path.is_dir():  # a glob matched it
-            passed["folder"] += 1
-            return False
-        if not path.is_file():
-            passed["special file"] += 1
-            return False
-    return _has_picture_name(path, passed)
+    listed = isinstance(path, os.DirEntry) and not path.is_symlink()  # whose kind is known without a stat
+    if not (_is_hidden(path.name) or (path.is_file() if listed else os.path.isfile(path))):
+        passed["folder" if os.path.isdir(path) else "special file"] += 1  # a glob matched a folder
+        return False
+    return _has_picture_name(path.name, passed)
 
 
-def _has_picture_name(path: Path, passed: Counter[str]) -> bool:
-    """Whether a path has a picture's name; counts it otherwise."""
-    if _is_hidden(path):
+def _has_picture_name(name: str, passed: Counter[str]) -> bool:
+    """Whether a name is a picture's; counts it otherwise."""
+    suffix = split_suffix(name)[1].lower()
+    if _is_hidden(name):
         passed["hidden file"] += 1
-    elif path.suffix.lower() not in READABLE:
-        passed[path.suffix.lower() or ". (no suffix)"] += 1
+    elif suffix not in READABLE:
+        passed[suffix or ". (no suffix)"] += 1
     else:
         return True
     return False

@@ -4,10 +4,22 @@ import os
 import unicodedata
 from typing import Any
 
-__all__ = ["is_unicode", "printable"]
+__all__ = ["is_unicode", "printable", "split_suffix"]
 
 # what turns the direction of the text that follows: a name could pass for another one
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def split_suffix(path: str) -> tuple[str, str]:
+    """Part a path and its suffix as :mod:`pathlib` does, without making a path, which costs far more.
+
+    Examples
+    --------
+    >>> split_suffix("a/b.c.png"), split_suffix("a/b."), split_suffix(".b")
+    (('a/b.c', '.png'), ('a/b.', ''), ('.b', ''))
+    """
+    root, suffix = os.path.splitext(path)
+    return (path, "") if suffix == "." else (root, suffix)
 
 
 def printable(name: Any, *, keep: str = "") -> str:
