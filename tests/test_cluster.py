@@ -101,6 +101,7 @@ def test_two_nodes_write_what_one_process_does(nodes, photos, capfd):
     assert "no mask" in found["photos/007.png"]["error"]
     assert found["photos/000.png"]["method"] == "pconv"
     assert found["photos/000.png"]["error"] is None
+    assert {"seconds", "hole_ratio", "faces"} < found["photos/000.png"].keys()
     out, err = capfd.readouterr()
     assert "10 done, 2 failed; results, and report.jsonl with a row for each photo, are in shared" in out
     assert "4 actors" in err

@@ -45,7 +45,7 @@ class Masks:
 
     def __init__(self, masks: Iterable[str], folder: Path, photos: list[str]) -> None:
         self.masks, self.folder, self.photos = list(masks), folder, photos
-        self.tables: dict[tuple[int, bool], dict[str, tuple[str, ...]]] = {}
+        self.tables: dict[tuple[int, bool], dict[str, list[str]]] = {}
         self.shared: dict[int, set[str]] = {}
 
     def of(self, folder: Path, place: str) -> Path:
@@ -70,18 +70,17 @@ class Masks:
                     return sorted(fitting)
         return []
 
-    def _table(self, number: int, lama: bool) -> dict[str, tuple[str, ...]]:
+    def _table(self, number: int, lama: bool) -> dict[str, list[str]]:
         """The masks by one form of the stem that their photo has."""
         if (number, lama) not in self.tables:
-            table: dict[str, tuple[str, ...]] = {}
+            table: dict[str, list[str]] = {}
             for mask in self.masks:
                 own = stem(mask)
                 if lama:
                     if not (named := MASK_NAME.fullmatch(PurePath(own).name)):
                         continue
                     own = PurePath(own).with_name(named[1]).as_posix()
-                key = FORMS[number](own)
-                table[key] = (*table.get(key, ()), mask)
+                table.setdefault(FORMS[number](own), []).append(mask)
             self.tables[number, lama] = table
         return self.tables[number, lama]
 
