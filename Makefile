@@ -12,7 +12,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 SOURCES := setup.py pyproject.toml $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 export INPAINTX_OPENCV ?= opencv-python-headless
 
-.PHONY: docs build lint-ci wheel wheels image test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate cuda-race cuda-report gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against bench-busy bits-against clean
+.PHONY: docs build lint-ci wheel wheels image test-web photos build-matrix demo test lint types format pytest cuda-check cuda-emulate triton-check cuda-race cuda-report gpu gpu-sanitize sanitized sanitize fuzz bench bench-quick bench-runs bench-compare bench-baseline bench-against bench-busy bits-against clean
 
 demo: $(VENV)/.built
 	$(VENV)/bin/inpaintx demo -o demo-out --overwrite
@@ -143,6 +143,14 @@ cuda-emulate: $(VENV)/.test
 	INPAINTX_EMULATE_CUDA=1 $(PY) setup.py -q build --build-lib build/emulated
 	$(EMULATED)
 	INPAINTX_EMULATE_ORDER=reverse $(EMULATED)
+
+# partial_conv2d's kernel of Triton, run by Triton's interpreter and compiled for sm_80 and sm_90. Triton is 0.3 GB, and no
+# part of a CPU build: torch 2.13's release is installed if none is there.
+TRITON ?= triton==3.7.1
+triton-check: $(VENV)/.test
+	@$(PY) -c 'import triton' 2>/dev/null || $(PIP) --no-deps "$(TRITON)"
+	TRITON_INTERPRET=1 $(PY) -m pytest -n auto -q tests/ops/test_partial_conv_fused.py $(PYTEST_ARGS)
+	$(PY) benchmarks/triton_report.py
 
 # The same with each access to memory recorded: data races between threads, and shared memory that nobody has written.
 RACE_TESTS := tests/ops/test_cuda.py tests/test_emulation.py

@@ -6,6 +6,7 @@ nothing and shows that they run.
 """
 
 import os
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -14,7 +15,17 @@ from gpu_timer import DEVICE, GPU, Timer, peaks, warm_up
 from peers import nvidia_partial_conv
 
 from inpaintx.benchmark import Seconds
-from inpaintx.ops import hog, partial_conv2d, partial_conv2d_ref, patchmatch, poisson_blend, spd_map, spd_norm, ssim
+from inpaintx.ops import (
+    hog,
+    partial_conv2d,
+    partial_conv2d_ref,
+    partial_conv_kernel,
+    patchmatch,
+    poisson_blend,
+    spd_map,
+    spd_norm,
+    ssim,
+)
 from inpaintx.ops.spd_norm import spd_norm_ref
 
 REHEARSE = os.environ.get("INPAINTX_BENCH_REHEARSE") == "1"
@@ -31,7 +42,7 @@ LAYERS = {
     "dec2": (192, 64, 128, 3, 1),
     "wide": (64, 64, 256, 3, 1),
 }
-COMPILED = {"enc2", "wide"}  # each takes ten seconds to compile
+COMPILED = {"enc2", "wide"}  # each takes ten seconds to compile, and the tiles of the fused kernel as long
 
 
 @pytest.fixture
@@ -85,15 +96,22 @@ def test_partial_conv2d(contest, layer, layout, dtype, mask_channels, backward):
     bias = torch.rand(cout, device=DEVICE, dtype=dtype, requires_grad=backward)
     mask = blobs(BATCH, side).expand(-1, cin if mask_channels == "all" else 1, -1, -1).contiguous() > 0.5
     valid = (~mask).to(dtype)
-    compiled = None
+
+    def convolve(by="cudnn"):
+        with partial_conv_kernel(by):
+            return partial_conv2d(x, mask, weight, bias, stride=stride, padding=kernel // 2)[0]
+
+    compiled = fused = None
     if layer in COMPILED and layout == torch.channels_last and dtype == torch.bfloat16:
         torch._dynamo.reset()
         compiled = torch.compile(lambda: partial_conv2d_ref(x, mask, weight, bias, stride, kernel // 2)[0])
+        fused = (lambda: convolve("fused")) if GPU and find_spec("triton") else None
     run = {
-        "ours": lambda: partial_conv2d(x, mask, weight, bias, stride=stride, padding=kernel // 2)[0],
+        "ours": convolve,
         "cudnn": lambda: F.conv2d(x, weight, bias, stride, kernel // 2),
         "nvidia": lambda: nvidia_partial_conv.partial_conv2d(x, valid, weight, bias, stride, kernel // 2)[0],
         "compiled plain ops": compiled,
+        "fused": fused,
     }
     if backward:
         grad = torch.rand_like(run["cudnn"]())

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -77,6 +78,10 @@ def resources(nvcc: str) -> dict[str, dict[str, int]]:
         worst["fewest"] = min(worst["fewest"], int(row["registers"]))
         for key in ("registers", *PTXAS):
             worst[key] = max(worst.get(key, 0), int(row[key]))
+    if find_spec("triton"):
+        import triton_report
+
+        kernels |= triton_report.rows()
     return kernels
 
 
@@ -253,7 +258,7 @@ def kernel_rows(result: dict, old: dict) -> Iterator[list[str]]:
             return None
         op, kernel = name.split("/")
         launched = [c["kernels"][kernel] for c in report["cases"].values() if kernel in c["kernels"] and c["op"] == op]
-        threads = max((row["threads"] for row in launched), default=256)
+        threads = max((row["threads"] for row in launched), default=k.get("threads", 256))
         shared = k["shared"] + max((row["dynamic_shared"] for row in launched), default=0)
         registers = str(k["registers"]) if k["fewest"] == k["registers"] else f"{k['fewest']}–{k['registers']}"
         spills = k["spill_stores"] + k["spill_loads"]
@@ -307,7 +312,8 @@ def table(head: list[str], rows: Iterator[list[str]]) -> str:
 WORDS_KERNELS = """## Kernels
 
 ptxas for sm_90, the worst over each kernel's instances (dtypes, masks, widths); registers as fewest–most. Stack, spills
-and shared memory in bytes, occupancy as the share of the 64 warps of a multiprocessor."""
+and shared memory in bytes, occupancy as the share of the 64 warps of a multiprocessor. `triton` is the kernel of
+`partial_conv_kernel("fused")` in bfloat16, a row a tile (pixels x output channels x input channels)."""
 WORDS_OPS = """## Ops
 
 MB. *Moved*: sectors of 32 bytes of global memory that our kernels read and write, each once a launch, counted while

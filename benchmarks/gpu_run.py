@@ -24,6 +24,7 @@ from inpaintx.ops import spd_map
 assert inpaintx.build_info()["with_cuda"], "the extension was built without CUDA"
 print(torch.__version__, torch.cuda.get_device_name(), spd_map(torch.ones(1, 1, 8, 8, device="cuda"), 2).sum().item())
 """
+FUSED = "tests/ops/test_partial_conv_fused.py"
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=--strict-markers"]
 BENCH = [*PYTEST, "benchmarks", "--benchmark-only", "-o", "python_files=bench_*.py"]
 
@@ -113,12 +114,17 @@ def main(seconds: float = 540) -> int:
     run.step(
         "tests",
         120,
-        [*PYTEST, "tests/ops", "tests/test_devices.py", "-m", "gpu", *several, f"--junitxml={OUT}/tests.xml"],
+        [
+            *[*PYTEST, "tests/ops", "tests/test_devices.py", f"--ignore={FUSED}", "-m", "gpu", *several],
+            f"--junitxml={OUT}/tests.xml",
+        ],
     )
+    if _has("triton"):  # which compiles some thirty kernels
+        run.step("tests_fused", 60, [*PYTEST, FUSED, "-m", "gpu", *several, f"--junitxml={OUT}/tests_fused.xml"])
     for name, most, chosen in (
         ("bench_pdgan", 90, "bench_training and pdgan"),
         ("bench_pconv", 60, "bench_training and (pconv or prior)"),
-        ("bench_conv", 90, "bench_cuda and partial"),
+        ("bench_conv", 110, "bench_cuda and partial"),
         ("bench_ops", 60, "bench_cuda and not partial"),
     ):
         if _has("pytest_benchmark"):

@@ -30,8 +30,8 @@ bool winograd_wins(Pass pass, const Convolution& c, const at::Tensor& grad_outpu
 }  // namespace
 
 ConvAlgorithm choose_algorithm(Pass pass, const Convolution& c, const at::Tensor& grad_output) {
-  // cuDNN between two elementwise kernels, which are bound by memory. A convolution that does their work as well could
-  // save them, if it were as quick as cuDNN's: not measured, and not written (docs/speed.md).
+  // cuDNN between two elementwise kernels, which are bound by memory. A convolution that does their work as well saves
+  // them, if it is as quick as cuDNN's: partial_conv_fused.py has one in Triton, not yet measured (docs/speed.md).
   if (on_cuda(c.x)) return ConvAlgorithm::kAten;
 
   // A 4 x 4 tile of results takes 36 products a channel instead of 144. Wins for 3 x 3 windows with step 1 in float32

@@ -29,11 +29,30 @@ bool channels_last_is_unsafe(const Tensor& x, const Tensor& weight, IntArrayRef 
   return x.is_cpu() && weight.size(2) * weight.size(3) == 1 && stride[0] * stride[1] > 1 && x.size(1) < kBlock;
 }
 
+// The same in one pass, by a kernel that is registered from Python (inpaintx/ops/partial_conv_fused.py); nothing where
+// there is none, or where it leaves the work to the passes.
+std::optional<Outputs> partial_conv2d_fused(const Tensor& x, const Tensor& mask, const Tensor& weight,
+                                            const OptionalTensor& bias, IntArrayRef stride, IntArrayRef padding,
+                                            IntArrayRef dilation, bool scale_by_sum, IntArrayRef mask_channels) {
+  using Fused = std::vector<Tensor>(const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&, IntArrayRef,
+                                    IntArrayRef, IntArrayRef, bool, IntArrayRef);
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("inpaintx::partial_conv2d_fused", "").typed<Fused>();
+  if (!op.hasKernelForDispatchKey(x.is_cuda() ? c10::DispatchKey::CUDA : c10::DispatchKey::CPU)) return {};
+  const auto out = op.call(x, mask, weight, bias, stride, padding, dilation, scale_by_sum, mask_channels);
+  if (out.empty()) return {};
+  return Outputs{out.at(0), out.at(1), out.at(2)};
+}
+
 Outputs partial_conv2d_native(const Tensor& x, const Tensor& mask, const Tensor& weight, const OptionalTensor& bias,
                               IntArrayRef stride, IntArrayRef padding, IntArrayRef dilation, bool scale_by_sum,
                               IntArrayRef mask_channels) {
   partial_conv::check(x, mask, weight, bias, stride, padding, dilation, mask_channels);
   const c10::DeviceGuard guard(x.device());
+  if (auto fused =
+          partial_conv2d_fused(x, mask, weight, bias, stride, padding, dilation, scale_by_sum, mask_channels)) {
+    return *fused;
+  }
   const auto layout = layout_of(x, weight);
   const Tensor planes = partial_conv::per_channel(mask, mask_channels);
   const auto window = partial_conv::window_of(x, planes, weight, stride, padding, dilation, scale_by_sum);
@@ -134,6 +153,9 @@ TORCH_LIBRARY_FRAGMENT(inpaintx, m) {
       "partial_conv2d(Tensor x, Tensor mask, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, "
       "int[2] dilation=1, bool scale_by_sum=False, int[] mask_channels=[]) -> (Tensor y, Tensor new_mask, Tensor "
       "ratio)");
+  m.def(
+      "partial_conv2d_fused(Tensor x, Tensor mask, Tensor weight, Tensor? bias, int[2] stride, int[2] padding, int[2] "
+      "dilation, bool scale_by_sum, int[] mask_channels) -> Tensor[]");
   m.def(
       "partial_conv2d_backward(Tensor grad_output, Tensor x, Tensor mask, Tensor ratio, Tensor weight, int[2] stride, "
       "int[2] padding, int[2] dilation, bool[3] output_mask, int[] mask_channels=[]) -> (Tensor, Tensor, Tensor)");

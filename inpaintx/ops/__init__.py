@@ -13,6 +13,7 @@ from inpaintx.ops.efros_leung import EfrosLeung, efros_leung, efros_leung_ref
 from inpaintx.ops.hog import HOG, HOGImage, hog, hog_image, hog_ref
 from inpaintx.ops.memory import empty_cache
 from inpaintx.ops.partial_conv import PartialConv2d, partial_conv2d, partial_conv2d_ref
+from inpaintx.ops.partial_conv_fused import partial_conv_kernel
 from inpaintx.ops.patchmatch import PatchMatch, patchmatch, patchmatch_ref
 from inpaintx.ops.poisson import PoissonBlend, PoissonSolver, poisson_blend, poisson_blend_ref
 from inpaintx.ops.self_attention import SelfAttention, self_attention, self_attention_ref
@@ -54,6 +55,7 @@ __all__ = [
     "hog_ref",
     "partial_conv2d",
     "partial_conv2d_ref",
+    "partial_conv_kernel",
     "patchmatch",
     "patchmatch_ref",
     "poisson_blend",
