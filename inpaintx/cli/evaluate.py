@@ -48,6 +48,9 @@ def evaluate(
         typer.Option(metavar="LABEL=BLEND", help="How a method's fills are joined to the photo."),
     ] = None,
     features: Annotated[Features, typer.Option(help="LPIPS and FID without official weights.")] = Features.skip,
+    metrics: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Metrics on request, for one landmarks,landmarks_in_hole.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Of holes and draws.")] = 0,
     batch_size: Annotated[
         int, typer.Option("--batch-size", "--batch", help="Images that go through a method at once.")
@@ -95,6 +98,7 @@ def evaluate(
             presets=_by_label(preset, "--preset"),
             blends=_by_label(blend, "--blend"),
             features=features.value,
+            metrics=[name.strip() for name in metrics.split(",") if name.strip()],
             seed=seed,
             batch_size=batch_size,
             device=device,

@@ -27,7 +27,7 @@ from inpaintx.io.atomic import atomic_folder, make_folder
 from inpaintx.io.lock import locked
 from inpaintx.io.optional import require
 from inpaintx.nn.options import OnMissing
-from inpaintx.plugin.registry import registry
+from inpaintx.plugin.metrics import choose_metrics
 
 __all__ = ["DEFAULT_MASKS", "Evaluation", "Progress", "evaluate"]
 
@@ -86,6 +86,7 @@ def evaluate(
     presets: Mapping[str, str] | None = None,
     blends: Mapping[str, str] | None = None,
     features: OnMissing = "skip",
+    metrics: Sequence[str] = (),
     seed: int = 0,
     batch_size: int = 16,
     device: str = "auto",
@@ -119,6 +120,8 @@ def evaluate(
     features
         What LPIPS and FID do without official weights: ``"skip"``, ``"random"`` (a Fréchet distance under a name that
         says so) or ``"error"``.
+    metrics
+        Names of metrics of plugins that are measured on request alone: ``"landmarks"``, ``"landmarks_in_hole"``.
     seed, batch_size
         Of holes, random weights and draws; images that go through a method at once. Both change (in the last digits,
         or more where there is chance) what a network gives, so both are part of the protocol.
@@ -161,6 +164,7 @@ def evaluate(
     where = pick_device(device)
     records = [Entry(s, size, seed, torch.device("cpu")).record for s in specs]
     networks = Networks(features)
+    chosen_metrics, without = choose_metrics(metrics)
     protocol, groups = build_protocol(
         str(data),
         masks,
@@ -172,8 +176,8 @@ def evaluate(
         samples=samples,
         batch=batch_size,
         features=networks.names,
-        metrics=tuple(sorted(registry().metrics)),
-        left_out=networks.notes,
+        metrics=chosen_metrics,
+        left_out=[*networks.notes, *without],
     )
     unfinished = out.with_name(f"{out.name}.unfinished")
     make_folder(unfinished)

@@ -8,12 +8,39 @@ from torch import Tensor
 from inpaintx.errors import InpaintxError
 from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
+from inpaintx.plugin.sampling import shared_samples
 
-__all__ = ["higher_is_better", "measure_by_plugins"]
+__all__ = ["choose_metrics", "higher_is_better", "measure_by_plugins"]
 
 MORE_IS_BETTER = ("psnr", "ssim")
 
 
+def choose_metrics(asked: Iterable[str] = ()) -> tuple[tuple[str, ...], list[str]]:
+    """Choose from the metrics of plugins all but those that are measured on request, and those that are asked for.
+
+    Returns
+    -------
+    tuple
+        Their names, sorted, and why others that were asked for are left out.
+
+    Raises
+    ------
+    InpaintxError
+        There is no such metric.
+    """
+    metrics = registry().metrics
+    asked = list(asked)
+    for name in asked:
+        if name not in metrics:
+            there = ", ".join(sorted(metrics)) or "none"
+            raise InpaintxError(f"there is no metric {name!r}; those of plugins are: {there}")
+    wanted = {name for name, metric in metrics.items() if not getattr(metric, "on_request", False)} | set(asked)
+    missing = {name: getattr(metrics[name], "missing", str)() for name in wanted}
+    notes = [f"{name}: left out, {why}" for name, why in sorted(missing.items()) if why]
+    return tuple(sorted(name for name, why in missing.items() if not why)), notes
+
+
+@shared_samples()
 def measure_by_plugins(names: Iterable[str], result: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
     """Compare fills with the truth by metrics of plugins.
 

@@ -7,7 +7,7 @@ from inpaintx.data.given import Dataset, GivenDataset
 from inpaintx.data.sampler import MaskSampler, parse_mask_spec
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.distance import FeatureDistance
-from inpaintx.plugin.registry import mask_generators
+from inpaintx.plugin.registry import mask_generators, registry
 from inpaintx.training.config import TrainConfig
 from inpaintx.training.validate import Validation
 
@@ -40,4 +40,5 @@ def open_validation(data: Path | Dataset | None, options: TrainConfig, size: int
         hint = "; validate on another part (val_split=...), or never (validate_every=0)"
         raise InpaintxError(f"{error}{hint if isinstance(data, Path) else ''}") from None
     distance = FeatureDistance(options.val_vgg) if options.val_vgg else None
-    return Validation(faces, holes, options.val_images, distance)
+    best = options.best.removeprefix("full/")
+    return Validation(faces, holes, options.val_images, distance, {best} & registry().metrics.keys())

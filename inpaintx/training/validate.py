@@ -1,6 +1,6 @@
 """Validation on fixed images with fixed holes: metrics in the hole, and a picture of fills."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,12 +8,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from inpaintx.errors import InpaintxError
 from inpaintx.inference.run import run_method
 from inpaintx.nn.distance import FeatureDistance
 from inpaintx.nn.metrics import measure, sharpness
 from inpaintx.plugin.method import Method
-from inpaintx.plugin.metrics import higher_is_better, measure_by_plugins
-from inpaintx.plugin.registry import registry
+from inpaintx.plugin.metrics import choose_metrics, higher_is_better, measure_by_plugins
 from inpaintx.viz.contact_sheet import Cell, contact_sheet
 
 __all__ = ["Validation", "is_improvement"]
@@ -56,6 +56,13 @@ class Validation:
         Gives the hole of each image by its number; None: the samples' own ``"mask"``.
     distance
         Measures a fill's distance to the truth; None: nobody does.
+    asked
+        Metrics of plugins that are measured on request.
+
+    Raises
+    ------
+    InpaintxError
+        A metric that is asked for cannot be measured.
     """
 
     def __init__(
@@ -64,8 +71,12 @@ class Validation:
         holes: Callable[[tuple[int, ...]], Any] | None,
         count: int,
         distance: FeatureDistance | None = None,
+        asked: Iterable[str] = (),
     ) -> None:
         self.distance = distance
+        self.metrics, missing = choose_metrics(asked)
+        if missing:
+            raise InpaintxError(f"a metric of the validation cannot be measured; {missing[0]}")
         chosen = [int(i) for i in np.linspace(0, len(faces) - 1, min(count, len(faces)))]
         samples = [faces[i] for i in chosen]
         self.image = torch.stack([sample["image"] for sample in samples])
@@ -76,7 +87,7 @@ class Validation:
             self.mask = torch.stack(masks).unsqueeze(1).float()
         filled = mean_color(self.image, self.mask)
         floor = measure(filled, self.image, self.mask)
-        floor |= measure_by_plugins(registry().metrics, filled, self.image, self.mask)
+        floor |= measure_by_plugins(self.metrics, filled, self.image, self.mask)
         self.floor = {name: float(values.mean()) for name, values in floor.items()}
 
     def notes(self) -> Iterator[str]:
@@ -108,7 +119,7 @@ class Validation:
             filled = run_method(method, net, image, mask, generator=generator)
             each = measure(filled.image, image, mask)
             each["hole/sharpness"] = sharpness(filled.image, image, mask)
-            each |= measure_by_plugins(registry().metrics, filled.image, image, mask)
+            each |= measure_by_plugins(self.metrics, filled.image, image, mask)
             if self.distance:
                 each["distance"] = self.distance.to(device)(filled.image, image)
             for name, values in each.items():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from inpaintx import Method, hookimpl
 
 from .config import PDGANConfig
+from .landmark_error import LandmarkError
 from .method import PDGAN
 
 if TYPE_CHECKING:
@@ -13,13 +14,27 @@ if TYPE_CHECKING:
 
     from .official import load_official
 
-__all__ = ["PDGAN", "PDGANConfig", "inpaintx_register_commands", "inpaintx_register_methods", "load_official"]
+__all__ = [
+    "PDGAN",
+    "PDGANConfig",
+    "inpaintx_register_commands",
+    "inpaintx_register_methods",
+    "inpaintx_register_metrics",
+    "load_official",
+]
 
 
 @hookimpl
 def inpaintx_register_methods(register: Callable[[type[Method]], None]) -> None:
     """Register the method."""
     register(PDGAN)
+
+
+@hookimpl
+def inpaintx_register_metrics(register: Callable[[str, Callable[..., Any]], None]) -> None:
+    """Register the distances between landmarks, which are measured on request."""
+    register("landmarks", LandmarkError(in_hole=False))
+    register("landmarks_in_hole", LandmarkError(in_hole=True))
 
 
 @hookimpl
