@@ -46,8 +46,9 @@ def discs(picture, smallest):
 
 @pytest.fixture
 def drawn_faces(monkeypatch):
-    monkeypatch.setattr(finding, "MTCNN", lambda: discs)
+    monkeypatch.setattr(finding, "MTCNN", lambda thresholds=None: discs if thresholds is None else None)
     monkeypatch.setattr(finding, "installed", dict)
+    monkeypatch.setattr("inpaintx.inference.inpainter.find_shape", lambda device: None)  # of people's faces
 
 
 def near(face, points, tolerance=0.03):
@@ -121,6 +122,53 @@ def test_a_face_is_looked_for_again_when_it_is_filled():
     assert looks[0] == photo.shape
     assert set(looks[1:]) == {(256, 256, 3)}
     assert 0 < shown[0] < 0.1
+
+
+class HalfAFace:
+    """Takes a square for a face's, and sees the face in it once it is filled."""
+
+    def __init__(self, cut, score=0.95):
+        self.cut, self.score = cut, score
+
+    def squares(self, picture, smallest):
+        return [(self.cut, self.score)]
+
+    def __call__(self, picture, smallest):
+        return discs(picture, smallest)
+
+
+@pytest.mark.parametrize(("score", "share", "seen"), [(0.95, 0.5, True), (0.85, 0.5, False), (0.95, 0.1, False)])
+def test_half_a_face_is_a_guess_that_counts_where_the_filled_square_shows_it(score, share, seen):
+    photo, points = drawn(scale=0.6)
+    cut = cut_by_points(points)
+    hole = np.zeros((480, 640), bool)
+    top = round(cut.y - cut.side / 2)
+    hole[top : top + round(share * cut.side)] = True
+    finder = FaceFinder(lambda picture, smallest: [], HalfAFace(cut, score))
+    found = finder(photo, hole, lambda square, gap: cut.image(photo, 256))
+    assert [near(face, points) for face in found] == [True] * seen
+    assert all(face.score == pytest.approx(0.76) for face in found)
+    assert finder(photo, hole) == []  # without what fills there is nothing to see
+    assert finder(photo, hole, lambda square, gap: np.full_like(square, 255)) == []
+
+
+def test_a_square_is_moved_to_where_its_landmarks_are():
+    photo, points = drawn(turn=10)
+    hole = box(480, 640, top=300, left=300, side=40)
+
+    def beside(picture, smallest):
+        return [Found(f.points + 0.08 * len(picture), f.score) for f in discs(picture, smallest)]
+
+    def place(square, gap):
+        return cut_by_points(discs(square, 40)[0].points)
+
+    def far(square, gap):
+        return AlignedCrop(250, 128, 256, 0.0)
+
+    (face,) = FaceFinder(beside)(photo, hole, lambda square, gap: square, place)
+    assert near(face, points)
+    (left,) = FaceFinder(beside)(photo, hole, lambda square, gap: square, far)
+    assert not near(left, points)
 
 
 def test_faces_share_no_pixel_and_the_rest_follows():

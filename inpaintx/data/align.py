@@ -58,6 +58,14 @@ class AlignedCrop(NamedTuple):
         matrix = self.matrix(size)
         return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
 
+    def within(self, square: "AlignedCrop", size: int) -> "AlignedCrop":
+        """Bring this one, which lies in a square shown at ``size``, to the pixels of that square's picture."""
+        scale = square.side / size
+        x, y = ((v + 0.5 - size / 2) * scale for v in (self.x, self.y))
+        cos, sin = np.cos(square.angle), np.sin(square.angle)
+        at = square.x + x * cos - y * sin, square.y + x * sin + y * cos
+        return AlignedCrop(float(at[0]), float(at[1]), self.side * scale, self.angle + square.angle)
+
     def outside(self, width: int, height: int) -> float:
         """The share of the square that lies outside the picture (and is filled by mirroring)."""
         grid = (np.arange(64) + 0.5) / 64 - 0.5

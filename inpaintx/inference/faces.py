@@ -15,12 +15,14 @@ from inpaintx.inference import visibility
 from inpaintx.inference.crop_layout import Box, Crop, in_rounds
 from inpaintx.io.opencv import import_cv2
 
-__all__ = ["Face", "FaceFinder", "Fill", "find_by", "rounds_of", "squares"]
+__all__ = ["Face", "FaceFinder", "Fill", "Place", "find_by", "rounds_of", "squares"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 Fill = Callable[[Array, Bools], Array]
 """Fills a square: ``[S,S,3]`` uint8 and ``[S,S]`` (True = hole) to ``[S,S,3]`` uint8."""
+Place = Callable[[Array, Bools], AlignedCrop | None]
+"""Says where in a filled square ``[S,S,3]`` uint8 the face is, if it can; ``[S,S]``, True = what was filled."""
 
 ROUGH = 640  # side in pixels at which holes are filled roughly
 SMALLEST = 40  # side in pixels of the smallest face
@@ -32,6 +34,9 @@ AGAIN = 256  # side of the square in which a face is looked for again
 NEAR = 0.25  # in sides of the square: a face that is found again farther away is another one
 STILL = 0.02  # in sides: a square that moved less stays
 ROUNDS = 2  # most times that a face is looked for again
+LOOSE = (0.4, 0.4, 0.5)  # least scores where half a face is enough
+GUESS, GUESSED = 0.93, 0.8  # R-net's least score for a square that MTCNN as a whole did not take, and its factor
+HIDDEN = 0.25  # least share of the hole in such a square
 
 
 class Detector(Protocol):
@@ -61,6 +66,10 @@ class Face:
         y = (np.arange(box.top, box.bottom, dtype=np.float32) - self.cut.y)[:, None] / self.cut.side
         cos, sin = np.float32(np.cos(self.cut.angle)), np.float32(np.sin(self.cut.angle))
         return np.maximum(np.abs(x * cos + y * sin), np.abs(y * cos - x * sin))
+
+    def hole(self, hole: Bools) -> Bools:
+        """The square's own view of the hole ``[H,W]``, upright, of the side at which faces are looked for again."""
+        return np.asarray(self.cut.image(hole.view(np.uint8) * 255, AGAIN) > 127)
 
     def damaged(self, hole: Bools) -> bool:
         """Whether the hole ``[H,W]`` reaches into the square."""
@@ -107,7 +116,7 @@ def find_by(faces: str | Path) -> "tuple[FaceFinder | None, str]":
         return FaceFinder(lambda picture, smallest: net.all(picture)), ""
     if installed() is None:
         return None, "faces were not looked for: the extra [faces] is not installed (pip install 'inpaintx[faces]')"
-    return FaceFinder(MTCNN()), ""
+    return FaceFinder(MTCNN(), MTCNN(thresholds=LOOSE)), ""
 
 
 class FaceFinder:
@@ -117,12 +126,16 @@ class FaceFinder:
     ----------
     detector
         What finds faces in undamaged pictures.
+    loose
+        What takes half a face for one; its squares are guesses, which count where a face is seen in them once filled.
     """
 
-    def __init__(self, detector: Detector) -> None:
-        self.detector = detector
+    def __init__(self, detector: Detector, loose: MTCNN | None = None) -> None:
+        self.detector, self.loose = detector, loose
 
-    def __call__(self, pixels: Array, hole: Bools, filled: Fill | None = None) -> list[Face]:
+    def __call__(
+        self, pixels: Array, hole: Bools, filled: Fill | None = None, place: Place | None = None
+    ) -> list[Face]:
         """Find the faces that have a hole.
 
         Parameters
@@ -133,6 +146,8 @@ class FaceFinder:
             ``[H,W]``, True = hole.
         filled
             What fills a face: each one is filled and looked for again, upright, until its square stays.
+        place
+            What moves a square that was filled to where its face is.
 
         Returns
         -------
@@ -143,10 +158,12 @@ class FaceFinder:
             return []
         picture = _roughly_filled(pixels, hole)
         faces = [self._settled(face, picture, hole, filled) for face in self._look(picture)]
-        if not any(face.score > SURE and abs(face.cut.angle) < UPRIGHT for face in faces):
+        guessed = self._guessed(picture, hole, filled, _different(faces)) if filled else []
+        if not guessed and not any(face.score > SURE and abs(face.cut.angle) < UPRIGHT for face in faces):
             turned = [face for turn in TURNS for face in self._look_turned(picture, turn)]
             faces += [self._settled(face, picture, hole, filled) for face in turned]
-        return [face for face in _different(faces) if face.score > LEAST and face.damaged(hole)]
+        faces = [face for face in _different(faces + guessed) if face.damaged(hole)]
+        return [_placed(face, picture, hole, filled, place) for face in faces] if filled and place else faces
 
     def _look(self, picture: Array) -> list[Face]:
         cuts = [(cut_by_points(found.points), found.score) for found in self.detector(picture, SMALLEST)]
@@ -159,27 +176,37 @@ class FaceFinder:
         side = float(np.hypot(height, width))
         whole = AlignedCrop((width - 1) / 2, (height - 1) / 2, side, float(angle))
         size = min(ROUGH * 2, int(np.ceil(side)))
-        return [_from_square(face, whole, size) for face in self._look(whole.image(picture, size))]
+        seen = self._look(whole.image(picture, size))
+        return [replace(face, cut=face.cut.within(whole, size)) for face in seen]
 
-    def _settled(self, face: Face, picture: Array, hole: Bools, filled: Fill | None) -> Face:
+    def _guessed(self, picture: Array, hole: Bools, filled: Fill, known: list[Face]) -> list[Face]:
+        """Find those whose half is hidden, beside the ``known`` ones."""
+        if self.loose is None:
+            return []
+        guesses = [Face(cut, score * GUESSED) for cut, score in self.loose.squares(picture, SMALLEST) if score > GUESS]
+        found: list[Face] = []
+        for face in guesses:
+            if face.hole(hole).mean() > HIDDEN and not any(_same(face, other) for other in known + found):
+                settled = self._settled(face, picture, hole, filled, self.loose)
+                found += [settled] if settled.score > LEAST else []
+        return found
+
+    def _settled(
+        self, face: Face, picture: Array, hole: Bools, filled: Fill | None, detector: Detector | None = None
+    ) -> Face:
         """Look again in the face's own square, upright and filled."""
         for _ in range(ROUNDS):
             if not face.damaged(hole):
                 return face
             square = face.cut.image(picture, AGAIN)
             if filled is not None:
-                square = filled(square, face.cut.image(hole.astype(np.uint8) * 255, AGAIN) > 127)
-            seen = [Found(f.points, f.score) for f in self.detector(square, AGAIN * 0.35)]
-            cuts = [(cut_by_points(found.points), found.score) for found in seen]
-            near = [
-                _from_square(Face(cut, score), face.cut, AGAIN)
-                for cut, score in cuts
-                if cut is not None and 0.6 < cut.side / AGAIN < 1.6
-                if np.hypot(cut.x + 0.5 - AGAIN / 2, cut.y + 0.5 - AGAIN / 2) < NEAR * AGAIN
-            ]
+                square = filled(square, face.hole(hole))
+            seen = (detector or self.detector)(square, AGAIN * 0.35)
+            cuts = [cut_by_points(found.points) for found in seen]
+            near = [cut.within(face.cut, AGAIN) for cut in cuts if cut is not None and _near(cut)]
             if not near:
                 return replace(face, score=face.score * UNSEEN)
-            moved = near[0].cut
+            moved = near[0]
             still = max(np.hypot(moved.x - face.cut.x, moved.y - face.cut.y), abs(moved.side - face.cut.side))
             turned = abs(moved.angle - face.cut.angle)
             face = Face(moved, face.score)
@@ -188,25 +215,29 @@ class FaceFinder:
         return face
 
 
-def _from_square(face: Face, square: AlignedCrop, size: int) -> Face:
-    """Bring a face that was found in a turned square, shown at ``size``, to the photo's pixels."""
-    scale = square.side / size
-    x, y = ((v + 0.5 - size / 2) * scale for v in (face.cut.x, face.cut.y))
-    cos, sin = np.cos(square.angle), np.sin(square.angle)
-    at = square.x + x * cos - y * sin, square.y + x * sin + y * cos
-    return Face(
-        AlignedCrop(float(at[0]), float(at[1]), face.cut.side * scale, face.cut.angle + square.angle), face.score
-    )
+def _placed(face: Face, picture: Array, hole: Bools, filled: Fill, place: Place) -> Face:
+    """Fill the face's square and move it to where its landmarks are; again changes nothing (0.00 dB on 93 faces)."""
+    gap = face.hole(hole)
+    cut = place(filled(face.cut.image(picture, AGAIN), gap), gap) if gap.any() else None
+    return face if cut is None or not _near(cut) else replace(face, cut=cut.within(face.cut, AGAIN))
+
+
+def _near(cut: AlignedCrop) -> bool:
+    """Whether a square that was found in a face's own one, shown at :data:`AGAIN`, can be the same face's."""
+    far = np.hypot(cut.x + 0.5 - AGAIN / 2, cut.y + 0.5 - AGAIN / 2)
+    return bool(far < NEAR * AGAIN and 0.6 < cut.side / AGAIN < 1.6)
+
+
+def _same(face: Face, other: Face) -> bool:
+    """Whether the middle of one square lies well inside the other: they are the same face, or one is none."""
+    return bool(np.hypot(face.cut.x - other.cut.x, face.cut.y - other.cut.y) < 0.3 * max(face.cut.side, other.cut.side))
 
 
 def _different(faces: list[Face]) -> list[Face]:
-    """One of each, the surest: a square whose middle lies well inside another one is the same face, or none."""
+    """Those that count, one of each, the surest."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda f: -f.score):
-        near = (
-            np.hypot(face.cut.x - k.cut.x, face.cut.y - k.cut.y) < 0.3 * max(k.cut.side, face.cut.side) for k in kept
-        )
-        if not any(near):
+        if face.score > LEAST and not any(_same(face, other) for other in kept):
             kept.append(face)
     return kept
 

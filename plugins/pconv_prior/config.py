@@ -35,10 +35,10 @@ PRESETS: dict[str, BaseModel] = {
 WEIGHTS: dict[str, Weights] = {
     "default": Weights(
         "features128.safetensors",
-        sha256="a5dd468caad19b6f04cd035617e424b3490524ffc5eaeb534b452db573ad1755",
+        sha256="225d017c78560e72efde6b0c7bced9582b09f73686d9cc49d195814b98216d58",
         license="research use only, as its images",
         trained_on="from tag l1: All-Age-Faces (Cheng et al. 2019), 3,126 faces at 128 x 128, and 3,642 generated "
-        "faces; 6,000 steps of 8 on features of VGG16-HED and against a discriminator on one CPU core",
+        "faces; 12,900 steps of 8 on features of VGG16-HED and against a discriminator on one CPU core",
     ),
     "l1": Weights(
         "prior128.safetensors",

@@ -115,7 +115,8 @@ def fit_fan(
         )
     said = {"error": fitted.error, "mean_error": fitted.mean_error}
     options = {key: str(value) for key, value in asdict(fit).items() if key not in ("size", "width")}
-    save_fan(out, fan, Path(data).resolve().name, **options, **{key: f"{value:.4f}" for key, value in said.items()})
+    name = Path(data).resolve().name
+    save_fan(out, fan, name, shape, **options, **{key: f"{value:.4f}" for key, value in said.items()})
     progress.unlink()
     return fitted
 
