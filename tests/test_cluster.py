@@ -273,6 +273,27 @@ def test_a_dashboard_is_named_and_a_ray_that_does_not_start_is_said(monkeypatch)
         list(spread(Dying, [1], Cluster()))
 
 
+@pytest.mark.parametrize("token", [True, False])
+def test_a_clusters_token_is_used_and_a_missing_one_is_named(token, tmp_path, monkeypatch):
+    def refuses(**_):
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    file = tmp_path / "auth_token"
+    if token:
+        file.write_text("secret")
+    monkeypatch.setattr(pool, "TOKEN", str(file))
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuses)
+    with pytest.raises(InpaintxError) as raised:
+        list(spread(Dying, [1], Cluster("10.0.0.1:6379")))
+    assert os.environ.get("RAY_AUTH_MODE") == ("token" if token else None)
+    assert str(raised.value).startswith("Ray at 10.0.0.1:6379: Failed to connect")
+    assert (f"copy its {file}" in str(raised.value)) is not token
+
+
 def test_what_the_documents_call_is_understood():
     docs = Path(__file__).parents[1] / "docs"
     job = yaml.safe_load((docs / "kuberay.yaml").read_text())["spec"]
