@@ -13,7 +13,7 @@ def test_weights_of_earlier_versions_say_their_last_run():
 
 
 def test_weights_say_what_those_before_them_had_seen():
-    assert seen_before(PConvPrior(), "default") == Seen(32_000 * 8 + 6_000 * 8, whole=True)
+    assert seen_before(PConvPrior(), "default") == Seen(32_000 * 8 + (6_000 + 3_600 + 3_300) * 8, whole=True)
 
 
 def test_nothing_before_and_nothing_known(tmp_path):

@@ -21,6 +21,7 @@ __all__ = ["Actors", "Address", "Gpus", "cluster_of", "inpaint_on", "spell_addre
 
 ADDRESS = re.compile(r"auto|local|\S+:\d+")
 EVERY = 10.0  # seconds between two lines of progress in a log
+LEAST = 1.0  # seconds after which a rate is one
 NAMED = 10  # failures that are named; the report has all
 
 Address = Annotated[
@@ -69,21 +70,22 @@ class Told:
         self.task = bar.add_task(what, total=None) if bar else None
         self.first: int | None = None  # what was done when the clock started: with the first row, after Ray's start
         self.begun = self.last = 0.0
-        self.rate = 0.0  # a second
 
     def at(self, done: int, total: int, failed: int = 0) -> None:
         """Say that ``done`` of ``total`` are done, ``failed`` among them."""
         now = time.monotonic()
         if self.first is None:
             self.first, self.begun, self.last = done, now, now
-        self.rate = (done - self.first) / max(now - self.begun, 1e-9)
-        words = f"{self.rate:.3g} a second{f', {failed} failed' if failed else ''}"
+        took = now - self.begun
+        rate = (done - self.first) / took if took >= LEAST else 0.0
+        words = ", ".join([f"{rate:.3g} a second"] * bool(rate) + [f"{failed} failed"] * bool(failed))
         if self.bar:
-            self.bar.update(self.task, completed=done, total=total, description=f"{self.what}: {words}")
+            self.bar.update(self.task, completed=done, total=total, description=": ".join(filter(None, [self.what, words])))
         elif now >= self.last + EVERY or done == total:
-            left = (total - done) / self.rate if self.rate else 0.0
-            ends = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
-            say(f"{done} of {total} {self.what}, {words}, {ends} left", "stderr")
+            left = (total - done) / rate if rate else 0.0
+            ends = f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"
+            parts = [f"{done} of {total} {self.what}", words, ends if rate or done == total else ""]
+            say(", ".join(filter(None, parts)), "stderr")
             self.last = now
 
 
