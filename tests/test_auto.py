@@ -47,9 +47,10 @@ def test_a_portraits_face_with_no_option(name, place, least):
     inside = np.zeros_like(hole)
     inside[top:bottom, left:right] = hole[top:bottom, left:right]
     damaged = np.where(hole[..., None], np.uint8(0), truth)
-    result = inpaintx.inpaint(damaged, hole)
+    plain, result = (inpaintx.inpaint(damaged, hole, **more) for more in ({"detail": "none"}, {}))
     assert (result[~hole] == truth[~hole]).all()
-    assert psnr(result, truth, inside) >= least
+    assert psnr(plain, truth, inside) >= least
+    assert psnr(result, truth, inside) >= least - 0.6  # detail is invented, and where it lies is not known
     assert psnr(result, truth, hole) >= psnr(inpaintx.inpaint(damaged, hole, "harmonic"), truth, hole)
 
 

@@ -108,8 +108,12 @@ def inpaint(
         ),
     ] = None,
     detail: Annotated[
-        Detail, typer.Option(help="Add the photo's own grain and detail to what a network filled softly.")
-    ] = Detail.none,
+        Detail | None,
+        typer.Option(
+            help="Add the photo's own grain and detail to what a network filled softly: auto where no method is named.",
+            show_default=False,
+        ),
+    ] = None,
     background: Annotated[
         str,
         typer.Option(metavar="METHOD", help="With auto: what fills what no face has.", show_default="harmonic"),
@@ -151,7 +155,7 @@ def inpaint(
         "blend": blend.value if blend else None,
         "batch_size": batch_size,
         "faces": [_square(square, cluster is not None or is_batch_path(photo)) for square in face] if face else faces,
-        "detail": detail.value,
+        "detail": detail.value if detail else None,
         "background": background,
         "options": dict(map(option, set_ or [])),
     }

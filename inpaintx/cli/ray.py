@@ -70,6 +70,7 @@ class Told:
         self.task = bar.add_task(what, total=None) if bar else None
         self.first: int | None = None  # what was done when the clock started: with the first row, after Ray's start
         self.begun = self.last = 0.0
+        self.rate = 0.0  # a second, or not known
 
     def at(self, done: int, total: int, failed: int = 0) -> None:
         """Say that ``done`` of ``total`` are done, ``failed`` among them."""
@@ -77,14 +78,16 @@ class Told:
         if self.first is None:
             self.first, self.begun, self.last = done, now, now
         took = now - self.begun
-        rate = (done - self.first) / took if took >= LEAST else 0.0
-        words = ", ".join([f"{rate:.3g} a second"] * bool(rate) + [f"{failed} failed"] * bool(failed))
+        self.rate = (done - self.first) / took if took >= LEAST else 0.0
+        words = ", ".join([f"{self.rate:.3g} a second"] * bool(self.rate) + [f"{failed} failed"] * bool(failed))
         if self.bar:
-            self.bar.update(self.task, completed=done, total=total, description=": ".join(filter(None, [self.what, words])))
+            self.bar.update(
+                self.task, completed=done, total=total, description=": ".join(filter(None, [self.what, words]))
+            )
         elif now >= self.last + EVERY or done == total:
-            left = (total - done) / rate if rate else 0.0
+            left = (total - done) / self.rate if self.rate else 0.0
             ends = f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"
-            parts = [f"{done} of {total} {self.what}", words, ends if rate or done == total else ""]
+            parts = [f"{done} of {total} {self.what}", words, ends if self.rate or done == total else ""]
             say(", ".join(filter(None, parts)), "stderr")
             self.last = now
 

@@ -67,10 +67,11 @@ class AutoInpainter(Inpainter):
         weights: str | Path | None = None,
         blend: Blend | None = None,
         faces: Any = "auto",
-        detail: Detail = "none",
+        detail: Detail | None = None,
         background: str = "",
         **settings: Any,
     ) -> None:
+        detail = detail or "auto"
         if background in (AUTO, BEST):
             raise InpaintxError(
                 f"background={background}: this is the method for what no face has; take one that needs no face "

@@ -83,7 +83,7 @@ class Inpainter:
         blend: Blend | None = None,
         batch_size: int = 8,
         faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
-        detail: Detail = "none",
+        detail: Detail | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
         asked = registry().method(method) if isinstance(method, str) else method
@@ -92,7 +92,7 @@ class Inpainter:
             raise InpaintxError(f"blend must be {', '.join(get_args(Blend))}, got {blend!r}")
         if batch_size < 1:
             raise InpaintxError(f"batch_size must be 1 or more, got {batch_size}")
-        if detail not in get_args(Detail):
+        if detail not in (None, *get_args(Detail)):
             raise InpaintxError(f"detail must be {' or '.join(get_args(Detail))}, got {detail!r}")
         check_seed(seed)
         self.detail = detail

@@ -76,7 +76,7 @@ def inpaint(
     device: str = "auto",
     raw: bool = False,
     faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
-    detail: Detail = "none",
+    detail: Detail | None = None,
     background: str = "",
     **options: Any,
 ) -> Any:
@@ -120,7 +120,8 @@ def inpaint(
         height, the mouth at 0.74.
     detail
         ``"auto"``: where a trained method worked on a reduced crop, detail of known pixels that look like its fill is
-        added (:func:`inpaintx.inference.detail.add_detail`); ``"none"``: not.
+        added (:func:`inpaintx.inference.detail.add_detail`); ``"none"``: not; None: ``"auto"`` where no method was
+        named, so that fills are as sharp as the photo, and ``"none"`` for a named one, which gives what it gives.
     background
         For ``"auto"``: the method that fills what no face has; empty: the one that measured best, ``harmonic``.
 
@@ -233,7 +234,7 @@ def load(
     device: str | torch.device = "auto",
     blend: Blend | None = None,
     faces: str | Path | Sequence[tuple[int, int, int]] = "auto",
-    detail: Detail = "none",
+    detail: Detail | None = None,
     background: str = "",
     seed: int = 0,
     **options: Any,

@@ -131,7 +131,7 @@ class _Page:
         self.exact = gr.Checkbox(label="Save as PNG, so that known pixels stay exactly as they are", value=True)
         with gr.Accordion("More options", open=False):
             self.blend = gr.Dropdown(BLENDS, value=BLENDS[0], label="How the fill is joined to its rim")
-            self.detail = gr.Checkbox(label="Add the photo's own detail to a soft fill")
+            self.detail = gr.Checkbox(label="Add the photo's own detail to a soft fill", value=True)
         with gr.Accordion("Faces", open=False):
             self.how = gr.Radio(["found", "none", "by hand"], value="found", label="Damaged faces are")
             self.look = gr.Button("Show the faces that are found", size="sm", elem_id="look")
