@@ -110,7 +110,8 @@ def table(found):
         "which 20, 40, 60 and 80 % of the pixels are discarded. Paper: Qiang et al., table 1, CelebA; it does not",
         "say whether its figures are of G(z), pasted or blended. Ours: the weights that ship, of All-Age-Faces; n",
         "faces, the same for all rows of a set as far as they go, with the same holes and draws. The figures of",
-        "the paper and ours are of other faces: compare the order of the rows and how they fall.",
+        "the paper and ours are of other faces: compare the order of the rows and how they fall. Rows of other n",
+        "have means of other faces: compare those by the differences, which are of the same faces.",
     ]
     for name, rows in found["sets"].items():
         lines += ["", f"## Faces: {name}", "", "| what | n | 20 % | 40 % | 60 % | 80 % |", "|---|---|---|---|---|---|"]
