@@ -37,6 +37,15 @@ def test_equal_inputs_are_computed_once_in_the_block_alone():
     assert double.calls == 8
 
 
+def test_inputs_that_are_written_to_are_other_inputs():
+    double, x = Doubled(), torch.ones(3)
+    with shared_samples():
+        for value in (1, 5, 1):
+            x.fill_(value)
+            assert compute_once(double, x).equal(torch.full((3,), 2.0 * value))
+    assert double.calls == 2
+
+
 def test_an_error_ends_the_block():
     with pytest.raises(RuntimeError), shared_samples():
         raise RuntimeError
