@@ -112,6 +112,12 @@ def test_two_nodes_write_what_one_process_does(nodes, photos, capfd):
     assert all(
         "exists" in row["error"] for name, row in rows(root / "shared").items() if name[7:10] not in ("004", "007")
     )
+    with (root / "shared" / "report.jsonl").open("a") as lines:
+        lines.write('null\n{}\n{"photo": "photos/0')
+    assert run([*command, "-o", "shared", "--ray", nodes.address, "--skip-existing"]) == 1
+    after = rows(root / "shared")
+    assert {name[7:10] for name, row in after.items() if row["error"]} == {"004", "007"}  # what was refused is done
+    assert after["photos/000.png"]["notes"] == ["its result existed"]
 
 
 def test_a_store_is_read_and_written(nodes, photos):

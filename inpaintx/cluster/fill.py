@@ -150,10 +150,10 @@ def _rows_before(skipped: Collection[Job], place: Place, name: str) -> Iterator[
     """The rows of photos that are skipped, from the report of the run that did them."""
     unknown = {job.name for job in skipped}
     for line in place.lines(name) if unknown else ():
-        with suppress(ValueError):  # the last line of a run that was killed may be cut off
-            photo = json.loads(line)["photo"]
-            if photo in unknown:
-                unknown.remove(photo)
+        with suppress(ValueError, TypeError, KeyError):  # the last line of a run that was killed may be cut off
+            row = json.loads(line)
+            if row["photo"] in unknown and row["error"] is None:  # what was refused because it existed is done
+                unknown.remove(row["photo"])
                 yield f"{line.decode().rstrip()}\n"
     for photo in sorted(unknown):
         yield json.dumps({"photo": photo, "error": None, "notes": ["its result existed"]}) + "\n"

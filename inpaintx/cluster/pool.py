@@ -179,7 +179,9 @@ def _connected(cluster: Cluster) -> Iterator[tuple[int, str]]:
     except Exception as error:  # none there, another version, no such address; a bare one: its processes do not start
         hint = "" if not cluster.address or _has_token() else f" (if the cluster wants a token, copy its {TOKEN})"
         where = cluster.address or "this machine"
-        raise InpaintxError(f"Ray at {where}: {str(error).splitlines()[0]}{hint}") from error
+        raise InpaintxError(
+            f"Ray at {where}: {(str(error).splitlines() or [type(error).__name__])[0]}{hint}"
+        ) from error
     try:
         yield _actors(cluster, ray.cluster_resources()), found.dashboard_url or ""
     finally:
