@@ -94,5 +94,9 @@ def test_a_metric_of_a_plugin_chooses_the_best(toy_faces, tmp_path, monkeypatch)
         assert done.best == {"step": best, "metric": "full/likeness", "value": pytest.approx({4: 0.7, 2: 0.5}[best])}
         assert done.last["full/likeness"] == pytest.approx(0.6)
         assert is_improvement("full/likeness", 0.7, 0.6) is higher
+    nan = float("nan")
+    values = [nan, nan, 0.7, 0.6]
+    done = train(toy_faces, tmp_path / "unknown", validate_every=2, best="full/likeness")
+    assert done.best == {"step": 6, "metric": "full/likeness", "value": pytest.approx(0.6)}
     with pytest.raises(InpaintxError, match=r"best=full/other is no metric.*full/likeness"):
         train(toy_faces, tmp_path / "other", best="full/other")

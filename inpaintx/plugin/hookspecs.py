@@ -38,11 +38,12 @@ def inpaintx_register_metrics(register: Callable[[str, Callable[..., Any]], None
     """Call ``register(name, metric)`` for each metric. Called once, when plugins are loaded.
 
     ``metric(result, truth, mask)`` compares composites ``[B,3,H,W]`` with the truth, both RGB in [0,1]; ``mask``
-    ``[B,1,H,W]``, 1 = hole; it gives ``[B]``, one value an image. Evaluation and the validation of a training report
-    it as ``full/NAME``. Less is better unless the function has an attribute ``higher_is_better = True``; training
-    keeps the best checkpoint by it with ``best=full/NAME``. With an attribute ``on_request = True`` it is measured only
-    where its name is given (``inpaintx evaluate --metrics NAME``, ``best=full/NAME``); an attribute ``missing``, called
-    without arguments, says why it cannot be measured ("" where it can).
+    ``[B,1,H,W]``, 1 = hole; it gives ``[B]``, one value an image, NaN where there is none. Evaluation and the
+    validation of a training report it as ``full/NAME``. Less is better unless the function has an attribute
+    ``higher_is_better = True``; training keeps the best checkpoint by it with ``best=full/NAME``. With an attribute
+    ``on_request = True`` it is measured only where its name is given (``inpaintx evaluate --metrics NAME``,
+    ``best=full/NAME``); an attribute ``missing``, called without arguments, says why it cannot be measured ("" where
+    it can).
     """
 
 

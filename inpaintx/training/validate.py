@@ -1,5 +1,6 @@
 """Validation on fixed images with fixed holes: metrics in the hole, and a picture of fills."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ Pixels = npt.NDArray[Any]
 
 def is_improvement(metric: str, new: float, old: float | None) -> bool:
     """Whether a metric's new value is better than the best so far."""
-    return old is None or (new > old if higher_is_better(metric) else new < old)
+    return old is None or math.isnan(old) or (new > old if higher_is_better(metric) else new < old)
 
 
 def mean_color(image: Tensor, mask: Tensor) -> Tensor:
@@ -88,7 +89,7 @@ class Validation:
         filled = mean_color(self.image, self.mask)
         floor = measure(filled, self.image, self.mask)
         floor |= measure_by_plugins(self.metrics, filled, self.image, self.mask)
-        self.floor = {name: float(values.mean()) for name, values in floor.items()}
+        self.floor = {name: self._mean(name, values) for name, values in floor.items()}
 
     def notes(self) -> Iterator[str]:
         """What there is to say of it before the training, in words."""
@@ -129,7 +130,12 @@ class Validation:
                 rows.append(_row(image[i], mask[i], filled.raw[i], filled.image[i], caption))
         for module, mode in modes.items():
             module.training = mode
-        return {name: float(torch.cat(values).mean()) for name, values in found.items()}, contact_sheet(rows, tile=160)
+        means = {name: self._mean(name, torch.cat(values)) for name, values in found.items()}
+        return means, contact_sheet(rows, tile=160)
+
+    def _mean(self, name: str, values: Tensor) -> float:
+        """The mean over the images; a plugin's metric has none (NaN) where it cannot be measured."""
+        return float(values.nanmean() if name.removeprefix("full/") in self.metrics else values.mean())
 
 
 def _row(image: Tensor, mask: Tensor, raw: Tensor, whole: Tensor, caption: str) -> list[Cell]:
