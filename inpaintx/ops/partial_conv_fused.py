@@ -5,6 +5,7 @@ cuDNN's is first asked for. So autograd, autocast and ``torch.compile`` see one 
 """
 
 import os
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from inpaintx.errors import InpaintxError
 from inpaintx.ops._native import layout_of
 
 __all__ = ["partial_conv_kernel"]
@@ -26,6 +28,7 @@ _LIBRARY = torch.library.Library("inpaintx", "IMPL")
 _registered: set[str] = set()
 _kernel: str = "cudnn"
 _fastest: dict[tuple[object, ...], Any] = {}
+_measuring = threading.local()  # .here: in this thread, whose calls meanwhile are for the passes
 
 
 @contextmanager
@@ -72,7 +75,7 @@ def partial_conv_kernel(kernel: Kernel) -> Iterator[None]:
 def _use(kernel: str, source: str = "partial_conv_kernel") -> None:
     global _kernel
     if kernel not in ("cudnn", "fused", "auto"):
-        raise ValueError(f"{source} must be 'cudnn', 'fused' or 'auto', got {kernel!r}")
+        raise InpaintxError(f"{source} must be 'cudnn', 'fused' or 'auto', got {kernel!r}")
     with_triton = kernel != "cudnn" and find_spec("triton") is not None
     if with_triton:
         register("CUDA")
@@ -103,7 +106,8 @@ def _partial_conv2d(
 ) -> list[Tensor]:
     """``[y, new_mask, ratio]`` of checked arguments, or nothing where cuDNN is to compute them."""
     window = tuple(stride), tuple(padding), tuple(dilation)
-    out_size = None if _kernel == "cudnn" else out_size_of(x, mask, weight, *window, mask_channels)
+    passes = _kernel == "cudnn" or getattr(_measuring, "here", False)
+    out_size = None if passes else out_size_of(x, mask, weight, *window, mask_channels)
     if out_size is None:
         return []
     from inpaintx.ops import partial_conv_triton as fused
@@ -114,8 +118,11 @@ def _partial_conv2d(
         return fused.convolve(*given, out_size, config) if config else []
 
     def run_to_measure(config: Any) -> None:
-        with partial_conv_kernel("cudnn"):
+        _measuring.here = True
+        try:
             run(config) or torch.ops.inpaintx.partial_conv2d(*given)
+        finally:
+            _measuring.here = False
 
     config = None if _kernel == "auto" else fused.CONFIGS[0]
     if torch.backends.cudnn.benchmark and not torch.are_deterministic_algorithms_enabled():
@@ -155,4 +162,4 @@ def out_size_of(
     return (out_height, out_width) if fits else None
 
 
-_use(os.environ.get(VARIABLE, "cudnn"), VARIABLE)
+_use(os.environ.get(VARIABLE) or "cudnn", VARIABLE)

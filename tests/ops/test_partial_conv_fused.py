@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -274,7 +275,11 @@ def test_errors_come_before_the_choice(standing_in):
 
 @pytest.mark.parametrize("faster", ["small", "large", "the passes"])
 def test_auto_takes_what_is_faster_and_measures_once(faster, standing_in, monkeypatch):
-    measured = []
+    measured, convolve = [], standing_in.module.convolve
+
+    def in_another_thread(*arguments):
+        assert partial_conv_fused._kernel == "auto"  # there it stays while this one measures
+        return convolve(*arguments)
 
     def milliseconds(run):
         before = len(standing_in.calls)
@@ -283,6 +288,7 @@ def test_auto_takes_what_is_faster_and_measures_once(faster, standing_in, monkey
         return 1.0 if measured[-1] == faster else 2.0
 
     monkeypatch.setattr(standing_in.module, "milliseconds", milliseconds)
+    monkeypatch.setattr(standing_in.module, "convolve", in_another_thread)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     with partial_conv_kernel("auto"):
         for _ in range(2):
@@ -328,3 +334,16 @@ def test_the_environment_chooses():
     env = {**os.environ, "INPAINTX_PARTIAL_CONV": "auto"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["auto" if find_spec("triton") else "cudnn", "False"]
+
+
+@pytest.mark.parametrize(("value", "code"), [("", 0), ("Fused", 2)])
+def test_a_wrong_environment_is_said_in_words(value, code, tmp_path):
+    photo = Path(inpaintx.__file__).parent / "demo" / "eileen_collins.png"
+    mask = photo.with_stem("eileen_collins_mask")
+    command = [sys.executable, "-m", "inpaintx", "inpaint", photo, mask, "-m", "harmonic", "-o", tmp_path / "out.png"]
+    env = {**os.environ, "INPAINTX_PARTIAL_CONV": value}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    said = "INPAINTX_PARTIAL_CONV must be 'cudnn', 'fused' or 'auto', got 'Fused'"
+    assert done.stderr.strip().endswith(said) is bool(code)
+    assert "Traceback" not in done.stderr
