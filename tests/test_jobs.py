@@ -137,6 +137,24 @@ def test_lamas_layout(folder, capfd):
     assert pairs(find_jobs("d/x.png", "masks", "out")) == {"d/x.png": "masks/x_mask.png"}
 
 
+def test_masks_beside_photos_whose_names_are_stored_in_another_way(put):
+    put(
+        "p/cafe\u0301.png",
+        "p/caf\u00e9_mask.png",
+        "p/B.png",
+        "p/b_mask.png",
+        "p/two\nlines.png",
+        "p/two\nlines_mask.png",
+    )
+    found = find_jobs("p", None, "out", beside=True)
+    assert pairs(found) == {
+        "p/cafe\u0301.png": "p/caf\u00e9_mask.png",
+        "p/B.png": "p/b_mask.png",
+        "p/two\nlines.png": "p/two\nlines_mask.png",
+    }
+    assert not found.failures
+
+
 def test_one_mask_among_the_photos_is_no_photo(put):
     put("p/a.png", "p/mask.png")
     assert pairs(find_jobs("p", "p/mask.png", "out")) == {"p/a.png": "p/mask.png"}

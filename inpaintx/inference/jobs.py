@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path, PurePath
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.mask_names import MASK_NAME, Masks, at, is_mask_name, stem
+from inpaintx.inference.mask_names import FORMS, MASK_NAME, Masks, at, is_mask_name, stem
 from inpaintx.io.formats import READABLE, WRITABLE, result_name
 from inpaintx.io.names import printable, split_suffix
 from inpaintx.io.packed import Packed
@@ -243,13 +243,14 @@ Photos = list[tuple[Path, str]]
 def _chooser(found: Photos, mask: str | bytes | None, beside: bool) -> tuple[Chooser, Photos]:
     """How the mask of each photo is found, and which of the pictures found are photos."""
     if mask is None and beside:
-        stems = {stem(place) for _, place in found}
+        loosest = FORMS[-1]
+        stems = {loosest(stem(place)) for _, place in found}
         by_folder: dict[Path, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
         photos = []
         for folder, place in found:
             own = PurePath(place)
             lama = MASK_NAME.fullmatch(own.stem)
-            is_mask = lama is not None and own.with_name(lama[1]).as_posix() in stems
+            is_mask = lama is not None and loosest(own.with_name(lama[1]).as_posix()) in stems
             by_folder[folder / own.parent][is_mask].append(own.name)
             if not is_mask:
                 photos.append((folder, place))

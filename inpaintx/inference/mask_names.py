@@ -10,9 +10,9 @@ from pathlib import Path, PurePath
 from inpaintx.errors import InpaintxError
 from inpaintx.io.names import split_suffix
 
-__all__ = ["MASK_NAME", "Masks", "at", "is_mask_name", "stem"]
+__all__ = ["FORMS", "MASK_NAME", "Masks", "at", "is_mask_name", "stem"]
 
-MASK_NAME = re.compile(r"(.+)_mask\d*")  # LaMa's layout: x_mask.png or x_mask001.png beside x.png
+MASK_NAME = re.compile(r"(.+)_mask\d*", re.DOTALL)  # LaMa's layout: x_mask.png or x_mask001.png beside x.png
 # how stems are compared: as they are, then without regard to how accents are stored, then to case
 FORMS: tuple[Callable[[str], str], ...] = (
     lambda stem: stem,
