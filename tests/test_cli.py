@@ -99,6 +99,15 @@ def test_mask_options(folder, capfd):
     assert ratio("half.png", "--resize-mask")["hole_pixels"] == 144
 
 
+def test_the_report_says_whether_detail_was_to_be_added(folder, capfd):
+    def detail(*arguments):
+        assert run(["inpaint", "p.png", "m.png", *arguments, "-o", "out.png", "--overwrite", "--json"]) == 0
+        return json.loads(capfd.readouterr().out)["detail"]
+
+    assert [detail(), detail("--detail", "none")] == ["auto", "none"]
+    assert [detail("-m", "telea"), detail("-m", "telea", "--detail", "auto")] == ["none", "auto"]
+
+
 def test_mask_from_alpha(folder, capfd):
     rgba = np.dstack([PHOTO, np.where(HOLE, 0, 255).astype(np.uint8)])
     rgba[30, 40, 3] = 180

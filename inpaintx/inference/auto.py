@@ -71,7 +71,7 @@ class AutoInpainter(Inpainter):
         background: str = "",
         **settings: Any,
     ) -> None:
-        detail = "auto" if detail is None else detail
+        self.detail = detail = "auto" if detail is None else detail
         if background in (AUTO, BEST):
             raise InpaintxError(
                 f"background={background}: this is the method for what no face has; take one that needs no face "

@@ -81,6 +81,7 @@ class Report:
     weights: str
     device: str
     blend: str
+    detail: str
     seed: int
     samples: int
     seconds: float = 0.0
@@ -352,6 +353,7 @@ def _report(opened: _Opened, inpainter: Inpainter, samples: int, seed: int) -> R
         weights=printable(inpainter.loaded.source),
         device=str(inpainter.device),
         blend=inpainter.blend,
+        detail=inpainter.detail,
         seed=seed,
         samples=samples,
         notes=[*opened.photo.notes, *opened.mask.notes, *opened.plan.notes],

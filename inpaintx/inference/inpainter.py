@@ -95,7 +95,7 @@ class Inpainter:
         if detail not in (None, *get_args(Detail)):
             raise InpaintxError(f"detail must be {' or '.join(get_args(Detail))}, got {detail!r}")
         check_seed(seed)
-        self.detail = detail
+        self.detail = detail or "none"
         self.preset, self.blend, self.batch_size = preset, blend or self.method.blend, batch_size
         config = self.method.config(preset, **(options or {}))
         side = self.method.input_size(config)
