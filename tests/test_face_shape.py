@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from inpaintx.data.align import AlignedCrop
+from inpaintx.inference import pipeline
 from inpaintx.inference.face_shape import FaceShape, find_shape
 from inpaintx.nn.fan import FAN, load_shape, save_fan, target_heatmaps
 
@@ -61,6 +62,16 @@ def test_the_shape_comes_with_the_file(tmp_path):
     assert np.allclose(load_shape(str(tmp_path / "fan.safetensors")), SHAPE / 2)
     save_fan(tmp_path / "none.safetensors", FAN(1, 5, 16, 64), "toys")
     assert load_shape(str(tmp_path / "none.safetensors")) is None
+
+
+def test_another_file_makes_another_model(tmp_path, monkeypatch):
+    file = tmp_path / "fan128.safetensors"
+    file.touch()
+    monkeypatch.setattr(pipeline, "find_file", {file.name: file}.get)
+    before = pipeline._files("auto", None)
+    assert pipeline._files("auto", None) == before
+    file.write_bytes(b"other")
+    assert pipeline._files("auto", None) != before
 
 
 def test_the_package_of_weights_has_one(monkeypatch):

@@ -14,6 +14,7 @@ from inpaintx.inference.auto import AutoInpainter
 from inpaintx.inference.crop_layout import ArrayCanvas, TensorCanvas
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.face_fill import BEST
+from inpaintx.inference.face_shape import FILE as FAN_FILE
 from inpaintx.inference.inpainter import AUTO, Detail, Inpainter, check_seed
 from inpaintx.inference.inputs import check_pixels, check_range, read_hole, read_image
 from inpaintx.inference.run import check_image_mask
@@ -25,7 +26,7 @@ from inpaintx.plugin.method import Method
 from inpaintx.plugin.model_card import model_card
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.sampling import shared_samples
-from inpaintx.plugin.weight_lookup import find
+from inpaintx.plugin.weight_lookup import find, find_file
 from inpaintx.plugin.weights import Loaded, method_of
 
 if TYPE_CHECKING:
@@ -297,6 +298,7 @@ def _files(name: str | None, weights: Any) -> tuple[Any, ...]:
     asked = [methods.get(other or BEST) for other in {None if name == AUTO else name, BEST}]
     paths = [Path(weights)] if weights is not None else []
     paths += [path for method in asked if method for tag in method.weights for path in [find(method, tag)] if path]
+    paths += [path for path in [find_file(FAN_FILE)] if path]
     stats = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file()]
     return (*map(id, asked), *stats)
 
