@@ -31,6 +31,7 @@ ray = pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster as Nodes  # noqa: E402
 
+from inpaintx.cluster.fill import Filling, find  # noqa: E402
 from inpaintx.cluster.pool import Cluster, spread  # noqa: E402
 
 NODE = {"num_cpus": 2, "object_store_memory": 80 * 2**20}
@@ -134,6 +135,16 @@ def test_a_store_is_read_and_written(nodes, photos):
     assert pictures(root / "stored") == pictures(root / "alone")
     assert listing(root / "stored") == sorted([*pictures(root / "alone"), "report.jsonl"])
     assert found[f"{root}/photos/a b.png"]["out"] == [f"{root}/stored/a b.png"]
+
+
+@pytest.mark.parametrize("out", ["stored", "stored/", "/stored", "./stored"])
+def test_results_that_exist_are_seen_however_their_folder_is_spelt(photos, out):
+    root = photos(2, 16)
+    (root / "stored").mkdir()
+    (root / "stored" / "001.png").touch()
+    found = find(f"file://{root}/photos", f"file://{root}//masks", f"file://{root}/{out}", Filling("telea", {}))
+    assert [job.photo.name for job in found.jobs] == ["000.png"]
+    assert [row["error"] for row in found.failed] == [f"{root}/stored/001.png exists; give another name or --overwrite"]
 
 
 def test_evaluation_and_preparation_give_the_same_files(nodes, five_faces, tmp_path):

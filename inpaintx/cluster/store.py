@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from inpaintx.errors import InpaintxError
@@ -38,9 +38,10 @@ class Place:
         from pyarrow.fs import FileSystem
 
         try:
-            self.files, self.path = FileSystem.from_uri(uri if is_uri(uri) else os.path.abspath(uri))
+            self.files, path = FileSystem.from_uri(uri if is_uri(uri) else os.path.abspath(uri))
         except (OSError, ValueError) as error:
             raise InpaintxError(f"{uri} cannot be opened: {str(error).splitlines()[0]}") from error
+        self.path = str(PurePosixPath(path)) if path else ""  # as paths of jobs are: without "//" and "/./"
 
     def listed(self, recursive: bool) -> list[str]:
         """The files in the folder; the place itself, if it is a file; none, if it is missing."""
