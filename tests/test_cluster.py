@@ -286,6 +286,7 @@ def test_a_dashboard_is_named_and_a_ray_that_does_not_start_is_said(monkeypatch)
     assert list(spread(Dying, [1], Cluster("auto"), said=said.append)) == []
     assert said == ["2 actors on the cluster at auto; dashboard: http://10.0.0.1:8265"]
     monkeypatch.setattr(ray, "init", fails)
+    monkeypatch.delattr(os, "sched_getaffinity")  # macOS has none
     with pytest.raises(InpaintxError, match=r"^Ray at this machine: The current node timed out during startup"):
         list(spread(Dying, [1], Cluster()))
 

@@ -171,7 +171,8 @@ def _connected(cluster: Cluster) -> Iterator[tuple[int, str]]:
         return
     settings: dict[str, Any] = {"address": cluster.address}
     if cluster.address is None:
-        cpus = max((cluster.actors or 0) * cluster.threads, len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cpus = max((cluster.actors or 0) * cluster.threads, cores)
         settings = {"address": "local", "num_cpus": cpus, "object_store_memory": OBJECT_STORE}
         settings["include_dashboard"] = False
     try:
