@@ -100,3 +100,18 @@ def test_a_metric_of_a_plugin_chooses_the_best(toy_faces, tmp_path, monkeypatch)
     assert done.best == {"step": 6, "metric": "full/likeness", "value": pytest.approx(0.6)}
     with pytest.raises(InpaintxError, match=r"best=full/other is no metric.*full/likeness"):
         train(toy_faces, tmp_path / "other", best="full/other")
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_metric_that_cannot_be_measured_stops_who_asks_for_it_alone(toy_faces, tmp_path, monkeypatch):
+    def metric(result, truth, mask):
+        raise AssertionError
+
+    metric.missing = lambda: "its weights are not here"
+    monkeypatch.setitem(registry().metrics, "likeness", metric)
+    monkeypatch.setitem(registry()._owner, ("metric", "likeness"), registry().plugins[0])
+    done = train(toy_faces, tmp_path / "without", validate_every=3)
+    assert "full/likeness" not in done.last
+    words = "cannot be measured; likeness: left out, its weights are not here"
+    with pytest.raises(InpaintxError, match=words):
+        train(toy_faces, tmp_path / "asked", validate_every=3, best="full/likeness")

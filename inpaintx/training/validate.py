@@ -75,9 +75,11 @@ class Validation:
         asked: Iterable[str] = (),
     ) -> None:
         self.distance = distance
-        self.metrics, missing = choose_metrics(asked)
-        if missing:
-            raise InpaintxError(f"a metric of the validation cannot be measured; {missing[0]}")
+        asked = set(asked)
+        self.metrics, self.left_out = choose_metrics(asked)
+        if not asked <= set(self.metrics):
+            note = next(note for note in self.left_out if note.partition(":")[0] in asked)
+            raise InpaintxError(f"a metric of the validation cannot be measured; {note}")
         chosen = [int(i) for i in np.linspace(0, len(faces) - 1, min(count, len(faces)))]
         samples = [faces[i] for i in chosen]
         self.image = torch.stack([sample["image"] for sample in samples])
@@ -98,6 +100,7 @@ class Validation:
         yield f"validation on {count} image{'s' * (count > 1)}; filled with the mean color: {psnr:.2f} dB"
         if count < FEW:
             yield f"a best checkpoint chosen by so few may be far from the best ({FEW} images or more are better)"
+        yield from self.left_out
 
     def __call__(self, method: Method, net: nn.Module, device: torch.device) -> tuple[dict[str, float], Pixels]:
         """Fill every hole.
