@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from inpaintx.errors import InpaintxError
@@ -20,7 +19,9 @@ Item = TypeVar("Item", contravariant=True)
 Row = TypeVar("Row", covariant=True)
 TRIES = 3  # processes that an item may take with it
 BLOCKS = 512  # most tasks, unless there are many actors: each holds some 10 KB of the driver's memory
-TOKEN = "~/.ray/auth_token"  # of a cluster that `ray start` of Ray 2.60 and later has made
+TOKEN = " (if it wants a token, as those of `ray start` do: set RAY_AUTH_MODE=token, and copy its ~/.ray/auth_token)"
+    " (if it wants a token, as one of `ray start` does: set RAY_AUTH_MODE=token, and copy its ~/.ray/auth_token here)"
+)
 OBJECT_STORE = 2**28  # bytes of a local Ray's: it carries lists of paths and reports, never pixels
 
 
@@ -162,8 +163,6 @@ def _rows(
 def _connected(cluster: Cluster) -> Iterator[tuple[int, str]]:
     """Connect to Ray, and leave it as it was found; yields the number of actors and the dashboard's address."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of notes in its processes; errors come as exceptions
-    if cluster.address and _has_token():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` has it; clusters without tokens take it, too
     import ray
 
     if ray.is_initialized():
@@ -178,7 +177,7 @@ def _connected(cluster: Cluster) -> Iterator[tuple[int, str]]:
     try:
         found = ray.init(logging_level=logging.ERROR, log_to_driver=False, **settings)
     except Exception as error:  # none there, another version, no such address; a bare one: its processes do not start
-        hint = "" if not cluster.address or _has_token() else f" (if the cluster wants a token, copy its {TOKEN})"
+        hint = TOKEN if cluster.address and "RAY_AUTH_MODE" not in os.environ else ""
         where = cluster.address or "this machine"
         raise InpaintxError(
             f"Ray at {where}: {(str(error).splitlines() or [type(error).__name__])[0]}{hint}"
@@ -187,12 +186,6 @@ def _connected(cluster: Cluster) -> Iterator[tuple[int, str]]:
         yield _actors(cluster, ray.cluster_resources()), found.dashboard_url or ""
     finally:
         ray.shutdown()
-
-
-def _has_token() -> bool:
-    """Whether Ray finds the token that newer versions protect a cluster by."""
-    given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return bool(given) or Path(TOKEN).expanduser().is_file()
 
 
 def _actors(cluster: Cluster, resources: dict[str, float]) -> int:
