@@ -20,8 +20,6 @@ Row = TypeVar("Row", covariant=True)
 TRIES = 3  # processes that an item may take with it
 BLOCKS = 512  # most tasks, unless there are many actors: each holds some 10 KB of the driver's memory
 TOKEN = " (if it wants a token, as those of `ray start` do: set RAY_AUTH_MODE=token, and copy its ~/.ray/auth_token)"
-    " (if it wants a token, as one of `ray start` does: set RAY_AUTH_MODE=token, and copy its ~/.ray/auth_token here)"
-)
 OBJECT_STORE = 2**28  # bytes of a local Ray's: it carries lists of paths and reports, never pixels
 
 
