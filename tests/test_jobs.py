@@ -155,6 +155,15 @@ def test_masks_beside_photos_whose_names_are_stored_in_another_way(put):
     assert not found.failures
 
 
+def test_a_photo_of_another_folder_makes_no_mask(put):
+    put("p/a.png", "q/a_mask.png", "q/b.png", "q/b_mask.png")
+    found = find_jobs("[pq]/*", None, "out", beside=True)
+    assert pairs(found) == {"q/b.png": "q/b_mask.png"}
+    assert [failure.photo for failure in found.failures] == ["p/a.png", "q/a_mask.png"]
+    put("c.png", "c_mask.png")
+    assert pairs(find_jobs("c*", None, "out", beside=True)) == {"c.png": "c_mask.png"}
+
+
 def test_one_mask_among_the_photos_is_no_photo(put):
     put("p/a.png", "p/mask.png")
     assert pairs(find_jobs("p", "p/mask.png", "out")) == {"p/a.png": "p/mask.png"}

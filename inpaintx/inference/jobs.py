@@ -243,14 +243,17 @@ Photos = list[tuple[Path, str]]
 def _chooser(found: Photos, mask: str | bytes | None, beside: bool) -> tuple[Chooser, Photos]:
     """How the mask of each photo is found, and which of the pictures found are photos."""
     if mask is None and beside:
-        loosest = FORMS[-1]
-        stems = {loosest(stem(place)) for _, place in found}
+
+        def loosest(folder: Path, place: str) -> str:
+            return FORMS[-1](os.path.join(folder, place))
+
+        stems = {loosest(folder, stem(place)) for folder, place in found}
         by_folder: dict[Path, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
         photos = []
         for folder, place in found:
             own = PurePath(place)
             lama = MASK_NAME.fullmatch(own.stem)
-            is_mask = lama is not None and loosest(own.with_name(lama[1]).as_posix()) in stems
+            is_mask = lama is not None and loosest(folder, own.with_name(lama[1]).as_posix()) in stems
             by_folder[folder / own.parent][is_mask].append(own.name)
             if not is_mask:
                 photos.append((folder, place))
