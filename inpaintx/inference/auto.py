@@ -8,7 +8,7 @@ The rule, and what was measured for it (hole PSNR; the face network with its wei
 - Elsewhere ``harmonic``, thin or wide. A square hole of 70 pixels in eight scenes without a face: 17.3 dB,
   ``patchmatch`` 16.1 (better in brick and cloth, worse in the other six, though its distance in features of VGG16-HED
   is 0.27 against 0.31), ``pconv_prior`` 15.5.
-- The photo's own detail is added unless ``detail="none"``: six scratched portraits of 1200 pixels width: -0.02 dB against
+- The photo's own detail is added unless ``detail="none"``: six scratched portraits of 1200 pixels: -0.02 dB against
   ``harmonic`` in the mean (-0.63 to +0.38; +0.07 without it), distance in features 0.70 to 0.86 of ``harmonic``'s (0.84
   to 0.97), sharpness 0.85 (0.60; ``harmonic`` 0.57).
 - The rest comes before the faces: beside them the rim of the photo serves better than a network's fill (24.3 dB
