@@ -1,6 +1,5 @@
 """Work shared among Ray's actors on two nodes of loopback: the same bytes, whatever dies meanwhile."""
 
-import contextlib
 import json
 import os
 import re
@@ -197,7 +196,9 @@ def test_a_node_that_leaves_is_done_without(nodes, tmp_path):
 def stopped(arguments, results, how):
     """Runs the command line, a session of its own, until there are results; returns its exit code and session."""
     command = [sys.executable, "-m", "inpaintx", *arguments]
-    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+    options = {"start_new_session": True, "stderr": subprocess.PIPE, "text": True}
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # although these tests may run in the background
+    with subprocess.Popen(command, preexec_fn=heeds, **options) as process:
         until = time.monotonic() + 120
         while len(list(results.glob("*.png"))) < 3 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)
@@ -291,23 +292,6 @@ def test_a_dashboard_is_named_and_a_ray_that_does_not_start_is_said(monkeypatch)
     monkeypatch.delattr(os, "sched_getaffinity")  # macOS has none
     with pytest.raises(InpaintxError, match=r"^Ray at this machine: The current node timed out during startup"):
         list(spread(Dying, [1], Cluster()))
-
-
-def test_ctrl_c_counts_where_a_callback_swallows_it(monkeypatch):
-    def rows(*_):
-        yield 1
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        yield 2
-
-    monkeypatch.setattr(pool, "_connected", lambda _: contextlib.nullcontext((2, "")))
-    monkeypatch.setattr(pool, "_rows", rows)
-    before = signal.getsignal(signal.SIGINT)
-    found = spread(Dying, [1, 2], Cluster())
-    assert next(found) == 1
-    with pytest.raises(KeyboardInterrupt):
-        next(found)
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_cluster_that_may_want_a_token_is_said(monkeypatch):

@@ -3,13 +3,10 @@
 import logging
 import os
 import pickle
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 from inpaintx.errors import InpaintxError
@@ -114,42 +111,12 @@ def spread(
     InpaintxError
         No cluster answers, it is too small, or an actor cannot be made.
     """
-    with _interrupts() as check, _connected(cluster) as (actors, dashboard):
+    with _connected(cluster) as (actors, dashboard):
         per_block = -(-len(items) // (max(BLOCKS, 16 * actors) * together)) * together
         if said is not None:
             where = f"the cluster at {cluster.address}" if cluster.address else "this machine"
             said(f"{actors} actors on {where}{f'; dashboard: http://{dashboard}' if dashboard else ''}")
-        for row in _rows(make, items, cluster, actors, max(per_block, together), in_order):
-            check()
-            yield row
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], None]]:
-    """Keep Ctrl-C in mind: what it raises is lost where Python happens to run a callback of Ray's.
-
-    Yields what raises it again.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    asked = threading.Event()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        assert callable(before)
-        before(number, frame)
-
-    def check() -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield check
-        return
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGINT, before)
+        yield from _rows(make, items, cluster, actors, max(per_block, together), in_order)
 
 
 def _rows(
