@@ -1,7 +1,6 @@
 """Attention from holes to known patches."""
 
-from functools import reduce
-from typing import Any, Literal, NamedTuple, overload
+from typing import Literal, NamedTuple, overload
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from inpaintx.errors import renamed
+from inpaintx.ops.diagonal_sum import diagonal_sum
 
 __all__ = ["ContextualAttention", "contextual_attention", "contextual_attention_ref"]
 
@@ -256,53 +256,15 @@ def _fused(places: Tensor, patches: Tensor, grid: _Grid, left: int, right: int, 
     if along == 0:
         return scores
     width = right - left + 2 * down
-    rows = _diagonals(scores, along * grid.h, width * grid.h, grid.h, along)
+    rows = diagonal_sum(scores, along * grid.h, width * grid.h, grid.h, along)
     del scores
     real = column[along : along + width]
     rows.unflatten(0, (width, grid.h)).masked_fill_(((real < 0) | (real >= grid.w)).unsqueeze(-1), 0.0)
     by_column = rows.unflatten(-1, (grid.hb, grid.wb)).transpose(-1, -2).flatten(-2)
     del rows
-    fused = _diagonals(by_column, down * grid.h, (right - left) * grid.h, 1, down)
+    fused = diagonal_sum(by_column, down * grid.h, (right - left) * grid.h, 1, down)
     del by_column
     return fused.unflatten(-1, (grid.wb, grid.hb)).transpose(-1, -2).flatten(-2)
-
-
-def _diagonals(x: Tensor, first: int, count: int, step: int, reach: int) -> Tensor:
-    """Sum along the diagonal: y[i, j] = Σ_d x[first + i + d·step, j + d] for |d| <= reach, 0 from beyond the ends."""
-    if torch.compiler.is_exporting():
-        shifted = (F.pad(x[first + d * step :][:count], (-d, d)) for d in range(-reach, reach + 1))
-        return reduce(torch.add, shifted)
-    found: Tensor = _Diagonals.apply(x, first, count, step, reach)
-    return found
-
-
-class _Diagonals(torch.autograd.Function):
-    """:func:`_diagonals` without copies of the scores, forward and backward."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, first: int, count: int, step: int, reach: int) -> Tensor:
-        y = x.new_zeros(count, x.shape[1])
-        for d in range(-reach, reach + 1):
-            left, right = max(0, -d), max(0, d)
-            width = max(0, x.shape[1] - abs(d))
-            y[:, left : left + width] += x[first + d * step :][:count, right : right + width]
-        return y
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.rows, *ctx.sizes = inputs[0].shape[0], *inputs[1:]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
-        first, count, step, reach = ctx.sizes
-        x = grad.new_zeros(ctx.rows, grad.shape[1])
-        for d in range(-reach, reach + 1):
-            left, right = max(0, -d), max(0, d)
-            width = max(0, grad.shape[1] - abs(d))
-            x[first + d * step :][:count, right : right + width] += grad[:, left : left + width]
-        return x, None, None, None, None
 
 
 def _grid_hole(hole: Tensor, rate: int, compat: bool) -> Tensor:
