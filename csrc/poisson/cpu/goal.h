@@ -30,6 +30,7 @@ class Goal {
   void cycle(const std::vector<double>& norms, std::vector<double> corrections) {
     for (size_t c = 0; c < norms.size(); ++c) rate_[c] = now_[c] > 0 ? norms[c] / now_[c] : 0;
     now_ = norms;
+    idle_ = helped() ? 0 : idle_ + 1;
     left_ = corrections_.empty() ? 1 : kMostLeft;  // the first cycle does not tell how much it leaves
     corrections_ = std::move(corrections);
   }
@@ -65,23 +66,28 @@ class Goal {
     return true;
   }
 
-  // Whether it is worth going on: until rounding stops them cycles divide a residual by 4 to 16. Where it is small and
-  // the error is not, they may be slow.
-  bool progress() const {
-    for (size_t c = 0; c < now_.size(); ++c) {
-      if (rate_[c] < (residual_above(c) ? kProgress : kSlowest)) return true;
-    }
-    return false;
-  }
+  // Whether it is worth going on. Rounding stops cycles for good; where a lone pixel in a corner is known, one of the
+  // first cycles may help little, and the next ones do.
+  bool progress() const { return idle_ < (residual() < kRounding ? 1 : kPatience); }
 
  private:
   static constexpr double kProgress = 0.7, kSlowest = 0.95;
+  static constexpr int kPatience = 2;
   static constexpr double kMostLeft = 0.1;  // of an error after a cycle, where much is known
   // Measured over masks of every kind, tests/ops/test_poisson_tolerance.py: an error against what the coarse grids see
   // of it, where residuals fall fast and where little is known; and against the largest residual where that is more.
   static constexpr double kFast = 0.05, kUnseen = 1.15, kUnseenOfMore = 1.4, kLocal = 0.7;
   static constexpr double kErrorPerTol = 1.9;                         // 1e-3 is to leave less than half a level of 255
   static constexpr double kRounding = sizeof(T) == 4 ? 1e-5 : 1e-14;  // of the range; less is not asked for
+
+  // Until rounding stops them cycles divide a residual by 4 to 16. Where it is small and the error is not, they may be
+  // slow.
+  bool helped() const {
+    for (size_t c = 0; c < now_.size(); ++c) {
+      if (rate_[c] < (residual_above(c) ? kProgress : kSlowest)) return true;
+    }
+    return false;
+  }
 
   bool residual_above(size_t c) const { return now_[c] > tol_ * start_[c]; }
 
@@ -102,6 +108,7 @@ class Goal {
   const HalfRows<T>& v_;
   const HalfRows<T>* rhs_;
   double tol_, left_ = 1;
+  int idle_ = 0;  // cycles in a row that did not help
   std::vector<double> start_, now_, rate_;
   std::vector<double> corrections_;  // of the latest cycle; none before the first
   std::vector<double> range_;        // largest |v|, that of the boundary among it; measured when it is asked for

@@ -14,7 +14,7 @@ namespace inpaintx::poisson {
 
 struct Parameters {
   double tol = 1e-6;    // stop when |residual| <= tol |right-hand side| in every channel, and errors fit
-  int max_cycles = 50;  // or after so many cycles, or when a cycle no longer helps
+  int max_cycles = 50;  // or after so many cycles, or when cycles no longer help
   bool report = true;   // whether the outcome of a solve that max_cycles ends tells its residual
 };
 
