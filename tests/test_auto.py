@@ -11,6 +11,7 @@ import inpaintx
 from inpaintx.cli import run
 from inpaintx.data.mtcnn import MTCNN, installed
 from inpaintx.errors import InpaintxError
+from inpaintx.inference.faces import LOOSE
 from inpaintx.inference.pipeline import inpainter_for
 from inpaintx.io.masks import read_mask
 from inpaintx.io.opencv import import_cv2
@@ -91,6 +92,16 @@ def test_points_are_where_the_eyes_are():
     points, score = MTCNN()(truth)[0]
     assert score > 0.99
     assert np.abs(points[:2] - [(219, 191), (307, 187)]).max() < 4  # of the pupils, by eye
+
+
+@needs_mtcnn
+def test_one_cascade_takes_another_ones_proposals():
+    truth, _ = portrait("grace_hopper")
+    loose = MTCNN(thresholds=LOOSE).propose(truth)
+    assert len(loose) > len(MTCNN().propose(truth))
+    for found, same in zip(MTCNN()(truth), MTCNN()(truth, 40, loose), strict=True):
+        assert found.score == same.score
+        assert (found.points == same.points).all()
 
 
 @needs_mtcnn

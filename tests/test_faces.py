@@ -36,7 +36,7 @@ def drawn(height=480, width=640, at=(320, 240), turn=0.0, scale=1.0):
     return photo, points
 
 
-def discs(picture, smallest):
+def discs(picture, smallest, proposals=None):
     """Find the drawn face: the median place of each grey."""
     found = [np.argwhere(np.abs(picture[..., 1].astype(int) - level) <= 3)[:, ::-1] for level in LEVELS]
     if min(map(len, found)) < 12:
@@ -106,7 +106,7 @@ def test_a_face_is_looked_for_again_when_it_is_filled():
     hole = box(480, 640, top=300, left=300, side=40)
     looks = []
 
-    def first_beside(picture, smallest):
+    def first_beside(picture, smallest, proposals=None):
         looks.append(picture.shape)
         shift = 20 if len(looks) == 1 else 0
         return [Found(f.points + shift, f.score) for f in discs(picture, smallest)]
@@ -130,10 +130,14 @@ class HalfAFace:
     def __init__(self, cut, score=0.95):
         self.cut, self.score = cut, score
 
-    def squares(self, picture, smallest):
+    def propose(self, picture, smallest):
+        return "proposals"
+
+    def squares(self, picture, smallest, proposals=None):
+        assert proposals == "proposals"
         return [(self.cut, self.score)]
 
-    def __call__(self, picture, smallest):
+    def __call__(self, picture, smallest, proposals=None):
         return discs(picture, smallest)
 
 
@@ -144,7 +148,7 @@ def test_half_a_face_is_a_guess_that_counts_where_the_filled_square_shows_it(sco
     hole = np.zeros((480, 640), bool)
     top = round(cut.y - cut.side / 2)
     hole[top : top + round(share * cut.side)] = True
-    finder = FaceFinder(lambda picture, smallest: [], HalfAFace(cut, score))
+    finder = FaceFinder(lambda picture, smallest, proposals: [], HalfAFace(cut, score))
     found = finder(photo, hole, lambda square, gap: cut.image(photo, 256))
     assert [near(face, points) for face in found] == [True] * seen
     assert all(face.score == pytest.approx(0.76) for face in found)
@@ -156,7 +160,7 @@ def test_a_square_is_moved_to_where_its_landmarks_are():
     photo, points = drawn(turn=10)
     hole = box(480, 640, top=300, left=300, side=40)
 
-    def beside(picture, smallest):
+    def beside(picture, smallest, proposals=None):
         return [Found(f.points + 0.08 * len(picture), f.score) for f in discs(picture, smallest)]
 
     def place(square, gap):

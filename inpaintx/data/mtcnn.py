@@ -65,7 +65,7 @@ class MTCNN:
         self.nets = {name: _Net(path) for name, path in models.items()}
         self.thresholds = thresholds
 
-    def __call__(self, picture: Array, smallest: float = 40) -> list[Found]:
+    def __call__(self, picture: Array, smallest: float = 40, proposals: Array | None = None) -> list[Found]:
         """Find faces, the surest first.
 
         Parameters
@@ -74,11 +74,15 @@ class MTCNN:
             ``[H,W,3]`` uint8 RGB.
         smallest
             Side in pixels of the smallest face that is looked for.
+        proposals
+            What :meth:`propose` gave for them, of this cascade or of one with lower thresholds; None: it is called.
         """
-        boxes, points = self._judge("onet", picture, self._sifted(picture, smallest), 48, self.thresholds[2])
+        boxes, points = self._judge("onet", picture, self._sifted(picture, smallest, proposals), 48, self.thresholds[2])
         return [Found(p.astype(np.float32), float(box[4])) for box, p in zip(boxes, points, strict=True)]
 
-    def squares(self, picture: Array, smallest: float = 40) -> list[tuple[AlignedCrop, float]]:
+    def squares(
+        self, picture: Array, smallest: float = 40, proposals: Array | None = None
+    ) -> list[tuple[AlignedCrop, float]]:
         """Find squares that R-net takes for a face's, whatever O-net would say, the surest first.
 
         Half a face is enough for R-net, where O-net wants to see all of it. Parameters as of the call.
@@ -89,21 +93,17 @@ class MTCNN:
             The squares, upright and about as large as :func:`inpaintx.data.align.cut_by_points` makes them, and R-net's
             scores.
         """
-        found = [(_squared(box[None])[0], float(box[4])) for box in self._sifted(picture, smallest)]
+        found = [(_squared(box[None])[0], float(box[4])) for box in self._sifted(picture, smallest, proposals)]
         return [
             (AlignedCrop(float(a + c) / 2 - 0.5, float(b + d) / 2 - 0.5, WIDER * float(c - a), 0.0), score)
             for (a, b, c, d, _), score in found
         ]
 
-    def _sifted(self, picture: Array, smallest: float) -> Array:
-        """Boxes ``[N,5]`` that P-net and R-net let pass, the surest first."""
-        boxes = self._propose(picture, CELL / max(smallest, CELL))
-        return self._judge("rnet", picture, boxes, 24, self.thresholds[1])[0]
-
-    def _propose(self, picture: Array, scale: float) -> Array:
+    def propose(self, picture: Array, smallest: float = 40) -> Array:
         """P-net on each level of the pyramid: boxes ``[N,5]`` of left, top, right, bottom, score."""
         cv2 = import_cv2()
         height, width = picture.shape[:2]
+        scale = CELL / max(smallest, CELL)
         found = [np.empty((0, 5), np.float32)]
         while min(height, width) * scale >= CELL:
             size = (int(np.ceil(width * scale)), int(np.ceil(height * scale)))
@@ -117,6 +117,11 @@ class MTCNN:
             scale *= STEP
         boxes = np.concatenate(found)
         return boxes[_apart(boxes, 0.7)]
+
+    def _sifted(self, picture: Array, smallest: float, proposals: Array | None) -> Array:
+        """Boxes ``[N,5]`` that P-net and R-net let pass, the surest first."""
+        boxes = self.propose(picture, smallest) if proposals is None else proposals
+        return self._judge("rnet", picture, boxes[boxes[:, 4] >= self.thresholds[0]], 24, self.thresholds[1])[0]
 
     def _judge(self, name: str, picture: Array, boxes: Array, side: int, threshold: float) -> tuple[Array, Array]:
         """R-net or O-net on boxes made square: those that pass, moved, and the points ``[N,5,2]`` of O-net."""

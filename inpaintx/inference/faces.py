@@ -42,8 +42,8 @@ HIDDEN = 0.25  # least share of the hole in such a square
 class Detector(Protocol):
     """Finds faces in ``[H,W,3]`` uint8 RGB, the surest first."""
 
-    def __call__(self, picture: Array, smallest: float) -> list[Found]:
-        """Find those of at least ``smallest`` pixels."""
+    def __call__(self, picture: Array, smallest: float, proposals: Array | None = None) -> list[Found]:
+        """Find those of at least ``smallest`` pixels, among MTCNN's proposals where they are given."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def find_by(faces: str | Path) -> "tuple[FaceFinder | None, str]":
         return None, ""
     if faces != "auto":
         net = YuNet(Path(faces))
-        return FaceFinder(lambda picture, smallest: net.all(picture)), ""
+        return FaceFinder(lambda picture, smallest, proposals=None: net.all(picture)), ""
     if installed() is None:
         return None, "faces were not looked for: the extra [faces] is not installed (pip install 'inpaintx[faces]')"
     return FaceFinder(MTCNN(), MTCNN(thresholds=LOOSE)), ""
@@ -127,7 +127,8 @@ class FaceFinder:
     detector
         What finds faces in undamaged pictures.
     loose
-        What takes half a face for one; its squares are guesses, which count where a face is seen in them once filled.
+        MTCNN with lower thresholds than the detector (then MTCNN too): it takes half a face for one. Its squares are
+        guesses, which count where a face is seen in them once filled.
     """
 
     def __init__(self, detector: Detector, loose: MTCNN | None = None) -> None:
@@ -157,16 +158,17 @@ class FaceFinder:
         if not hole.any() or hole.all():
             return []
         picture = _roughly_filled(pixels, hole)
-        faces = [self._settled(face, picture, hole, filled) for face in self._look(picture)]
-        guessed = self._guessed(picture, hole, filled, _different(faces)) if filled else []
+        proposals = self.loose.propose(picture, SMALLEST) if self.loose and filled else None
+        faces = [self._settled(face, picture, hole, filled) for face in self._look(picture, proposals)]
+        guessed = self._guessed(picture, proposals, hole, filled, _different(faces)) if filled else []
         if not guessed and not any(face.score > SURE and abs(face.cut.angle) < UPRIGHT for face in faces):
             turned = [face for turn in TURNS for face in self._look_turned(picture, turn)]
             faces += [self._settled(face, picture, hole, filled) for face in turned]
         faces = [face for face in _different(faces + guessed) if face.damaged(hole)]
         return [_placed(face, picture, hole, filled, place) for face in faces] if filled and place else faces
 
-    def _look(self, picture: Array) -> list[Face]:
-        cuts = [(cut_by_points(found.points), found.score) for found in self.detector(picture, SMALLEST)]
+    def _look(self, picture: Array, proposals: Array | None = None) -> list[Face]:
+        cuts = [(cut_by_points(found.points), found.score) for found in self.detector(picture, SMALLEST, proposals)]
         return [Face(cut, score) for cut, score in cuts if cut is not None]
 
     def _look_turned(self, picture: Array, degrees: float) -> list[Face]:
@@ -179,11 +181,14 @@ class FaceFinder:
         seen = self._look(whole.image(picture, size))
         return [replace(face, cut=face.cut.within(whole, size)) for face in seen]
 
-    def _guessed(self, picture: Array, hole: Bools, filled: Fill, known: list[Face]) -> list[Face]:
+    def _guessed(
+        self, picture: Array, proposals: Array | None, hole: Bools, filled: Fill, known: list[Face]
+    ) -> list[Face]:
         """Find those whose half is hidden, beside the ``known`` ones."""
         if self.loose is None:
             return []
-        guesses = [Face(cut, score * GUESSED) for cut, score in self.loose.squares(picture, SMALLEST) if score > GUESS]
+        seen = self.loose.squares(picture, SMALLEST, proposals)
+        guesses = [Face(cut, score * GUESSED) for cut, score in seen if score > GUESS]
         found: list[Face] = []
         for face in guesses:
             if face.hole(hole).mean() > HIDDEN and not any(_same(face, other) for other in known + found):
