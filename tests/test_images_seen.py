@@ -8,7 +8,6 @@ from inpaintx.training.begin import Seen, seen_before
 
 def test_weights_of_earlier_versions_say_their_last_run():
     assert seen_before(PConvPrior(), "l1") == Seen(32_000 * 8, whole=True)
-    assert seen_before(PConvPrior(), "256") == Seen(5_000 * 8, whole=False)  # begun from these
     assert seen_before(HOGGuided(), "default").whole is False
 
 

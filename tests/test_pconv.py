@@ -336,7 +336,7 @@ def test_the_plugins_weights_are_for_the_default_preset():
 def test_old_names_of_the_priors_weights(tmp_path):
     """The prior was pconv's arch=prior once: its tags and files still load, and the line names the new method."""
     shipped = find(PConvPrior(), "small")
-    for asked in (None, "256", shipped):
+    for asked in (None, "l1", shipped):
         with pytest.warns(UserWarning, match="of method 'pconv_prior' now"):
             inpainter = Inpainter("pconv", weights=asked)
         assert inpainter.method.name == "pconv_prior"

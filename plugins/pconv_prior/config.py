@@ -52,11 +52,4 @@ WEIGHTS: dict[str, Weights] = {
         license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 10,000 steps of 8 on one CPU core",
     ),
-    "256": Weights(
-        "prior256.safetensors",
-        sha256="c8d8e1e920de15d6e006c045f9fe36247ffc95c0c1601783ae11e56d9203f6e1",
-        license="research use only, as its images",
-        trained_on="All-Age-Faces (Cheng et al. 2019), 1,300 faces, and 3,642 generated faces, at 256 x 256; 5,000 "
-        "steps of 8 from tag l1 on one CPU core",
-    ),
 }
