@@ -38,6 +38,7 @@ def plain_ops():
     for module, name, reference in (
         ("inpaintx.ops.partial_conv", "partial_conv2d", partial_conv2d_ref),
         ("inpaintx.ops.conv3x3", "conv3x3", conv3x3_ref),
+        ("inpaintx_plugins.pdgan.network", "conv3x3", conv3x3_ref),
         ("inpaintx_plugins.pdgan.network", "spd_norm", spd_norm_ref),
         ("inpaintx_plugins.pdgan.network", "spd_map", spd_map_ref),
     ):

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from inpaintx_plugins.pdgan.network import SPDNorm
 
 import inpaintx
 from inpaintx import testing
@@ -70,6 +71,14 @@ def test_a_training_step_is_that_of_planes(name, device):
         assert moved
         steps.append({key: float(value) for key, value in losses.items()})
     assert steps[0] == pytest.approx(steps[1], rel=5e-3, abs=1e-4)
+
+
+@pytest.mark.gpu
+def test_spdnorm_is_the_cpus():
+    norm = SPDNorm(24, 32)
+    x, prior, p = torch.randn(4, 24, 20, 20), torch.rand(2, 3, 20, 20), torch.rand(2, 1, 20, 20)
+    expected = norm(x, prior, p)
+    torch.testing.assert_close(norm.cuda()(x.cuda(), prior.cuda(), p.cuda()).cpu(), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "device"), on_devices(["pconv_prior", "harmonic"], ["harmonic"]))

@@ -96,6 +96,18 @@ def test_map_for_each_channel_equals_one_for_all_where_it_is_the_same():
     torch.testing.assert_close(norm(x, prior, p.expand(-1, 6, -1, -1)), norm(x, prior, p))
 
 
+def test_gamma_and_beta_at_once_are_those_of_two_convolutions():
+    """What CUDA takes: values, and gradients of each of the two convolutions' parameters and of the features."""
+    norm = SPDNorm(24, 32).double()
+    code = torch.rand(2, 32, 20, 20, dtype=torch.float64, requires_grad=True)
+    weights_of_sums = [torch.randn(2, 24, 20, 20, dtype=torch.float64) for _ in range(2)]
+    leaves = [code, *norm.gamma.parameters(), *norm.beta.parameters()]
+    once, twice = norm.modulation_at_once(code), (norm.gamma(code), norm.beta(code))
+    torch.testing.assert_close(once, twice, atol=1e-12, rtol=1e-12)
+    gradients = [torch.autograd.grad(pair, leaves, weights_of_sums) for pair in (once, twice)]
+    torch.testing.assert_close(*gradients, atol=1e-12, rtol=1e-12)
+
+
 def center_hole(size=64):
     mask = torch.zeros(1, 1, size, size)
     mask[..., size // 4 : -size // 4, size // 4 : -size // 4] = 1

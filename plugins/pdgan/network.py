@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from inpaintx.nn.blocks import PixelShuffleUp, init_weights
-from inpaintx.ops import WinogradConv2d, spd_map, spd_norm
+from inpaintx.ops import WinogradConv2d, conv3x3, spd_map, spd_norm
 
 from ..pconv_prior.network import PriorNet
 
@@ -40,10 +40,17 @@ class SPDNorm(nn.Module):
     def forward(self, x: Tensor, prior: Tensor, probability: Tensor) -> Tensor:
         """``[K,C,H,W]``, prior ``[B,3,H,W]``, P ``[B or K,1 or C,H,W]`` to ``[K,C,H,W]``; K a multiple of B."""
         code = F.relu(self.shared(prior))
-        gamma, beta, probability = (for_each(len(x), t) for t in (self.gamma(code), self.beta(code), probability))
+        pair = self.modulation_at_once(code) if code.is_cuda else (self.gamma(code), self.beta(code))
+        gamma, beta, probability = (for_each(len(x), t) for t in (*pair, probability))
         if probability.shape[1] > 1:  # a map for each channel goes into gamma and beta
             gamma, beta, probability = gamma * probability, beta * probability, torch.ones_like(probability[:, :1])
         return spd_norm(x, gamma, beta, probability)
+
+    def modulation_at_once(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        """gamma and beta of features ``[B,hidden,H,W]`` by one convolution; on the CPU two take no more time."""
+        weight, bias = (torch.cat([getattr(conv, k) for conv in (self.gamma, self.beta)]) for k in ("weight", "bias"))
+        gamma, beta = conv3x3(code, weight, bias).chunk(2, 1)
+        return gamma, beta
 
 
 class SPDNormBlock(nn.Module):
