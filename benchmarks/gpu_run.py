@@ -25,6 +25,7 @@ assert inpaintx.build_info()["with_cuda"], "the extension was built without CUDA
 print(torch.__version__, torch.cuda.get_device_name(), spd_map(torch.ones(1, 1, 8, 8, device="cuda"), 2).sum().item())
 """
 FUSED = "tests/ops/test_partial_conv_fused.py"
+TESTS = ["tests/ops", "tests/test_devices.py", "tests/test_cuda_graph.py", f"--ignore={FUSED}"]
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=--strict-markers"]
 BENCH = [*PYTEST, "benchmarks", "--benchmark-only", "-o", "python_files=bench_*.py"]
 
@@ -115,7 +116,7 @@ def main(seconds: float = 540) -> int:
         "tests",
         120,
         [
-            *[*PYTEST, "tests/ops", "tests/test_devices.py", f"--ignore={FUSED}", "-m", "gpu", *several],
+            *[*PYTEST, *TESTS, "-m", "gpu", *several],
             f"--junitxml={OUT}/tests.xml",
         ],
     )

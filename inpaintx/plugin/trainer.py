@@ -125,6 +125,16 @@ class Trainer(Generic[NetT]):
         for scheduler in self.schedulers.values():
             scheduler.step()
 
+    def capturable_as(self) -> str | None:
+        """Name the CUDA graph that the next :meth:`step` is captured in; None: the step cannot be captured.
+
+        A captured step runs in Python once, and its kernels again and again (the loop's option ``cuda_graph``). It
+        must not wait for the GPU (``item()``, ``if tensor``, ``tensor[mask]``, ``torch.tensor(...)``), nor branch on
+        anything but the options. Numbers that change from step to step are tensors, which :meth:`advance` and
+        :meth:`load_state_dict` write. A trainer of several stages returns a name for each.
+        """
+        return None
+
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs besides the weights of ``networks``."""
         return {

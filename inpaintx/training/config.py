@@ -86,6 +86,11 @@ class TrainConfig(BaseModel):
         None, description="whether channels lie last in the memory of networks and images; if not given, on CUDA"
     )
     compile: bool = Field(False, description="torch.compile of the networks")
+    cuda_graph: bool = Field(
+        False,
+        description="capture the training step in a CUDA graph and replay it: pdgan, on one GPU, with accumulate=1, "
+        "without 16-mixed and compile",
+    )
 
 
 #: What may differ between a run and its resumption, because it changes no weight; what a run began from, and the files

@@ -34,6 +34,7 @@ from inpaintx.training.begin import begin_from, seen_before
 from inpaintx.training.callbacks import Bar, Callback, Callbacks, Meter, TensorBoardLogger
 from inpaintx.training.config import Settings, check_same, resolve_settings
 from inpaintx.training.ema import EMA
+from inpaintx.training.graph import GraphedStep, check_graph
 from inpaintx.training.processes import hardware, same_threads, start
 from inpaintx.training.record import RECORD, describe, read_record
 from inpaintx.training.resume import check_continues, check_unedited, hold
@@ -132,6 +133,7 @@ def train(
         method, preset = method_of_run(earlier, method, preset)
     settings = resolve_settings(method, preset, {**(options or {}), **short}, earlier)
     fabric = start(device, devices, settings.train.precision)
+    check_graph(fabric, settings.train)
     if watch is None:
         bar = Bar()
         watch = [bar] if bar.console.is_jupyter else []
@@ -186,6 +188,9 @@ class _Run:
                     part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.updater = Updater(fabric, self.trainer.networks, self.trainer.optimizers, options.clip, options.accumulate)
         self.trainer.updater = self.updater
+        self.run_step = (
+            GraphedStep(self.trainer, self.updater, fabric.device) if options.cuda_graph else self.trainer.step
+        )
         self.average = EMA(net, options.ema) if options.ema else None
         self.net = self.average.net if self.average else net
         self.metrics: dict[str, float] = {}
@@ -292,11 +297,12 @@ class _Run:
             begun = time.perf_counter()
             batch = next(stream)
             meter.waited += time.perf_counter() - begun
-            rates = {name: float(o.param_groups[0]["lr"]) for name, o in self.trainer.optimizers.items()}
+            last = step == self.config.steps
+            shown = last or _due(step, self.options.log_every)
+            rates = {n: float(o.param_groups[0]["lr"]) for n, o in self.trainer.optimizers.items()} if shown else {}
             meter.add(self._step(step, batch))
             self.callbacks.step(step)
-            last = step == self.config.steps
-            if last or _due(step, self.options.log_every):
+            if shown:
                 self.callbacks.log(step, *meter.read())
                 self.callbacks.rates(step, rates)
             try:
@@ -316,7 +322,7 @@ class _Run:
             self._seed(step, number, self.fabric.global_rank)
             self.updater.begin(number)
             with blamed(self.method, f"step(), at step {step}"), self.fabric.autocast():
-                found = self.trainer.step({key: self._placed(value) for key, value in part.items()})
+                found = self.run_step({key: self._placed(value) for key, value in part.items()})
             check_losses(found, type(self.trainer).__name__)
             terms.append({name: value.detach() for name, value in found.items()})
         if self.updater.fault:

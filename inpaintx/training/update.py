@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -85,6 +86,8 @@ class Updater:
         self.part = 0
         self.done: set[str] = set()
         self.skipped = 0
+        #: of each update of a captured step (inpaintx/training/graph.py): optimiser, parameters, loss and norm
+        self.captured: list[tuple[str, list[nn.Parameter], Tensor]] | None = None
 
     def begin(self, part: int) -> None:
         """Announce the part of the batch that comes next."""
@@ -109,23 +112,41 @@ class Updater:
 
     def _finish(self, optimizer: Optimizer, name: str, parameters: list[nn.Parameter], own_loss: Tensor) -> None:
         loss = self._average(parameters, own_loss) if self.fabric.world_size > 1 else own_loss
-        precision = self.fabric.strategy.precision
-        precision.unscale_gradients(optimizer)
+        self.fabric.strategy.precision.unscale_gradients(optimizer)
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if not torch.isfinite(loss):
-            self.fault = NonFiniteError(name, None, here=not torch.isfinite(own_loss))
-            return
-        if torch.isfinite(norm):
-            self.skipped = 0
-            if self.clip:
-                nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
-        elif getattr(precision, "scaler", None) and self.skipped < MOST_SKIPPED:
-            self.skipped += 1  # the scaler leaves this step out and lowers its scale
+        both = torch.stack([loss, norm.to(loss)])
+        if self.captured is not None:  # nothing can be read here; check_captured() does, after each replay
+            self.captured.append((name, parameters, both))
         else:
-            self.fault = NonFiniteError(name, self._worst(parameters), here=True)
-            return
+            value, length = both.tolist()
+            self.fault = self._fault(name, parameters, value, length, own_loss)
+            if self.fault:
+                return
+        if self.clip and not self.skipped:
+            nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         self.fabric.strategy.optimizer_step(optimizer)
         torch.clear_autocast_cache()  # of the weights before this step, which the rest of the step would see
+
+    def _fault(
+        self, name: str, parameters: list[nn.Parameter], loss: float, norm: float, own_loss: float | Tensor
+    ) -> NonFiniteError | None:
+        """What stops the run at this update, if anything."""
+        if not math.isfinite(loss):
+            return NonFiniteError(name, None, here=not math.isfinite(float(own_loss)))
+        if math.isfinite(norm):
+            self.skipped = 0
+            return None
+        if getattr(self.fabric.strategy.precision, "scaler", None) and self.skipped < MOST_SKIPPED:
+            self.skipped += 1  # the scaler leaves this step out and lowers its scale
+            return None
+        return NonFiniteError(name, self._worst(parameters), here=True)
+
+    def check_captured(self) -> None:
+        """After a replay of a captured step: read once whether its updates were finite; :attr:`fault` says if not."""
+        updates = self.captured or []
+        values = torch.stack([both for *_, both in updates]).tolist() if updates else []
+        for (name, parameters, _), (loss, norm) in zip(updates, values, strict=True):
+            self.fault = self.fault or self._fault(name, parameters, loss, norm, loss)
 
     def _average(self, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
         """Mean of gradients and loss over the processes; a parameter without gradient in any of them keeps none."""

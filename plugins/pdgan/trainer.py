@@ -112,6 +112,7 @@ class PDGANTrainer(Trainer[PDGANNet]):
         for frozen_net in (self.vgg, self.fan):
             if frozen_net is not None:
                 frozen_net.to(self.device)
+        self.diversity = torch.tensor(config.diversity, device=self.device)  # its weight at this step
         super().__init__({"net": net, "discriminator": critic}, optimizers, schedulers, frozen)
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
@@ -129,6 +130,22 @@ class PDGANTrainer(Trainer[PDGANNet]):
         self.steps += 1
         for name in names:
             self.schedulers[name].step()
+        self._weigh_diversity()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        super().load_state_dict(state)
+        self._weigh_diversity()
+
+    def _weigh_diversity(self) -> None:
+        done = max(0, self.steps - self.prior_steps) / self.length
+        self.diversity.fill_(self.config.diversity * self.config.diversity_fall**done)
+
+    def capturable_as(self) -> str | None:
+        """The stage; with ``blended`` the Poisson solver reads back whether it has converged."""
+        if self.config.blended:
+            return None
+        return "prior" if self.steps < self.prior_steps else "gan"
 
     def _train_prior(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
         net = self.net
@@ -174,8 +191,7 @@ class PDGANTrainer(Trainer[PDGANNet]):
                 2 * c.perceptual * perceptual_loss(found, target, LAYERS, None if where is None else doubled(where))
             )
             a, b = self.vgg(self._for_vgg(fake * hole))["relu4_1"].chunk(2)
-            fall = c.diversity_fall ** ((self.steps - self.prior_steps) / self.length)
-            terms["diversity"] = c.diversity * fall * diversity_loss(a, b, c.diversity_eps)
+            terms["diversity"] = self.diversity * diversity_loss(a, b, c.diversity_eps)
         if c.alpha and skin is not None:
             terms["skin"] = 2 * c.alpha * skin_loss((fake - truth).abs() * counts, doubled(skin), hole, c.skin)
         if c.blended:
