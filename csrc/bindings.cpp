@@ -10,6 +10,7 @@
 #include "common/allocator.h"
 #include "common/isa.h"
 #include "ops.h"
+#include "partial_conv/fused.h"
 
 namespace py = pybind11;
 namespace ops = inpaintx::ops;
@@ -89,6 +90,7 @@ PYBIND11_MODULE(_C, m) {
   m.def("tv_inpaint", &ops::TvInpaint::call, release);
   m.def("efros_leung", &ops::EfrosLeung::call, release);
   bind_poisson(m);
+  m.def("choose_fused_partial_conv", [](bool chosen) { inpaintx::partial_conv::fused_is_chosen = chosen; });
   m.def("empty_cache", [] { return inpaintx::CachingAllocator::instance().clear(); }, release);
   m.def("build_info", &build_info, "Compiler, vector extension in use, and whether CUDA was built.");
 }

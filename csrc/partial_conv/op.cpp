@@ -14,6 +14,7 @@
 #include "common/mask_tensor.h"
 #include "ops.h"
 #include "partial_conv/convolution.h"
+#include "partial_conv/fused.h"
 #include "partial_conv/window.h"
 
 namespace inpaintx::ops {
@@ -34,6 +35,7 @@ bool channels_last_is_unsafe(const Tensor& x, const Tensor& weight, IntArrayRef 
 std::optional<Outputs> partial_conv2d_fused(const Tensor& x, const Tensor& mask, const Tensor& weight,
                                             const OptionalTensor& bias, IntArrayRef stride, IntArrayRef padding,
                                             IntArrayRef dilation, bool scale_by_sum, IntArrayRef mask_channels) {
+  if (!partial_conv::fused_is_chosen) return {};
   using Fused = std::vector<Tensor>(const Tensor&, const Tensor&, const Tensor&, const OptionalTensor&, IntArrayRef,
                                     IntArrayRef, IntArrayRef, bool, IntArrayRef);
   static const auto op =

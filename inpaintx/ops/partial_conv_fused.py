@@ -1,7 +1,7 @@
 """Who computes :func:`partial_conv2d` on CUDA: cuDNN's convolution between passes over memory, or one kernel of Triton.
 
-The op in C++ asks ``inpaintx::partial_conv2d_fused`` first, where that has a kernel. It gets one here when another than
-cuDNN's is first asked for. So autograd, autocast and ``torch.compile`` see one op, whoever computes it.
+The op in C++ asks ``inpaintx::partial_conv2d_fused`` first, while another kernel than cuDNN's is chosen. That gets its
+own here when it is first chosen. So autograd, autocast and ``torch.compile`` see one op, whoever computes it.
 """
 
 import os
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from inpaintx import _C
 from inpaintx.errors import InpaintxError
 from inpaintx.ops._native import layout_of
 
@@ -56,6 +57,8 @@ def partial_conv_kernel(kernel: Kernel) -> Iterator[None]:
     Nothing is measured unless :attr:`torch.backends.cudnn.benchmark` is set, nor under
     :func:`torch.use_deterministic_algorithms`, nor while a CUDA graph is recorded: then ``"auto"`` is cuDNN's, and
     ``"fused"`` takes its tile by a fixed rule, the same at every run. The gradients are computed as with ``"cudnn"``.
+    While another than ``"cudnn"`` is chosen each call goes by way of Python, those that cuDNN computes in the end as
+    well; afterwards none does.
 
     Examples
     --------
@@ -63,13 +66,12 @@ def partial_conv_kernel(kernel: Kernel) -> Iterator[None]:
     >>> with inpaintx.ops.partial_conv_kernel("auto"):
     ...     y, new_mask = inpaintx.ops.partial_conv2d(x, mask, weight)
     """
-    global _kernel
     before = _kernel
     _use(kernel)
     try:
         yield
     finally:
-        _kernel = before
+        _use(before)
 
 
 def _use(kernel: str, source: str = "partial_conv_kernel") -> None:
@@ -84,6 +86,7 @@ def _use(kernel: str, source: str = "partial_conv_kernel") -> None:
             f"{source} is 'fused' and Triton is not installed: partial_conv2d runs cuDNN's convolution", stacklevel=4
         )
     _kernel = kernel if with_triton else "cudnn"
+    _C.choose_fused_partial_conv(_kernel != "cudnn")
 
 
 def register(key: str) -> None:

@@ -214,6 +214,21 @@ def test_passes_are_the_default(standing_in):
     assert standing_in.calls == ["small"]
 
 
+def test_python_is_asked_only_while_another_kernel_is_chosen(standing_in):
+    def asks():
+        with torch.profiler.profile() as profile:
+            partial_conv2d(*case())
+        return "inpaintx::partial_conv2d_fused" in {event.key for event in profile.key_averages()}
+
+    assert not asks()
+    with partial_conv_kernel("fused"):
+        assert asks()
+        with partial_conv_kernel("cudnn"):
+            assert not asks()
+        assert asks()
+    assert not asks()
+
+
 @pytest.mark.parametrize("mask_channels", [(), (2, 1)], ids=str)
 def test_gradients_are_those_of_the_passes(mask_channels, standing_in):
     x, mask, weight, bias = case(planes=max(1, len(mask_channels)))
