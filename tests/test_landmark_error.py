@@ -12,7 +12,9 @@ from small_evaluation import SMALL, five_faces  # noqa: F401 - fixture
 import inpaintx
 from inpaintx.data.dataset import open_dataset
 from inpaintx.errors import InpaintxError
-from inpaintx.plugin.metrics import choose_metrics, measure_by_plugins
+from inpaintx.evaluation import work
+from inpaintx.io.digest import sha256
+from inpaintx.plugin.metrics import choose_metrics, measure_by_plugins, metric_weights
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.weight_lookup import find_file
 
@@ -35,9 +37,13 @@ def bright(points):
 
 
 @pytest.fixture
-def brightest(monkeypatch):
+def brightest(monkeypatch, tmp_path_factory):
+    """Where its weights are, too."""
+    file = tmp_path_factory.mktemp("weights") / landmark_error.FILE
+    file.write_bytes(b"ours")
     monkeypatch.setattr(landmark_error, "_fan", lambda device: Brightest())
-    monkeypatch.setattr(landmark_error, "find_file", lambda name: "there")
+    monkeypatch.setattr(landmark_error, "find_file", lambda name: file)
+    return file
 
 
 def test_the_mean_distance_is_a_share_of_the_box(brightest):
@@ -91,6 +97,26 @@ def test_an_evaluation_has_them_in_its_tables(five_faces, brightest):  # noqa: F
     assert len(found) == 6  # a centre hole, four shares discarded, their mean
     assert max(x for x in found if x is not None) > 0
     assert "landmarks ↓" in result.table
+    file = f"fan128.safetensors {sha256(brightest)}"
+    assert result.result["protocol"]["metric_weights"] == dict.fromkeys(NAMES, file)
+
+
+@pytest.mark.parametrize("theirs", [b"others", None])
+def test_a_machine_that_finds_another_fan_is_refused(five_faces, brightest, monkeypatch, theirs):  # noqa: F811
+    """As its actor does, the worker looks for itself after the protocol was written."""
+
+    def elsewhere(names):
+        brightest.unlink()
+        if theirs is None:
+            monkeypatch.setattr(landmark_error, "find_file", lambda name: None)
+        else:
+            brightest.write_bytes(theirs)
+        return metric_weights(names)
+
+    monkeypatch.setattr(work, "metric_weights", elsewhere)
+    words = "landmarks: fan128.safetensors [0-9a-f]{64}" if theirs else "landmarks: not found"
+    with pytest.raises(InpaintxError, match=rf"finds other weights of metrics \({words}\) than this one"):
+        inpaintx.evaluate(five_faces, ["mean_colour"], "out", **SMALL, metrics=["landmarks"])
 
 
 @pytest.mark.skipif(find_file(landmark_error.FILE) is None, reason="inpaintx-weights is not installed")

@@ -1,7 +1,7 @@
 """Photos filled by a pool of actors, each with one model; a row of the report for each."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,13 +14,16 @@ import torch
 from inpaintx.cluster.pool import Cluster, spread
 from inpaintx.cluster.store import Place, Store, find_in_store, is_uri
 from inpaintx.errors import InpaintxError
+from inpaintx.inference.face_shape import FILE as FAN_FILE
 from inpaintx.inference.files import Reading, inpaint_many
 from inpaintx.inference.inpainter import Inpainter
 from inpaintx.inference.jobs import Failure, Job, find_jobs, is_batch_path, sample_paths
 from inpaintx.inference.pipeline import inpainter_for
 from inpaintx.io.atomic import atomic_write, make_folder, remove_stale
+from inpaintx.io.digest import sha256
 from inpaintx.io.names import printable
 from inpaintx.io.packed import Packed
+from inpaintx.plugin.weight_lookup import find_file
 
 __all__ = ["REPORT", "Filling", "Photos", "fill_photos", "find", "report"]
 
@@ -190,10 +193,18 @@ def fill_photos(photos: Photos, cluster: Cluster, said: Callable[[str], None] | 
 
 
 def weights_of(inpainter: Inpainter) -> tuple[str, ...]:
-    """The names of the weight files, and why faces are not looked for."""
+    """The weight files with their digests, FAN's where faces are looked for, and why they are not."""
     several = [getattr(inpainter, name, None) for name in ("network", "rest")]  # of "auto"
     parts = [part for part in several if part is not None] or [inpainter]
-    return (*(Path(part.loaded.source).name for part in parts), parts[0].unseen)
+    paths = [Path(part.loaded.source) for part in parts]
+    if any(part.finder for part in parts):
+        paths.append(find_file(FAN_FILE) or Path(f"no {FAN_FILE}"))
+    names = [f"{path.name} {sha256(path)[:8]}" if path.is_file() else path.name for path in paths]
+    return (*names, parts[0].unseen)
+
+
+def _in_words(weights: Iterable[str]) -> str:
+    return ", ".join(filter(None, weights))
 
 
 class _Filler:
@@ -205,8 +216,8 @@ class _Filler:
         self.inpainter = inpainter_for(filling.method, device=device, **filling.model)
         if (found := weights_of(self.inpainter)) != expected:
             raise InpaintxError(
-                f"a machine of the cluster finds other weights ({' '.join(found).strip()}) than this one "
-                f"({' '.join(expected).strip()}); install the same on all"
+                f"a machine of the cluster finds other weights ({_in_words(found)}) than this one "
+                f"({_in_words(expected)}); install the same on all"
             )
 
     def __call__(self, jobs: Sequence[Job]) -> list[Row]:

@@ -27,7 +27,7 @@ from inpaintx.io.atomic import atomic_folder, make_folder
 from inpaintx.io.lock import locked
 from inpaintx.io.optional import require
 from inpaintx.nn.options import OnMissing
-from inpaintx.plugin.metrics import choose_metrics
+from inpaintx.plugin.metrics import choose_metrics, metric_weights
 
 __all__ = ["DEFAULT_MASKS", "Evaluation", "Progress", "evaluate"]
 
@@ -177,6 +177,7 @@ def evaluate(
         batch=batch_size,
         features=networks.names,
         metrics=chosen_metrics,
+        metric_weights=metric_weights(chosen_metrics),
         left_out=[*networks.notes, *without],
     )
     unfinished = out.with_name(f"{out.name}.unfinished")

@@ -108,6 +108,7 @@ class Protocol(Frozen):
     foreground: str | None
     features: dict[str, str]
     metrics: tuple[str, ...]
+    metric_weights: dict[str, str] = {}
     pictures: tuple[Picture, ...]
     groups: tuple[Group, ...]
     holes: tuple[tuple[Hole, ...], ...]

@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest
 from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.nn import metrics
 from inpaintx.nn.options import OnMissing
-from inpaintx.plugin.metrics import measure_by_plugins
+from inpaintx.plugin.metrics import measure_by_plugins, metric_weights
 from inpaintx.plugin.sampling import shared_samples
 
 __all__ = ["TRUTH", "Task", "Worker", "environment", "label_of", "unit_file"]
@@ -125,6 +125,12 @@ class _Evaluator:
 
     def __init__(self, task: Task, device: torch.device) -> None:
         self.protocol, self.device = task.protocol, device
+        here, expected = metric_weights(self.protocol.metrics), self.protocol.metric_weights
+        if here != expected:
+            raise InpaintxError(
+                f"a machine of the cluster finds other weights of metrics ({_in_words(here)}) than this one "
+                f"({_in_words(expected)}); install the same on all"
+            )
         self.sources = Sources(
             task.data,
             task.protocol.split,
@@ -232,6 +238,10 @@ class _Evaluator:
         """What fills are compared with as a set."""
         image, _, foreground = self.read(batch)
         return self._features(image, foreground)
+
+
+def _in_words(weights: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {file}" for name, file in weights.items())
 
 
 class _Peak:

@@ -43,7 +43,8 @@ def inpaintx_register_metrics(register: Callable[[str, Callable[..., Any]], None
     ``higher_is_better = True``; training keeps the best checkpoint by it with ``best=full/NAME``. With an attribute
     ``on_request = True`` it is measured only where its name is given (``inpaintx evaluate --metrics NAME``,
     ``best=full/NAME``); an attribute ``missing``, called without arguments, says why it cannot be measured ("" where
-    it can).
+    it can), and ``weight_file`` gives the path of the weights that it rests on (None where they are not found): the
+    protocol of an evaluation holds their SHA-256, and each machine of a cluster is held against it.
     """
 
 

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from inpaintx.errors import InpaintxError
+from inpaintx.io.digest import sha256
 from inpaintx.plugin.plugin_errors import blamed
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.sampling import shared_samples
 
-__all__ = ["choose_metrics", "higher_is_better", "measure_by_plugins"]
+__all__ = ["choose_metrics", "higher_is_better", "measure_by_plugins", "metric_weights"]
 
 MORE_IS_BETTER = ("psnr", "ssim")
 
@@ -38,6 +39,12 @@ def choose_metrics(asked: Iterable[str] = ()) -> tuple[tuple[str, ...], list[str
     missing = {name: getattr(metrics[name], "missing", str)() for name in wanted}
     notes = [f"{name}: left out, {why}" for name, why in sorted(missing.items()) if why]
     return tuple(sorted(name for name, why in missing.items() if not why)), notes
+
+
+def metric_weights(names: Iterable[str]) -> dict[str, str]:
+    """Name and SHA-256 of the weight file of each of these metrics that has one, as it is found on this machine."""
+    files = {name: metric.weight_file() for name in names if hasattr(metric := registry().metrics[name], "weight_file")}
+    return {name: f"{path.name} {sha256(path)}" if path else "not found" for name, path in files.items()}
 
 
 @shared_samples()

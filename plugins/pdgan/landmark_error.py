@@ -6,6 +6,7 @@ It loads no torch before it is called, as all plugins are loaded for ``inpaintx 
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inpaintx.plugin.weight_lookup import HOW_TO_GET, find_file
@@ -42,6 +43,11 @@ class LandmarkError:
     def missing() -> str:
         """Why it cannot be measured; empty where it can."""
         return "" if find_file(FILE) else f"{FILE} was not found: {HOW_TO_GET}"
+
+    @staticmethod
+    def weight_file() -> Path | None:
+        """Where FAN's weights are."""
+        return find_file(FILE)
 
     def __call__(self, result: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
         """Compare ``[B,3,H,W]`` of faces as FAN was trained on: ``[B]``, NaN where the box has no area."""
