@@ -141,10 +141,8 @@ class PDGANTrainer(Trainer[PDGANNet]):
         done = max(0, self.steps - self.prior_steps) / self.length
         self.diversity.fill_(self.config.diversity * self.config.diversity_fall**done)
 
-    def capturable_as(self) -> str | None:
-        """The stage; with ``blended`` the Poisson solver reads back whether it has converged."""
-        if self.config.blended:
-            return None
+    def capturable_as(self) -> str:
+        """The stage."""
         return "prior" if self.steps < self.prior_steps else "gan"
 
     def _train_prior(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
