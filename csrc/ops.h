@@ -84,14 +84,19 @@ using SpdNormBackward =
                    const Tensor& probability, const Tensor& mean, const Tensor& rstd, std::array<bool, 4> output_mask)>;
 
 // fill, image [B,C,H,W] floating, mask [B|1,1,H,W]
-//   tol       of the error, in units of the largest difference of image and fill on the boundary
-//   max_iter  cycles at most, or none: as many as it takes
+//   tol        of the error, in units of the largest difference of image and fill on the boundary
+//   max_iter   cycles at most, or none: as many as it takes
+//   hierarchy  of the mask, on CUDA; none: it is made
 // -> [B,C,H,W] in the image's dtype
-using PoissonBlend = Op<"poisson_blend", OneTensor(const Tensor& fill, const Tensor& image, const Tensor& mask,
-                                                   double tol, std::optional<int64_t> max_iter)>;
+using PoissonBlend =
+    Op<"poisson_blend", OneTensor(const Tensor& fill, const Tensor& image, const Tensor& mask, double tol,
+                                  std::optional<int64_t> max_iter, const OptionalTensor& hierarchy)>;
 // grad_output as the image -> gradients of fill and image
-using PoissonBlendBackward = Op<"poisson_blend_backward", TwoTensors(const Tensor& grad_output, const Tensor& mask,
-                                                                     double tol, std::optional<int64_t> max_iter)>;
+using PoissonBlendBackward =
+    Op<"poisson_blend_backward", TwoTensors(const Tensor& grad_output, const Tensor& mask, double tol,
+                                            std::optional<int64_t> max_iter, const OptionalTensor& hierarchy)>;
+// The coarse grids of mask [M,1,H,W] on CUDA, for solves in float64 or float32 -> bytes
+using PoissonHierarchy = Op<"poisson_hierarchy", OneTensor(const Tensor& mask, bool wide)>;
 
 // source [B,C,Hs,Ws], target [B,C,H,W], floating, source_valid [B|1,1,Hs,Ws] with 1 = usable
 //   kernel_size, iterations, seed  side of a patch, odd; rounds of the search; of its draws

@@ -9,7 +9,8 @@ namespace py = pybind11;
 void bind_poisson(py::module_& m) {
   using inpaintx::PoissonSolver;
   m.def("poisson_blend", &inpaintx::ops::PoissonBlend::call, py::arg("fill"), py::arg("image"), py::arg("mask"),
-        py::arg("tol") = 1e-6, py::arg("max_iter") = py::none(), py::call_guard<py::gil_scoped_release>());
+        py::arg("tol") = 1e-6, py::arg("max_iter") = py::none(), py::arg("hierarchy") = py::none(),
+        py::call_guard<py::gil_scoped_release>());
 
   py::class_<PoissonSolver>(m, "PoissonSolver", R"(Poisson blending prepared once for a mask and used for many images.
 

@@ -56,7 +56,7 @@ at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image,
     const c10::DeviceGuard guard(device_);
     const bool wide = fill.scalar_type() == at::kDouble || image.scalar_type() == at::kDouble;
     std::lock_guard<std::mutex> lock(mutex_);
-    (wide && double_ ? double_ : single_)->use();
+    (wide && double_ ? double_ : single_)->use(hole_);
     std::unique_ptr<poisson::DeviceBatch> made = wide && !double_ ? prepare(at::kDouble) : nullptr;
     const poisson::DeviceBatch& batch = made ? *made : wide ? *double_ : *single_;
     last_ = {static_cast<int>(batch.cycles(p)), std::nan("")};
@@ -79,7 +79,7 @@ at::Tensor PoissonSolver::solve(const at::Tensor& fill, const at::Tensor& image,
 
 #ifdef INPAINTX_WITH_CUDA
 std::unique_ptr<poisson::DeviceBatch> PoissonSolver::prepare(at::ScalarType dtype) const {
-  auto batch = std::make_unique<poisson::DeviceBatch>(hole_, dtype);
+  auto batch = std::make_unique<poisson::DeviceBatch>(poisson::make_hierarchy(hole_, dtype), shape_);
   batch->mark();
   return batch;
 }
@@ -91,6 +91,7 @@ size_t PoissonSolver::bytes() const {
   for (const auto& solver : solvers_) sum += solver->bytes();
 #ifdef INPAINTX_WITH_CUDA
   for (const auto* batch : {single_.get(), double_.get()}) sum += batch ? batch->bytes() : 0;
+  sum += hole_.defined() ? hole_.nbytes() : 0;
 #endif
   return sum;
 }

@@ -37,8 +37,7 @@ def poisson_blend(
         The largest error is at most 2 ``tol`` times the largest difference of image and fill on the rim, for each image
         and channel and on any mask: half a level of 255 takes 1e-3. The residual is at most ``tol`` times the
         right-hand side of the equation for F - fill. float32 ends at a residual of some 1e-7 and an error of 2e-5, and
-        where hardly a pixel is known of up to 5e-4 (1e-11 in float64; 1e-3 on CUDA
-        in float32).
+        where hardly a pixel is known of up to 5e-4 (1e-11 in float64).
     max_iter
         Multigrid cycles at most; each divides the error by about ten, or by three where a single pixel is known. Two
         leave less than half a grey level of 255 in holes with smooth rims. Over 600 irregular masks on portraits of
@@ -220,12 +219,30 @@ class PoissonBlend(nn.Module):
 
 
 @torch.library.register_fake("inpaintx::poisson_blend")
-def _fake(fill: Tensor, image: Tensor, mask: Tensor, tol: float = 1e-6, max_iter: int | None = None) -> Tensor:
+def _fake(
+    fill: Tensor,
+    image: Tensor,
+    mask: Tensor,
+    tol: float = 1e-6,
+    max_iter: int | None = None,
+    hierarchy: Tensor | None = None,
+) -> Tensor:
     torch._check(fill.shape == image.shape, lambda: f"poisson_blend: fill must have the shape of image {image.shape}")
     check_same_device("poisson_blend", image, fill=fill, mask=mask)
     return image.new_empty(image.shape)
 
 
 @torch.library.register_fake("inpaintx::poisson_blend_backward")
-def _fake_backward(grad_output: Tensor, mask: Tensor, tol: float, max_iter: int | None) -> tuple[Tensor, Tensor]:
+def _fake_backward(
+    grad_output: Tensor, mask: Tensor, tol: float, max_iter: int | None, hierarchy: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     return grad_output.new_empty(grad_output.shape), grad_output.new_empty(grad_output.shape)
+
+
+@torch.library.register_fake("inpaintx::poisson_hierarchy")
+def _fake_hierarchy(mask: Tensor, wide: bool) -> Tensor:
+    masks, _, height, width = mask.shape
+    coarse = height * width // 3 + height + width + 24  # csrc/poisson/cuda/device_batch.cpp, coarse_pixels
+    return mask.new_empty(
+        masks * (4 * height * ((width + 31) // 32) + coarse * (41 if wide else 21)), dtype=torch.uint8
+    )

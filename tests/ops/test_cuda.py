@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import inpaintx
 from inpaintx import PoissonSolver
@@ -137,6 +138,53 @@ def test_poisson_gradients(cuda):
     fill, image = draw(1, 1, 6, 7).to(cuda).requires_grad_(), draw(1, 1, 6, 7, seed=1).to(cuda).requires_grad_()
     mask = holes("noise", 6, 7).to(cuda)
     assert torch.autograd.gradcheck(lambda f, i: poisson_blend(f, i, mask, tol=1e-13), (fill, image), fast_mode=True)
+
+
+class Calls(TorchDispatchMode):
+    """Ops of ours that are called, with whether a hierarchy is handed to them."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.namespace == "inpaintx":
+            self.seen.append((func.overloadpacket.__name__, len(args) > 4 and args[-1] is not None))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("dtypes", [(torch.float32, torch.float32), (torch.float64, torch.float32)])
+def test_poisson_backward_takes_over_the_coarse_grids(dtypes, cuda):
+    """They are made once, for derivatives of any order, and gradients are those of a hierarchy of their own."""
+    fill, image = (draw(2, 2, 30, 41, dtype=d, seed=i).to(cuda).requires_grad_() for i, d in enumerate(dtypes))
+    mask = torch.cat([holes("noise", 30, 41), holes("box", 30, 41)]).to(cuda)
+    with Calls() as calls:
+        out = poisson_blend(fill, image, mask, tol=1e-4)
+        grads = torch.autograd.grad(out.square().sum(), (fill, image), create_graph=True)
+        torch.autograd.grad(grads[0].sum() + grads[1].square().sum(), image)
+    assert calls.seen[0] == ("poisson_hierarchy", False)
+    assert calls.seen[1:] == [
+        (name, True) for name in ("poisson_blend", "poisson_blend_backward", "poisson_blend", "poisson_blend_backward")
+    ]
+    wide = torch.float64 in dtypes
+    alone = torch.ops.inpaintx.poisson_blend_backward(
+        (2 * out.detach()).to(torch.float64 if wide else torch.float32), mask, 1e-4, None
+    )
+    for got, want in zip(grads, alone, strict=True):
+        assert torch.equal(got.detach(), want.to(out.dtype).to(got.dtype))
+
+
+def test_poisson_hierarchy_that_does_not_fit(cuda):
+    image, mask = draw(1, 1, 12, 9, dtype=torch.float32).to(cuda), holes("box", 12, 9).to(cuda)
+    op = torch.ops.inpaintx.poisson_blend
+    single, wide = (torch.ops.inpaintx.poisson_hierarchy(mask, w) for w in (False, True))
+    tests = ("test_schema", "test_faketensor")  # two hierarchies of one mask differ where nothing is stored
+    torch.library.opcheck(torch.ops.inpaintx.poisson_hierarchy.default, (mask, True), test_utils=tests)
+    assert torch.equal(op(image, image.flip(3), mask, hierarchy=single), op(image, image.flip(3), mask))
+    with pytest.raises(ValueError, match="hierarchy must be for float64, got one for float32"):
+        op(image.double(), image, mask, hierarchy=single)
+    with pytest.raises(ValueError, match="hierarchy must be what poisson_hierarchy gave for masks"):
+        op(image, image, mask, hierarchy=wide[1:])
 
 
 def test_poisson_cycles_are_counted(cuda):

@@ -3,6 +3,11 @@
 // find. All scalars stay on the device, which also decides when a plane is done: its later launches end at once,
 // nothing waits for the device, and the launches can be captured in a graph. Sums have one order, whatever else is in
 // the batch.
+//
+// A step is two passes over the finest grid, those of the cycle (multigrid.cu). All its sums are taken of M r alone
+// (Chronopoulos and Gear, "s-step iterative methods for symmetric linear systems", 1989), the step itself as the next
+// cycle begins, and residual and direction are not kept: r = b - A v, and alpha p = alpha M r + momentum (v - the
+// solution before).
 #include "poisson/cuda/tile.h"
 
 namespace inpaintx::poisson::device {
@@ -14,78 +19,28 @@ namespace {
 // of the range of the data in all of them.
 constexpr double kLeast = 0.15, kSafety = 1.5;
 
-// p = M r + beta p and the tile's p A p and largest |p|; the solution takes up alpha p of the step before. In the first
-// step M r is p already.
-template <typename T>
-__global__ void direction_kernel(Grid<T> g, const T* preconditioned, const T* last, T* direction, int step) {
-  using Tile = Fields<T>;
-  __shared__ Tile f;
-  __shared__ double shared[kShared];
-  const Level<T>& l = g.levels[0];
-  for (int64_t tile = blockIdx.x; tile < g.planes * tiles_of<T>(l.height, l.width); tile += gridDim.x) {
-    const Place<T, true> p(g, l, tile);  // alike for all threads of the block, as what follows
-    const Progress& progress = g.progress[p.plane];
-    if (progress.done) continue;
-    const T alpha = static_cast<T>(progress.alpha), beta = static_cast<T>(progress.beta);
-    each_pixel<T>(1, [&](int y, int x) {
-      const int i = y * kSide<T> + x;
-      const T d = p.diagonal(y, x);
-      f.diagonal[i] = d;
-      const int64_t at = p.start + p.pixel(y, x);
-      f.v[i] = d > T(0) ? preconditioned[at] + (step > 0 ? beta * last[at] : T(0)) : T(0);
-    });
-    __syncthreads();
-    double curvature = 0, most = 0;
-    each_pixel<T>(0, [&](int y, int x) {
-      const int i = y * kSide<T> + x;
-      const T d = f.diagonal[i], value = f.v[i];
-      if (!(d > T(0))) return;
-      curvature += static_cast<double>(value) * static_cast<double>(d * value + p.coupled(f.v, y, x));
-      most = max(most, fabs(static_cast<double>(value)));
-      if (step == 0) return;
-      const int64_t at = p.start + p.pixel(y, x);
-      g.solution[at] = (step > 1 ? g.solution[at] : T(0)) + alpha * last[at];
-      direction[at] = value;
-    });
-    leave_partial(g.partial, tile, curvature, most, shared);
-  }
-}
-
-// A plane's sum of all tiles' sums and the maximum of their maxima, in a fixed order; a block a plane.
-__device__ void gather_parts(const double* partial, int64_t parts, double& sum, double& most, double* shared) {
-  sum = most = 0;
-  for (int64_t i = threadIdx.x; i < parts; i += kThreads) {
-    sum += partial[2 * i];
-    most = max(most, partial[2 * i + 1]);
-  }
-  reduce(sum, most, shared);
-}
-
-// beta = r M r / that of the step before.
-__global__ void beta_kernel(Progress* progress, const double* partial, int64_t parts) {
-  __shared__ double shared[kShared];
+// alpha, momentum and whether that was the last step, from the tiles' sums in a fixed order; a block a plane.
+__global__ void step_kernel(Progress* progress, const Sums* partial, int64_t parts, double tol) {
+  __shared__ Sums shared[kThreads];
   Progress& p = progress[blockIdx.x];
   if (p.done) return;
-  double product, unused;
-  gather_parts(partial + 2 * blockIdx.x * parts, parts, product, unused, shared);
+  Sums sums{};
+  for (int64_t i = threadIdx.x; i < parts; i += kThreads) sums.add(partial[blockIdx.x * parts + i]);
+  sums = reduce(sums, shared);
   if (threadIdx.x > 0) return;
-  p.beta = p.product > 0 ? product / p.product : 0;
-  p.product = product;
-}
-
-// alpha = r M r / p A p, and whether that was the last step. Once r is 0 so are its products, and alpha 0 instead of
-// 0 / 0.
-__global__ void alpha_kernel(Progress* progress, const double* partial, int64_t parts, double tol) {
-  __shared__ double shared[kShared];
-  Progress& p = progress[blockIdx.x];
-  if (p.done) return;
-  double curvature, most;
-  gather_parts(partial + 2 * blockIdx.x * parts, parts, curvature, most, shared);
-  if (threadIdx.x > 0) return;
-  const double before = p.correction;
-  p.alpha = curvature > 0 ? p.product / curvature : 0;
-  p.correction = fabs(p.alpha) * most;
+  // Once r is 0 so are its products; alpha is 0 then instead of 0 / 0. Rounding may leave a direction of no curvature,
+  // and M r is the direction then.
+  const double before = p.correction, beta = p.alpha > 0 ? sums.product / p.product : 0;
+  double curvature = sums.curvature - (p.alpha > 0 ? beta * sums.product / p.alpha : 0);
+  const bool conjugate = p.alpha > 0 && curvature > 0;
+  if (!conjugate) curvature = sums.curvature;
+  const double alpha = curvature > 0 ? sums.product / curvature : 0;
+  p.momentum = conjugate ? alpha * beta / p.alpha : 0;
+  p.correction = alpha * sums.most + p.momentum * before;
   p.largest = max(p.largest, p.correction);
+  p.product = sums.product;
+  p.alpha = alpha;
+  if (p.steps == 0) p.first = alpha;
   const double left = p.steps > 0 && before > 0 ? max(p.correction / before, kLeast) : 1;
   ++p.steps;
   p.done = kSafety * p.correction * left <= 2 * tol * p.largest;
@@ -95,20 +50,10 @@ __global__ void alpha_kernel(Progress* progress, const double* partial, int64_t 
 
 template <typename T>
 void solve(const Grid<T>& g, int steps, double tol) {
-  const auto stream = cuda_stream(g.stream);
-  const int64_t parts = g.parts();
-  const auto planes = static_cast<unsigned>(g.planes);
-  const double* partial = g.partial;
   for (int step = 0; step < steps; ++step) {
-    T* preconditioned = step == 0 ? g.direction[0] : g.preconditioned;
-    precondition(g, step, preconditioned);
-    beta_kernel<<<planes, kThreads, 0, stream>>>(g.progress, partial, parts);
-    INPAINTX_CUDA_CHECK(cudaGetLastError());
-    direction_kernel<<<blocks_for(g.planes * parts, 1), kThreads, 0, stream>>>(
-        g, static_cast<const T*>(preconditioned), static_cast<const T*>(g.direction[(step + 1) % 2]),
-        g.direction[step % 2], step);
-    INPAINTX_CUDA_CHECK(cudaGetLastError());
-    alpha_kernel<<<planes, kThreads, 0, stream>>>(g.progress, partial, parts, tol);
+    precondition(g, step);
+    step_kernel<<<static_cast<unsigned>(g.planes), kThreads, 0, cuda_stream(g.stream)>>>(
+        g.progress, static_cast<const Sums*>(g.partial), g.parts(), tol);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
   }
 }

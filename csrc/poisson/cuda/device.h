@@ -14,13 +14,19 @@ constexpr int kMostLevels = 24;
 // Stencils are symmetric: of the nine coefficients, in raster order, the last five are stored, the diagonal first.
 constexpr int kStored = 5, kCenter = 4;
 
-// One grid. A pixel is unknown where its diagonal is above 0; arrays are planar, contiguous, a plane an image's
-// channel. Offsets within a plane fit into 32 bits.
+// What a pixel of a coarse grid is. Most unknown ones have the interior's coefficients, and only those of the others
+// are stored.
+enum Kind : uint8_t { kKnown = 0, kMixed = 1, kInterior = 2 };
+
+// One grid. Arrays are planar, contiguous, a plane an image's channel. What they hold of known pixels is neither read
+// nor written. Offsets within a plane fit into 32 bits.
 template <typename T>
 struct Level {
   int height, width;
-  T* stencil;  // all but the finest: [masks, kStored, height, width], Galerkin's
-  T *v, *b;    // all but the finest: [planes, height, width], 0 at known pixels: correction and right-hand side
+  uint8_t* kind;           // all but the finest: [masks, height, width]
+  T* stencil;              // likewise: [masks, kStored, height, width], Galerkin's, of mixed pixels
+  T center, edge, corner;  // the interior's coefficients: its diagonal, those of the four nearest neighbors, the others
+  T *v, *b;                // likewise: [planes, height, width]: correction and right-hand side
 
   INPAINTX_HD int pixels() const { return height * width; }
 };
@@ -28,48 +34,66 @@ struct Level {
 // How far a plane's solve has come; all 0 at first.
 struct Progress {
   double product;     // r M r
-  double alpha;       // of the latest step
-  double beta;        // of the next direction
-  double correction;  // largest change of a pixel in the latest step
-  double largest;     // in any step
+  double alpha;       // of M r in the latest step
+  double momentum;    // of the step before in it
+  double first;       // alpha of the first step
+  double correction;  // no change of a pixel in it is larger
+  double largest;     // of these
   int steps;          // done so far
   int done;           // 1: what follows leaves the plane alone
 };
 
+// What a tile of the finest grid leaves for the scalars of a step.
+struct Sums {
+  double product;    // r M r
+  double curvature;  // M r A M r
+  double most;       // largest |M r|
+
+  INPAINTX_HD void add(const Sums& s) {
+    product += s.product;
+    curvature += s.curvature;
+    most = most > s.most ? most : s.most;
+  }
+};
+
 template <typename T>
 // All grids of a batch, and the memory of one solve; device_batch.cpp owns it. By value, since kernels take it as
-// argument. The fields of the finest grid, [planes, height, width], are neither read nor written at known pixels.
+// argument. Fields of the finest grid are [planes, height, width].
 struct Grid {
   Level<T> levels[kMostLevels];
   int count;
   int64_t planes, masks, channels;  // masks is 1 or planes / channels
-  const bool* hole;                 // [masks, height, width] of the finest level
-  T *residual[2], *direction[2];    // of step i in [i % 2], since tiles read their neighbors' last ones
-  T *preconditioned, *solution;     // M r; the sum of alpha direction over all steps but the latest
-  unsigned long long* largest;      // [planes]: bits of the largest absolute datum as a double, 0 at first
-  Progress* progress;               // [planes]
-  double* partial;                  // [planes, parts(), 2]: sums and maxima of tiles
+  uint32_t* hole;                   // [masks, height, words()] of the finest level, a bit a pixel, the lowest first
+  // After i steps in [i % 3], since tiles read their neighbors' last two; after the first step what that step took, to
+  // be multiplied by its alpha. [0] also holds the boundary's data, at known pixels next to the hole.
+  T* solution[3];
+  T* preconditioned;            // M r of the latest step but the first
+  T* rhs;                       // of the adjoint; null for the blend, whose data are the boundary's
+  unsigned long long* largest;  // [planes]: bits of the largest absolute datum as a double, 0 at first
+  Progress* progress;           // [planes]
+  Sums* partial;                // [planes, parts()]
   Stream stream;
 
   int64_t parts() const;  // tiles of a plane of the finest level
+  INPAINTX_HD int words() const { return (levels[0].width + 31) / 32; }
+  INPAINTX_HD int64_t mask_of(int64_t plane) const { return masks == 1 ? 0 : plane / channels; }
 };
 
-// Coarse stencils, from the finest level's holes.
+// The hole's bits, kinds and stencils, from hole, [masks, height, width].
 template <typename T>
-void prepare(const Grid<T>&);
+void prepare(const Grid<T>&, const bool* hole);
 
-// out = M residual[step % 2] on the finest level, M one V-cycle: symmetric, positive and near A^-1. From the second
-// step (1) on that residual is first made of the last one, r -= alpha A direction. Leaves the tiles' sums of out
-// residual.
+// M r for the next step, after `step` of them, M one V-cycle: symmetric, positive and near A^-1; r is the residual of
+// the solution, which first takes the last step. Leaves the tiles' sums.
 template <typename T>
-void precondition(const Grid<T>&, int step, T* out);
+void precondition(const Grid<T>&, int step);
 
-// Solves A v = residual[0] from zero by conjugate gradients, preconditioned by a symmetric V-cycle, in at most so many
-// steps; a plane ends where its error is below 2 tol of its largest value (measured, see conjugate.cu).
+// Solves A v = b from zero by conjugate gradients, preconditioned by a symmetric V-cycle, in at most so many steps; a
+// plane ends where its error is below 2 tol of its largest value (measured, see conjugate.cu).
 template <typename T>
 void solve(const Grid<T>&, int steps, double tol);
 
-// residual[0] = b of the blend: image - fill summed over each hole pixel's known neighbors, near 1 by a power of two.
+// The boundary's data: image - fill at known pixels next to the hole, near 1 by a power of two.
 template <typename T, typename scalar_t>
 void gather_boundary(const Grid<T>&, const scalar_t* fill, const scalar_t* image);
 
@@ -77,7 +101,7 @@ void gather_boundary(const Grid<T>&, const scalar_t* fill, const scalar_t* image
 template <typename T, typename scalar_t>
 void compose(const Grid<T>&, const scalar_t* fill, const scalar_t* image, scalar_t* out);
 
-// residual[0] = grad in the hole, likewise.
+// rhs = grad in the hole, likewise.
 template <typename T, typename scalar_t>
 void start_adjoint(const Grid<T>&, const scalar_t* grad);
 

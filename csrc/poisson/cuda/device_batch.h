@@ -4,31 +4,38 @@
 #include <ATen/core/Tensor.h>
 
 #include <tuple>
+#include <vector>
 
 #include "common/torch_cuda.h"
 #include "poisson/cpu/solver.h"
 
 namespace inpaintx::poisson {
 
-// The coarse grids of one batch of masks, [M,1,H,W] bool, ready for many images.
+// Kinds of pixels and coarse stencils of a batch of masks, [M,1,H,W] bool, in such a precision: [M n] bytes, in one
+// tensor, so that a graph of autograd can keep it (csrc/ops.h, poisson_hierarchy).
+at::Tensor make_hierarchy(const at::Tensor& hole, at::ScalarType dtype);
+
+// The coarse grids of a batch of masks, ready for many images.
 class DeviceBatch {
  public:
-  DeviceBatch(const at::Tensor& hole, at::ScalarType dtype);
+  DeviceBatch(at::Tensor hierarchy, at::IntArrayRef masks);
 
-  // For a batch that is kept: its preparation ends on the current stream; the current stream will use it.
-  void mark() { prepared_.mark(hole_); }
-  void use() const { prepared_.use({hole_, stencils_}); }
+  // For a batch that is kept: its preparation ends on the current stream; the current stream will use it, and what it
+  // was made of.
+  void mark() { prepared_.mark(hierarchy_); }
+  void use(const at::Tensor& hole) const { prepared_.use({hierarchy_, hole}); }
 
   at::Tensor blend(const at::Tensor& fill, const at::Tensor& image, const Parameters& p) const;
   std::tuple<at::Tensor, at::Tensor> adjoint(const at::Tensor& grad, const Parameters& p) const;
 
   int64_t cycles(const Parameters& p) const;  // how many are launched; the device ends a plane that is done before
   at::ScalarType dtype() const { return dtype_; }
-  size_t bytes() const { return stencils_.nbytes() + hole_.nbytes(); }
+  size_t bytes() const { return hierarchy_.nbytes(); }
 
  private:
+  std::vector<int64_t> shape_;
+  at::Tensor hierarchy_;
   at::ScalarType dtype_;
-  at::Tensor hole_, stencils_;
   Prepared prepared_;
 };
 

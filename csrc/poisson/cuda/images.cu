@@ -13,26 +13,32 @@ namespace {
 // A pixel of the finest grid, and what its mask says of it.
 template <typename T>
 struct Pixel {
-  const bool* hole;  // of the plane's mask
-  int64_t plane, start;
-  int height, width, at, y, x;
+  int64_t i, plane;
+  int height, width, y, x;
+  FinestMatrix<T> matrix;
 
-  __device__ Pixel(const Grid<T>& g, int64_t i) : height(g.levels[0].height), width(g.levels[0].width) {
-    const int64_t pixels = static_cast<int64_t>(height) * width;
-    plane = i / pixels;
-    start = plane * pixels;
-    at = static_cast<int>(i - start);
-    y = at / width;
-    x = at % width;
-    hole = g.hole + (g.masks == 1 ? 0 : plane / g.channels) * pixels;
-  }
-  // f(q) for each neighbor q that is a hole, or known, as `holes` says.
+  __device__ Pixel(const Grid<T>& g, int64_t i)
+      : i(i),
+        plane(i / g.levels[0].pixels()),
+        height(g.levels[0].height),
+        width(g.levels[0].width),
+        y(static_cast<int>(i - plane * g.levels[0].pixels()) / width),
+        x(static_cast<int>(i - plane * g.levels[0].pixels()) % width),
+        matrix(g, g.levels[0], g.mask_of(plane)) {}
+  __device__ bool hole() const { return matrix.kind(y, x) != kKnown; }
+  // f(q) for each neighbor q in the hole.
   template <typename F>
-  __device__ void neighbors(bool holes, const F& f) const {
-    if (y > 0 && hole[at - width] == holes) f(start + at - width);
-    if (x > 0 && hole[at - 1] == holes) f(start + at - 1);
-    if (x + 1 < width && hole[at + 1] == holes) f(start + at + 1);
-    if (y + 1 < height && hole[at + width] == holes) f(start + at + width);
+  __device__ void holes_around(const F& f) const {
+    if (y > 0 && matrix.kind(y - 1, x) != kKnown) f(i - width);
+    if (x > 0 && matrix.kind(y, x - 1) != kKnown) f(i - 1);
+    if (x + 1 < width && matrix.kind(y, x + 1) != kKnown) f(i + 1);
+    if (y + 1 < height && matrix.kind(y + 1, x) != kKnown) f(i + width);
+  }
+  // Whether the pixel is known and next to the hole.
+  __device__ bool boundary() const {
+    bool some = false;
+    if (!hole()) holes_around([&](int64_t) { some = true; });
+    return some;
   }
 };
 
@@ -54,13 +60,11 @@ __device__ T scaled(const Grid<T>& g, int64_t plane, T value) {
   return most == 0 ? value : static_cast<T>(ldexp(static_cast<double>(value), -ilogb(most)));
 }
 
-// v of a hole pixel, undivided: the sum of the steps before the latest, and the latest.
+// v of a hole pixel.
 template <typename T>
-__device__ T solution(const Grid<T>& g, int64_t plane, int64_t i) {
+__device__ T result(const Grid<T>& g, int64_t plane, int64_t i) {
   const Progress& p = g.progress[plane];
-  T v = p.steps > 1 ? g.solution[i] : T(0);
-  if (p.steps > 0) v += static_cast<T>(p.alpha) * g.direction[(p.steps + 1) % 2][i];
-  return scale(g, plane) * v;
+  return scale(g, plane) * advanced(g, p, p.steps, i);
 }
 
 // The largest datum of each plane; most are below what is there already, and need no atomic. Bits of doubles that are
@@ -75,8 +79,7 @@ template <typename T, typename scalar_t>
 __global__ void boundary_range_kernel(Grid<T> g, const scalar_t* fill, const scalar_t* image) {
   INPAINTX_GRID_LOOP(i, g.planes * g.levels[0].pixels()) {
     const Pixel<T> p(g, i);
-    if (!p.hole[p.at]) continue;
-    p.neighbors(false, [&](int64_t q) { raise(g, p.plane, static_cast<T>(image[q]) - static_cast<T>(fill[q])); });
+    if (p.boundary()) raise(g, p.plane, static_cast<T>(image[i]) - static_cast<T>(fill[i]));
   }
 }
 
@@ -84,11 +87,8 @@ template <typename T, typename scalar_t>
 __global__ void gather_kernel(Grid<T> g, const scalar_t* fill, const scalar_t* image) {
   INPAINTX_GRID_LOOP(i, g.planes * g.levels[0].pixels()) {
     const Pixel<T> p(g, i);
-    if (!p.hole[p.at]) continue;
-    T sum = 0;
-    p.neighbors(false,
-                [&](int64_t q) { sum += scaled(g, p.plane, static_cast<T>(image[q]) - static_cast<T>(fill[q])); });
-    g.residual[0][i] = sum;
+    if (!p.boundary()) continue;
+    g.solution[0][i] = scaled(g, p.plane, static_cast<T>(image[i]) - static_cast<T>(fill[i]));
   }
 }
 
@@ -96,7 +96,7 @@ template <typename T, typename scalar_t>
 __global__ void compose_kernel(Grid<T> g, const scalar_t* fill, const scalar_t* image, scalar_t* out) {
   INPAINTX_GRID_LOOP(i, g.planes * g.levels[0].pixels()) {
     const Pixel<T> p(g, i);
-    out[i] = p.hole[p.at] ? static_cast<scalar_t>(static_cast<T>(fill[i]) + solution(g, p.plane, i)) : image[i];
+    out[i] = p.hole() ? static_cast<scalar_t>(static_cast<T>(fill[i]) + result(g, p.plane, i)) : image[i];
   }
 }
 
@@ -104,7 +104,7 @@ template <typename T, typename scalar_t>
 __global__ void gradient_range_kernel(Grid<T> g, const scalar_t* grad) {
   INPAINTX_GRID_LOOP(i, g.planes * g.levels[0].pixels()) {
     const Pixel<T> p(g, i);
-    if (p.hole[p.at]) raise(g, p.plane, static_cast<T>(grad[i]));
+    if (p.hole()) raise(g, p.plane, static_cast<T>(grad[i]));
   }
 }
 
@@ -112,7 +112,7 @@ template <typename T, typename scalar_t>
 __global__ void start_adjoint_kernel(Grid<T> g, const scalar_t* grad) {
   INPAINTX_GRID_LOOP(i, g.planes * g.levels[0].pixels()) {
     const Pixel<T> p(g, i);
-    if (p.hole[p.at]) g.residual[0][i] = scaled(g, p.plane, static_cast<T>(grad[i]));
+    if (p.hole()) g.rhs[i] = scaled(g, p.plane, static_cast<T>(grad[i]));
   }
 }
 
@@ -120,9 +120,9 @@ template <typename T, typename scalar_t>
 __global__ void scatter_kernel(Grid<T> g, const scalar_t* grad, scalar_t* grad_fill, scalar_t* grad_image) {
   INPAINTX_GRID_LOOP(i, g.planes * g.levels[0].pixels()) {
     const Pixel<T> p(g, i);
-    const bool hole = p.hole[p.at];
+    const bool hole = p.hole();
     T boundary = 0;  // where that is NaN only the boundary is
-    if (!hole) p.neighbors(true, [&](int64_t q) { boundary += solution(g, p.plane, q); });
+    if (!hole) p.holes_around([&](int64_t q) { boundary += result(g, p.plane, q); });
     grad_fill[i] = hole ? grad[i] : static_cast<scalar_t>(-boundary);
     grad_image[i] = hole ? scalar_t(0) : static_cast<scalar_t>(static_cast<T>(grad[i]) + boundary);
   }

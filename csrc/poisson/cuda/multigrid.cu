@@ -4,9 +4,10 @@
 // red-black, a fitted set of factors) is not symmetric and cannot stand here.
 //
 // Two passes a level, on tiles in shared memory. Down: two steps from zero, residual, restriction; what comes out is
-// the next level's right-hand side alone. Up: the same two steps again, which cost less than storing them,
-// interpolation, two steps. Grids of 64 x 64 pixels and less (32 x 32 in double) are one block's work a plane. A step
-// reads no field that it writes, so that steps have no order among pixels and the result is the same at every run.
+// the next level's right-hand side alone; on the finest grid the solution takes its step before. Up: the same two steps
+// again, which cost less than storing them, interpolation, two steps. Grids of 64 x 64 pixels and less (32 x 32 in
+// double) are one block's work a plane. A step reads no field that it writes, so that steps have no order among pixels
+// and the result is the same at every run.
 #include "poisson/cuda/tile.h"
 
 namespace inpaintx::poisson::device {
@@ -15,12 +16,6 @@ namespace {
 // Chebyshev nodes of the upper three quarters of the spectrum of D^-1 A, which lies in (0, 2].
 constexpr float kFirst = 0.5617f, kSecond = 1.3896f;
 
-// One Jacobi step at an unknown pixel; `coupled` is the sum over its neighbors.
-template <typename T>
-__device__ __forceinline__ T relaxed(T v, T b, T coupled, T diagonal, float omega) {
-  return v + static_cast<T>(omega) * ((b - coupled) / diagonal - v);
-}
-
 // How much the fine row (or column) `at` takes from the coarse one `coarse`; beyond the photo's edge there is none, and
 // the last one stands for it.
 __device__ inline float weight(int at, int coarse, int size) {
@@ -28,77 +23,101 @@ __device__ inline float weight(int at, int coarse, int size) {
   return at == 2 * coarse + 1 && at == size - 1 ? 1 : 0.5f;
 }
 
-// The coarse field of h x w pixels, interpolated to pixel (y, x) of the grid of height x width.
-template <typename T>
-__device__ T interpolated(const T* coarse, int h, int w, int height, int width, int y, int x) {
-  T sum = 0;
-  for (int cy = y / 2; cy <= (y + 1) / 2 && cy < h; ++cy) {
-    for (int cx = x / 2; cx <= (x + 1) / 2 && cx < w; ++cx) {
-      sum += static_cast<T>(weight(y, cy, height) * weight(x, cx, width)) * coarse[cy * w + cx];
+// The residual of the finest grid's solution after so many steps, at the pixels within such a rim. With kAdvance the
+// latest step is added to the solution first, and what comes out is stored.
+template <bool kAdvance, typename T>
+__device__ void load_residual(const Grid<T>& g, const Place<T, true>& p, Fields<T>& f, int steps, int rim) {
+  const Progress progress = g.progress[p.plane];
+  each_pixel<T>(rim + 1, [&](int y, int x) {
+    const int i = y * kSide<T> + x;
+    const int64_t at = p.at(y, x);
+    T v = 0;
+    if (f.kind[i] == kKnown) {
+      if (!g.rhs && f.next_to_hole(y, x) && p.inside(y, x)) v = g.solution[0][at];
+    } else if (kAdvance) {
+      v = advanced(g, progress, steps, at);
+      if (steps > 1 && p.own(y, x)) g.solution[steps % 3][at] = v;
+    } else {
+      v = solution(g, progress, steps, at);
     }
-  }
-  return sum;
+    f.v[i] = v;
+  });
+  __syncthreads();
+  each_pixel<T>(rim, [&](int y, int x) {
+    const int i = y * kSide<T> + x;
+    T r = 0;
+    if (f.kind[i] != kKnown) {
+      // Differences of neighbors are exact, or nearly; what rounding leaves of sums and products is much where hardly a
+      // pixel is known.
+      const T v = f.v[i];
+      const auto add = [&](int ny, int nx) { r += p.inside(ny, nx) ? f.v[ny * kSide<T> + nx] - v : T(0); };
+      add(y - 1, x);
+      add(y, x - 1);
+      add(y, x + 1);
+      add(y + 1, x);
+      if (g.rhs) r += g.rhs[p.at(y, x)];
+    }
+    f.b[i] = r;
+  });
+  __syncthreads();
 }
 
-// v = two steps from zero, at the pixels within a rim of 2, from diagonal and b within one of 3.
+// b of another grid, likewise.
+template <typename T>
+__device__ void load_b(const Level<T>& l, const Place<T, false>& p, Fields<T>& f, int rim) {
+  each_pixel<T>(rim, [&](int y, int x) {
+    const int i = y * kSide<T> + x;
+    f.b[i] = f.kind[i] != kKnown ? l.b[p.at(y, x)] : T(0);
+  });
+  __syncthreads();
+}
+
+// v = two steps from zero, at the pixels within such a rim, from b within one of a pixel more.
 template <typename T, bool kFinest>
-__device__ void smooth_from_zero(const Place<T, kFinest>& p, Fields<T>& f) {
-  each_pixel<T>(3, [&](int y, int x) {
+__device__ void smooth_from_zero(const Place<T, kFinest>& p, Fields<T>& f, int rim) {
+  each_pixel<T>(rim + 1, [&](int y, int x) {
     const int i = y * kSide<T> + x;
-    f.other[i] = f.diagonal[i] > T(0) ? static_cast<T>(kFirst) * f.b[i] / f.diagonal[i] : T(0);
+    const uint8_t kind = f.kind[i];
+    f.other[i] = kind != kKnown ? static_cast<T>(kFirst) * f.b[i] / p.diagonal(kind, y, x) : T(0);
   });
   __syncthreads();
-  each_pixel<T>(2, [&](int y, int x) {
+  each_pixel<T>(rim, [&](int y, int x) {
     const int i = y * kSide<T> + x;
-    const T d = f.diagonal[i];
-    f.v[i] = d > T(0) ? relaxed(f.other[i], f.b[i], p.coupled(f.other, y, x), d, kSecond) : T(0);
+    f.v[i] = p.relaxed(f, f.other, y, x, kSecond);
   });
   __syncthreads();
 }
 
-// The way down from a grid. With kAdvance, on the finest grid, the residual takes its step of conjugate gradients
-// first: r -= alpha A p, from r and p in `old` and `direction` to `b`.
-template <typename T, bool kFinest, bool kAdvance>
-__global__ void down_kernel(Grid<T> g, Level<T> l, Level<T> coarse, T* b, const T* old, const T* direction) {
+// The way down from a grid: its residual after two steps is the next one's b.
+template <typename T, bool kFinest>
+__global__ void down_kernel(Grid<T> g, Level<T> l, Level<T> coarse, int step) {
   using Tile = Fields<T>;
   __shared__ Tile f;
+  __shared__ int unknown;
   for (int64_t tile = blockIdx.x; tile < g.planes * tiles_of<T>(l.height, l.width); tile += gridDim.x) {
     const Place<T, kFinest> p(g, l, tile);  // alike for all threads of the block, as what follows
-    if (g.progress[p.plane].done) continue;
-    each_pixel<T>(kRim, [&](int y, int x) {
-      const int i = y * kSide<T> + x;
-      const T d = p.diagonal(y, x);
-      f.diagonal[i] = d;
-      if (kAdvance) f.other[i] = d > T(0) ? direction[p.start + p.pixel(y, x)] : T(0);
-    });
-    __syncthreads();
-    const T alpha = static_cast<T>(g.progress[p.plane].alpha);
-    each_pixel<T>(3, [&](int y, int x) {
-      const int i = y * kSide<T> + x;
-      const T d = f.diagonal[i];
-      T r = 0;
-      if (d > T(0)) {
-        const int64_t at = p.start + p.pixel(y, x);
-        r = kAdvance ? old[at] - alpha * (d * f.other[i] + p.coupled(f.other, y, x)) : b[at];
-        const bool own = y >= kRim && x >= kRim && y < kRim + kCore<T> && x < kRim + kCore<T>;
-        if (kAdvance && own) b[at] = r;
-      }
-      f.b[i] = r;
-    });
-    __syncthreads();
-    smooth_from_zero(p, f);
+    if (g.progress[p.plane].done || !load_kinds(p, f, &unknown)) continue;
+    if constexpr (kFinest) {
+      load_residual<true>(g, p, f, step, 3);
+    } else {
+      load_b(l, p, f, 3);
+    }
+    smooth_from_zero(p, f, 2);
     each_pixel<T>(1, [&](int y, int x) {
       const int i = y * kSide<T> + x;
-      f.other[i] = f.diagonal[i] > T(0) ? f.b[i] - f.diagonal[i] * f.v[i] - p.coupled(f.v, y, x) : T(0);
+      const uint8_t kind = f.kind[i];
+      T r = 0;
+      if (kind != kKnown) r = f.b[i] - p.product(kind, f.v, y, x);
+      f.other[i] = r;
     });
     __syncthreads();
     constexpr int kHalf = kCore<T> / 2;
     for (int i = threadIdx.x; i < kHalf * kHalf; i += kThreads) {
       const int y = kRim + 2 * (i / kHalf), x = kRim + 2 * (i % kHalf);
-      if (!p.inside(y, x)) continue;
+      if (f.kind[y * kSide<T> + x] == kKnown) continue;
       const int fine_y = p.top + y, fine_x = p.left + x;
       T sum = 0;
-      for (int v = -1; f.diagonal[y * kSide<T> + x] > T(0) && v <= 1; ++v) {
+      for (int v = -1; v <= 1; ++v) {
         for (int u = -1; u <= 1; ++u) {
           sum += static_cast<T>(weight(fine_y + v, fine_y / 2, l.height) * weight(fine_x + u, fine_x / 2, l.width)) *
                  f.other[(y + v) * kSide<T> + x + u];
@@ -106,53 +125,73 @@ __global__ void down_kernel(Grid<T> g, Level<T> l, Level<T> coarse, T* b, const 
       }
       coarse.b[(p.plane * coarse.height + fine_y / 2) * coarse.width + fine_x / 2] = sum;
     }
-    __syncthreads();
   }
 }
 
-// The way up to a grid: v from its b and the coarser grid's v. On the finest grid the tile's sum of b v is left too.
+// What pixel (y, x) of a tile takes from the coarse grid's v, of which unknown pixels alone are read.
 template <typename T, bool kFinest>
-__global__ void up_kernel(Grid<T> g, Level<T> l, Level<T> coarse, const T* b, T* v) {
+__device__ T interpolated(const T* v, const Level<T>& coarse, const Place<T, kFinest>& p, const Fields<T>& f, int y,
+                          int x) {
+  T sum = 0;
+  const int fine_y = p.top + y, fine_x = p.left + x;
+  for (int cy = fine_y / 2; cy <= (fine_y + 1) / 2 && cy < coarse.height; ++cy) {
+    for (int cx = fine_x / 2; cx <= (fine_x + 1) / 2 && cx < coarse.width; ++cx) {
+      if (f.kind[(2 * cy - p.top) * kSide<T> + 2 * cx - p.left] == kKnown) continue;
+      sum += static_cast<T>(weight(fine_y, cy, p.height) * weight(fine_x, cx, p.width)) * v[cy * coarse.width + cx];
+    }
+  }
+  return sum;
+}
+
+// The way up to a grid: v from its b and the coarser grid's v. On the finest grid the tile's sums are left too.
+template <typename T, bool kFinest>
+__global__ void up_kernel(Grid<T> g, Level<T> l, Level<T> coarse, int step) {
   using Tile = Fields<T>;
   __shared__ Tile f;
-  __shared__ double shared[kShared];
+  __shared__ int unknown;
+  __shared__ Sums shared[kThreads];
+  constexpr int kMore = kFinest ? 1 : 0;  // A M r takes a pixel more
   for (int64_t tile = blockIdx.x; tile < g.planes * tiles_of<T>(l.height, l.width); tile += gridDim.x) {
     const Place<T, kFinest> p(g, l, tile);  // alike for all threads of the block, as what follows
     if (g.progress[p.plane].done) continue;
-    each_pixel<T>(3, [&](int y, int x) {
-      const int i = y * kSide<T> + x;
-      const T d = p.diagonal(y, x);
-      f.diagonal[i] = d;
-      f.b[i] = d > T(0) ? b[p.start + p.pixel(y, x)] : T(0);
-    });
-    __syncthreads();
-    smooth_from_zero(p, f);
-    const T* from = coarse.v + p.plane * coarse.height * coarse.width;
-    each_pixel<T>(2, [&](int y, int x) {
-      const int i = y * kSide<T> + x;
-      if (!(f.diagonal[i] > T(0))) return;
-      f.v[i] += interpolated(from, coarse.height, coarse.width, l.height, l.width, p.top + y, p.left + x);
-    });
-    __syncthreads();
-    each_pixel<T>(1, [&](int y, int x) {
-      const int i = y * kSide<T> + x;
-      const T d = f.diagonal[i];
-      f.other[i] = d > T(0) ? relaxed(f.v[i], f.b[i], p.coupled(f.v, y, x), d, kSecond) : T(0);
-    });
-    __syncthreads();
-    double product = 0;
-    each_pixel<T>(0, [&](int y, int x) {
-      const int i = y * kSide<T> + x;
-      const T d = f.diagonal[i];
-      T value = 0;
-      if (d > T(0)) {
-        value = relaxed(f.other[i], f.b[i], p.coupled(f.other, y, x), d, kFirst);
-        product += static_cast<double>(value) * static_cast<double>(f.b[i]);
+    Sums sums{};
+    if (load_kinds(p, f, &unknown)) {
+      if constexpr (kFinest) {
+        load_residual<false>(g, p, f, step, 3 + kMore);
+      } else {
+        load_b(l, p, f, 3);
       }
-      if (d > T(0) || (!kFinest && p.inside(y, x))) v[p.start + p.pixel(y, x)] = value;
-    });
-    if (kFinest) leave_partial(g.partial, tile, product, 0, shared);
-    __syncthreads();
+      smooth_from_zero(p, f, 2 + kMore);
+      const T* from = coarse.v + p.plane * coarse.pixels();
+      each_pixel<T>(2 + kMore, [&](int y, int x) {
+        const int i = y * kSide<T> + x;
+        if (f.kind[i] != kKnown) f.v[i] += interpolated(from, coarse, p, f, y, x);
+      });
+      __syncthreads();
+      each_pixel<T>(1 + kMore, [&](int y, int x) {
+        const int i = y * kSide<T> + x;
+        f.other[i] = p.relaxed(f, f.v, y, x, kSecond);
+      });
+      __syncthreads();
+      T* to = !kFinest ? l.v : step == 0 ? g.solution[1] : g.preconditioned;
+      each_pixel<T>(kMore, [&](int y, int x) {
+        const int i = y * kSide<T> + x;
+        const T v = p.relaxed(f, f.other, y, x, kFirst);
+        f.v[i] = v;
+        if (f.kind[i] != kKnown && p.own(y, x)) to[p.at(y, x)] = v;
+      });
+      __syncthreads();
+      each_pixel<T>(0, [&](int y, int x) {
+        const int i = y * kSide<T> + x;
+        const uint8_t kind = f.kind[i];
+        if (!kFinest || kind == kKnown) return;
+        const auto value = static_cast<double>(f.v[i]), product = static_cast<double>(p.product(kind, f.v, y, x));
+        sums.add({value * static_cast<double>(f.b[i]), value * product, fabs(value)});
+      });
+    }
+    if (!kFinest) continue;
+    sums = reduce(sums, shared);
+    if (threadIdx.x == 0) g.partial[tile] = sums;
   }
 }
 
@@ -166,15 +205,27 @@ template <typename T>
 constexpr int kOwn = kSmall<T> * kSmall<T> / kThreads;  // pixels of a thread on the first one
 constexpr int kVisits = 2;  // cycles over these grids in each over all: smooth errors of wide holes are theirs to see
 
+// The coarse field of h x w pixels, interpolated to pixel (y, x) of the grid of height x width.
+template <typename T>
+__device__ T interpolated(const T* coarse, int h, int w, int height, int width, int y, int x) {
+  T sum = 0;
+  for (int cy = y / 2; cy <= (y + 1) / 2 && cy < h; ++cy) {
+    for (int cx = x / 2; cx <= (x + 1) / 2 && cx < w; ++cx) {
+      sum += static_cast<T>(weight(y, cy, height) * weight(x, cx, width)) * coarse[cy * w + cx];
+    }
+  }
+  return sum;
+}
+
 // One grid of a block, with its fields in shared memory.
 template <typename T>
 struct Small {
-  const T* stencil;
+  CoarseMatrix<T> matrix;
   T *v, *b;
   int height, width;
 
   __device__ int pixels() const { return height * width; }
-  __device__ T diagonal(int i) const { return stencil[i]; }
+  __device__ T diagonal(int i) const { return matrix.diagonal(matrix.kinds[i], i / width, i % width); }
   __device__ T coupled(int i) const {
     const int y = i / width, x = i % width;
     T sum = 0;
@@ -182,8 +233,8 @@ struct Small {
     for (int k = 0; k < 9; ++k) {
       const int dy = k / 3 - 1, dx = k % 3 - 1;
       const bool inside = y + dy >= 0 && x + dx >= 0 && y + dy < height && x + dx < width;
-      const int offset = dy * width + dx;
-      if (k != kCenter && inside) sum += coefficient(stencil, pixels(), i, k, offset) * v[i + offset];
+      const T value = k != kCenter && inside ? v[i + dy * width + dx] : T(0);  // 0 at known pixels
+      if (value != T(0)) sum += value * matrix(matrix.kinds[i], y, x, k);
     }
     return sum;
   }
@@ -231,15 +282,17 @@ template <typename T>
 __global__ void small_kernel(Grid<T> g, int first) {
   __shared__ T values[kPixels<T>];
   __shared__ T sides[kPixels<T>];  // right-hand ones
-  const int64_t plane = blockIdx.x, mask = g.masks == 1 ? 0 : plane / g.channels;
+  const int64_t plane = blockIdx.x;
   if (g.progress[plane].done) return;
   const auto grid = [&](int n, int start) {
     const Level<T>& l = g.levels[n];
-    return Small<T>{l.stencil + kStored * mask * l.pixels(), values + start, sides + start, l.height, l.width};
+    return Small<T>{CoarseMatrix<T>(g, l, g.mask_of(plane)), values + start, sides + start, l.height, l.width};
   };
   const Small<T> top = grid(first, 0);
   T* out = g.levels[first].v + plane * top.pixels();
-  for (int i = threadIdx.x; i < top.pixels(); i += kThreads) top.b[i] = g.levels[first].b[plane * top.pixels() + i];
+  for (int i = threadIdx.x; i < top.pixels(); i += kThreads) {
+    top.b[i] = top.diagonal(i) > T(0) ? g.levels[first].b[plane * top.pixels() + i] : T(0);
+  }
   __syncthreads();
   for (int visit = 0; visit < kVisits; ++visit) {
     int start = 0;
@@ -271,27 +324,37 @@ __global__ void small_kernel(Grid<T> g, int first) {
   }
 }
 
+// The hole's bits, a thread a word.
 template <typename T>
-// Coarse stencils P^T A P, a thread a coarse pixel of a mask: over its nine fine pixels, each one's nine neighbors, and
-// the up to four coarse pixels that a neighbor is interpolated from. Run once a mask, so that clarity comes before
-// speed.
-__global__ void galerkin_kernel(const bool* hole, Level<T> l, Level<T> coarse, int64_t masks) {
+__global__ void pack_kernel(Grid<T> g, const bool* hole) {
+  const int width = g.levels[0].width;
+  INPAINTX_GRID_LOOP(i, g.masks * g.levels[0].height * g.words()) {
+    const int64_t row = i / g.words();
+    const int first = static_cast<int>(i % g.words()) * 32;
+    uint32_t bits = 0;
+    for (int x = first; x < min(first + 32, width); ++x) bits |= uint32_t(hole[row * width + x]) << (x - first);
+    g.hole[i] = bits;
+  }
+}
+
+// Kinds and stencils P^T A P of a coarse grid, a thread a coarse pixel of a mask: over its nine fine pixels, each one's
+// nine neighbors, and the up to four coarse pixels that a neighbor is interpolated from. Run once a mask, so that
+// clarity comes before speed.
+template <typename T, bool kFinest>
+__global__ void galerkin_kernel(Grid<T> g, Level<T> l, Level<T> coarse) {
   const int64_t pixels = coarse.pixels();
-  INPAINTX_GRID_LOOP(i, masks * pixels) {
+  INPAINTX_GRID_LOOP(i, g.masks * pixels) {
     const int64_t mask = i / pixels;
     const int cy = static_cast<int>(i % pixels) / coarse.width, cx = static_cast<int>(i % pixels) % coarse.width;
+    const Matrix<T, kFinest> matrix(g, l, mask);
+    const CoarseMatrix<T> made(g, coarse, mask);
     const auto inside = [&](int y, int x) { return y >= 0 && x >= 0 && y < l.height && x < l.width; };
+    const auto unknown = [&](int y, int x) { return matrix.kind(y, x) != kKnown; };
     const auto of = [&](int y, int x, int dy, int dx) {
-      const int at = y * l.width + x, k = (dy + 1) * 3 + dx + 1;
-      if (l.stencil) {
-        return coefficient(l.stencil + mask * kStored * l.pixels(), l.pixels(), at, k, dy * l.width + dx);
-      }
-      const bool* holes = hole + mask * l.pixels();
-      if (!holes[at]) return T(0);
-      if (dy == 0 && dx == 0) return T((y > 0) + (x > 0) + (y + 1 < l.height) + (x + 1 < l.width));
-      return (dy == 0 || dx == 0) && holes[at + dy * l.width + dx] ? T(-1) : T(0);
+      if (!unknown(y, x) || !unknown(y + dy, x + dx)) return T(0);
+      const uint8_t kind = matrix.kind(y, x);
+      return dy == 0 && dx == 0 ? matrix.diagonal(kind, y, x) : matrix(kind, y, x, (dy + 1) * 3 + dx + 1);
     };
-    const auto unknown = [&](int y, int x) { return of(y, x, 0, 0) > T(0); };
     T sum[9] = {};
     for (int y = 2 * cy - 1; unknown(2 * cy, 2 * cx) && y <= 2 * cy + 1; ++y) {
       for (int x = 2 * cx - 1; x <= 2 * cx + 1; ++x) {
@@ -314,7 +377,13 @@ __global__ void galerkin_kernel(const bool* hole, Level<T> l, Level<T> coarse, i
         }
       }
     }
-    for (int k = 0; k < kStored; ++k) coarse.stencil[(mask * kStored + k) * pixels + i % pixels] = sum[kCenter + k];
+    bool interior = true;
+    for (int k = 0; k < 9; ++k) interior &= sum[k] == made.interior(k);
+    const bool mixed = !interior && sum[kCenter] > T(0);
+    coarse.kind[i] = interior ? kInterior : mixed ? kMixed : kKnown;
+    for (int k = 0; mixed && k < kStored; ++k) {
+      coarse.stencil[(mask * kStored + k) * pixels + i % pixels] = sum[kCenter + k];
+    }
   }
 }
 
@@ -325,20 +394,19 @@ unsigned blocks_of(const Grid<T>& g, const Level<T>& l) {
 
 // v of level n from its b.
 template <typename T>
-void solve_level(const Grid<T>& g, int n) {
+void solve_level(const Grid<T>& g, int n, int step) {
   const Level<T>& l = g.levels[n];
   const auto stream = cuda_stream(g.stream);
-  const T* none = nullptr;
   if (l.height <= kSmall<T> && l.width <= kSmall<T>) {
     small_kernel<<<static_cast<unsigned>(g.planes), kThreads, 0, stream>>>(g, n);
     INPAINTX_CUDA_CHECK(cudaGetLastError());
     return;
   }
   const Level<T>& coarse = g.levels[n + 1];
-  down_kernel<T, false, false><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, l.b, none, none);
+  down_kernel<T, false><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, step);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
-  solve_level(g, n + 1);
-  up_kernel<T, false><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, static_cast<const T*>(l.b), l.v);
+  solve_level(g, n + 1, step);
+  up_kernel<T, false><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, step);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
@@ -350,37 +418,38 @@ int64_t Grid<T>::parts() const {
 }
 
 template <typename T>
-void prepare(const Grid<T>& g) {
+void prepare(const Grid<T>& g, const bool* hole) {
+  const auto stream = cuda_stream(g.stream);
+  pack_kernel<<<blocks_for(g.masks * g.levels[0].height * g.words()), kThreads, 0, stream>>>(g, hole);
+  INPAINTX_CUDA_CHECK(cudaGetLastError());
   for (int n = 1; n < g.count; ++n) {
-    const Level<T>& coarse = g.levels[n];
-    galerkin_kernel<<<blocks_for(g.masks * coarse.pixels()), kThreads, 0, cuda_stream(g.stream)>>>(
-        g.hole, g.levels[n - 1], coarse, g.masks);
+    const Level<T>&l = g.levels[n - 1], &coarse = g.levels[n];
+    const unsigned blocks = blocks_for(g.masks * coarse.pixels());
+    if (n == 1) {
+      galerkin_kernel<T, true><<<blocks, kThreads, 0, stream>>>(g, l, coarse);
+    } else {
+      galerkin_kernel<T, false><<<blocks, kThreads, 0, stream>>>(g, l, coarse);
+    }
     INPAINTX_CUDA_CHECK(cudaGetLastError());
   }
 }
 
 template <typename T>
-void precondition(const Grid<T>& g, int step, T* out) {
+void precondition(const Grid<T>& g, int step) {
   const Level<T>&l = g.levels[0], &coarse = g.levels[1];
   const auto stream = cuda_stream(g.stream);
-  T* b = g.residual[step % 2];
-  const T *old = g.residual[(step + 1) % 2], *direction = g.direction[(step + 1) % 2];
-  if (step == 0) {
-    down_kernel<T, true, false><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, b, old, direction);
-  } else {
-    down_kernel<T, true, true><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, b, old, direction);
-  }
+  down_kernel<T, true><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, step);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
-  solve_level(g, 1);
-  up_kernel<T, true><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, static_cast<const T*>(b), out);
+  solve_level(g, 1, step);
+  up_kernel<T, true><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, step);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
 }
 
 template int64_t Grid<float>::parts() const;
 template int64_t Grid<double>::parts() const;
-template void prepare(const Grid<float>&);
-template void prepare(const Grid<double>&);
-template void precondition(const Grid<float>&, int, float*);
-template void precondition(const Grid<double>&, int, double*);
+template void prepare(const Grid<float>&, const bool*);
+template void prepare(const Grid<double>&, const bool*);
+template void precondition(const Grid<float>&, int);
+template void precondition(const Grid<double>&, int);
 
 }  // namespace inpaintx::poisson::device
