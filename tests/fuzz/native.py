@@ -116,6 +116,10 @@ def poisson_blend_backward(r):
     return [x, hole(r, x), 1e-4, r.choice((None, 3))]
 
 
+def poisson_hierarchy(r):
+    return [hole(r, image(r)), r.random() < 0.5]
+
+
 def patchmatch(r):
     source, target = image(r, batch=1)[0], image(r, batch=1)[0]
     where = torch.rand(target.shape[1:]) < 0.5 if r.random() < 0.5 else None
@@ -140,7 +144,7 @@ def efros_leung(r):
 
 FITTING = {make.__name__: make for make in (
     partial_conv2d, partial_conv2d_backward, conv3x3, conv3x3_backward, spd_norm, spd_norm_backward, ssim,
-    ssim_backward, spd_map, hog, poisson_blend, poisson_blend_backward, patchmatch, detail_transfer,
+    ssim_backward, spd_map, hog, poisson_blend, poisson_blend_backward, poisson_hierarchy, patchmatch, detail_transfer,
     tv_inpaint, efros_leung,
 )}  # fmt: skip
 
