@@ -234,6 +234,7 @@ class Losses(Callback):
 )
 def test_a_graphed_run_is_one_without_a_graph(tmp_path, monkeypatch, precision, warmed, tolerance):
     """Prior and GAN, warm-up and replays of both, a resumption; held against steps that are never captured."""
+    pytest.importorskip("tensorboard")
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     faces = plain(tmp_path / "faces", [f"train/{i}.png" for i in range(4)] + ["val/0.png"], 32)
     options = {**TINY, "precision": precision, "clip": 10.0, "ema": 0.9, "blended": 1.0}
