@@ -198,6 +198,8 @@ def other(r, name, value):
     if isinstance(value, float):
         return r.choice(FLOATS)
     if isinstance(value, list):
+        if not value:
+            return [r.choice(INTS)]
         if r.random() < 0.2:
             return value[1:] if r.random() < 0.5 else [*value, value[0]]
         at = r.randrange(len(value))
