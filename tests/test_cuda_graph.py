@@ -115,6 +115,33 @@ def test_a_captured_step_tells_afterwards_what_was_not_finite(fabric, bad, words
     )
 
 
+class InTurn(Trainer):
+    """Its first update spoils the weight that the second one's loss is of."""
+
+    def __init__(self):
+        nets = {name: nn.Linear(1, 1) for name in ("net", "critic")}
+        super().__init__(nets, {name: torch.optim.Adam(net.parameters()) for name, net in nets.items()})
+
+    def step(self, batch):
+        critic = self.networks["critic"](torch.ones(1, 1)).sum()
+        bias = self.networks["critic"].bias
+        self.update("critic", critic + (bias - bias.detach()).sqrt().sum())  # 0, and its gradient is infinite
+        later = self.networks["critic"](self.net(torch.ones(1, 1))).sum()
+        self.update("net", later)
+        return {"later": later, "critic": critic}
+
+
+@pytest.mark.parametrize("captured", [False, True])
+def test_the_first_update_that_was_not_finite_is_named(fabric, captured):
+    trainer = with_updater(InTurn(), fabric)
+    trainer.updater.captured = [] if captured else None
+    terms = trainer.step({})
+    trainer.updater.check_captured()
+    assert bool(terms["later"].isfinite()) is not captured
+    words = trainer.updater.fault.words([terms], ["a.png"])
+    assert words == "the gradient of critic.bias is not finite; the batch: a.png"
+
+
 def test_rates_and_counts_of_a_capturable_optimizer_are_tensors_and_follow_the_schedule():
     weight = nn.Parameter(torch.ones(2))
     optimizer = torch.optim.Adam([weight], 0.1)

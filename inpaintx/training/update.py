@@ -40,7 +40,8 @@ class NonFiniteError(ArithmeticError):
             The batch's images.
         """
         size = len(names) // len(terms)
-        for number, part in enumerate(terms):
+        suspects = [] if self.parameter else terms  # in a captured step, what follows such a gradient is NaN as well
+        for number, part in enumerate(suspects):
             for name, value in part.items():
                 if not value.isfinite():
                     own = names[number * size : (number + 1) * size]
@@ -108,7 +109,7 @@ class Updater:
         with torch.autocast(self.fabric.device.type, enabled=False):
             self.fabric.backward(loss / self.parts if self.parts > 1 else loss, inputs=parameters)
             if self.part == self.parts - 1:
-                self._finish(optimizer, name, parameters, loss.detach().float())
+                self._finish(optimizer, name, parameters, loss.detach().float().view(()))
 
     def _finish(self, optimizer: Optimizer, name: str, parameters: list[nn.Parameter], own_loss: Tensor) -> None:
         loss = self._average(parameters, own_loss) if self.fabric.world_size > 1 else own_loss
