@@ -23,7 +23,9 @@ from inpaintx.data.dataset import open_dataset
 from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.evaluation.progress import bar
 from inpaintx.evaluation.protocol import digest
+from inpaintx.io.digest import sha256
 from inpaintx.io.photo import read_photo
+from inpaintx.plugin.metrics import metric_weights
 
 
 @pytest.mark.usefixtures("toys")
@@ -289,3 +291,28 @@ def test_metrics_of_plugins(five_faces, monkeypatch):
         monkeypatch.setattr(inpaintx.plugin.registry, "_registry", inpaintx.plugin.registry.Registry(entries))
         with pytest.raises(InpaintxError, match=words):
             evaluate(five_faces, ["dice"], "bad", **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("weights.bin", ""),
+        ("elsewhere.bin", r"metric 'rests' of plugin 'rests'.* failed in weight_file\(\): FileNotFoundError"),
+        (7, r"metric 'rests' of .* failed in weight_file\(\): TypeError"),
+    ],
+)
+def test_the_weight_file_of_a_metric_is_a_path_or_a_fault_of_its_plugin(tmp_path, monkeypatch, where, words):
+    (tmp_path / "weights.bin").write_bytes(b"weights")
+    path = str(tmp_path / where) if isinstance(where, str) else where
+
+    def rests(result, truth, mask):
+        return torch.zeros(len(result))
+
+    rests.weight_file = lambda: path
+    registry = inpaintx.plugin.registry.Registry([FakeEntryPoint("rests", plugin(rests=rests))])
+    monkeypatch.setattr(inpaintx.plugin.registry, "_registry", registry)
+    if words:
+        with pytest.raises(InpaintxError, match=words):
+            metric_weights(["rests"])
+    else:
+        assert metric_weights(["rests"]) == {"rests": f"weights.bin {sha256(tmp_path / where)}"}

@@ -1,6 +1,7 @@
 """Metrics that plugins register: called, checked, and which way they are better."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -42,9 +43,25 @@ def choose_metrics(asked: Iterable[str] = ()) -> tuple[tuple[str, ...], list[str
 
 
 def metric_weights(names: Iterable[str]) -> dict[str, str]:
-    """Name and SHA-256 of the weight file of each of these metrics that has one, as it is found on this machine."""
-    files = {name: metric.weight_file() for name in names if hasattr(metric := registry().metrics[name], "weight_file")}
-    return {name: f"{path.name} {sha256(path)}" if path else "not found" for name, path in files.items()}
+    """Name and SHA-256 of the weight file of each of these metrics that has one, as it is found on this machine.
+
+    Raises
+    ------
+    InpaintxError
+        A metric's ``weight_file`` fails, or gives no file's path; names it and its plugin.
+    """
+    found = {}
+    for name in names:
+        where = getattr(registry().metrics[name], "weight_file", None)
+        if where is not None:
+            with blamed(_words(name), "weight_file()"):
+                path = where()
+                found[name] = "not found" if path is None else f"{Path(path).name} {sha256(Path(path))}"
+    return found
+
+
+def _words(name: str) -> str:
+    return f"metric {name!r} of {registry().plugin_of(name, 'metric').words}"
 
 
 @shared_samples()
@@ -70,7 +87,7 @@ def measure_by_plugins(names: Iterable[str], result: Tensor, truth: Tensor, mask
     """
     values = {}
     for name in names:
-        with blamed(f"metric {name!r} of {registry().plugin_of(name, 'metric').words}", "its function"):
+        with blamed(_words(name), "its function"):
             found = torch.as_tensor(registry().metrics[name](result, truth, mask)).double()
         if found.shape != (len(result),):
             raise InpaintxError(
