@@ -14,6 +14,7 @@ import torch
 from inpaintx.cluster.pool import Cluster, spread
 from inpaintx.cluster.store import Place, Store, find_in_store, is_uri
 from inpaintx.errors import InpaintxError
+from inpaintx.inference.face_fill import BEST, find_best
 from inpaintx.inference.face_shape import FILE as FAN_FILE
 from inpaintx.inference.files import Reading, inpaint_many
 from inpaintx.inference.inpainter import Inpainter
@@ -193,13 +194,13 @@ def fill_photos(photos: Photos, cluster: Cluster, said: Callable[[str], None] | 
 
 
 def weights_of(inpainter: Inpainter) -> tuple[str, ...]:
-    """The weight files with their digests, FAN's where faces are looked for, and why they are not."""
+    """The weight files with their digests, those that faces are looked for with among them, and why they are not."""
     several = [getattr(inpainter, name, None) for name in ("network", "rest")]  # of "auto"
     parts = [part for part in several if part is not None] or [inpainter]
     paths = [Path(part.loaded.source) for part in parts]
     if any(part.finder for part in parts):
-        paths.append(find_file(FAN_FILE) or Path(f"no {FAN_FILE}"))
-    names = [f"{path.name} {sha256(path)[:8]}" if path.is_file() else path.name for path in paths]
+        paths += [find_best() or Path(f"no weights of {BEST}"), find_file(FAN_FILE) or Path(f"no {FAN_FILE}")]
+    names = [f"{path.name} {sha256(path)[:8]}" if path.is_file() else path.name for path in dict.fromkeys(paths)]
     return (*names, parts[0].unseen)
 
 

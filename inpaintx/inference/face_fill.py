@@ -1,5 +1,6 @@
 """What fills a face while it is looked for."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,16 @@ from inpaintx.plugin.registry import registry
 from inpaintx.plugin.weight_lookup import find
 from inpaintx.plugin.weights import Loaded, load
 
-__all__ = ["BEST", "face_fill"]
+__all__ = ["BEST", "face_fill", "find_best"]
 
 Array = npt.NDArray[Any]
 BEST = "pconv_prior"  # for faces: by its figures on those that no training has seen, docs/RESULTS.md
+
+
+def find_best() -> Path | None:
+    """Where the weights of the best network for faces are; None: a hidden face is not filled to be looked for again."""
+    best = registry().methods.get(BEST)
+    return None if best is None or "default" not in best.weights else find(best, "default")
 
 
 def face_fill(method: Method, loaded: Loaded, device: torch.device) -> Fill | None:
@@ -28,9 +35,9 @@ def face_fill(method: Method, loaded: Loaded, device: torch.device) -> Fill | No
     method, loaded
         The method at work; its own network is taken where it is the best one.
     """
-    best = registry().methods.get(BEST)
-    if best is None or "default" not in best.weights or find(best, "default") is None:
+    if find_best() is None:
         return None
+    best = registry().methods[BEST]
     if method.name != BEST or loaded.source == "random":
         loaded = load(best, best.config(), None, device)
     side = best.input_size(loaded.config)
