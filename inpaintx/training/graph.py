@@ -34,8 +34,8 @@ def check_graph(fabric: Fabric, options: TrainConfig) -> None:
         return
     if fabric.device.type != "cuda":
         raise InpaintxError(
-            f"cuda_graph=true needs a GPU, and this run is on {fabric.device.type}; leave cuda_graph out, or give a "
-            "CUDA device"
+            f"cuda_graph=true needs a GPU, and this run is on {fabric.device.type}; give a CUDA device, or begin a run "
+            "without cuda_graph"
         )
     against = {
         "accumulate": options.accumulate > 1,
