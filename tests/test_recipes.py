@@ -15,6 +15,7 @@ RECIPES = sorted((CHECKOUT / "plugins").glob("*/recipes/*.sh"))
 ARGUMENTS = {  # beyond FACES and RUN
     "pconv_prior/flagship128": ["more", "vgg.safetensors"],
     "pconv_prior/flagship256": ["flagship128.safetensors", "more", "vgg.safetensors"],
+    "pdgan/settle128": ["full.safetensors", "prior.safetensors", "vgg.safetensors", "fan.safetensors"],
     "pdgan/table": ["prior.safetensors", "vgg.safetensors", "fan.safetensors", "64"],
     **{
         f"{plugin}/{name}": ["more", "vgg.safetensors"]
