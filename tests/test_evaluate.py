@@ -316,3 +316,10 @@ def test_the_weight_file_of_a_metric_is_a_path_or_a_fault_of_its_plugin(tmp_path
             metric_weights(["rests"])
     else:
         assert metric_weights(["rests"]) == {"rests": f"weights.bin {sha256(tmp_path / where)}"}
+
+
+def test_a_machine_without_a_metrics_plugin_says_so(monkeypatch):
+    registry = inpaintx.plugin.registry.Registry([FakeEntryPoint("one", plugin(worst=len))])
+    monkeypatch.setattr(inpaintx.plugin.registry, "_registry", registry)
+    with pytest.raises(InpaintxError, match="there is no metric 'rests'; those of plugins are: worst"):
+        metric_weights(["rests"])

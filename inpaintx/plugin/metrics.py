@@ -32,10 +32,7 @@ def choose_metrics(asked: Iterable[str] = ()) -> tuple[tuple[str, ...], list[str
     """
     metrics = registry().metrics
     asked = list(asked)
-    for name in asked:
-        if name not in metrics:
-            there = ", ".join(sorted(metrics)) or "none"
-            raise InpaintxError(f"there is no metric {name!r}; those of plugins are: {there}")
+    _check_there(asked)
     wanted = {name for name, metric in metrics.items() if not getattr(metric, "on_request", False)} | set(asked)
     missing = {name: getattr(metrics[name], "missing", str)() for name in wanted}
     notes = [f"{name}: left out, {why}" for name, why in sorted(missing.items()) if why]
@@ -48,9 +45,10 @@ def metric_weights(names: Iterable[str]) -> dict[str, str]:
     Raises
     ------
     InpaintxError
-        A metric's ``weight_file`` fails, or gives no file's path; names it and its plugin.
+        There is no such metric; its ``weight_file`` fails, or gives no file's path: names it and its plugin.
     """
-    found = {}
+    names, found = list(names), {}
+    _check_there(names)
     for name in names:
         where = getattr(registry().metrics[name], "weight_file", None)
         if where is not None:
@@ -58,6 +56,14 @@ def metric_weights(names: Iterable[str]) -> dict[str, str]:
                 path = where()
                 found[name] = "not found" if path is None else f"{Path(path).name} {sha256(Path(path))}"
     return found
+
+
+def _check_there(names: Iterable[str]) -> None:
+    metrics = registry().metrics
+    for name in names:
+        if name not in metrics:
+            there = ", ".join(sorted(metrics)) or "none"
+            raise InpaintxError(f"there is no metric {name!r}; those of plugins are: {there}")
 
 
 def _words(name: str) -> str:
