@@ -142,6 +142,8 @@ def test_a_machine_that_finds_another_fan_is_refused(tmp_path, monkeypatch):
 
     mine = made("ours")
     assert made("same", mine) == mine
+    with_best = SimpleNamespace(loaded=SimpleNamespace(source=str(best)), finder=print, unseen="")
+    assert fill.weights_of(with_best) == mine[1:]  # named once
     for where, words in (
         ("theirs", r"random, best.safetensors \w{8}, fan128.safetensors \w{8}"),
         ("nowhere", r"random, best.safetensors \w{8}, no fan128.safetensors"),

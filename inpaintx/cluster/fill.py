@@ -200,8 +200,8 @@ def weights_of(inpainter: Inpainter) -> tuple[str, ...]:
     paths = [Path(part.loaded.source) for part in parts]
     if any(part.finder for part in parts):
         paths += [find_best() or Path(f"no weights of {BEST}"), find_file(FAN_FILE) or Path(f"no {FAN_FILE}")]
-    names = [f"{path.name} {sha256(path)[:8]}" if path.is_file() else path.name for path in dict.fromkeys(paths)]
-    return (*names, parts[0].unseen)
+    names = [f"{path.name} {sha256(path)[:8]}" if path.is_file() else path.name for path in paths]
+    return (*dict.fromkeys(names), parts[0].unseen)
 
 
 def _in_words(weights: Iterable[str]) -> str:
