@@ -385,15 +385,6 @@ def test_an_updated_weight_is_seen_in_the_same_step_in_mixed_precision():
     assert trainer.seen == (1.0, 0.0)
 
 
-def test_a_loss_of_one_element_is_a_loss():
-    net = torch.nn.Linear(2, 1)
-    trainer = inpaintx.Trainer({"net": net}, {"net": torch.optim.SGD(net.parameters(), 0.1)})
-    trainer.updater = Updater(Fabric(accelerator="cpu"), trainer.networks, trainer.optimizers)
-    before = net.bias.item()
-    trainer.update("net", net(torch.ones(1, 2)).view(1))  # autograd takes it, too
-    assert net.bias.item() == pytest.approx(before - 0.1)
-
-
 def test_stages_that_leave_nothing_of_the_steps_are_refused():
     for name, options in (
         ("pconv", {"steps": 100, "finetune_steps": 100}),

@@ -13,7 +13,7 @@ from torch import nn
 from toy_training import Toy, ToyConfig
 from vgg_files import vgg_file
 
-from inpaintx import Config, InpaintxError, train
+from inpaintx import Config, InpaintxError, Trainer, train
 from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.plugin.registry import registry
 from inpaintx.training.callbacks import Bar
@@ -216,3 +216,12 @@ def test_every_presets_options_of_the_loop_are_taken(name):
         settled = resolve_settings(method, preset, {}).train
         assert {key: getattr(settled, key) for key in options} == options
         parse_mask_spec(settled.holes, size=64)
+
+
+def test_a_loss_of_one_element_is_a_loss():
+    net = torch.nn.Linear(2, 1)
+    trainer = Trainer({"net": net}, {"net": torch.optim.SGD(net.parameters(), 0.1)})
+    trainer.updater = Updater(Fabric(accelerator="cpu"), trainer.networks, trainer.optimizers)
+    before = net.bias.item()
+    trainer.update("net", net(torch.ones(1, 2)).view(1))  # autograd takes it, too
+    assert net.bias.item() == pytest.approx(before - 0.1)

@@ -35,7 +35,7 @@ from inpaintx.training.callbacks import Bar, Callback, Callbacks, Meter, TensorB
 from inpaintx.training.config import Settings, check_same, resolve_settings
 from inpaintx.training.ema import EMA
 from inpaintx.training.graph import GraphedStep, check_graph
-from inpaintx.training.processes import hardware, same_threads, start
+from inpaintx.training.processes import hardware, place, same_threads, start
 from inpaintx.training.record import RECORD, describe, read_record
 from inpaintx.training.resume import check_continues, check_unedited, hold
 from inpaintx.training.sets import open_part, open_validation
@@ -181,16 +181,11 @@ class _Run:
         checkpoint.check_state(self._state())
         last = options.channels_last
         self.channels_last = layout_on(fabric.device) == torch.channels_last if last is None else last
-        for part in [*self.trainer.networks.values(), *vars(self.trainer).values()]:
-            if isinstance(part, nn.Module):  # discriminators, and feature extractors that it holds
-                part.to(fabric.device)
-                if self.channels_last:
-                    part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        place(self.trainer, fabric.device, channels_last=self.channels_last)
         self.updater = Updater(fabric, self.trainer.networks, self.trainer.optimizers, options.clip, options.accumulate)
         self.trainer.updater = self.updater
-        self.run_step = (
-            GraphedStep(self.trainer, self.updater, fabric.device) if options.cuda_graph else self.trainer.step
-        )
+        graphed = options.cuda_graph
+        self.run_step = GraphedStep(self.trainer, self.updater, fabric.device) if graphed else self.trainer.step
         self.average = EMA(net, options.ema) if options.ema else None
         self.net = self.average.net if self.average else net
         self.metrics: dict[str, float] = {}

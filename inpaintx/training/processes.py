@@ -10,6 +10,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from inpaintx.errors import InpaintxError
 from inpaintx.inference.device import pick_device
@@ -17,7 +18,9 @@ from inpaintx.inference.device import pick_device
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["hardware", "keep_freed_memory", "same_threads", "start"]
+    from inpaintx.plugin.trainer import Trainer
+
+__all__ = ["hardware", "keep_freed_memory", "place", "same_threads", "start"]
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h
 
@@ -100,6 +103,15 @@ def hardware(fabric: Fabric) -> str:
     threads = torch.get_num_threads()
     each = f"CPU, {threads} thread{'s' * (threads > 1)}"
     return each if fabric.world_size == 1 else f"{fabric.world_size} processes, each {each}"
+
+
+def place(trainer: Trainer, device: torch.device, *, channels_last: bool) -> None:
+    """Move what a trainer holds to a device: networks, discriminators, feature extractors; channels last if asked."""
+    for part in [*trainer.networks.values(), *vars(trainer).values()]:
+        if isinstance(part, nn.Module):
+            part.to(device)
+            if channels_last:
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def same_threads(fabric: Fabric, earlier: int | None) -> str:

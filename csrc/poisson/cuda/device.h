@@ -88,6 +88,10 @@ void prepare(const Grid<T>&, const bool* hole);
 template <typename T>
 void precondition(const Grid<T>&, int step);
 
+// The rest of that V-cycle from level n down, if it fits in one block: v of level n from its b. False: it does not fit.
+template <typename T>
+bool solve_small(const Grid<T>&, int n);
+
 // Solves A v = b from zero by conjugate gradients, preconditioned by a symmetric V-cycle, in at most so many steps; a
 // plane ends where its error is below 2 tol of its largest value (measured, see conjugate.cu).
 template <typename T>

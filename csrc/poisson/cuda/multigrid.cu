@@ -5,23 +5,13 @@
 //
 // Two passes a level, on tiles in shared memory. Down: two steps from zero, residual, restriction; what comes out is
 // the next level's right-hand side alone; on the finest grid the solution takes its step before. Up: the same two steps
-// again, which cost less than storing them, interpolation, two steps. Grids of 64 x 64 pixels and less (32 x 32 in
-// double) are one block's work a plane. A step reads no field that it writes, so that steps have no order among pixels
-// and the result is the same at every run.
+// again, which cost less than storing them, interpolation, two steps. Small grids are one block's work a plane
+// (small_grids.cu). A step reads no field that it writes, so that steps have no order among pixels and the result is
+// the same at every run.
 #include "poisson/cuda/tile.h"
 
 namespace inpaintx::poisson::device {
 namespace {
-
-// Chebyshev nodes of the upper three quarters of the spectrum of D^-1 A, which lies in (0, 2].
-constexpr float kFirst = 0.5617f, kSecond = 1.3896f;
-
-// How much the fine row (or column) `at` takes from the coarse one `coarse`; beyond the photo's edge there is none, and
-// the last one stands for it.
-__device__ inline float weight(int at, int coarse, int size) {
-  if (at == 2 * coarse) return 1;
-  return at == 2 * coarse + 1 && at == size - 1 ? 1 : 0.5f;
-}
 
 // The residual of the finest grid's solution after so many steps, at the pixels within such a rim. With kAdvance the
 // latest step is added to the solution first, and what comes out is stored.
@@ -195,135 +185,6 @@ __global__ void up_kernel(Grid<T> g, Level<T> l, Level<T> coarse, int step) {
   }
 }
 
-// --- what one block solves ---
-
-template <typename T>
-constexpr int kSmall = sizeof(T) == 4 ? 64 : 32;  // rows and columns at most
-template <typename T>
-constexpr int kPixels = kSmall<T> * kSmall<T> * 4 / 3 + kMostLevels;  // of all its grids: a geometric series
-template <typename T>
-constexpr int kOwn = kSmall<T> * kSmall<T> / kThreads;  // pixels of a thread on the first one
-constexpr int kVisits = 2;  // cycles over these grids in each over all: smooth errors of wide holes are theirs to see
-
-// The coarse field of h x w pixels, interpolated to pixel (y, x) of the grid of height x width.
-template <typename T>
-__device__ T interpolated(const T* coarse, int h, int w, int height, int width, int y, int x) {
-  T sum = 0;
-  for (int cy = y / 2; cy <= (y + 1) / 2 && cy < h; ++cy) {
-    for (int cx = x / 2; cx <= (x + 1) / 2 && cx < w; ++cx) {
-      sum += static_cast<T>(weight(y, cy, height) * weight(x, cx, width)) * coarse[cy * w + cx];
-    }
-  }
-  return sum;
-}
-
-// One grid of a block, with its fields in shared memory.
-template <typename T>
-struct Small {
-  CoarseMatrix<T> matrix;
-  T *v, *b;
-  int height, width;
-
-  __device__ int pixels() const { return height * width; }
-  __device__ T diagonal(int i) const { return matrix.diagonal(matrix.kinds[i], i / width, i % width); }
-  __device__ T coupled(int i) const {
-    const int y = i / width, x = i % width;
-    T sum = 0;
-#pragma unroll
-    for (int k = 0; k < 9; ++k) {
-      const int dy = k / 3 - 1, dx = k % 3 - 1;
-      const bool inside = y + dy >= 0 && x + dx >= 0 && y + dy < height && x + dx < width;
-      const T value = k != kCenter && inside ? v[i + dy * width + dx] : T(0);  // 0 at known pixels
-      if (value != T(0)) sum += value * matrix(matrix.kinds[i], y, x, k);
-    }
-    return sum;
-  }
-  __device__ T residual(int i) const {
-    const T d = diagonal(i);
-    return d > T(0) ? b[i] - d * v[i] - coupled(i) : T(0);
-  }
-  // f(i) of every pixel becomes its v; all are read before one is written.
-  template <typename F>
-  __device__ void set(const F& f) const {
-    T next[kOwn<T>];
-#pragma unroll
-    for (int k = 0; k < kOwn<T>; ++k) {
-      const int i = threadIdx.x + k * kThreads;
-      if (i < pixels()) next[k] = diagonal(i) > T(0) ? f(i) : T(0);
-    }
-    __syncthreads();
-#pragma unroll
-    for (int k = 0; k < kOwn<T>; ++k) {
-      const int i = threadIdx.x + k * kThreads;
-      if (i < pixels()) v[i] = next[k];
-    }
-    __syncthreads();
-  }
-  __device__ void relax(float omega) const {
-    set([&](int i) { return relaxed(v[i], b[i], coupled(i), diagonal(i), omega); });
-  }
-  __device__ void restrict_to(const Small& coarse) const {
-    for (int c = threadIdx.x; c < coarse.pixels(); c += kThreads) {
-      const int cy = c / coarse.width, cx = c % coarse.width;
-      T sum = 0;
-      for (int y = max(2 * cy - 1, 0); coarse.diagonal(c) > T(0) && y <= min(2 * cy + 1, height - 1); ++y) {
-        for (int x = max(2 * cx - 1, 0); x <= min(2 * cx + 1, width - 1); ++x) {
-          sum += static_cast<T>(weight(y, cy, height) * weight(x, cx, width)) * residual(y * width + x);
-        }
-      }
-      coarse.b[c] = sum;
-    }
-    __syncthreads();
-  }
-};
-
-// The rest of a cycle from level `first` down, a block a plane: v of that level from its b.
-template <typename T>
-__global__ void small_kernel(Grid<T> g, int first) {
-  __shared__ T values[kPixels<T>];
-  __shared__ T sides[kPixels<T>];  // right-hand ones
-  const int64_t plane = blockIdx.x;
-  if (g.progress[plane].done) return;
-  const auto grid = [&](int n, int start) {
-    const Level<T>& l = g.levels[n];
-    return Small<T>{CoarseMatrix<T>(g, l, g.mask_of(plane)), values + start, sides + start, l.height, l.width};
-  };
-  const Small<T> top = grid(first, 0);
-  T* out = g.levels[first].v + plane * top.pixels();
-  for (int i = threadIdx.x; i < top.pixels(); i += kThreads) {
-    top.b[i] = top.diagonal(i) > T(0) ? g.levels[first].b[plane * top.pixels() + i] : T(0);
-  }
-  __syncthreads();
-  for (int visit = 0; visit < kVisits; ++visit) {
-    int start = 0;
-    for (int n = first; n + 1 < g.count; ++n) {
-      const Small<T> l = grid(n, start);
-      start += l.pixels();
-      l.set([&](int i) { return static_cast<T>(kFirst) * l.b[i] / l.diagonal(i); });
-      l.relax(kSecond);
-      l.restrict_to(grid(n + 1, start));
-    }
-    const Small<T> last = grid(g.count - 1, start);  // one pixel
-    last.set([&](int i) { return last.b[i] / last.diagonal(i); });
-    for (int n = g.count - 2; n >= first; --n) {
-      const Small<T> coarse = grid(n + 1, start);
-      start -= g.levels[n].pixels();
-      const Small<T> l = grid(n, start);
-      l.set([&](int i) {
-        return l.v[i] +
-               interpolated(coarse.v, coarse.height, coarse.width, l.height, l.width, i / l.width, i % l.width);
-      });
-      l.relax(kSecond);
-      l.relax(kFirst);
-    }
-    for (int i = threadIdx.x; i < top.pixels(); i += kThreads) {  // then the same for what is left of b
-      out[i] = top.v[i] + (visit > 0 ? out[i] : T(0));
-      top.b[i] = top.residual(i);
-    }
-    __syncthreads();
-  }
-}
-
 // The hole's bits, a thread a word.
 template <typename T>
 __global__ void pack_kernel(Grid<T> g, const bool* hole) {
@@ -395,14 +256,9 @@ unsigned blocks_of(const Grid<T>& g, const Level<T>& l) {
 // v of level n from its b.
 template <typename T>
 void solve_level(const Grid<T>& g, int n, int step) {
-  const Level<T>& l = g.levels[n];
+  if (solve_small(g, n)) return;
+  const Level<T>&l = g.levels[n], &coarse = g.levels[n + 1];
   const auto stream = cuda_stream(g.stream);
-  if (l.height <= kSmall<T> && l.width <= kSmall<T>) {
-    small_kernel<<<static_cast<unsigned>(g.planes), kThreads, 0, stream>>>(g, n);
-    INPAINTX_CUDA_CHECK(cudaGetLastError());
-    return;
-  }
-  const Level<T>& coarse = g.levels[n + 1];
   down_kernel<T, false><<<blocks_of(g, l), kThreads, 0, stream>>>(g, l, coarse, step);
   INPAINTX_CUDA_CHECK(cudaGetLastError());
   solve_level(g, n + 1, step);

@@ -18,6 +18,16 @@ constexpr int kSide = sizeof(T) == 4 ? 48 : 40;  // with the rim; with the sums 
 template <typename T>
 constexpr int kCore = kSide<T> - 2 * kRim;
 
+// Chebyshev nodes of the upper three quarters of the spectrum of D^-1 A, which lies in (0, 2].
+constexpr float kFirst = 0.5617f, kSecond = 1.3896f;
+
+// How much the fine row (or column) `at` takes from the coarse one `coarse`; beyond the photo's edge there is none, and
+// the last one stands for it.
+__device__ inline float weight(int at, int coarse, int size) {
+  if (at == 2 * coarse) return 1;
+  return at == 2 * coarse + 1 && at == size - 1 ? 1 : 0.5f;
+}
+
 // One Jacobi step at an unknown pixel; `coupled` is the sum over its neighbors.
 template <typename T>
 __device__ __forceinline__ T relaxed(T v, T b, T coupled, T diagonal, float omega) {
