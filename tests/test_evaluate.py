@@ -107,7 +107,8 @@ def test_figures_are_those_of_the_fills(five_faces, tmp_path):
 def test_random_features_never_pass_for_official_ones(five_faces):
     options = {**SMALL, "masks": ["centre"], "limit": 3, "features": "random"}
     whole = evaluate(five_faces, ["dice"], "whole", **options)
-    assert {r["metric"] for r in whole.result["table"]} == {"psnr", "ssim", "mse", "mae", "fd_vgg16(random)"}
+    pixels = {"psnr", "ssim", "mse", "mae", "sharpness"}
+    assert {r["metric"] for r in whole.result["table"]} == pixels | {"fd_vgg16(random)"}
     assert whole.mean("dice", "centre", "fd_vgg16(random)", "full") > 0
     assert "random weights" in whole.result["protocol"]["features"]["fd_vgg16(random)"]
 
@@ -135,7 +136,7 @@ def test_a_stopped_evaluation_goes_on(five_faces, tmp_path, monkeypatch):
         raise RuntimeError("no more")
 
     monkeypatch.setattr(Dice, "inpaint", failing)
-    words = "'dice' failed on 'discard 20%', images a.png to b.png: no more"
+    words = "'dice' failed on 'discard 60%', images a.png to b.png: no more"
     with pytest.raises(InpaintxError, match=words):
         evaluate(five_faces, ["dice", "pasted"], "out", **SMALL)
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out.unfinished").rglob("*.npz")} == kept

@@ -10,5 +10,5 @@ def vgg_file(path, seed=0):
     """Write one with all layers that a method asks for, in float16, as such files come."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        save_file({key: value.half() for key, value in VGG(16, ["relu5_1"]).state_dict().items()}, path)
+        save_file({key: value.half() for key, value in VGG(16, ["relu5_3"]).state_dict().items()}, path)
     return path

@@ -48,6 +48,9 @@ def evaluate(
         typer.Option(metavar="LABEL=BLEND", help="How a method's fills are joined to the photo."),
     ] = None,
     features: Annotated[Features, typer.Option(help="LPIPS and FID without official weights.")] = Features.skip,
+    vgg: Annotated[
+        str, typer.Option(metavar="FILE", help="VGG16 weights, to measure distances in their features.")
+    ] = "",
     metrics: Annotated[
         str, typer.Option(metavar="A,B,...", help="Metrics on request, for one landmarks,landmarks_in_hole.")
     ] = "",
@@ -98,6 +101,7 @@ def evaluate(
             presets=_by_label(preset, "--preset"),
             blends=_by_label(blend, "--blend"),
             features=features.value,
+            vgg=vgg,
             metrics=[name.strip() for name in metrics.split(",") if name.strip()],
             seed=seed,
             batch_size=batch_size,

@@ -15,7 +15,7 @@ import torch
 from inpaintx.cluster.pool import Cluster, spread
 from inpaintx.errors import InpaintxError, renamed
 from inpaintx.evaluation.entries import TRIVIAL_BASELINE, Entry, find_entries
-from inpaintx.evaluation.features import Networks
+from inpaintx.evaluation.features import Networks, of_sets
 from inpaintx.evaluation.progress import Progress, bar, in_notebook
 from inpaintx.evaluation.protocol import DEFAULT_MASKS, build_protocol
 from inpaintx.evaluation.report import as_json, markdown, write_all
@@ -86,6 +86,7 @@ def evaluate(
     presets: Mapping[str, str] | None = None,
     blends: Mapping[str, str] | None = None,
     features: OnMissing = "skip",
+    vgg: str | Path = "",
     metrics: Sequence[str] = (),
     seed: int = 0,
     batch_size: int = 16,
@@ -120,6 +121,9 @@ def evaluate(
     features
         What LPIPS and FID do without official weights: ``"skip"``, ``"random"`` (a Fréchet distance under a name that
         says so) or ``"error"``.
+    vgg
+        A weight file of VGG16 in torchvision's names: the distance of each fill from its truth in these features is
+        measured (``distance_vgg16(NAME)``), and, without FID, a Fréchet distance on them (``fd_vgg16(NAME)``).
     metrics
         Names of metrics of plugins that are measured on request alone: ``"landmarks"``, ``"landmarks_in_hole"``.
     seed, batch_size
@@ -163,7 +167,7 @@ def evaluate(
         raise InpaintxError(f"the baseline {chosen!r} is not among the methods: {', '.join(labels)}")
     where = pick_device(device)
     records = [Entry(s, size, seed, torch.device("cpu")).record for s in specs]
-    networks = Networks(features)
+    networks = Networks(features, vgg=vgg)
     chosen_metrics, without = choose_metrics(metrics)
     protocol, groups = build_protocol(
         str(data),
@@ -184,7 +188,7 @@ def evaluate(
     make_folder(unfinished)
     with locked(unfinished):  # the same call twice at a time would write over itself
         on, threads = (str(where), torch.get_num_threads()) if cluster is None else (cluster.device, cluster.threads)
-        task = Task(str(data), groups, protocol, specs, records, unfinished, features, on, threads)
+        task = Task(str(data), groups, protocol, specs, records, unfinished, features, str(vgg), on, threads)
         with nullcontext(progress) if progress or not in_notebook() else bar() as told:
             for state in _progress(task, cluster):
                 if told is not None:
@@ -234,7 +238,7 @@ def _write(task: Task, out: Path, baseline: str, *, gallery: bool) -> Evaluation
     protocol, records = task.protocol, task.records
     environments: list[dict[str, Any]] = []
     measured = {record.label: collect(task.folder, protocol, record, environments) for record in records}
-    distances = any(name != "lpips" for name in protocol.features)
+    distances = of_sets(protocol.features)
     truth = collect(task.folder, protocol, None, []) if distances else next(iter(measured.values()))
     rows = make_rows(protocol, measured, truth, baseline)
     result = as_json(protocol, records, measured, rows, baseline, environments)

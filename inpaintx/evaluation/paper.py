@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from inpaintx.viz.plots import Panel
@@ -13,6 +13,12 @@ MEASURES = {  # of the composite: heading, region, metric, digits
     "PSNR (dB)": ("hole", "psnr", 2),
     "SSIM": ("hole", "ssim", 4),
     "MAE": ("hole", "mae", 2),
+}
+ARROWS = {True: r"\uparrow", False: r"\downarrow", None: r"\to 1"}
+BETTER: dict[bool | None, Callable[[float], float]] = {  # more, less, or 1 is best
+    True: lambda mean: mean,
+    False: lambda mean: -mean,
+    None: lambda mean: -abs(mean - 1),
 }
 SPECIAL = str.maketrans({c: "\\" + c for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"})
 
@@ -73,10 +79,10 @@ def _block(
         for row in result["table"]
         if (row["output"], row["region"], row["metric"]) == ("composite", region, metric)
     }
-    more = result["higher_is_better"][metric]
+    better = BETTER[result["higher_is_better"][metric]]
     trained = [m["label"] for m in result["methods"] if not m["untrained"]]
     best = {
-        group: (max if more else min)(means)
+        group: max(means, key=better)
         for group in groups
         if (means := [round(found[m, group]["mean"], digits) for m in trained if (m, group) in found])
     }
@@ -84,7 +90,7 @@ def _block(
         label = method["label"]
         cells = [_figure(found.get((label, group)), digits, best.get(group), method["untrained"]) for group in groups]
         name = _escaped(label) + (r" \emph{(untrained)}" if method["untrained"] else "")
-        first = _escaped(heading) + (r" $\uparrow$" if more else r" $\downarrow$")
+        first = f"{_escaped(heading)} ${ARROWS[result['higher_is_better'][metric]]}$"
         yield " & ".join(["" if number else first, name, *cells]) + r" \\"
 
 

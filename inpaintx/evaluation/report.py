@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inpaintx.evaluation.entries import EntryRecord
+from inpaintx.evaluation.features import of_sets
 from inpaintx.evaluation.paper import further_measures, latex, plot_pdf, spreadsheet
 from inpaintx.evaluation.protocol import Protocol
 from inpaintx.evaluation.results import Measured, Row
@@ -45,6 +46,7 @@ COLUMNS = {  # of a group's table: heading, output, region, metric, digits
     "raw PSNR full": ("raw", "full", "psnr", 2),
     "raw SSIM full": ("raw", "full", "ssim", 4),
 }
+ARROWS = {True: "↑", False: "↓", None: "→1"}
 FOREGROUND = {
     f"{prefix}{heading}": (output, "foreground", metric, digits)
     for output, prefix in (("composite", ""), ("raw", "raw "))
@@ -78,7 +80,10 @@ def as_json(
         ],
         "environments": list(environments),
         "checks": ["MAE <= RMSE in every row"],
-        "higher_is_better": {name: higher_is_better(name) for name in dict.fromkeys(row.metric for row in rows)},
+        "higher_is_better": {  # null: 1 is best
+            name: None if name == "sharpness" else higher_is_better(name)
+            for name in dict.fromkeys(row.metric for row in rows)
+        },
         "table": [
             {**asdict(row), "estimate": _plain(row.estimate), "difference": _plain(row.difference)} for row in rows
         ],
@@ -110,7 +115,7 @@ def markdown(result: dict[str, Any]) -> str:
 def _markdown(result: dict[str, Any]) -> Iterator[str]:
     protocol, methods, baseline = result["protocol"], result["methods"], result["baseline"]
     titles = {m["label"]: m["label"] + (" **(untrained)**" if m["untrained"] else "") for m in methods}
-    arrows = {metric: "↑" if more else "↓" for metric, more in result["higher_is_better"].items()}
+    arrows = {metric: ARROWS[more] for metric, more in result["higher_is_better"].items()}
     cells = {(r["method"], r["group"], r["output"], r["region"], r["metric"]): r for r in result["table"]}
     groups = list(dict.fromkeys(r["group"] for r in result["table"]))
     split = f", split {protocol['split']}" if protocol["split"] else ""
@@ -120,7 +125,8 @@ def _markdown(result: dict[str, Any]) -> Iterator[str]:
         f"{protocol['samples']} sample{'s' * (protocol['samples'] > 1)} an image. MSE and MAE on the 0-255 scale, PSNR "
         f'with peak 255, SSIM 11 x 11 Gaussian. Brackets: 95 % bootstrap intervals over images. "vs {baseline}": mean '
         "of the paired differences, image by image. Composite: known pixels are the photo's; raw: the method's own "
-        "output everywhere. ↑: more is better, ↓: less is. MAE <= RMSE was checked in every row.\n"
+        "output everywhere. Sharpness: differences of neighbours in the hole, as a share of the truth's. ↑: more is "
+        "better, ↓: less is, →1: 1 is. MAE <= RMSE was checked in every row.\n"
     )
     if any(m["untrained"] for m in methods):
         yield "**(untrained)**: random weights; these fills mean nothing until the method is trained.\n"
@@ -138,7 +144,7 @@ def _markdown(result: dict[str, Any]) -> Iterator[str]:
         yield f"\n## {group}\n"
         yield from _group_table(cells, titles, arrows, group, baseline, {**COLUMNS, **further})
     if protocol["foreground"]:
-        distance = next((n for n in protocol["features"] if n != "lpips"), None)
+        distance = of_sets(protocol["features"])
         columns = FOREGROUND | ({distance: ("composite", "foreground", distance, 2)} if distance else {})
         for group in groups:
             yield f"\n## Foreground ({protocol['foreground']}): {group}\n"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.entries import EntryRecord
+from inpaintx.evaluation.features import of_sets
 from inpaintx.evaluation.frechet import frechet_distance
 from inpaintx.evaluation.protocol import Protocol
 from inpaintx.evaluation.summary import Estimate, estimates, per_image
@@ -151,10 +152,17 @@ def _distances(
         real = truth.features[region][0]
         if len(real) < 2:
             continue
-        name = next(metric for metric in protocol.features if metric != "lpips")
         distance = frechet_distance(fills, real)
         missing = float("nan")
         rows.append(
-            Row(label, group, "composite", region, name, Estimate(distance, missing, missing, len(fills)), None)
+            Row(
+                label,
+                group,
+                "composite",
+                region,
+                of_sets(protocol.features),
+                Estimate(distance, missing, missing, len(fills)),
+                None,
+            )
         )
     return rows

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.entries import EntryRecord
+from inpaintx.evaluation.features import of_images, of_sets
 from inpaintx.evaluation.protocol import Batch, Protocol
 from inpaintx.io.atomic import check_file
 from inpaintx.nn.metrics import MOST_PSNR
@@ -50,12 +51,13 @@ def read_unit(path: Path, protocol: Protocol, record: EntryRecord | None, batch:
 def _faults(unit: Unit, protocol: Protocol, record: EntryRecord | None, batch: Batch) -> Iterator[str]:
     """What is wrong with a unit, in words."""
     count = batch.last - batch.first
-    wanted = {f"features/{region}" for region in _regions(protocol) & {"full", "foreground"} if _has_distance(protocol)}
+    embedded = _regions(protocol) & {"full", "foreground"} if of_sets(protocol.features) else set()
+    wanted = {f"features/{region}" for region in embedded}
     values: set[str] = set()
     if record is not None:
         values = {f"value/{o}/{r}/{m}" for o in ("composite", "raw") for r in _regions(protocol) for m in METRICS}
-        values |= {f"value/composite/full/{name}" for name in protocol.metrics}
-        values |= {"value/composite/full/lpips"} & {f"value/composite/full/{name}" for name in protocol.features}
+        values |= {f"value/composite/full/{name}" for name in (*protocol.metrics, *of_images(protocol.features))}
+        values.add("value/composite/hole/sharpness")
         values |= {"value/composite/hole/diversity"} if protocol.samples > 1 else set()
         wanted |= values | {"seconds", "peak", "environment"}
         if batch.first <= protocol.shown(batch.group) < batch.last:
@@ -118,7 +120,3 @@ def _faults_of_measures(unit: Unit, protocol: Protocol) -> Iterator[str]:
 
 def _regions(protocol: Protocol) -> set[str]:
     return {"full", "hole"} | ({"foreground"} if protocol.foreground is not None else set())
-
-
-def _has_distance(protocol: Protocol) -> bool:
-    return any(name != "lpips" for name in protocol.features)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from inpaintx.errors import InpaintxError
 from inpaintx.evaluation.entries import Entry, EntryRecord, EntrySpec
-from inpaintx.evaluation.features import Networks
+from inpaintx.evaluation.features import Networks, of_sets
 from inpaintx.evaluation.protocol import Batch, Group, Protocol, Sources, digest, picture_of
 from inpaintx.io.atomic import atomic_write, make_folder
 from inpaintx.nn import metrics
@@ -43,6 +43,7 @@ class Task:
     records: list[EntryRecord]
     folder: Path
     on_missing: OnMissing
+    vgg: str
     device: str
     threads: int
 
@@ -51,9 +52,12 @@ class Task:
         return unit_file(self.folder, self.protocol, *unit)
 
     def units(self) -> list[Unit]:
-        """Every batch of every method; None instead of a record: the truth's features, once an image."""
-        batches = list(self.protocol.batches())
-        truth = any(name != "lpips" for name in self.protocol.features)
+        """Every batch of every method; None instead of a record: the truth's features, once an image.
+
+        A method's batches come with all holes of the same images one after the other.
+        """
+        batches = sorted(self.protocol.batches(), key=lambda batch: batch.first)
+        truth = of_sets(self.protocol.features)
         first: list[Unit] = [(None, batch) for batch in batches if truth and batch.group == 0]
         return first + [(record, batch) for record in self.records for batch in batches]
 
@@ -139,7 +143,12 @@ class _Evaluator:
             task.groups,
             foreground=task.protocol.foreground is not None,
         )
-        self.networks = Networks(task.on_missing, device)
+        self.networks = Networks(task.on_missing, device, task.vgg)
+        if self.networks.names != task.protocol.features:
+            raise InpaintxError(
+                f"a machine of the cluster finds other feature networks ({_in_words(self.networks.names)}) than this "
+                f"one ({_in_words(task.protocol.features)}); install the same on all"
+            )
         self.environment = json.dumps(environment(device), sort_keys=True)
 
     def read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -175,10 +184,15 @@ class _Evaluator:
         image, mask, foreground = self.read(batch)
         fills, seconds, peak = self._fill(entry, batch, image, mask)
         outputs: dict[str, list[dict[str, Tensor]]] = {"composite": [], "raw": []}
+        features: list[Tensor | None] = []
         for filled in fills:
             for output, result in (("composite", filled.image), ("raw", filled.raw)):
                 outputs[output].append(metrics.measure(result, image, mask, foreground))
-            outputs["composite"][-1] |= self._extra_metrics(filled.image, image, mask)
+            values, found = self.networks.compare(filled.image, image)
+            features.append(found)
+            values["hole/sharpness"] = metrics.sharpness(filled.image, image, mask)
+            values |= measure_by_plugins(self.protocol.metrics, filled.image, image, mask)
+            outputs["composite"][-1] |= values
         unit: Measured = {
             f"value/{output}/{key}": torch.stack([s[key] for s in samples]).mean(0).cpu().numpy()
             for output, samples in outputs.items()
@@ -187,7 +201,7 @@ class _Evaluator:
         if len(fills) > 1:
             composites = torch.stack([f.image for f in fills])
             unit["value/composite/hole/diversity"] = metrics.diversity(composites, mask).cpu().numpy()
-        unit |= self._features(fills[0].image, foreground)
+        unit |= self._features(fills[0].image, foreground, features[0])
         unit["seconds"], unit["peak"] = np.array(seconds), np.array(peak)
         unit["environment"] = np.array(self.environment)
         shown = self.protocol.shown(batch.group) - batch.first
@@ -220,16 +234,9 @@ class _Evaluator:
             torch.cuda.synchronize(self.device)
         return fills, time.perf_counter() - started, peak.read()
 
-    def _extra_metrics(self, result: Tensor, truth: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """LPIPS where its weights are here, and the metrics of plugins."""
-        values: dict[str, Tensor] = {}
-        if self.networks.lpips is not None:
-            with torch.no_grad():
-                values["full/lpips"] = self.networks.lpips(result, truth).double()
-        return values | measure_by_plugins(self.protocol.metrics, result, truth, mask)
-
-    def _features(self, image: Tensor, foreground: Tensor | None) -> Measured:
-        found = {"full": self.networks.features(image)}
+    def _features(self, image: Tensor, foreground: Tensor | None, whole: Tensor | None) -> Measured:
+        """Features of images, of their foregrounds too; ``whole``: the images', computed before."""
+        found = {"full": whole}
         if foreground is not None:
             found["foreground"] = self.networks.features(image * foreground)
         return {f"features/{region}": f.numpy() for region, f in found.items() if f is not None}
@@ -237,7 +244,7 @@ class _Evaluator:
     def truth(self, batch: Batch) -> Measured:
         """What fills are compared with as a set."""
         image, _, foreground = self.read(batch)
-        return self._features(image, foreground)
+        return self._features(image, foreground, self.networks.features(image))
 
 
 def _in_words(weights: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ Features = Literal["error", "random", "skip", "small"]
 #: The same without the small network.
 OnMissing = Literal["error", "random", "skip"]
 #: Names that a plugin's metric cannot take.
-METRICS = ("mse", "mae", "psnr", "ssim", "lpips", "fid", "diversity")
+METRICS = ("mse", "mae", "psnr", "ssim", "lpips", "fid", "diversity", "sharpness")
 
 
 def asked_anew(config: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from inpaintx.plugin.sampling import shared_samples
 
 __all__ = ["choose_metrics", "higher_is_better", "measure_by_plugins", "metric_weights"]
 
-MORE_IS_BETTER = ("psnr", "ssim")
+MORE_IS_BETTER = ("psnr", "ssim", "sharpness")
 
 
 def choose_metrics(asked: Iterable[str] = ()) -> tuple[tuple[str, ...], list[str]]:
