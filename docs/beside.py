@@ -20,7 +20,8 @@ def measured(group: str) -> dict[str, dict[str, str]]:
         return {}
     lines = [line for line in rest.partition("\n## ")[0].splitlines() if line.startswith("|")]
     cells = [[cell.strip().partition(" [")[0] for cell in line.strip("|").split("|")] for line in lines]
-    return {row[0]: dict(zip(cells[0][1:], row[1:], strict=True)) for row in cells[2:]}
+    headings = [re.sub(" (↑|↓|→1)$", "", cell) for cell in cells[0][1:]]
+    return {row[0]: dict(zip(headings, row[1:], strict=True)) for row in cells[2:]}
 
 
 def updated(readme: str) -> str:

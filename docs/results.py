@@ -4,87 +4,116 @@ RESULT is what ``inpaintx evaluate`` wrote on the test split with ``--baseline t
 docs/results/, and the figures beside the papers' into the READMEs of plugins.
 """
 
+import csv
 import json
+import math
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import beside
+import numpy as np
 
 from inpaintx.evaluation.report import markdown
+from inpaintx.evaluation.summary import estimates, per_image
 from inpaintx.training.begin import seen_in
 
 DOCS = Path(__file__).parent
 TRAINED = DOCS.parent / "tests" / "acceptance" / "results"
 CLASSICAL = ("mean_colour", "ns", "telea", "harmonic", "tv", "patchmatch", "efros_leung")
-SEARCHES = ("yeh", "qiang")
-NAMES = {  # labels of PD-GAN's paper's order
-    "pdgan": "improved PD-GAN",
-    "pdgan_printed": "PD-GAN as printed",
-    "pdgan_prior": "their prior (the PConv of their papers)",
-    "pconv_prior": "the best network of partial convolutions",
+PAPERS = {  # plugin: the paper, and the orders that it claims: better, worse, what of it
+    "pdgan": (
+        "Probabilistic Diverse GAN Based Human Face Inpainting (Shi, Wang and Zhang)",
+        [("pdgan", "pdgan_printed"), ("pdgan_printed", "pdgan_prior"), ("pdgan", "pdgan_prior")],
+        ("hole/psnr", "full/ssim", "distance"),
+    ),
+    "hog_guided": (
+        "A Novel Face Inpainting Approach Based on Guided Deep Learning (Salem, Mahdi and Abbas)",
+        [("hog_guided", "deepfill_v1")],
+        ("hole/psnr", "full/ssim", "distance", "full/landmarks"),
+    ),
+    "pix2pix_attention": (
+        "Face Image Inpainting using GANs (Talluri, Pasumarthy and Konda)",
+        [],
+        (),
+    ),
+    "foreground": (
+        "Foreground-guided Facial Inpainting with Fidelity Preservation (Jam et al.)",
+        [("foreground", "context_encoder"), ("foreground", "pconv_prior"), ("foreground", "deepfill")],
+        ("foreground/psnr", "foreground/ssim", "full/psnr"),
+    ),
+    "latent_search": (
+        "Face inpainting by a search in the latent space (Qiang et al.)",
+        [],
+        (),
+    ),
 }
-PAIRS = (
-    ("pdgan", "pdgan_printed"),
-    ("pdgan_printed", "pdgan_prior"),
-    ("pdgan", "pdgan_prior"),
-    ("pdgan", "pconv_prior"),
-)
-PAPERS = """\
-## The papers' own tables
-
-None of them can be compared with the figures above: other faces, other holes, other measures.
-
-- **Shi, Wang and Zhang** (improved PD-GAN), PSNR / SSIM: PConv 21.35 / 0.9307, PD-GAN 22.44 / 0.9448, FAN only
-  22.77 / 0.9390, mask only 23.43 / 0.9562, full 24.02 / 0.9593. CelebAMask-HQ at 256², measured on the images and
-  masks of training; which SSIM is not stated.
-- **Qiang et al.**, PSNR / SSIM with 20, 40, 60, 80 % of the pixels discarded: Yeh 19.87 / .9517, 19.02 / .8975,
-  18.26 / .8547, 15.80 / .7823; Qiang 20.06 / .9533, 19.98 / .9089, 19.88 / .8892, 19.74 / .8461. CelebA at 64²; the
-  PSNR hardly depends on the hole, so it is not of the composite.
-- **Talluri, Pasumarthy and Konda** (Pix2Pix with attention): 21.57 / 0.889, for white squares of unstated size.
-- **Jam et al.** (foreground-guided), in the foreground: PConv 29.24 / .87, gated convolution 35.33 / .95, theirs
-  37.38 / .96. CelebA-HQ at 256², QuickDraw holes of 1 to 60 %.
-- **Salem** (HOG-guided): pictures only.
-"""
 
 
 def budget(weights: str) -> str:
     """Images that published weights have seen, by the name of their file."""
-    path = next((DOCS.parent / "plugins").glob(f"*/{weights}"), None)
+    path = next((DOCS.parent / "weights").glob(f"*/{weights}"), None)
     if path is None or path.suffix != ".safetensors":
         return ""
     seen = seen_in(path)
     return f"{seen.total:,}" if seen.whole else f"≥ {seen.total:,}"
 
 
+class Result:
+    """The figures of a result folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.result = json.loads((folder / "results.json").read_text())
+        self.rows = {
+            (r["method"], r["group"], f"{r['region']}/{r['metric']}"): r
+            for r in self.result["table"]
+            if r["output"] == "composite"
+        }
+        self.groups = list(dict.fromkeys(r["group"] for r in self.result["table"]))
+        self.methods = [m["label"] for m in self.result["methods"]]
+        features = self.result["protocol"]["features"]
+        self.distance = next((f"full/{name}" for name in features if name.startswith("distance")), "")
+        self.sets = next((f"full/{name}" for name in features if name.startswith(("fid", "fd_"))), "")
+        with open(folder / "images.csv", newline="") as file:
+            self.images = list(csv.DictReader(file))
+
+    def mean(self, method: str, group: str, key: str = "hole/psnr") -> float:
+        """The mean of a figure; NaN where it is not there."""
+        row = self.rows.get((method, group, key))
+        return row["estimate"]["mean"] if row else math.nan
+
+    def grid(self, cell, methods=None):
+        """The lines of a table: methods down, kinds of holes across."""
+        yield "| method | " + " | ".join(self.groups) + " |"
+        yield "|---" * (len(self.groups) + 1) + "|"
+        for method in methods or self.methods:
+            yield f"| {method} | " + " | ".join(cell(method, group) for group in self.groups) + " |"
+
+    def paired(self, better: str, worse: str, key: str, group: str):
+        """Mean and interval of the differences of two methods, image by image; of ``..., all`` over its kinds."""
+        family = group.removesuffix(", all")
+        kinds = (
+            {g["name"] for g in self.result["protocol"]["groups"] if g["family"] == family}
+            if family != group
+            else {group}
+        )
+        values: dict[str, dict[str, list[float]]] = {better: {}, worse: {}}
+        for row in self.images:
+            if row["group"] in kinds and row["method"] in values:
+                cell = row[f"composite/{key}"]
+                values[row["method"]].setdefault(row["image"], []).append(float(cell) if cell else math.nan)
+        a, b = (np.array([one[image] for image in sorted(one)]) for one in values.values())
+        image = np.repeat(np.arange(len(a)), a.shape[1])
+        return estimates(per_image((a - b).reshape(-1, 1), image), seed=self.result["protocol"]["seed"])[0]
+
+
 def main(folder: Path, *notes: str) -> None:
     """Write docs/RESULTS.md; notes are added to the result's own."""
-    result = json.loads((folder / "results.json").read_text())
-    table = {(r["method"], r["group"], r["output"], r["region"], r["metric"]): r for r in result["table"]}
-    groups = list(dict.fromkeys(r["group"] for r in result["table"]))
-    methods = [m["label"] for m in result["methods"]]
-
-    def value(method, group, metric="psnr", region="hole"):
-        return table[method, group, "composite", region, metric]
-
-    def mean(row):
-        return row["estimate"]["mean"]
-
-    def interval(row, digits, sign=""):
-        e = row.get("estimate", row)
-        return f"{e['mean']:{sign}.{digits}f} [{e['low']:{sign}.{digits}f}, {e['high']:{sign}.{digits}f}]"
-
-    def grid(cell):
-        yield "| method | " + " | ".join(groups) + " |"
-        yield "|---" * (len(groups) + 1) + "|"
-        for method in methods:
-            yield f"| {method} | " + " | ".join(cell(method, group) for group in groups) + " |"
-
-    def difference(method, group):
-        row = value(method, group)["difference"]
-        return interval(row, 2, "+") if row else "-"
-
-    protocol = result["protocol"]
+    found = Result(folder)
+    protocol = found.result["protocol"]
+    (DOCS / "results" / "table.md").write_text(markdown(found.result))
+    beside.update()
     lines = [
         "# Results on faces that no training has seen",
         "",
@@ -95,21 +124,11 @@ def main(folder: Path, *notes: str) -> None:
         "brackets are 95 % bootstrap intervals over images.",
         "",
         *(f"- {note}" for note in (*protocol["notes"], *notes)),
+        *(f"- {name}: {network}" for name, network in protocol["features"].items()),
         "",
         "![Hole PSNR against hole ratio](results/psnr_by_hole_ratio.png)",
         "",
-        "## Hole PSNR in dB",
-        "",
-        *grid(lambda m, g: f"{mean(value(m, g)):.2f}"),
-        "",
-        "## Difference to Telea, image by image, in dB",
-        "",
-        *grid(difference),
-        "",
-        "## SSIM of the whole composite",
-        "",
-        *grid(lambda m, g: f"{mean(value(m, g, 'ssim', 'full')):.4f}"),
-        "",
+        *tables(found),
         "## Weights and speed",
         "",
         "Images seen: in training, with those of earlier runs; ≥: of the last run alone, where the file says no more.",
@@ -119,14 +138,15 @@ def main(folder: Path, *notes: str) -> None:
         *(
             f"| {m['label']} | {m['weights']} {(m['sha256'] or '')[:12]} | {budget(m['weights'])} | "
             f"{m['side'] or m['options'].get('size', 'any size')} | {m['blend']} | {m['images_per_second']:.3g} |"
-            for m in result["methods"]
+            for m in found.result["methods"]
         ),
         "",
         "## What was hoped for, and what holds",
         "",
-        *held(methods, groups, value, mean, interval),
+        *hoped(found),
         *elsewhere(),
         "",
+        *papers(found),
         (DOCS / "results" / "photos.md").read_text(),
         "## Learning curves",
         "",
@@ -135,68 +155,115 @@ def main(folder: Path, *notes: str) -> None:
         "",
         "![Hole PSNR on validation faces against steps](results/curves.png)",
         "",
-        PAPERS,
     ]
     (DOCS / "RESULTS.md").write_text("\n".join(lines))
-    (DOCS / "results" / "table.md").write_text(markdown(result))
-    beside.update()
     shutil.copyfile(folder / "psnr_by_hole_ratio.png", DOCS / "results" / "psnr_by_hole_ratio.png")
 
 
-def held(methods, groups, value, mean, interval):
+def tables(found: Result):
+    """One table for each figure that is worth a look, methods down and kinds of holes across."""
+
+    def difference(method, group):
+        row = found.rows[method, group, "hole/psnr"]["difference"]
+        return in_words(row, 2) if row else "-"
+
+    yield from ("## Hole PSNR in dB", "", *found.grid(lambda m, g: f"{found.mean(m, g):.2f}"), "")
+    yield from ("## Difference to Telea, image by image, in dB", "", *found.grid(difference), "")
+    further = {
+        "SSIM of the whole composite": ("full/ssim", 4),
+        "Distance from the truth in features of a VGG16": (found.distance, 3),
+        "Sharpness of the hole (1: the truth's)": ("hole/sharpness", 2),
+        "Fréchet distance of the fills as a set": (found.sets, 2),
+        "Error of the face's landmarks in the hole, as a share of their box": ("full/landmarks_in_hole", 4),
+    }
+    for heading, (key, digits) in further.items():
+        if any((method, group, key) in found.rows for method in found.methods for group in found.groups):
+            cells = found.grid(lambda m, g, key=key, digits=digits: number(found.mean(m, g, key), digits))
+            yield from (f"## {heading}", "", *cells, "")
+
+
+def number(value: float, digits: int) -> str:
+    """A figure, or a dash where there is none."""
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def in_words(estimate, digits: int) -> str:
+    """A difference and its interval."""
+    e = estimate if isinstance(estimate, dict) else vars(estimate)
+    return f"{e['mean']:+.{digits}f} [{e['low']:+.{digits}f}, {e['high']:+.{digits}f}]"
+
+
+def verdict(yes: bool) -> str:
+    """In bold."""
+    return "**holds**" if yes else "**does not hold**"
+
+
+def hoped(found: Result):
     """One line for each expectation, with the figures that decide it."""
-    large = [g for g in groups if g.split()[-1] in ("20-30%", "30-40%", "40-50%", "50-60%")]
-    from_30 = [g for g in large if g.split()[-1] != "20-30%"]
-    learned = [m for m in methods if m not in CLASSICAL]
-    direct = [m for m in learned if m not in SEARCHES]
+    ratio = {g: g.split()[-1] for g in found.groups if "%" in g and not g.startswith("discard") and "all" not in g}
+    large = [g for g in ratio if ratio[g] in ("20-30%", "30-40%", "40-50%", "50-60%")]
+    from_10 = [g for g in found.groups if g == "centre" or (g in ratio and ratio[g] != "1-10%")]
+    direct = [m for m in found.methods if m not in CLASSICAL]
+    if not direct or not large:
+        return
 
-    def over(method, group):
-        return value(method, group)["difference"]["mean"]
+    def over(method, group, other):
+        return found.mean(method, group) - found.mean(other, group)
 
-    def verdict(yes):
-        return "**holds**" if yes else "**does not hold**"
+    best = max(direct, key=lambda m: sum(over(m, g, "telea") for g in large))
+    gains = [over(best, g, "telea") for g in large]
+    figures = ", ".join(f"{ratio[g]} {x:+.2f}" for g, x in zip(large, gains, strict=True))
+    yield f"- The best feed-forward method ({best}) at least +3 dB over Telea from 20 % up ({figures}):"
+    yield f"  {verdict(min(gains) >= 3)}."
+    if "centre" in found.groups:
+        first = max(direct, key=lambda m: over(m, "centre", "telea"))
+        gain = over(first, "centre", "telea")
+        yield f"- +5.5 dB for the centre square ({first} {gain:+.2f}): {verdict(gain >= 5.5)}."
+    for other in ("telea", "harmonic"):
+        if other not in found.methods:
+            continue
+        least = {m: min(over(m, g, other) for g in [*large, *({"centre"} & {*found.groups})]) for m in direct}
+        yield f"- Each trained method above `{other}` in PSNR from 20 % up and in the centre (the least gain, in dB:"
+        yield f"  {', '.join(f'{m} {gain:+.2f}' for m, gain in least.items())}): {verdict(min(least.values()) > 0)}."
+    if found.distance and "harmonic" in found.methods:
+        share = {
+            m: max(found.mean(m, g, found.distance) / found.mean("harmonic", g, found.distance) for g in from_10)
+            for m in direct
+        }
+        figures = ", ".join(f"{m} {x:.2f}" for m, x in share.items())
+        yield "- Each trained method nearer to the truth than `harmonic` in features from 10 % up (the largest share of"
+        yield f"  its distance: {figures}): {verdict(max(share.values()) < 1)}."
 
-    if direct and from_30:
-        best = max(direct, key=lambda m: sum(over(m, g) for g in large))
-        gains = [over(best, g) for g in large]
-        figures = ", ".join(f"{g.split()[-1]} {x:+.2f}" for g, x in zip(large, gains, strict=True))
-        yield f"- The best feed-forward method ({best}) at least +3 dB over Telea from 20 % up ({figures}):"
-        yield f"  {verdict(min(gains) >= 3)}."
-        if "centre" in groups:
-            best = max(direct, key=lambda m: over(m, "centre"))
-            yield f"- +5.5 dB for the centre square ({best} {over(best, 'centre'):+.2f}):"
-            yield f"  {verdict(over(best, 'centre') >= 5.5)}."
-        for m in direct:
-            gains = [over(m, g) for g in from_30]
-            yield f"- {m} above Telea in each bin from 30 % up (least {min(gains):+.2f} dB): {verdict(min(gains) > 0)}."
-        floor = max((m for m in methods if m in CLASSICAL), key=lambda m: sum(mean(value(m, g)) for g in large))
-        kinds = [*large, *(g for g in groups if g == "centre")]
-        for m in direct:
-            gains = [mean(value(m, g)) - mean(value(floor, g)) for g in kinds]
-            figures = ", ".join(f"{g.split()[-1]} {x:+.2f}" for g, x in zip(kinds, gains, strict=True))
-            yield f"- {m} above the best classical method ({floor}) in each of these ({figures}):"
-            yield f"  {verdict(min(gains) > 0)}."
-    if {"yeh", "qiang"} <= set(learned) and "centre" in groups:
-        a, b = (value(m, "centre", "ssim", "full") for m in ("qiang", "yeh"))
-        yield f"- Qiang's search above Yeh's in SSIM for the centre ({interval(a, 4)} against {interval(b, 4)}):"
-        yield f"  {verdict(mean(a) > mean(b))}."
-    for better, worse in PAIRS:
-        if {better, worse} <= set(learned):
-            yield f"- {NAMES[better]} above {NAMES[worse]}:"
-            for metric, region, digits in (("psnr", "hole", 2), ("ssim", "full", 4)):
-                of = {m: [mean(value(m, g, metric, region)) for g in groups] for m in (better, worse)}
-                gains = {g: a - b for g, a, b in zip(groups, of[better], of[worse], strict=True)}
-                figures = ", ".join(f"{g.split()[-1]} {gains[g]:+.{digits}f}" for g in large)
-                line = f"  {metric.upper()} from 20 % up ({figures}) {verdict(min(gains[g] for g in large) > 0)}"
-                if "centre" in groups:
-                    line += f", for the centre ({gains['centre']:+.{digits}f}) {verdict(gains['centre'] > 0)}"
-                yield line + (";" if metric == "psnr" else ".")
+
+def papers(found: Result):
+    """A section for each paper: the orders that it claims, and its table beside ours, from the plugin's README."""
+    groups = [g for g in found.groups if g == "centre" or (g.endswith("all") and not g.startswith("discard"))]
+    groups += [g for g in found.groups if g.endswith(("20-30%", "40-50%"))]
+    for plugin, (title, pairs, keys) in PAPERS.items():
+        yield from (f"## {title}", "")
+        there = [pair for pair in pairs if set(pair) <= set(found.methods)]
+        if there:
+            yield from ("Orders that it claims, and what is found: differences image by image.", "")
+            yield "| better, less worse | of the composite | " + " | ".join(groups) + " |"
+            yield "|---" * (len(groups) + 2) + "|"
+            for better, worse in there:
+                for key in (found.distance if key == "distance" else key for key in keys):
+                    if (better, groups[0], key) in found.rows:
+                        digits = 2 if key.endswith("psnr") else 4
+                        cells = (in_words(found.paired(better, worse, key, g), digits) for g in groups)
+                        yield f"| {better} less {worse} | {key.replace('/', ': ')} | {' | '.join(cells)} |"
+            yield ""
+        text = (DOCS.parent / "plugins" / plugin / "README.md").read_text()
+        section = re.search(r"^## Beside[^\n]*\n+(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
+        assert section, f"plugins/{plugin}/README.md has no section 'Beside the paper'"
+        yield beside.MARK.sub("", section[1].replace("](../../", "](../")).rstrip()
+        yield ""
 
 
 def elsewhere():
     """Orderings that are measured at 64 x 64, where a search or a pair of trainings takes minutes."""
     search = json.loads((TRAINED / "latent_search_faces.json").read_text())
-    yeh, qiang = (search[name]["ssim_blended"] for name in SEARCHES)
+    yeh, qiang = (search[name]["ssim_blended"] for name in ("yeh", "qiang"))
     gap, error = search["ssim_difference"], search["ssim_difference_standard_error"]
     settled = "**holds**" if gap > 2 * error else "the sign is as printed, **not settled** by so few"
     yield f"- Qiang's search above Yeh's in SSIM, centre holes, 64 x 64, {search['faces']} faces, one start"
