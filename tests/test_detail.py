@@ -7,8 +7,12 @@ from toy_methods import box
 
 import inpaintx
 from inpaintx import InpaintxError
-from inpaintx.inference import detail
+from inpaintx.data.align import AlignedCrop
+from inpaintx.inference import detail, inpainter
+from inpaintx.inference.canvas import TensorCanvas
+from inpaintx.inference.crops import Box, Crop
 from inpaintx.inference.detail import add_detail
+from inpaintx.inference.warp import bring_back, show
 
 
 def grain(height=96, width=96, seed=0):
@@ -113,3 +117,44 @@ def test_detail_is_an_option_of_trained_methods():
         assert (next(same) == next(same)).all()
     with pytest.raises(InpaintxError, match="detail must be auto or none"):
         inpaintx.inpaint(photo, hole, detail="much")
+
+
+@pytest.mark.filterwarnings("ignore::inpaintx.errors.UntrainedWarning")
+@pytest.mark.parametrize("detail", ["none", "auto"])
+def test_a_reduced_square_is_shown_twice_where_fills_are_to_be_sharp(detail, monkeypatch):
+    seen = []
+    real = inpainter.run_method
+
+    def recording(method, net, images, *rest, **options):
+        result = real(method, net, images, *rest, **options)
+        seen.append((images[0], result.image[0]))
+        return result
+
+    monkeypatch.setattr(inpainter, "run_method", recording)
+    monkeypatch.setattr(inpainter, "detailed", lambda filled, *_: filled)
+    photo, hole = grain(128, 128)[None], torch.from_numpy(box(128, 128, top=50, left=50, side=30))[None, None]
+    network = {"preset": "tiny", "size": 32, "width": 4, "blend": "none", "faces": [(0, 0, 128)]}
+    result = inpaintx.inpaint(photo, hole, "pconv", detail=detail, **network)
+    assert len(seen) == (2 if detail == "auto" else 1)
+    crop = Crop(Box(0, 0, 128, 128), Box(0, 0, 128, 128), (32, 32))
+    crops = [crop.moved(by) for by in inpainter.MOVES] if detail == "auto" else [crop]
+    canvas = TensorCanvas(photo[0], hole[0])
+    for (shown, _), one in zip(seen, crops, strict=True):
+        torch.testing.assert_close(shown, show(canvas, one, torch.device("cpu"))[0])
+    fills = [torch.stack(list(bring_back(fill, one))) for (_, fill), one in zip(seen, crops, strict=True)]
+    torch.testing.assert_close(result[0], torch.where(hole[0], torch.stack(fills).mean(0), photo[0]))
+
+    seen.clear()
+    inpaintx.inpaint(photo, hole, "pdgan", preset="tiny", size=32, faces=[(0, 0, 128)], detail=detail)
+    assert len(seen) == 1  # the mean of two draws is no fill
+
+
+def test_a_square_moves_along_its_own_axes():
+    crop = Crop(Box(0, 0, 90, 100), Box(10, 10, 20, 20), (50, 50), cut=AlignedCrop(40.0, 50.0, 100.0, np.pi / 2))
+    cut = crop.moved(0.5).cut  # half a pixel of 50 is one of the photo; right is down, and down is left
+    assert (cut.x, cut.y) == pytest.approx((39.0, 51.0))
+    assert (cut.side, cut.angle) == (100.0, np.pi / 2)
+    plain = Crop(Box(20, 30, 84, 94), Box(20, 30, 84, 94), (32, 32))
+    assert plain.square
+    assert plain.moved(-0.5).cut == pytest.approx((60.5, 50.5, 64, 0.0))
+    assert not Crop(Box(0, 0, 10, 20), Box(0, 0, 10, 20), (5, 10)).square

@@ -1,6 +1,6 @@
 """Parts of a photo: boxes of pixels, and the crops that a method is put to work on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +71,18 @@ class Crop:
     only: npt.NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
 
     @property
+    def square(self) -> bool:
+        """Whether what is shown is a square."""
+        return self.cut is not None or self.box.height == self.box.width
+
+    @property
     def scale(self) -> float:
         """How many pixels of the photo one of the method's is wide."""
         return (max(self.box.height, self.box.width) if self.cut is None else self.cut.side) / max(self.input_size)
+
+    def moved(self, by: float) -> "Crop":
+        """The crop with its square moved down and to the right, by so many of the method's pixels."""
+        side = self.box.width
+        cut = self.cut or AlignedCrop(self.box.left + (side - 1) / 2, self.box.top + (side - 1) / 2, side, 0.0)
+        step, cos, sin = by * self.scale, float(np.cos(cut.angle)), float(np.sin(cut.angle))
+        return replace(self, cut=cut._replace(x=cut.x + step * (cos - sin), y=cut.y + step * (cos + sin)))

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from torch import Tensor
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import crop_layout, visibility
 from inpaintx.inference.crop_layout import Box, Canvas, Crop
-from inpaintx.inference.detail import detailed
+from inpaintx.inference.detail import LEAST, detailed
 from inpaintx.inference.device import pick_device
 from inpaintx.inference.face_fill import face_fill
 from inpaintx.inference.face_shape import find_shape
@@ -33,6 +33,7 @@ __all__ = ["Inpainter", "check_seed"]
 
 Array = npt.NDArray[Any]
 Detail = Literal["auto", "none"]
+MOVES = (-0.5, 0.5)  # by so many of its own pixels moved, a network is shown a reduced square; the mean is the fill
 AUTO = "auto"  # the default: each hole pixel by what fills it best
 
 
@@ -198,6 +199,26 @@ class Inpainter:
             self._fill([task], seed, saw)
 
     def _fill_at_once(self, tasks: list[tuple[Canvas, Crop]], seed: int, saw: Saw | None) -> None:
+        views = (
+            [[(canvas, crop.moved(by)) for canvas, crop in tasks] for by in MOVES] if self._moves(tasks) else [tasks]
+        )
+        fills = zip(*(self._shown(view, seed, None if k else saw) for k, view in enumerate(views)), strict=True)
+        for (canvas, crop), mine in zip(tasks, fills, strict=True):
+            guide = _mean(bring_back(fill.guide, fill.crop) for fill in mine)
+            filled: Iterable[Tensor] = guide
+            if self.blend != "none":
+                filled = _blended(guide, canvas, crop.box, self.device)
+            if self.detail == "auto" and self.method.requires_weights:
+                filled = detailed(filled, canvas, crop, seed)
+            canvas.put(crop, filled, _mean(bring_back(fill.raw, fill.crop) for fill in mine))
+
+    def _moves(self, tasks: list[tuple[Canvas, Crop]]) -> bool:
+        """Whether these are reduced squares whose fills are to be sharp, of a method without chance."""
+        reduced = all(crop.square and crop.scale >= LEAST for _, crop in tasks)
+        return reduced and self.detail == "auto" and self.method.requires_weights and not self.method.is_stochastic
+
+    def _shown(self, tasks: list[tuple[Canvas, Crop]], seed: int, saw: Saw | None) -> "list[_Fill]":
+        """Show crops to the method."""
         small = [show(canvas, crop, self.device) for canvas, crop in tasks]
         # a fresh generator a call: a photo's fill depends neither on its neighbours nor on the order of work
         generator = torch.Generator(self.device).manual_seed(seed)
@@ -207,15 +228,22 @@ class Inpainter:
         if saw is not None and self.method.requires_weights:
             for i, (canvas, crop) in enumerate(tasks):
                 saw(canvas, crop, images[i], holes[i], result.image[i])
-        guided = None if self.blend == "none" else guidance_image(result.raw, images, holes, self.blend)
-        del images, holes
-        for i, (canvas, crop) in enumerate(tasks):
-            filled: Iterable[Tensor] = bring_back(result.image[i], crop)
-            if guided is not None:
-                filled = _blended(bring_back(guided[i], crop), canvas, crop.box, self.device)
-            if self.detail == "auto" and self.method.requires_weights:
-                filled = detailed(filled, canvas, crop, seed)
-            canvas.put(crop, filled, bring_back(result.raw[i], crop))
+        guided = result.image if self.blend == "none" else guidance_image(result.raw, images, holes, self.blend)
+        return [_Fill(crop, guide, raw) for (_, crop), guide, raw in zip(tasks, guided, result.raw, strict=True)]
+
+
+class _Fill(NamedTuple):
+    """What a method gave for a crop, ``[3,*input_size]``: with the photo's known pixels, and as it came."""
+
+    crop: Crop
+    guide: Tensor
+    raw: Tensor
+
+
+def _mean(fills: Iterable[Iterator[Tensor]]) -> Iterator[Tensor]:
+    """The mean of fills that come plane by plane."""
+    for planes in zip(*fills, strict=True):
+        yield planes[0] if len(planes) == 1 else torch.stack(planes).mean(0)
 
 
 def _blended(guide: Iterator[Tensor], canvas: Canvas, box: Box, device: torch.device) -> Iterator[Tensor]:

@@ -121,7 +121,8 @@ def inpaint(
         height, the mouth at 0.74.
     detail
         ``"auto"``: where a trained method worked on a reduced crop, detail of known pixels that look like its fill is
-        added (:func:`inpaintx.inference.detail.add_detail`); ``"none"``: not; None: ``"auto"`` where no method was
+        added (:func:`inpaintx.inference.detail.add_detail`), to the mean of two views half of its pixel apart where the
+        crop is a square and the method has no chance in it; ``"none"``: not; None: ``"auto"`` where no method was
         named, so that fills are as sharp as the photo, and ``"none"`` for a named one, which gives what it gives.
     background
         For ``"auto"``: the method that fills what no face has; empty: the one that measured best, ``harmonic``.
