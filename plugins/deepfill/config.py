@@ -55,5 +55,11 @@ WEIGHTS: dict[str, Weights] = {
         sha256="ba61141704c22680e430dcf2f9677f6e4e6641d3220ec80d04c4ce099f78113e",
         license="research use only, as its images",
         trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 2,000 steps of 8 on one CPU core",
-    )
+    ),
+    "v1": Weights(
+        "plain128.safetensors",
+        sha256="9e759f05aa0b945efe2395debd85fef24f5f344d13a929fe90d2aed185479b12",
+        license="research use only, as its images",
+        trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128; 8,000 steps of 8 on one CPU core",
+    ),
 }

@@ -31,10 +31,10 @@ def maps() -> Pixels:
     return sheet("Histograms of oriented gradients, drawn", *rows)
 
 
-def _fills(title: str, methods: dict[str, str], seed: int) -> Pixels:
+def _fills(title: str, methods: dict[str, tuple[str, str]], seed: int) -> Pixels:
     rows = []
     for portrait, mask in zip(portraits(SIZE), holes(SPEC, SIZE, 2, seed=seed)[:, None], strict=True):
-        made = {words: fill(name, portrait.image, mask).image for words, name in methods.items()}
+        made = {words: fill(name, portrait.image, mask, tag).image for words, (name, tag) in methods.items()}
         rows.append(
             [
                 cell(portrait.image, portrait.name, "truth"),
@@ -47,14 +47,13 @@ def _fills(title: str, methods: dict[str, str], seed: int) -> Pixels:
 
 def results() -> Pixels:
     """Figure 2: truth, masked, recovered."""
-    return _fills("Weights of 128 x 128 that ship", {"recovered": "hog_guided"}, 1)
+    return _fills("Weights of 128 x 128 that ship", {"recovered": ("hog_guided", "default")}, 1)
 
 
 def comparison() -> Pixels:
-    """Figure 3: truth, masked, DeepFill, HOG-guided; v2, as no weights of v1 ship."""
-    return _fills(
-        "Against DeepFill: v2, not the paper's v1", {"DeepFill v2": "deepfill", "HOG-guided": "hog_guided"}, 2
-    )
+    """Figure 3: truth, masked, DeepFill (v1, as there), HOG-guided."""
+    methods = {"DeepFill v1": ("deepfill", "v1"), "HOG-guided": ("hog_guided", "default")}
+    return _fills("Against DeepFill v1, on as many images", methods, 2)
 
 
 FIGURES = {"hog_maps": maps, "fig2_results": results, "fig3_deepfill": comparison}
