@@ -149,6 +149,26 @@ def test_a_reduced_square_is_shown_twice_where_fills_are_to_be_sharp(detail, mon
     assert len(seen) == 1  # the mean of two draws is no fill
 
 
+@pytest.mark.filterwarnings("ignore::inpaintx.errors.UntrainedWarning")
+def test_a_fill_depends_on_no_neighbour_that_is_not_reduced():
+    network = inpainter.Inpainter(
+        "pconv", preset="tiny", device="cpu", detail="auto", faces="none", options={"size": 32, "width": 4}
+    )
+
+    def filled(*sides):
+        work = []
+        for side in sides:
+            hole = box(side, side, top=side // 3, left=side // 3, side=side // 4)
+            photo = grain(side, side)
+            canvas = TensorCanvas(photo, torch.from_numpy(hole)[None])
+            work.append((canvas, network.plan(photo.permute(1, 2, 0).numpy(), hole)))
+        network.run(work)
+        return [canvas.pixels for canvas, _ in work]
+
+    for alone, together in zip([*filled(64), *filled(32)], filled(64, 32), strict=True):
+        torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
+
+
 def test_a_square_moves_along_its_own_axes():
     crop = Crop(Box(0, 0, 90, 100), Box(10, 10, 20, 20), (50, 50), cut=AlignedCrop(40.0, 50.0, 100.0, np.pi / 2))
     cut = crop.moved(0.5).cut  # half a pixel of 50 is one of the photo; right is down, and down is left

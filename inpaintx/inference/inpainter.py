@@ -154,7 +154,7 @@ class Inpainter:
         progress: Callable[[float], None] | None = None,
         saw: Saw | None = None,
     ) -> None:
-        """Fill the holes of canvases in place; crops of one size, of whichever canvas, go through in batches.
+        """Fill the holes of canvases in place; crops of one kind, of whichever canvas, go through in batches.
 
         Parameters
         ----------
@@ -165,16 +165,16 @@ class Inpainter:
         progress
             Called after each batch with the share of the crops that are done.
         saw
-            Called for each crop that a trained method is shown.
+            Called for each crop that a trained method is shown; of two views with the first.
         """
         stages = [(canvas, plan.stages[self.method.name]) for canvas, plan in work]
         done, total = 0, sum(len(crops_of_round) for _, rounds in stages for crops_of_round in rounds)
         for number in range(max((len(rounds) for _, rounds in stages), default=0)):
-            same: dict[tuple[int, int], list[tuple[Canvas, Crop]]] = {}
+            same: dict[tuple[tuple[int, int], bool], list[tuple[Canvas, Crop]]] = {}
             for canvas, rounds in stages:
                 for crop in rounds[number] if number < len(rounds) else ():
-                    same.setdefault(crop.input_size, []).append((canvas, crop))
-            for (height, width), tasks in same.items():
+                    same.setdefault((crop.input_size, self._moves(crop)), []).append((canvas, crop))
+            for ((height, width), _), tasks in same.items():
                 most = max(1, min(self.batch_size, crop_layout.WORKING // (height * width)))
                 for first in range(0, len(tasks), most):
                     self._fill(tasks[first : first + most], seed, saw)
@@ -199,9 +199,8 @@ class Inpainter:
             self._fill([task], seed, saw)
 
     def _fill_at_once(self, tasks: list[tuple[Canvas, Crop]], seed: int, saw: Saw | None) -> None:
-        views = (
-            [[(canvas, crop.moved(by)) for canvas, crop in tasks] for by in MOVES] if self._moves(tasks) else [tasks]
-        )
+        moved = self._moves(tasks[0][1])  # so do all or none
+        views = [[(canvas, crop.moved(by)) for canvas, crop in tasks] for by in MOVES] if moved else [tasks]
         fills = zip(*(self._shown(view, seed, None if k else saw) for k, view in enumerate(views)), strict=True)
         for (canvas, crop), mine in zip(tasks, fills, strict=True):
             guide = _mean(bring_back(fill.guide, fill.crop) for fill in mine)
@@ -212,9 +211,9 @@ class Inpainter:
                 filled = detailed(filled, canvas, crop, seed)
             canvas.put(crop, filled, _mean(bring_back(fill.raw, fill.crop) for fill in mine))
 
-    def _moves(self, tasks: list[tuple[Canvas, Crop]]) -> bool:
-        """Whether these are reduced squares whose fills are to be sharp, of a method without chance."""
-        reduced = all(crop.square and crop.scale >= LEAST for _, crop in tasks)
+    def _moves(self, crop: Crop) -> bool:
+        """Whether this is a reduced square whose fill is to be sharp, of a method without chance."""
+        reduced = crop.square and crop.scale >= LEAST
         return reduced and self.detail == "auto" and self.method.requires_weights and not self.method.is_stochastic
 
     def _shown(self, tasks: list[tuple[Canvas, Crop]], seed: int, saw: Saw | None) -> "list[_Fill]":
