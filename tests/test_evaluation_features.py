@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small_evaluation import NAMES, SMALL
 from vgg_files import vgg_file
 
@@ -74,6 +75,14 @@ def test_the_sharpness_nearest_to_one_is_best(tmp_path):
     gaps = [abs(result.mean(m["label"], "centre", "sharpness", "hole") - 1) for m in trained]
     bold = [r"\textbf" in line for line in block[: len(result.result["methods"])]]
     assert bold.index(True) == int(np.argmin(gaps))
+
+
+def test_a_flat_truth_has_no_sharpness():
+    Image.new("RGB", (40, 40), (90, 60, 30)).save("faces/a.png")
+    result = evaluate("faces", ["telea"], "out", **SMALL | {"masks": ["centre"]})
+    (row,) = (r for r in result.result["table"] if (r["method"], r["metric"]) == ("telea", "sharpness"))
+    assert row["estimate"]["count"] == len(NAMES) - 1
+    assert row["estimate"]["mean"] < 2
 
 
 def test_each_of_several_samples_has_a_distance(features):

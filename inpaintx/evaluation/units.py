@@ -89,8 +89,8 @@ def _faults_of_values(key: str, array: npt.NDArray[Any], count: int, protocol: P
         return
     if np.isinf(array).any():
         yield f"{key} is infinite"
-    # the foreground may be untouched, and a plugin's metric undefined
-    if np.isnan(array).any() and region != "foreground" and metric not in protocol.metrics:
+    # the foreground may be untouched, the truth flat in the hole, and a plugin's metric undefined
+    if np.isnan(array).any() and region != "foreground" and metric not in ("sharpness", *protocol.metrics):
         yield f"{key} is NaN"
     low, high = {"psnr": (-math.inf, MOST_PSNR), "ssim": (-1.001, 1.001)}.get(metric, (0.0, math.inf))
     if metric not in protocol.metrics and ((array < low) | (array > high)).any():

@@ -107,7 +107,7 @@ def sharpness(result: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``[B]`` float64.
+        ``[B]`` float64; NaN where the truth has none.
     """
     inside = (mask[..., 1:, 1:] > 0.5).double()
 
@@ -116,7 +116,8 @@ def sharpness(result: Tensor, truth: Tensor, mask: Tensor) -> Tensor:
         steps = (x[..., :-1, 1:] - here).abs() + (x[..., 1:, :-1] - here).abs()
         return (steps * inside).sum((1, 2, 3))
 
-    return differences(result.double()) / differences(truth.double()).clamp(min=1e-6)
+    whole = differences(truth.double())
+    return differences(result.double()) / whole.masked_fill(whole < 1e-6, math.nan)
 
 
 def check_consistent(values: dict[str, float], where: str) -> None:

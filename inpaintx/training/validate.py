@@ -137,8 +137,9 @@ class Validation:
         return means, contact_sheet(rows, tile=160)
 
     def _mean(self, name: str, values: Tensor) -> float:
-        """The mean over the images; a plugin's metric has none (NaN) where it cannot be measured."""
-        return float(values.nanmean() if name.removeprefix("full/") in self.metrics else values.mean())
+        """The mean over the images; a plugin's metric, or sharpness, has none (NaN) where it cannot be measured."""
+        may_lack = name == "hole/sharpness" or name.removeprefix("full/") in self.metrics
+        return float(values.nanmean() if may_lack else values.mean())
 
 
 def _row(image: Tensor, mask: Tensor, raw: Tensor, whole: Tensor, caption: str) -> list[Cell]:
