@@ -1,11 +1,15 @@
 """Distances in the features of a VGG16 that a file brings, and sharpness, among the figures of an evaluation."""
 
 import json
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from small_evaluation import NAMES, SMALL
 from vgg_files import vgg_file
 
@@ -92,6 +96,15 @@ def test_each_of_several_samples_has_a_distance(features):
     assert two.mean("dice", "centre", distance, "full") != one.mean("dice", "centre", distance, "full")
     sets = "fd_vgg16(drawn)"  # of the first sample
     assert two.mean("dice", "centre", sets, "full") == one.mean("dice", "centre", sets, "full")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such name")
+def test_a_file_of_an_odd_name(features):
+    torch.save(load_file(features), "odd.pth")
+    Path("odd.pth").rename(os.fsdecode(b"a|\xff.pth"))
+    result = evaluate("faces", ["telea"], "out", **SMALL | {"masks": ["centre"]}, vgg=os.fsdecode(b"a|\xff.pth"))
+    assert result.mean("telea", "centre", r"distance_vgg16(a|\xff)", "full") > 0
+    assert r" distance_vgg16(a\|\xff) ↓ |" in result.table
 
 
 def test_other_features_are_another_evaluation(features, tmp_path):

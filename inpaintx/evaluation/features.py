@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from inpaintx.io.names import printable
 from inpaintx.nn.distance import EMBEDDING, FeatureDistance
 from inpaintx.nn.inception import load_inception
 from inpaintx.nn.lpips import load_lpips
@@ -67,9 +68,10 @@ class Networks:
             self.notes.append("lpips: left out, the official weights of VGG16 or of its judgement are not here")
         self.apart = FeatureDistance(vgg, embedding=True).to(device) if vgg else None
         if self.apart is not None:
-            self._suffix = "" if self.apart.outcome == "official" else f"({Path(vgg).stem})"
+            self._outcome = printable(self.apart.outcome)
+            self._suffix = "" if self._outcome == "official" else f"({printable(Path(vgg).stem)})"
             self._distance = f"distance_vgg16{self._suffix}"
-            self.names[self._distance] = f"VGG16, {self.apart.outcome} weights, four layers normalised over channels"
+            self.names[self._distance] = f"VGG16, {self._outcome} weights, four layers normalised over channels"
         self._last: tuple[Tensor, dict[str, Tensor]] | None = None
         sets, self.embed = self._embedding(on_missing)
         if self.embed is not None:
@@ -85,7 +87,7 @@ class Networks:
             self.names["fid"] = "InceptionV3, official weights of 2015-12-05"
             return "fid", inception
         if self.apart is not None:
-            vgg, name, outcome = None, f"fd_vgg16{self._suffix}", self.apart.outcome
+            vgg, name, outcome = None, f"fd_vgg16{self._suffix}", self._outcome
         else:
             vgg, outcome = load_vgg(16, [EMBEDDING], on_missing, option="features")
             if vgg is None:

@@ -205,10 +205,8 @@ def _figure(row: dict[str, Any] | None, digits: int, sign: str = "") -> str:
 
 
 def _table(head: list[str], rows: Any) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
-    yield "|" + "---|" * len(head)
-    for row in rows:
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+    first, *further = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (head, *rows))
+    yield from (first, "|" + "---|" * len(head), *further)
 
 
 def write_all(
