@@ -135,7 +135,7 @@ def evaluate(
         Above 1: that many of Ray's actors on this machine. Deprecated: ``cluster`` says the same.
     cluster
         Ray's actors that share the work, with the same figures; each has a GPU or a share of one, or computes on the
-        CPU. They see the set, the masks and ``out`` under the same names.
+        CPU. They see the set, the masks, ``out`` and files of weights under the same names.
     gallery
         Whether fills are shown side by side, in a picture that shows images of the set.
     progress

@@ -68,7 +68,7 @@ class Beside:
         Folder for ``NAME-explained.png`` (:func:`explained`), or None.
     save_crops
         Folder for ``NAME-crop.png``, ``NAME-crop-2.png``, …: what a network was shown, the hole in grey, and what it
-        gave; or None.
+        gave (of two views the first); or None.
     overwrite
         Whether files that exist are replaced.
 
