@@ -174,7 +174,8 @@ class Inpainter:
             for canvas, rounds in stages:
                 for crop in rounds[number] if number < len(rounds) else ():
                     same.setdefault((crop.input_size, self._moves(crop)), []).append((canvas, crop))
-            for ((height, width), _), tasks in same.items():
+            for kind in sorted(same):  # in no order of the neighbours': pictures of crops are numbered
+                (height, width), tasks = kind[0], same[kind]
                 most = max(1, min(self.batch_size, crop_layout.WORKING // (height * width)))
                 for first in range(0, len(tasks), most):
                     self._fill(tasks[first : first + most], seed, saw)
