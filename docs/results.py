@@ -30,8 +30,11 @@ PAPERS = {  # plugin: the paper, and the orders that it claims: better, worse, w
     ),
     "hog_guided": (
         "A Novel Face Inpainting Approach Based on Guided Deep Learning (Salem, Mahdi and Abbas)",
-        [("hog_guided", "deepfill_v1")],
-        ("hole/psnr", "full/ssim", "distance", "full/landmarks"),
+        [
+            ("hog_guided", other)
+            for other in ("deepfill_v1", "deepfill", "pconv_prior", "pix2pix_attention", "context_encoder", "pdgan")
+        ],
+        ("hole/psnr", "distance", "full/landmarks_in_hole"),
     ),
     "pix2pix_attention": (
         "Face Image Inpainting using GANs (Talluri, Pasumarthy and Konda)",
