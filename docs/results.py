@@ -191,7 +191,9 @@ def number(value: float, digits: int) -> str:
 
 
 def in_words(estimate, digits: int) -> str:
-    """A difference and its interval."""
+    """A difference and its interval; a dash where no image has one."""
+    if estimate is None:
+        return "-"
     e = estimate if isinstance(estimate, dict) else vars(estimate)
     return f"{e['mean']:+.{digits}f} [{e['low']:+.{digits}f}, {e['high']:+.{digits}f}]"
 
