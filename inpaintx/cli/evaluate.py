@@ -52,7 +52,7 @@ def evaluate(
         str, typer.Option(metavar="FILE", help="VGG16 weights, to measure distances in their features.")
     ] = "",
     metrics: Annotated[
-        str, typer.Option(metavar="A,B,...", help="Metrics on request, for one landmarks,landmarks_in_hole.")
+        str, typer.Option(metavar="A,B,...", help="Metrics on request, for one landmarks,identity.")
     ] = "",
     seed: Annotated[int, typer.Option(help="Of holes and draws.")] = 0,
     batch_size: Annotated[
