@@ -125,7 +125,8 @@ def evaluate(
         A weight file of VGG16 in torchvision's names: the distance of each fill from its truth in these features is
         measured (``distance_vgg16(NAME)``), and, without FID, a Fréchet distance on them (``fd_vgg16(NAME)``).
     metrics
-        Names of metrics of plugins that are measured on request alone: ``"landmarks"``, ``"landmarks_in_hole"``, ``"identity"``.
+        Names of metrics of plugins that are measured on request alone: ``"landmarks"``, ``"landmarks_in_hole"``,
+        ``"identity"``.
     seed, batch_size
         Of holes, random weights and draws; images that go through a method at once. Both change (in the last digits,
         or more where there is chance) what a network gives, so both are part of the protocol.
