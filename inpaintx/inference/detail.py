@@ -18,7 +18,8 @@ __all__ = ["LEAST", "add_detail", "detailed"]
 
 Array = npt.NDArray[Any]
 
-LEAST = 1.2  # a fill enlarged by less has lost nothing
+#: A fill that was enlarged by less has lost nothing.
+LEAST = 1.2
 STEP = 2.0  # a larger enlargement is made up for in steps of 2, from coarse to fine
 WINDOW, MARGIN = 1024, 128  # pixels of a side that get detail together, and how far around them it is looked for
 KERNEL = 5
