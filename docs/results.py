@@ -86,21 +86,17 @@ class Result:
         row = self.rows.get((method, group, key))
         return row["estimate"]["mean"] if row else math.nan
 
-    def grid(self, cell, methods=None):
+    def grid(self, cell):
         """The lines of a table: methods down, kinds of holes across."""
         yield "| method | " + " | ".join(self.groups) + " |"
         yield "|---" * (len(self.groups) + 1) + "|"
-        for method in methods or self.methods:
+        for method in self.methods:
             yield f"| {method} | " + " | ".join(cell(method, group) for group in self.groups) + " |"
 
     def paired(self, better: str, worse: str, key: str, group: str):
         """Mean and interval of the differences of two methods, image by image; of ``..., all`` over its kinds."""
         family = group.removesuffix(", all")
-        kinds = (
-            {g["name"] for g in self.result["protocol"]["groups"] if g["family"] == family}
-            if family != group
-            else {group}
-        )
+        kinds = {g["name"] for g in self.result["protocol"]["groups"] if g["family"] == family} or {group}
         values: dict[str, dict[str, list[float]]] = {better: {}, worse: {}}
         for row in self.images:
             if row["group"] in kinds and row["method"] in values:

@@ -66,12 +66,12 @@ class Networks:
             self.names["lpips"] = "VGG16 and linear weights 0.1, official"
         else:
             self.notes.append("lpips: left out, the official weights of VGG16 or of its judgement are not here")
-        self.apart = FeatureDistance(vgg, embedding=True).to(device) if vgg else None
-        if self.apart is not None:
-            self._outcome = printable(self.apart.outcome)
+        self.distance = FeatureDistance(vgg, embedding=True).to(device) if vgg else None
+        if self.distance is not None:
+            self._outcome = printable(self.distance.outcome)
             self._suffix = "" if self._outcome == "official" else f"({printable(Path(vgg).stem)})"
-            self._distance = f"distance_vgg16{self._suffix}"
-            self.names[self._distance] = f"VGG16, {self._outcome} weights, four layers normalised over channels"
+            self._distance_name = f"distance_vgg16{self._suffix}"
+            self.names[self._distance_name] = f"VGG16, {self._outcome} weights, four layers normalised over channels"
         self._last: tuple[Tensor, dict[str, Tensor]] | None = None
         sets, self.embed = self._embedding(on_missing)
         if self.embed is not None:
@@ -86,7 +86,7 @@ class Networks:
         if inception is not None:
             self.names["fid"] = "InceptionV3, official weights of 2015-12-05"
             return "fid", inception
-        if self.apart is not None:
+        if self.distance is not None:
             vgg, name, outcome = None, f"fd_vgg16{self._suffix}", self._outcome
         else:
             vgg, outcome = load_vgg(16, [EMBEDDING], on_missing, option="features")
@@ -108,19 +108,19 @@ class Networks:
         values: dict[str, Tensor] = {}
         if self.lpips is not None:
             values["full/lpips"] = self.lpips(fill, truth).double()
-        if self.apart is None:
+        if self.distance is None:
             return values, self.features(fill)
         if self._last is None or not torch.equal(self._last[0], truth):  # images come with several holes in a row
-            self._last = truth, self.apart.maps(truth)
-        maps = self.apart.maps(fill)
-        values[f"full/{self._distance}"] = self.apart.between(maps, self._last[1]).double()
+            self._last = truth, self.distance.maps(truth)
+        maps = self.distance.maps(fill)
+        values[f"full/{self._distance_name}"] = self.distance.between(maps, self._last[1]).double()
         return values, self.features(fill) if self.embed is not None else _mean(maps)
 
     @torch.no_grad()
     def features(self, image: Tensor) -> Tensor | None:
         """``[B,3,H,W]`` RGB in [0,1] to ``[B,D]`` float32 on the CPU; None where there is no network."""
         if self.embed is None:
-            return None if self.apart is None else _mean(self.apart.maps(image))
+            return None if self.distance is None else _mean(self.distance.maps(image))
         found = self.embed(image)
         return found.float().cpu() if isinstance(found, Tensor) else _mean(found)
 
