@@ -35,12 +35,12 @@ two_runs() {
   ship blended "$3" "$2"
 }
 
-# further METHOD NAME STEPS MORE OPTIONS...: goes on from the method's default weights; a quarter of each batch comes from
-# the set MORE
+# further METHOD FILE NAME STEPS MORE OPTIONS...: goes on from the weights $run/FILE, which the method's first recipe made;
+# a quarter of each batch comes from the set MORE
 further() {
-  method=$1 name=$2 steps=$3 more=$4
-  shift 4
-  train "$method" "$name" --steps "$steps" --set init=default --set batch_size=8 --set extra="$more" \
+  method=$1 first=$2 name=$3 steps=$4 more=$5
+  shift 5
+  train "$method" "$name" --steps "$steps" --set init="$run/$first" --set batch_size=8 --set extra="$more" \
     --set precision=32-true --set checkpoint_every=100 --set val_images=48 "$@"
   ship "$name" last "$name.safetensors"
 }
