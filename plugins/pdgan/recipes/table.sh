@@ -5,6 +5,7 @@
 # file of fan128.sh. At a size other than 128 the prior is trained on at that size first.
 # Usage: table.sh FACES RUN PRIOR FEATURES FAN SIZE [STEPS [SEEDS [ROW...]]], ROW paper, fan_only, mask_only or full
 . "$(dirname "$0")/../../recipe.sh"
+. "$(dirname "$0")/../row_options.sh"
 prior=$3 features=$4 fan=$5 size=$6 steps=${7:-7500} seeds=${8:-0 1 2}
 [ $# -gt 8 ] && shift 8 || set -- paper fan_only mask_only full
 
@@ -17,19 +18,13 @@ if [ "$size" != 128 ]; then
 fi
 for seed in $seeds; do
   for row; do
-    case $row in
-      paper) own= ;;
-      fan_only) own="--set fan_path=$fan" ;;
-      mask_only) own="--set alpha=10 --set skin=hole" ;;
-      full) own="--set alpha=10 --set skin=hole --set fan_path=$fan" ;;
-      *) echo "no row '$row': paper, fan_only, mask_only or full" >&2 && exit 2 ;;
-    esac
+    options=$(row_options "$row" "$fan")
     train pdgan "$row$size-$seed" --preset "$row" --steps "$steps" --seed "$seed" --set size="$size" --set batch_size=8 \
       --set width=8 --set scale=window --set prior="$prior" --set prior_width=24 --set prior_levels=5 \
       --set soft=capped --set free=0.9 --set perceptual=0.3 --set diversity=0.5 --set diversity_eps=1e-2 \
       --set diversity_fall=0.1 --set blended=50 --set vgg_path="$features" --set vgg_normalize=true \
       --set val_vgg="$features" --set precision=32-true --set checkpoint_every=200 --set val_images=48 \
-      --set order=shuffled --set flip=true $own
+      --set order=shuffled --set flip=true $options
     ship "$row$size-$seed" last "$row$size-$seed.safetensors"
   done
 done
