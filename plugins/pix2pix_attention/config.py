@@ -40,7 +40,7 @@ WEIGHTS: dict[str, Weights] = {
         "unet-longer128.safetensors",
         sha256="6f2f9503d9b155950469b2e1973b7034f3fa66ad3e7b50439a6262e29cdc5766",
         license="research use only, as its images",
-        trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128, 7,000 steps of 8, then 3,126 of them and "
-        "3,642 generated faces, 5,000 steps of 8, on one CPU core",
+        trained_on="All-Age-Faces (Cheng et al. 2019), 5,405 faces at 128 x 128, 7,000 steps of 8, then 3,126 of them "
+        "and 3,642 generated faces, 5,000 steps of 8, on one CPU core",
     )
 }
