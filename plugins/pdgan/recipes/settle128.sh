@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../recipe.sh"
 . "$(dirname "$0")/../row_options.sh"
 start=$3 prior=$4 features=$5 row=${7:-full} first=${8:-1200} second=${9:-800}
-options=$(row_options "$row" "$6")
+row_options "$row" "$6"
 # settle NAME STEPS START LR FREE DIVERSITY FALL TV
 settle() {
   train pdgan "$1" --preset "$row" --steps "$2" --set init="$3" --set size=128 --set batch_size=8 --set lr="$4" \
@@ -13,7 +13,7 @@ settle() {
     --set free="$5" --set perceptual=0.3 --set diversity="$6" --set diversity_eps=1e-2 --set diversity_fall="$7" \
     --set tv="$8" --set blended=50 --set vgg_path="$features" --set vgg_normalize=true --set val_vgg="$features" \
     --set precision=32-true --set checkpoint_every=100 --set val_images=48 --set validate_every=300 \
-    --set order=shuffled --set flip=true $options
+    --set order=shuffled --set flip=true --set alpha="$alpha" --set skin="$skin" --set fan_path="$fan_path"
   keep "$1" last
 }
 settle "$row-settle128" "$first" "$start" 4e-4 0.3 0.1 0.3 0.1

@@ -18,13 +18,13 @@ if [ "$size" != 128 ]; then
 fi
 for seed in $seeds; do
   for row; do
-    options=$(row_options "$row" "$fan")
+    row_options "$row" "$fan"
     train pdgan "$row$size-$seed" --preset "$row" --steps "$steps" --seed "$seed" --set size="$size" --set batch_size=8 \
       --set width=8 --set scale=window --set prior="$prior" --set prior_width=24 --set prior_levels=5 \
       --set soft=capped --set free=0.9 --set perceptual=0.3 --set diversity=0.5 --set diversity_eps=1e-2 \
       --set diversity_fall=0.1 --set blended=50 --set vgg_path="$features" --set vgg_normalize=true \
       --set val_vgg="$features" --set precision=32-true --set checkpoint_every=200 --set val_images=48 \
-      --set order=shuffled --set flip=true $options
+      --set order=shuffled --set flip=true --set alpha="$alpha" --set skin="$skin" --set fan_path="$fan_path"
     ship "$row$size-$seed" last "$row$size-$seed.safetensors"
   done
 done
