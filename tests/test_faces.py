@@ -14,6 +14,7 @@ from inpaintx.errors import InpaintxError
 from inpaintx.inference import faces as finding
 from inpaintx.inference.canvas import ArrayCanvas, TensorCanvas
 from inpaintx.inference.crop_layout import Box, Crop
+from inpaintx.inference.face_squares import Laid
 from inpaintx.inference.faces import Face, FaceFinder, find_by, rounds_of, squares
 from inpaintx.inference.warp import bring_back, show
 from inpaintx.io.opencv import import_cv2
@@ -48,7 +49,7 @@ def discs(picture, smallest, proposals=None):
 def drawn_faces(monkeypatch):
     monkeypatch.setattr(finding, "MTCNN", lambda thresholds=None: discs if thresholds is None else None)
     monkeypatch.setattr(finding, "installed", dict)
-    monkeypatch.setattr("inpaintx.inference.inpainter.find_shape", lambda device: None)  # of people's faces
+    monkeypatch.setattr("inpaintx.inference.inpainter.find_squares", lambda device: None)  # of people's faces
 
 
 def near(face, points, tolerance=0.03):
@@ -100,8 +101,8 @@ def test_what_lies_under_the_hole_is_not_looked_at():
     assert seen != FaceFinder(discs)(other, box(480, 640, top=300, left=300, side=9))
 
 
-def test_a_face_is_looked_for_again_when_it_is_filled():
-    """What the network shows of the face moves the square to its place."""
+def test_a_face_is_looked_for_again_in_its_own_square():
+    """What is seen there moves the square to its place."""
     photo, points = drawn()
     hole = box(480, 640, top=300, left=300, side=40)
     looks = []
@@ -111,68 +112,61 @@ def test_a_face_is_looked_for_again_when_it_is_filled():
         shift = 20 if len(looks) == 1 else 0
         return [Found(f.points + shift, f.score) for f in discs(picture, smallest)]
 
-    shown = []
-
-    def filled(square, gap):
-        shown.append(gap.mean())
-        return square
-
-    (face,) = FaceFinder(first_beside)(photo, hole, filled)
+    (face,) = FaceFinder(first_beside)(photo, hole)
     assert near(face, points)
     assert looks[0] == photo.shape
     assert set(looks[1:]) == {(256, 256, 3)}
-    assert 0 < shown[0] < 0.1
 
 
-class HalfAFace:
-    """Takes a square for a face's, and sees the face in it once it is filled."""
+class PartOfAFace:
+    """Takes a square for a face's."""
 
-    def __init__(self, cut, score=0.95):
-        self.cut, self.score = cut, score
+    def __init__(self, cut):
+        self.cut = cut
 
     def propose(self, picture, smallest):
         return "proposals"
 
     def squares(self, picture, smallest, proposals=None):
         assert proposals == "proposals"
-        return [(self.cut, self.score)]
-
-    def __call__(self, picture, smallest, proposals=None):
-        return discs(picture, smallest)
+        return [(self.cut, 0.5)]
 
 
-@pytest.mark.parametrize(("score", "share", "seen"), [(0.95, 0.5, True), (0.85, 0.5, False), (0.95, 0.1, False)])
-def test_half_a_face_is_a_guess_that_counts_where_the_filled_square_shows_it(score, share, seen):
+def lay_to(cut, score):
+    """Lay all squares at one place."""
+    return lambda sight, cuts: [Laid(cut, 0.01, score) for _ in cuts]
+
+
+@pytest.mark.parametrize(("score", "share", "seen"), [(0.999, 0.5, True), (0.9, 0.5, False), (0.999, 0.1, False)])
+def test_part_of_a_face_is_a_guess_that_counts_where_a_face_is_laid_into_it(score, share, seen):
     photo, points = drawn(scale=0.6)
     cut = cut_by_points(points)
+    beside = cut._replace(x=cut.x + 0.3 * cut.side, side=1.3 * cut.side)
     hole = np.zeros((480, 640), bool)
-    top = round(cut.y - cut.side / 2)
-    hole[top : top + round(share * cut.side)] = True
-    finder = FaceFinder(lambda picture, smallest, proposals: [], HalfAFace(cut, score))
-    found = finder(photo, hole, lambda square, gap: cut.image(photo, 256))
+    top = round(beside.y - beside.side / 2)
+    hole[top : top + round(share * beside.side)] = True
+    finder = FaceFinder(lambda picture, smallest, proposals=None: [], PartOfAFace(beside))
+    found = finder(photo, hole, lay_to(cut, score))
     assert [near(face, points) for face in found] == [True] * seen
-    assert all(face.score == pytest.approx(0.76) for face in found)
-    assert finder(photo, hole) == []  # without what fills there is nothing to see
-    assert finder(photo, hole, lambda square, gap: np.full_like(square, 255)) == []
+    assert all(face.score == score for face in found)
+    assert finder(photo, hole) == []
 
 
-def test_a_square_is_moved_to_where_its_landmarks_are():
+def test_a_square_is_laid_where_its_face_is_and_stays_where_none_is_known():
     photo, points = drawn(turn=10)
     hole = box(480, 640, top=300, left=300, side=40)
+    cut = cut_by_points(points)
 
     def beside(picture, smallest, proposals=None):
-        return [Found(f.points + 0.08 * len(picture), f.score) for f in discs(picture, smallest)]
+        return [Found(f.points + 20, f.score) for f in discs(picture, smallest)]
 
-    def place(square, gap):
-        return cut_by_points(discs(square, 40)[0].points)
-
-    def far(square, gap):
-        return AlignedCrop(250, 128, 256, 0.0)
-
-    (face,) = FaceFinder(beside)(photo, hole, lambda square, gap: square, place)
+    (face,) = FaceFinder(beside)(photo, hole, lay_to(cut, 0.9))
     assert near(face, points)
-    (left,) = FaceFinder(beside)(photo, hole, lambda square, gap: square, far)
-    assert not near(left, points)
+    assert face.score == pytest.approx(0.99)
+    for where, score in ((cut, 0.1), (cut._replace(x=cut.x + 0.5 * cut.side), 0.9)):
+        (face,) = FaceFinder(beside)(photo, hole, lay_to(where, score))
+        assert not near(face, points)
+        assert near(face, points + 20)
 
 
 def test_faces_share_no_pixel_and_the_rest_follows():
@@ -277,6 +271,7 @@ def test_a_model_file_is_yunets(tmp_path, monkeypatch):
     (face,) = finder(np.zeros((480, 480, 3), np.uint8), box(480, 480, top=240, left=240, side=9))
     assert face.score == pytest.approx(0.48)  # half: in the face's own square it stands elsewhere
     assert why == ""
+    assert finder.files == [tmp_path / "yunet.onnx"]
 
 
 @untrained

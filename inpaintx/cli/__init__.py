@@ -21,6 +21,7 @@ from inpaintx.cli import (
     plugins,
     prepare,
     train,
+    train_aligner,
     web,
     weights,
 )
@@ -113,6 +114,7 @@ def make_app() -> typer.Typer:
         mask.mask,
         prepare.prepare,
         train.train,
+        train_aligner.train_aligner,
         export.export,
         evaluate.evaluate,
         demo.demo,

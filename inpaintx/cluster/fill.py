@@ -14,8 +14,8 @@ import torch
 from inpaintx.cluster.pool import Cluster, spread
 from inpaintx.cluster.store import Place, Store, find_in_store, is_uri
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.face_fill import BEST, find_best
-from inpaintx.inference.face_shape import FILE as FAN_FILE
+from inpaintx.inference.face_squares import FILE as ALIGNER_FILE
+from inpaintx.inference.face_squares import find_aligner
 from inpaintx.inference.files import Reading, inpaint_many
 from inpaintx.inference.inpainter import Inpainter
 from inpaintx.inference.jobs import Failure, Job, find_jobs, is_batch_path, sample_paths
@@ -24,7 +24,6 @@ from inpaintx.io.atomic import atomic_write, make_folder, remove_stale
 from inpaintx.io.digest import sha256
 from inpaintx.io.names import printable
 from inpaintx.io.packed import Packed
-from inpaintx.plugin.weight_lookup import find_file
 
 __all__ = ["REPORT", "Filling", "Photos", "fill_photos", "find", "report"]
 
@@ -198,8 +197,9 @@ def weights_of(inpainter: Inpainter) -> tuple[str, ...]:
     several = [getattr(inpainter, name, None) for name in ("network", "rest")]  # of "auto"
     parts = [part for part in several if part is not None] or [inpainter]
     paths = [Path(part.loaded.source) for part in parts]
-    if any(part.finder for part in parts):
-        paths += [find_best() or Path(f"no weights of {BEST}"), find_file(FAN_FILE) or Path(f"no {FAN_FILE}")]
+    finder = next((part.finder for part in parts if part.finder), None)
+    if finder:
+        paths += [find_aligner() or Path(f"no {ALIGNER_FILE}"), *finder.files]
     names = [f"{path.name} {sha256(path)[:8]}" if path.is_file() else path.name for path in paths]
     return (*dict.fromkeys(names), parts[0].unseen)
 

@@ -32,7 +32,6 @@ from torch import Tensor
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import crop_layout, visibility
 from inpaintx.inference.crop_layout import Canvas, Crop
-from inpaintx.inference.face_fill import BEST
 from inpaintx.inference.faces import Face, rounds_of
 from inpaintx.inference.inpainter import AUTO, Detail, Inpainter
 from inpaintx.inference.photo_plan import Plan, Saw
@@ -41,11 +40,13 @@ from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.weight_lookup import HOW_TO_GET, find
 
-__all__ = ["AutoInpainter"]
+__all__ = ["BEST", "AutoInpainter"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 
+#: The network for faces: by its figures on those that no training has seen, docs/RESULTS.md.
+BEST = "pconv_prior"
 REST = ("harmonic", "telea")  # for what no face has: the first that is there
 
 

@@ -1,6 +1,6 @@
 """Where the faces of a damaged photo are, as squares placed as those of training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,16 +13,13 @@ from inpaintx.data.mtcnn import MTCNN, installed
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import visibility
 from inpaintx.inference.crop_layout import Box, Crop, in_rounds
+from inpaintx.inference.face_squares import FaceSquares, Sight
 from inpaintx.io.opencv import import_cv2
 
-__all__ = ["Face", "FaceFinder", "Fill", "Place", "find_by", "rounds_of", "squares"]
+__all__ = ["Face", "FaceFinder", "find_by", "rounds_of", "squares"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
-Fill = Callable[[Array, Bools], Array]
-"""Fills a square: ``[S,S,3]`` uint8 and ``[S,S]`` (True = hole) to ``[S,S,3]`` uint8."""
-Place = Callable[[Array, Bools], AlignedCrop | None]
-"""Says where in a filled square ``[S,S,3]`` uint8 the face is, if it can; ``[S,S]``, True = what was filled."""
 
 ROUGH = 640  # side in pixels at which holes are filled roughly
 SMALLEST = 40  # side in pixels of the smallest face
@@ -34,9 +31,9 @@ AGAIN = 256  # side of the square in which a face is looked for again
 NEAR = 0.25  # in sides of the square: a face that is found again farther away is another one
 STILL = 0.02  # in sides: a square that moved less stays
 ROUNDS = 2  # most times that a face is looked for again
-LOOSE = (0.4, 0.4, 0.5)  # least scores where half a face is enough
-GUESS, GUESSED = 0.93, 0.8  # R-net's least score for a square that MTCNN as a whole did not take, and its factor
-HIDDEN = 0.25  # least share of the hole in such a square
+LOOSE = (0.4, 0.3, 0.5)  # least scores where part of a face is enough; O-net's is not asked
+GUESS = 0.99  # least score of what was laid into such a square
+HIDDEN = 0.25  # least share of the hole in it
 
 
 class Detector(Protocol):
@@ -113,30 +110,31 @@ def find_by(faces: str | Path) -> "tuple[FaceFinder | None, str]":
         return None, ""
     if faces != "auto":
         net = YuNet(Path(faces))
-        return FaceFinder(lambda picture, smallest, proposals=None: net.all(picture)), ""
-    if installed() is None:
+        return FaceFinder(lambda picture, smallest, proposals=None: net.all(picture), files=[Path(faces)]), ""
+    models = installed()
+    if models is None:
         return None, "faces were not looked for: the extra [faces] is not installed (pip install 'inpaintx[faces]')"
-    return FaceFinder(MTCNN(), MTCNN(thresholds=LOOSE)), ""
+    return FaceFinder(MTCNN(), MTCNN(thresholds=LOOSE), list(models.values())), ""
 
 
 class FaceFinder:
-    """Finds faces although they are damaged: holes are filled roughly, then better where a face may be.
+    """Finds faces although they are damaged.
 
     Parameters
     ----------
     detector
-        What finds faces in undamaged pictures.
+        What finds faces in undamaged pictures; holes are filled roughly for it.
     loose
-        MTCNN with lower thresholds than the detector (then MTCNN too): it takes half a face for one. Its squares are
-        guesses, which count where a face is seen in them once filled.
+        MTCNN with lower thresholds than the detector (then MTCNN too): it takes part of a face for one. Its squares are
+        guesses, which count where a face is laid into them.
+    files
+        The detector's model files.
     """
 
-    def __init__(self, detector: Detector, loose: MTCNN | None = None) -> None:
-        self.detector, self.loose = detector, loose
+    def __init__(self, detector: Detector, loose: MTCNN | None = None, files: Sequence[Path] = ()) -> None:
+        self.detector, self.loose, self.files = detector, loose, files
 
-    def __call__(
-        self, pixels: Array, hole: Bools, filled: Fill | None = None, place: Place | None = None
-    ) -> list[Face]:
+    def __call__(self, pixels: Array, hole: Bools, lay: FaceSquares | None = None) -> list[Face]:
         """Find the faces that have a hole.
 
         Parameters
@@ -145,10 +143,8 @@ class FaceFinder:
             ``[H,W]`` or ``[H,W,C]``: uint8, uint16 or floating in [0,1], with or without alpha.
         hole
             ``[H,W]``, True = hole.
-        filled
-            What fills a face: each one is filled and looked for again, upright, until its square stays.
-        place
-            What moves a square that was filled to where its face is.
+        lay
+            What lays squares over the faces beside them; without it they stay where the detector has them.
 
         Returns
         -------
@@ -158,14 +154,15 @@ class FaceFinder:
         if not hole.any() or hole.all():
             return []
         picture = _roughly_filled(pixels, hole)
-        proposals = self.loose.propose(picture, SMALLEST) if self.loose and filled else None
-        faces = [self._settled(face, picture, hole, filled) for face in self._look(picture, proposals)]
-        guessed = self._guessed(picture, proposals, hole, filled, _different(faces)) if filled else []
-        if not guessed and not any(face.score > SURE and abs(face.cut.angle) < UPRIGHT for face in faces):
+        sight = Sight(pixels, hole) if lay else None
+        proposals = self.loose.propose(picture, SMALLEST) if self.loose and lay else None
+        faces = self._laid(self._look(picture, proposals), picture, hole, lay, sight)
+        if lay and sight and self.loose:
+            faces += self._guessed(picture, proposals, hole, lay, sight)
+        if not any(face.score > SURE and abs(face.cut.angle) < UPRIGHT for face in faces):
             turned = [face for turn in TURNS for face in self._look_turned(picture, turn)]
-            faces += [self._settled(face, picture, hole, filled) for face in turned]
-        faces = [face for face in _different(faces + guessed) if face.damaged(hole)]
-        return [_placed(face, picture, hole, filled, place) for face in faces] if filled and place else faces
+            faces += self._laid(turned, picture, hole, lay, sight)
+        return [face for face in _different(faces) if face.damaged(hole)]
 
     def _look(self, picture: Array, proposals: Array | None = None) -> list[Face]:
         cuts = [(cut_by_points(found.points), found.score) for found in self.detector(picture, SMALLEST, proposals)]
@@ -181,34 +178,36 @@ class FaceFinder:
         seen = self._look(whole.image(picture, size))
         return [replace(face, cut=face.cut.within(whole, size)) for face in seen]
 
-    def _guessed(
-        self, picture: Array, proposals: Array | None, hole: Bools, filled: Fill, known: list[Face]
+    def _laid(
+        self, faces: list[Face], picture: Array, hole: Bools, lay: FaceSquares | None, sight: Sight | None
     ) -> list[Face]:
-        """Find those whose half is hidden, beside the ``known`` ones."""
-        if self.loose is None:
-            return []
-        seen = self.loose.squares(picture, SMALLEST, proposals)
-        guesses = [Face(cut, score * GUESSED) for cut, score in seen if score > GUESS]
-        found: list[Face] = []
-        for face in guesses:
-            if face.hole(hole).mean() > HIDDEN and not any(_same(face, other) for other in known + found):
-                settled = self._settled(face, picture, hole, filled, self.loose)
-                found += [settled] if settled.score > LEAST else []
-        return found
+        """Lay the squares of faces that the detector found anew; one that the network does not know stays."""
+        if lay is None or sight is None:
+            return [self._settled(face, picture, hole) for face in faces]
+        laid = lay(sight, [face.cut for face in faces])
+        return [
+            replace(face, cut=new.cut) if new.score > LEAST and _near(new.cut, face.cut) else face
+            for face, new in zip(faces, laid, strict=True)
+        ]
 
-    def _settled(
-        self, face: Face, picture: Array, hole: Bools, filled: Fill | None, detector: Detector | None = None
-    ) -> Face:
-        """Look again in the face's own square, upright and filled."""
+    def _guessed(
+        self, picture: Array, proposals: Array | None, hole: Bools, lay: FaceSquares, sight: Sight
+    ) -> list[Face]:
+        """Find those of which much is hidden."""
+        assert self.loose is not None
+        cuts = [cut for cut, _ in self.loose.squares(picture, SMALLEST, proposals)]
+        laid = lay(sight, [cut for cut in cuts if Face(cut).hole(hole).mean() > HIDDEN])
+        return [Face(new.cut, new.score) for new in laid if new.score > GUESS]
+
+    def _settled(self, face: Face, picture: Array, hole: Bools) -> Face:
+        """Look again in the face's own square, upright."""
         for _ in range(ROUNDS):
             if not face.damaged(hole):
                 return face
-            square = face.cut.image(picture, AGAIN)
-            if filled is not None:
-                square = filled(square, face.hole(hole))
-            seen = (detector or self.detector)(square, AGAIN * 0.35)
+            seen = self.detector(face.cut.image(picture, AGAIN), AGAIN * 0.35)
             cuts = [cut_by_points(found.points) for found in seen]
-            near = [cut.within(face.cut, AGAIN) for cut in cuts if cut is not None and _near(cut)]
+            inside = [cut.within(face.cut, AGAIN) for cut in cuts if cut is not None]
+            near = [cut for cut in inside if _near(cut, face.cut)]
             if not near:
                 return replace(face, score=face.score * UNSEEN)
             moved = near[0]
@@ -220,17 +219,10 @@ class FaceFinder:
         return face
 
 
-def _placed(face: Face, picture: Array, hole: Bools, filled: Fill, place: Place) -> Face:
-    """Fill the face's square and move it to where its landmarks are; again changes nothing (0.00 dB on 93 faces)."""
-    gap = face.hole(hole)
-    cut = place(filled(face.cut.image(picture, AGAIN), gap), gap) if gap.any() else None
-    return face if cut is None or not _near(cut) else replace(face, cut=cut.within(face.cut, AGAIN))
-
-
-def _near(cut: AlignedCrop) -> bool:
-    """Whether a square that was found in a face's own one, shown at :data:`AGAIN`, can be the same face's."""
-    far = np.hypot(cut.x + 0.5 - AGAIN / 2, cut.y + 0.5 - AGAIN / 2)
-    return bool(far < NEAR * AGAIN and 0.6 < cut.side / AGAIN < 1.6)
+def _near(cut: AlignedCrop, other: AlignedCrop) -> bool:
+    """Whether a square that was found beside another one can be the same face's."""
+    far = np.hypot(cut.x - other.x, cut.y - other.y)
+    return bool(far < NEAR * other.side and 0.6 < cut.side / other.side < 1.6)
 
 
 def _same(face: Face, other: Face) -> bool:
@@ -253,11 +245,7 @@ def _roughly_filled(pixels: Array, hole: Bools) -> Array:
     height, width = hole.shape
     scale = min(1.0, ROUGH / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
-    picture = np.empty((height, width, 3), np.uint8)
-    for c in range(3):
-        plane = np.where(hole, 0, visibility.channel(pixels, c))
-        picture[..., c] = plane if plane.dtype == np.uint8 else (plane * (255 / top)).clip(0, 255)
+    picture = visibility.known_bytes(pixels, hole)
     gaps = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     small = cv2.inpaint(small, gaps.astype(np.uint8), 3, cv2.INPAINT_TELEA)

@@ -15,9 +15,8 @@ from inpaintx.inference import crop_layout, visibility
 from inpaintx.inference.crop_layout import Box, Canvas, Crop
 from inpaintx.inference.detail import LEAST, detailed
 from inpaintx.inference.device import pick_device
-from inpaintx.inference.face_fill import face_fill
-from inpaintx.inference.face_shape import find_shape
-from inpaintx.inference.faces import Face, FaceFinder, Fill, Place, find_by, rounds_of, squares
+from inpaintx.inference.face_squares import FaceSquares, find_squares
+from inpaintx.inference.faces import Face, FaceFinder, find_by, rounds_of, squares
 from inpaintx.inference.photo_plan import Plan, Saw
 from inpaintx.inference.run import run_method
 from inpaintx.inference.warp import bring_back, show
@@ -117,16 +116,14 @@ class Inpainter:
             self.finder, self.unseen = find_by(faces)
         tag = None if weights is None else str(weights)
         self.loaded = load(self.method, config, tag, self.device, seed=seed, preset=preset, options=options)
-        self._rough: tuple[Fill | None, Place | None] | None = None
+        self._lay: FaceSquares | None = None if self.finder is None else find_squares(self.device)
 
     def faces(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> list[Face]:
         """Find the damaged faces of a photo ``[H,W]`` or ``[H,W,C]`` for a method that works on squares."""
         if self.finder is None or not hole.any():
             return squares(self.squares, *hole.shape)
-        if self._rough is None:
-            self._rough = face_fill(self.method, self.loaded, self.device), find_shape(self.device)
         hidden = visibility.unseen(pixels, hole)
-        found = self.finder(pixels, hole if hidden is None else hole | hidden, *self._rough)
+        found = self.finder(pixels, hole if hidden is None else hole | hidden, self._lay)
         return [face for face in found if face.damaged(hole)]
 
     def plan(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> Plan:

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from inpaintx.errors import InpaintxError
-from inpaintx.inference.auto import AutoInpainter
+from inpaintx.inference.auto import BEST, AutoInpainter
 from inpaintx.inference.crop_layout import ArrayCanvas, TensorCanvas
 from inpaintx.inference.device import pick_device
-from inpaintx.inference.face_fill import BEST
-from inpaintx.inference.face_shape import FILE as FAN_FILE
+from inpaintx.inference.face_squares import find_aligner
 from inpaintx.inference.inpainter import AUTO, Detail, Inpainter, check_seed
 from inpaintx.inference.inputs import check_pixels, check_range, read_hole, read_image
 from inpaintx.inference.run import check_image_mask
@@ -26,7 +25,7 @@ from inpaintx.plugin.method import Method
 from inpaintx.plugin.model_card import model_card
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.sampling import shared_samples
-from inpaintx.plugin.weight_lookup import find, find_file
+from inpaintx.plugin.weight_lookup import find
 from inpaintx.plugin.weights import Loaded, method_of
 
 if TYPE_CHECKING:
@@ -296,12 +295,12 @@ _KEPT = _Kept()
 def _files(name: str | None, weights: Any) -> tuple[Any, ...]:
     """What a model is made of that may change between two calls: the method itself, and the state of its files."""
     methods = registry().methods
-    asked = [methods.get(other or BEST) for other in {None if name == AUTO else name, BEST}]
+    asked = methods.get(BEST if name in (None, AUTO) else name)
     paths = [Path(weights)] if weights is not None else []
-    paths += [path for method in asked if method for tag in method.weights for path in [find(method, tag)] if path]
-    paths += [path for path in [find_file(FAN_FILE)] if path]
+    paths += [path for tag in asked.weights for path in [find(asked, tag)] if path] if asked else []
+    paths += [path for path in [find_aligner()] if path]
     stats = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file()]
-    return (*map(id, asked), *stats)
+    return (id(asked), *stats)
 
 
 def _tensor_holes(image: Tensor, mask: Any) -> Tensor:

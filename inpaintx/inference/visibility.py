@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-__all__ = ["channel", "has_alpha", "is_gray", "is_gray_tensor", "show_hole", "unseen"]
+__all__ = ["channel", "has_alpha", "is_gray", "is_gray_tensor", "known_bytes", "show_hole", "unseen"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -26,6 +26,16 @@ def channel(pixels: Array, color: int) -> Array:
     if pixels.ndim == 2:
         return pixels
     return pixels[..., color if pixels.shape[2] > 2 else 0]
+
+
+def known_bytes(pixels: Array, hole: Bools) -> Array:
+    """The colours of a photo, uint8, uint16 or floating in [0,1], as ``[H,W,3]`` uint8 with 0 in the hole ``[H,W]``."""
+    top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1.0
+    picture = np.empty((*hole.shape, 3), np.uint8)
+    for c in range(3):
+        plane = np.where(hole, 0, channel(pixels, c))
+        picture[..., c] = plane if plane.dtype == np.uint8 else (plane * (255 / top)).clip(0, 255)
+    return picture
 
 
 def unseen(pixels: Array, hole: Bools) -> Bools | None:

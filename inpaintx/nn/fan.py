@@ -1,6 +1,5 @@
 """FAN: a network that finds the landmarks of a face, one heatmap each; weights have the names of face-alignment."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -23,7 +22,6 @@ __all__ = [
     "heatmap_loss",
     "landmarks_of",
     "load_fan",
-    "load_shape",
     "save_fan",
     "target_heatmaps",
 ]
@@ -136,15 +134,10 @@ def check_width(width: int) -> None:
         raise InpaintxError(f"FAN's width must be a multiple of 8, got {width}")
 
 
-def save_fan(path: Path, fan: FAN, trained_on: str, shape: Tensor | None = None, **more: str) -> None:
-    """Write a FAN of one's own, with its sizes, what it was trained on, and what ``more`` there is to say.
-
-    ``shape``: where landmarks of the training faces are in the mean, ``[N,2]`` in pixels of an image of the FAN's size.
-    """
+def save_fan(path: Path, fan: FAN, trained_on: str, **more: str) -> None:
+    """Write a FAN of one's own, with its sizes, what it was trained on, and what ``more`` there is to say."""
     sizes = {key: str(getattr(fan, key)) for key in SIZES}
     meta = {"inpaintx.fan": trained_on, **sizes, **more}
-    if shape is not None:
-        meta["shape"] = json.dumps([[round(v, 2) for v in point] for point in shape.tolist()])
     state = {key: value.detach().cpu().contiguous() for key, value in fan.state_dict().items()}
     with atomic_write(path) as part:
         save_file(state, part, meta)
@@ -180,12 +173,6 @@ def load_fan(on_missing: OnMissing = "error", *, path: str = "") -> tuple[FAN | 
     check_shapes(Path(path), wanted, "a FAN of these sizes")
     fan, _ = frozen(lambda: FAN(**sizes), FILE, path=path)
     return fan, f"set:{meta['inpaintx.fan']}"
-
-
-def load_shape(path: str) -> Tensor | None:
-    """Read the mean shape that :func:`save_fan` wrote, ``[N,2]``; None where the file has none."""
-    text = _metadata(path).get("shape")
-    return torch.tensor(json.loads(text)) if text else None
 
 
 def _metadata(path: str) -> dict[str, str]:

@@ -114,7 +114,7 @@ def fill(asked: Fill, progress: Progress) -> dict[str, Any]:
 
 def find_faces(asked: Fill, progress: Progress) -> list[Square]:
     """Find the damaged faces of a photo: squares (left, top, side) in its pixels, moved to lie in it."""
-    from inpaintx.inference.face_fill import BEST
+    from inpaintx.inference.auto import BEST
     from inpaintx.io.masks import read_mask
     from inpaintx.io.photo import read_photo
 

@@ -1,6 +1,5 @@
 """Fitting a small FAN on the landmarks of a set."""
 
-import io
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,8 +14,8 @@ from inpaintx.data.jitter import Jitter
 from inpaintx.data.loader import make_loader
 from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.errors import InpaintxError
-from inpaintx.io.atomic import atomic_write
 from inpaintx.nn.fan import FAN, check_width, heatmap_loss, landmarks_of, save_fan, target_heatmaps
+from inpaintx.nn.progress import load_progress, save_progress
 from inpaintx.plugin.weights import seeded
 
 __all__ = ["CLEARLY", "Fit", "Fitted", "fit_fan", "landmark_error", "mean_shape"]
@@ -116,7 +115,7 @@ def fit_fan(
     said = {"error": fitted.error, "mean_error": fitted.mean_error}
     options = {key: str(value) for key, value in asdict(fit).items() if key not in ("size", "width")}
     name = Path(data).resolve().name
-    save_fan(out, fan, name, shape, **options, **{key: f"{value:.4f}" for key, value in said.items()})
+    save_fan(out, fan, name, **options, **{key: f"{value:.4f}" for key, value in said.items()})
     progress.unlink()
     return fitted
 
@@ -129,7 +128,7 @@ def _trained(
     optimizer = torch.optim.Adam(fan.parameters(), 2e-3)
     state: dict[str, Any] = {"fan": fan, "optimizer": optimizer}
     made_with = {**asdict(fit), "faces": faces.fingerprint}
-    first = _go_on(progress, state, made_with) if progress.exists() else 0
+    first = load_progress(progress, made_with, state)
     stream = make_loader(
         faces,
         parse_mask_spec("center", size=fit.size),
@@ -151,11 +150,7 @@ def _trained(
         if step % EVERY == 0 or step == fit.steps:
             report(step, float(total) / ((step - 1) % EVERY + 1))
             total.zero_()
-            buffer = io.BytesIO()
-            parts = {name: part.state_dict() for name, part in state.items()}
-            torch.save({"step": step, "made_with": made_with, **parts}, buffer)
-            with atomic_write(progress) as part_file:
-                part_file.write_bytes(buffer.getbuffer())
+            save_progress(progress, step, made_with, state)
     return fan
 
 
@@ -169,24 +164,6 @@ def _loss(maps: Tensor, landmarks: Tensor, size: int, done: float) -> Tensor:
 def _rate(done: float) -> float:
     """Warm-up over the first twentieth, then half a cosine to a hundredth."""
     return min(20 * done, 0.505 + 0.495 * math.cos(math.pi * done))
-
-
-def _go_on(progress: Path, state: dict[str, Any], made_with: dict[str, Any]) -> int:
-    """Load what an earlier run left; the steps that it has behind it."""
-    try:
-        saved = torch.load(progress, map_location="cpu", weights_only=True)
-        step, earlier = int(saved["step"]), dict(saved["made_with"])
-    except Exception as error:  # torch raises whatever unpickling raises
-        raise InpaintxError(
-            f"{progress} cannot be read as a FAN's progress: {error}; remove it to begin anew"
-        ) from None
-    other = [key for key, value in made_with.items() if key != "steps" and earlier.get(key) != value]
-    if other or made_with["steps"] < step:
-        words = ", ".join(f"{key}={earlier.get(key)}" for key in other) or f"{step} steps"
-        raise InpaintxError(f"{progress} is of a training with {words}; remove it to begin anew")
-    for name, part in state.items():
-        part.load_state_dict(saved[name])
-    return step
 
 
 def mean_shape(faces: FaceDataset) -> Tensor:
