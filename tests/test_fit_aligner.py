@@ -17,7 +17,7 @@ from inpaintx.nn.aligner import load_aligner
 from inpaintx.training import fit_aligner as fitting
 from inpaintx.training.fit_aligner import AlignerFit, fit_aligner, read_scenes
 
-TINY = AlignerFit(width=8, steps=120, batch=16, lr=5e-3, holes="box:low=0.1,high=0.2")
+TINY = AlignerFit(width=8, steps=120, batch=16, holes="box:low=0.1,high=0.2")
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def dots(tmp_path, monkeypatch):
     """Faces of bright eyes and mouths on dark heads."""
     cv2 = import_cv2()
     monkeypatch.setattr(fitting, "VALIDATED", 64)
-    monkeypatch.setattr(fitting, "EVERY", 50)
+    monkeypatch.setattr(fitting, "EVERY", 20)
     for split, count in (("train", 6), ("val", 2)):
         (tmp_path / "dots" / split).mkdir(parents=True)
         for i in range(count):
@@ -44,13 +44,13 @@ def test_fit_and_load(dots, tmp_path, capsys):
     write_photo(scenes / "wall.png", np.random.default_rng(0).integers(0, 255, (60, 900, 3), dtype=np.uint8))
     write_photo(scenes / "grey.png", np.full((40, 40), 99, np.uint8))
     assert [s.shape for s in read_scenes(scenes)] == [(40, 40, 3), (43, 640, 3)]
-    options = ["--width", "8", "--steps", "400", "--batch", "16", "--scenes", str(scenes)]
+    options = ["--width", "8", "--steps", "200", "--batch", "8", "--scenes", str(scenes)]
     assert run(["train-aligner", str(dots), "-o", str(out), *options]) == 0
     said = capsys.readouterr().out
     with safe_open(out, "pt") as file:
         meta = file.metadata()
     assert f"off by {100 * float(meta['error']):.2f} % of the square's side" in said
-    assert float(meta["error"]) < 0.5 * float(meta["stayed"])
+    assert float(meta["error"]) < 0.75 * float(meta["stayed"])
     assert float(meta["told"]) > 0.6
     assert meta["inpaintx.aligner"] == "dots"
     assert not out.with_name("aligner.safetensors.progress").exists()
@@ -72,7 +72,7 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(dots, tmp_path, monkeypatch):
     def stop(step, loss, aligned):
         raise StoppedError
 
-    fit = replace(TINY, steps=60)
+    fit = replace(TINY, steps=24)
     fit_aligner([dots], tmp_path / "whole.safetensors", fit)
     with pytest.raises(StoppedError):
         fit_aligner([dots], tmp_path / "parts.safetensors", fit, report=stop)
@@ -80,7 +80,7 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(dots, tmp_path, monkeypatch):
         fit_aligner([dots], tmp_path / "parts.safetensors", replace(fit, batch=8))
     seen = []
     fit_aligner([dots], tmp_path / "parts.safetensors", fit, report=lambda step, loss, aligned: seen.append(step))
-    assert seen == [60]
+    assert seen == [24]
     whole, parts = (load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(parts[key], value) for key, value in whole.items())
 

@@ -28,7 +28,7 @@ __all__ = ["Aligned", "AlignerFit", "fit_aligner", "read_scenes"]
 
 Array = npt.NDArray[Any]
 EVERY = 200
-CLEARLY = 0.5  # of the error of squares that stay where they are: what an aligner must stay under
+CLEARLY = 0.75  # of the error of squares that stay where they are: what an aligner must stay under
 VALIDATED = 1024  # windows
 LARGEST_SCENE = 640  # pixels of the longer side
 
