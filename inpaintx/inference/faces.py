@@ -1,7 +1,8 @@
 """Where the faces of a damaged photo are, as squares placed as those of training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,13 +14,14 @@ from inpaintx.data.mtcnn import MTCNN, installed
 from inpaintx.errors import InpaintxError
 from inpaintx.inference import visibility
 from inpaintx.inference.crop_layout import Box, Crop, in_rounds
-from inpaintx.inference.face_squares import FaceSquares, Sight
+from inpaintx.inference.face_squares import FaceSquares, Laid, Sight
 from inpaintx.io.opencv import import_cv2
 
 __all__ = ["Face", "FaceFinder", "find_by", "rounds_of", "squares"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
+Lay = Callable[[list[AlignedCrop]], list[Laid]]
 
 ROUGH = 640  # side in pixels at which holes are filled roughly
 SMALLEST = 40  # side in pixels of the smallest face
@@ -32,7 +34,7 @@ NEAR = 0.25  # in sides of the square: a face that is found again farther away i
 STILL = 0.02  # in sides: a square that moved less stays
 ROUNDS = 2  # most times that a face is looked for again
 LOOSE = (0.4, 0.3, 0.5)  # least scores where part of a face is enough; O-net's is not asked
-GUESS = 0.99  # least score of what was laid into such a square
+GUESS = 0.99  # least score of the face that is laid into such a square
 HIDDEN = 0.25  # least share of the hole in it
 
 
@@ -154,14 +156,14 @@ class FaceFinder:
         if not hole.any() or hole.all():
             return []
         picture = _roughly_filled(pixels, hole)
-        sight = Sight(pixels, hole) if lay else None
-        proposals = self.loose.propose(picture, SMALLEST) if self.loose and lay else None
-        faces = self._laid(self._look(picture, proposals), picture, hole, lay, sight)
-        if lay and sight and self.loose:
-            faces += self._guessed(picture, proposals, hole, lay, sight)
+        laid = partial(lay, Sight(pixels, hole)) if lay else None
+        proposals = self.loose.propose(picture, SMALLEST) if self.loose and laid else None
+        faces = self._placed(self._look(picture, proposals), picture, hole, laid)
+        if self.loose and laid:
+            faces += _guessed(self.loose.squares(picture, SMALLEST, proposals), hole, laid)
         if not any(face.score > SURE and abs(face.cut.angle) < UPRIGHT for face in faces):
             turned = [face for turn in TURNS for face in self._look_turned(picture, turn)]
-            faces += self._laid(turned, picture, hole, lay, sight)
+            faces += self._placed(turned, picture, hole, laid)
         return [face for face in _different(faces) if face.damaged(hole)]
 
     def _look(self, picture: Array, proposals: Array | None = None) -> list[Face]:
@@ -178,26 +180,15 @@ class FaceFinder:
         seen = self._look(whole.image(picture, size))
         return [replace(face, cut=face.cut.within(whole, size)) for face in seen]
 
-    def _laid(
-        self, faces: list[Face], picture: Array, hole: Bools, lay: FaceSquares | None, sight: Sight | None
-    ) -> list[Face]:
-        """Lay the squares of faces that the detector found anew; one that the network does not know stays."""
-        if lay is None or sight is None:
-            return [self._settled(face, picture, hole) for face in faces]
-        laid = lay(sight, [face.cut for face in faces])
+    def _placed(self, faces: list[Face], picture: Array, hole: Bools, laid: Lay | None) -> list[Face]:
+        """Move the squares of faces that the detector found to their places."""
+        new = laid([face.cut for face in faces]) if laid else [None] * len(faces)
         return [
-            replace(face, cut=new.cut) if new.score > LEAST and _near(new.cut, face.cut) else face
-            for face, new in zip(faces, laid, strict=True)
+            replace(face, cut=square.cut)
+            if square and square.score > LEAST and _near(square.cut, face.cut)
+            else self._settled(face, picture, hole)  # no face that the network knows, such as a drawn one
+            for face, square in zip(faces, new, strict=True)
         ]
-
-    def _guessed(
-        self, picture: Array, proposals: Array | None, hole: Bools, lay: FaceSquares, sight: Sight
-    ) -> list[Face]:
-        """Find those of which much is hidden."""
-        assert self.loose is not None
-        cuts = [cut for cut, _ in self.loose.squares(picture, SMALLEST, proposals)]
-        laid = lay(sight, [cut for cut in cuts if Face(cut).hole(hole).mean() > HIDDEN])
-        return [Face(new.cut, new.score) for new in laid if new.score > GUESS]
 
     def _settled(self, face: Face, picture: Array, hole: Bools) -> Face:
         """Look again in the face's own square, upright."""
@@ -217,6 +208,12 @@ class FaceFinder:
             if still < STILL * moved.side and turned < STILL:
                 return face
         return face
+
+
+def _guessed(guesses: list[tuple[AlignedCrop, float]], hole: Bools, laid: Lay) -> list[Face]:
+    """Find the faces in squares of which much is hidden."""
+    squares = laid([cut for cut, _ in guesses if Face(cut).hole(hole).mean() > HIDDEN])
+    return [Face(square.cut, square.score) for square in squares if square.score > GUESS]
 
 
 def _near(cut: AlignedCrop, other: AlignedCrop) -> bool:
