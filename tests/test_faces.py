@@ -152,6 +152,24 @@ def test_part_of_a_face_is_a_guess_that_counts_where_a_face_is_laid_into_it(scor
     assert finder(photo, hole) == []
 
 
+def test_a_small_guess_beside_a_face_is_none_and_so_is_a_vague_one():
+    photo, points = drawn(scale=0.5)
+    cut = cut_by_points(points)
+    badge = AlignedCrop(cut.x, cut.y - 0.5 * cut.side, 0.2 * cut.side, 0.0)
+    far = badge._replace(x=40.0)
+    hole = np.zeros((480, 640), bool)
+    hole[: round(cut.y - 0.4 * cut.side), :400] = True
+
+    def known(picture, smallest, proposals=None):
+        return [Found(points, 0.99)]
+
+    def lay(error):
+        return lambda sight, cuts: [Laid(c, error, 0.999) for c in cuts]
+
+    for guess, error, count in ((badge, 0.01, 1), (far, 0.01, 2), (far, 0.1, 1)):
+        assert len(FaceFinder(known, PartOfAFace(guess))(photo, hole, lay(error))) == count
+
+
 def test_a_square_is_laid_where_its_face_is_and_stays_where_none_is_known():
     photo, points = drawn(turn=10)
     hole = box(480, 640, top=300, left=300, side=40)

@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 import inpaintx
 from inpaintx.cli import run
 from inpaintx.errors import InpaintxError
+from inpaintx.inference.face_squares import find_aligner
 from inpaintx.nn import pretrained
+from inpaintx.nn.aligner import load_aligner
 from inpaintx.nn.fan import load_fan
 from inpaintx.nn.official import FETCHED, WeightFile
 from inpaintx.plugin import download, weight_lookup, weights
@@ -69,7 +71,7 @@ def digest(path):
 
 def test_every_file_of_the_package_has_a_card_an_owner_and_its_digest():
     named = {entry.file: entry for method in registry().methods.values() for entry in method.weights.values()}
-    files = [file for file in (ROOT / "weights").glob("*/*.safetensors") if file.parent.name != "fan"]
+    files = [file for file in (ROOT / "weights").glob("*/*.safetensors") if file.parent.name not in ("aligner", "fan")]
     assert {file.name for file in files} == {name for name, entry in named.items() if entry.sha256}
     for file in files:
         assert digest(file) == named[file.name].sha256
@@ -83,6 +85,13 @@ def test_the_fan_of_the_package_is_found_by_its_name():
     assert digest(path) in path.with_suffix(".md").read_text()
     fan, outcome = load_fan(path=str(path))
     assert (fan.size, fan.points, outcome) == (128, 49, "set:all_age_faces")
+
+
+def test_the_aligner_of_the_package_is_found_by_its_name():
+    path = find_aligner()
+    card = path.with_suffix(".md").read_text()
+    assert digest(path) in card
+    assert f"{sum(p.numel() for p in load_aligner(path).parameters()):,}" in card
 
 
 def test_the_core_holds_no_weights():

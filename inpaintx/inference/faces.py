@@ -34,7 +34,7 @@ NEAR = 0.25  # in sides of the square: a face that is found again farther away i
 STILL = 0.02  # in sides: a square that moved less stays
 ROUNDS = 2  # most times that a face is looked for again
 LOOSE = (0.4, 0.3, 0.5)  # least scores where part of a face is enough; O-net's is not asked
-GUESS = 0.99  # least score of the face that is laid into such a square
+GUESS, VAGUE = 0.993, 0.05  # least score and most error of a face that is laid into such a square
 HIDDEN = 0.25  # least share of the hole in it
 
 
@@ -160,7 +160,8 @@ class FaceFinder:
         proposals = self.loose.propose(picture, SMALLEST) if self.loose and laid else None
         faces = self._placed(self._look(picture, proposals), picture, hole, laid)
         if self.loose and laid:
-            faces += _guessed(self.loose.squares(picture, SMALLEST, proposals), hole, laid)
+            guesses = _guessed(self.loose.squares(picture, SMALLEST, proposals), hole, laid)
+            faces += [guess for guess in guesses if not any(_part_of(guess, face) for face in faces)]
         if not any(face.score > SURE and abs(face.cut.angle) < UPRIGHT for face in faces):
             turned = [face for turn in TURNS for face in self._look_turned(picture, turn)]
             faces += self._placed(turned, picture, hole, laid)
@@ -213,7 +214,7 @@ class FaceFinder:
 def _guessed(guesses: list[tuple[AlignedCrop, float]], hole: Bools, laid: Lay) -> list[Face]:
     """Find the faces in squares of which much is hidden."""
     squares = laid([cut for cut, _ in guesses if Face(cut).hole(hole).mean() > HIDDEN])
-    return [Face(square.cut, square.score) for square in squares if square.score > GUESS]
+    return [Face(square.cut, square.score) for square in squares if square.score > GUESS and square.error < VAGUE]
 
 
 def _near(cut: AlignedCrop, other: AlignedCrop) -> bool:
@@ -225,6 +226,12 @@ def _near(cut: AlignedCrop, other: AlignedCrop) -> bool:
 def _same(face: Face, other: Face) -> bool:
     """Whether the middle of one square lies well inside the other: they are the same face, or one is none."""
     return bool(np.hypot(face.cut.x - other.cut.x, face.cut.y - other.cut.y) < 0.3 * max(face.cut.side, other.cut.side))
+
+
+def _part_of(guess: Face, face: Face) -> bool:
+    """Whether a small square lies in a face's own or at its rim: a badge of the cap, an eye."""
+    apart = np.hypot(guess.cut.x - face.cut.x, guess.cut.y - face.cut.y)
+    return bool(guess.cut.side < 0.5 * face.cut.side and apart < 0.65 * face.cut.side)
 
 
 def _different(faces: list[Face]) -> list[Face]:
