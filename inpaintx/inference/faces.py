@@ -33,9 +33,9 @@ AGAIN = 256  # side of the square in which a face is looked for again
 NEAR = 0.25  # in sides of the square: a face that is found again farther away is another one
 STILL = 0.02  # in sides: a square that moved less stays
 ROUNDS = 2  # most times that a face is looked for again
-LOOSE = (0.4, 0.3, 0.5)  # least scores where part of a face is enough; O-net's is not asked
-GUESS, VAGUE = 0.993, 0.05  # least score and most error of a face that is laid into such a square
-HIDDEN = 0.25  # least share of the hole in it
+LOOSE = (0.3, 0.1, 0.5)  # least scores where part of a face is enough; O-net's is not asked
+GUESS, VAGUE = 0.996, 0.035  # least score and most error of a face that is laid into such a square
+HIDDEN = 0.15  # least share of the hole in that face's square: else the detector would have found it
 
 
 class Detector(Protocol):
@@ -213,8 +213,9 @@ class FaceFinder:
 
 def _guessed(guesses: list[tuple[AlignedCrop, float]], hole: Bools, laid: Lay) -> list[Face]:
     """Find the faces in squares of which much is hidden."""
-    squares = laid([cut for cut, _ in guesses if Face(cut).hole(hole).mean() > HIDDEN])
-    return [Face(square.cut, square.score) for square in squares if square.score > GUESS and square.error < VAGUE]
+    squares = laid([cut for cut, _ in guesses if Face(cut).damaged(hole)])
+    faces = [Face(square.cut, square.score) for square in squares if square.score > GUESS and square.error < VAGUE]
+    return [face for face in faces if face.hole(hole).mean() > HIDDEN]
 
 
 def _near(cut: AlignedCrop, other: AlignedCrop) -> bool:
