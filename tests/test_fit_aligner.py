@@ -85,6 +85,21 @@ def test_a_stopped_fit_goes_on_to_the_same_weights(dots, tmp_path, monkeypatch):
     assert all(torch.equal(parts[key], value) for key, value in whole.items())
 
 
+def test_a_file_that_exists_stays_unless_it_may_go(dots, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "CLEARLY", 9.0)
+    out, fit = tmp_path / "a.safetensors", replace(TINY, steps=2)
+    out.write_bytes(b"mine")
+    with pytest.raises(InpaintxError, match=r"exists; give another name, or overwrite it"):
+        fit_aligner([dots], out, fit)
+    assert out.read_bytes() == b"mine"
+    fit_aligner([dots], out, fit, overwrite=True)
+    assert load_aligner(out).width == 8
+    with pytest.raises(InpaintxError, match=r"weights are written as \.safetensors"):
+        fit_aligner([dots], tmp_path / "a.pt", fit)
+    with pytest.raises(InpaintxError, match="cannot write"):
+        fit_aligner([dots], tmp_path / "no" / "a.safetensors", fit)
+
+
 def test_folders_without_photos_are_named(tmp_path):
     with pytest.raises(InpaintxError, match=r"no \.jpg or \.png file in"):
         read_scenes(tmp_path)

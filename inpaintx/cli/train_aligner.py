@@ -23,6 +23,7 @@ def train_aligner(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     half_precision: Annotated[bool, typer.Option(help="Forward passes in bfloat16.")] = False,
     device: Annotated[str, typer.Option()] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
     """Fit the network that finds a face's square from what is left of it; stopped and run again, it goes on."""
     from inpaintx.cli.console import say
@@ -34,7 +35,7 @@ def train_aligner(
 
     fit = AlignerFit(width, steps, batch, seed, half_precision=half_precision)
     around = read_scenes(scenes) if scenes else []
-    aligned = fit_aligner(data, out, fit, scenes=around, device=pick_device(device), report=report)
+    aligned = fit_aligner(data, out, fit, scenes=around, overwrite=overwrite, device=pick_device(device), report=report)
     say(f"wrote {out}; on faces that it has not seen: {_words(aligned)}")
 
 

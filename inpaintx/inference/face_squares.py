@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 FILE = "aligner96.safetensors"
 ROUNDS = 3  # times that a square is moved
+MOST = 2.0  # times that a square grows or shrinks at once, whatever a window without a face gives
 FINE = 2  # a window is cut with so many pixels to one of the network's, in either direction
 
 
@@ -100,9 +101,8 @@ def _moved(cut: AlignedCrop, a: float, b: float, x: float, y: float) -> AlignedC
     """The square that a similarity of the network's makes of one."""
     turn = complex(1 + a, b)
     shift = complex(x, y) * cut.side * np.exp(1j * cut.angle)
-    return AlignedCrop(
-        float(cut.x + shift.real), float(cut.y + shift.imag), cut.side * abs(turn), float(cut.angle + np.angle(turn))
-    )
+    side = cut.side * float(np.clip(abs(turn), 1 / MOST, MOST))
+    return AlignedCrop(float(cut.x + shift.real), float(cut.y + shift.imag), side, float(cut.angle + np.angle(turn)))
 
 
 def find_aligner() -> Path | None:

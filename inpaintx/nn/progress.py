@@ -1,4 +1,4 @@
-"""What a small training leaves behind, so that it goes on where it was stopped."""
+"""What a small training leaves behind, so that it goes on where it was stopped, and loses nothing."""
 
 import io
 from pathlib import Path
@@ -7,9 +7,25 @@ from typing import Any
 import torch
 
 from inpaintx.errors import InpaintxError
-from inpaintx.io.atomic import atomic_write
+from inpaintx.io.atomic import atomic_write, check_writable
 
-__all__ = ["load_progress", "save_progress"]
+__all__ = ["check_result", "load_progress", "save_progress"]
+
+
+def check_result(out: Path, *, overwrite: bool = False) -> None:
+    """Look, before hours of work, whether a training's weights can be written.
+
+    Raises
+    ------
+    InpaintxError
+        The name does not end in ``.safetensors``; there is a file (and ``overwrite`` is not set); see
+        :func:`inpaintx.io.atomic.check_writable`.
+    """
+    if out.suffix != ".safetensors":
+        raise InpaintxError(f"{out}: weights are written as .safetensors; give a name that ends so")
+    if out.exists() and not overwrite:
+        raise InpaintxError(f"{out} exists; give another name, or overwrite it (--overwrite)")
+    check_writable(out)
 
 
 def save_progress(path: Path, step: int, made_with: dict[str, Any], parts: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.errors import InpaintxError
 from inpaintx.io.photo import read_photo
 from inpaintx.nn.aligner import FaceAligner, points_of, save_aligner
-from inpaintx.nn.progress import load_progress, save_progress
+from inpaintx.nn.progress import check_result, load_progress, save_progress
 from inpaintx.plugin.weights import seeded
 from inpaintx.training.ema import EMA
 
@@ -108,6 +108,7 @@ def fit_aligner(
     fit: AlignerFit,
     *,
     scenes: Sequence[Array] = (),
+    overwrite: bool = False,
     device: torch.device | None = None,
     report: Callable[[int, float, Aligned], None] = lambda step, loss, aligned: None,
 ) -> Aligned:
@@ -124,6 +125,8 @@ def fit_aligner(
         ``.safetensors`` file to write.
     scenes
         ``[H,W,3]`` uint8 without faces, for what lies around.
+    overwrite
+        Whether a file that exists is replaced.
     report
         Is told the step, the mean loss since the last report, and what the network does on validation faces.
 
@@ -135,8 +138,10 @@ def fit_aligner(
     Raises
     ------
     InpaintxError
-        A set that cannot be read; an aligner that hardly moves squares to their faces, which is not written.
+        A set that cannot be read; a file that exists or cannot be written; an aligner that hardly moves squares to
+        their faces, which is not written.
     """
+    check_result(out, overwrite=overwrite)
     device = device or torch.device("cpu")
     train, held_out = (_windows(sets, split, fit, scenes) for split in ("train", "val"))
     with seeded(fit.seed):

@@ -41,6 +41,7 @@ def train_fan(
     jitter: Annotated[float, typer.Option(min=0, max=0.4, help="Shift and scale of faces, share of the side.")] = 0.12,
     jitter_angle: Annotated[float, typer.Option(min=0, max=90, help="Turn of faces, degrees.")] = 15.0,
     device: Annotated[str, typer.Option()] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
     """Fit a small FAN on a set's own landmarks; when it was stopped, it goes on when it is run again."""
     from inpaintx.inference.device import pick_device
@@ -51,7 +52,7 @@ def train_fan(
         print(f"step {step}: loss {loss:.3f}", flush=True)
 
     fit = Fit(size, width, steps, batch, seed, jitter, jitter_angle)
-    fitted = fit_fan(data, out, fit, device=pick_device(device), report=report)
+    fitted = fit_fan(data, out, fit, overwrite=overwrite, device=pick_device(device), report=report)
     typer.echo(
         f"wrote {out}; error on faces that it has not seen: {100 * fitted.error:.2f} % of the landmarks' box; of the "
         f"training faces' mean shape: {100 * fitted.mean_error:.2f} %"

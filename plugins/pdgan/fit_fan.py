@@ -15,7 +15,7 @@ from inpaintx.data.loader import make_loader
 from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.errors import InpaintxError
 from inpaintx.nn.fan import FAN, check_width, heatmap_loss, landmarks_of, save_fan, target_heatmaps
-from inpaintx.nn.progress import load_progress, save_progress
+from inpaintx.nn.progress import check_result, load_progress, save_progress
 from inpaintx.plugin.weights import seeded
 
 __all__ = ["CLEARLY", "Fit", "Fitted", "fit_fan", "landmark_error", "mean_shape"]
@@ -61,6 +61,7 @@ def fit_fan(
     out: Path,
     fit: Fit,
     *,
+    overwrite: bool = False,
     device: torch.device | None = None,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Fitted:
@@ -75,6 +76,8 @@ def fit_fan(
         Folder of a set with landmarks (:func:`inpaintx.data.dataset.open_dataset`).
     out
         ``.safetensors`` file to write.
+    overwrite
+        Whether a file that exists is replaced.
     report
         Is told the step and the mean loss since the last report.
 
@@ -87,9 +90,10 @@ def fit_fan(
     Raises
     ------
     InpaintxError
-        A set without landmarks, or a size that does not fit; a FAN that is not clearly nearer than the mean shape,
-        which is not written.
+        A set without landmarks, or a size that does not fit; a file that exists or cannot be written; a FAN that is
+        not clearly nearer than the mean shape, which is not written.
     """
+    check_result(out, overwrite=overwrite)
     if fit.size % 64:
         raise InpaintxError(f"FAN's images need a side that is a multiple of 64, got {fit.size}")
     check_width(fit.width)
