@@ -144,10 +144,19 @@ def test_an_aligner_is_read_as_it_was_written(tmp_path):
 
 def test_a_file_that_is_no_aligner_is_refused(tmp_path):
     (tmp_path / "no.safetensors").write_bytes(b"nothing")
-    with pytest.raises(InpaintxError, match="cannot be read"):
+    with pytest.raises(InpaintxError, match=r"no\.safetensors cannot be read; remove it, or write one"):
         load_aligner(tmp_path / "no.safetensors")
     net = FaceAligner(8)
+    with torch.no_grad():
+        net.stem[0].weight[0] = torch.nan
+    save_aligner(tmp_path / "nan.safetensors", net, "toys")
+    with pytest.raises(InpaintxError, match="numbers that are not finite"):
+        load_aligner(tmp_path / "nan.safetensors")
     save_aligner(tmp_path / "a.safetensors", net, "toys")
+    net.width = 10**12
+    save_aligner(tmp_path / "wide.safetensors", net, "toys")
+    with pytest.raises(InpaintxError, match="holds no face aligner"):
+        load_aligner(tmp_path / "wide.safetensors")
     net.width = 12
     save_aligner(tmp_path / "wrong.safetensors", net, "toys")
     with pytest.raises(InpaintxError, match="a face aligner of its width"):
@@ -167,5 +176,5 @@ def test_another_file_makes_another_model(tmp_path, monkeypatch):
 def test_the_package_of_weights_has_one(monkeypatch):
     if find_squares(CPU) is None:
         pytest.skip("inpaintx-weights is not installed")
-    monkeypatch.setattr("inpaintx.inference.face_squares.find_file", lambda name: None)
+    monkeypatch.setattr("inpaintx.inference.face_squares.find_file", lambda name, *first: None)
     assert find_squares(CPU) is None

@@ -96,10 +96,35 @@ def test_a_file_that_exists_stays_unless_it_may_go(dots, tmp_path, monkeypatch):
     assert load_aligner(out).width == 8
     with pytest.raises(InpaintxError, match=r"weights are written as \.safetensors"):
         fit_aligner([dots], tmp_path / "a.pt", fit)
+    (tmp_path / "b.safetensors").mkdir()
+    with pytest.raises(InpaintxError, match="is a folder"):
+        fit_aligner([dots], tmp_path / "b.safetensors", fit, overwrite=True)
     with pytest.raises(InpaintxError, match="cannot write"):
         fit_aligner([dots], tmp_path / "no" / "a.safetensors", fit)
 
 
 def test_folders_without_photos_are_named(tmp_path):
-    with pytest.raises(InpaintxError, match=r"no \.jpg or \.png file in"):
+    with pytest.raises(InpaintxError, match=r"no \.jpg, \.jpeg or \.png file in"):
         read_scenes(tmp_path)
+    with pytest.raises(InpaintxError, match="there is no folder"):
+        read_scenes(tmp_path / "nowhere")
+
+
+def test_progress_of_other_faces_or_another_training_is_refused(dots, tmp_path, monkeypatch):
+    out, fit = tmp_path / "a.safetensors", replace(TINY, steps=2)
+    monkeypatch.setattr(fitting, "CLEARLY", 0.0)
+    scene = np.full((2, 2, 3), 7, np.uint8)
+    with pytest.raises(InpaintxError, match="no weights were written"):
+        fit_aligner([dots], out, fit, scenes=[scene])
+    with pytest.raises(InpaintxError, match="is of a training with scenes="):
+        fit_aligner([dots], out, fit, scenes=[scene + 1])
+    write_photo(dots / "train" / "0.png", np.zeros((128, 128, 3), np.uint8), overwrite=True)
+    with pytest.raises(InpaintxError, match="is of a training with faces="):
+        fit_aligner([dots], out, fit, scenes=[scene])
+    progress = tmp_path / "a.safetensors.progress"
+    torch.save({"step": 1, "made_with": {"size": 64}}, progress)
+    with pytest.raises(InpaintxError, match="another kind of training"):
+        fit_aligner([dots], out, fit)
+    progress.write_bytes(b"broken")
+    with pytest.raises(InpaintxError, match=r"cannot be read as a training's progress \(\w+\); remove it"):
+        fit_aligner([dots], out, fit)

@@ -123,7 +123,7 @@ class FaceWindows:
             part = picture[:height, :width]
         else:
             picture = self.photos[int(rng.integers(len(self.photos)))]
-            side = int(min(picture.shape[:2]) * rng.uniform(0.15, 1))
+            side = max(1, int(min(picture.shape[:2]) * rng.uniform(0.15, 1)))
             top, left = (int(rng.integers(extent - side + 1)) for extent in picture.shape[:2])
             part = np.rot90(picture[top : top + side, left : left + side], int(rng.integers(4)))
             part = part[..., rng.permutation(3)] if rng.random() < 0.5 else part

@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
 FILE = "aligner96.safetensors"
 ROUNDS = 3  # times that a square is moved
+BATCH = 16  # windows of one call
 MOST = 2.0  # times that a square grows or shrinks at once, whatever a window without a face gives
 FINE = 2  # a window is cut with so many pixels to one of the network's, in either direction
 
@@ -46,11 +47,15 @@ class Sight:
     """
 
     def __init__(self, pixels: Array, hole: Bools) -> None:
-        self.levels = [(visibility.known_bytes(pixels, hole), (~hole).view(np.uint8) * np.uint8(255))]
+        self.pixels, self.hole = pixels, hole
+        self.levels: list[tuple[Array, ...]] = []
 
     def window(self, cut: AlignedCrop) -> Array:
-        """What the network sees of the window around a square; what lies outside the photo is hidden."""
+        """Cut out what the network sees of the window around a square, ``[4,96,96]``; outside the photo is hidden."""
         cv2 = import_cv2()
+        if not self.levels:
+            known = (~self.hole).view(np.uint8) * np.uint8(255)
+            self.levels.append((visibility.known_bytes(self.pixels, self.hole), known))
         size = FINE * SIDE
         side = cut.side * AROUND
         level = max(0, int(np.floor(np.log2(max(side, 1) / size))))
@@ -83,15 +88,29 @@ class FaceSquares:
         self.mirrored = torch.tensor([1, -1, -1, 1, 1, 1], device=device)  # turn and shift to the right change sign
 
     def __call__(self, sight: Sight, cuts: Sequence[AlignedCrop]) -> list[Laid]:
-        """Lay squares anew, each from its own place: one for each of ``cuts``, the mean of what both sides say."""
-        if not cuts:
-            return []
+        """Lay squares anew, each from its own place; the mean of what is said of a window and of its mirror image.
+
+        Parameters
+        ----------
+        sight
+            Of the photo.
+        cuts
+            Squares in its pixels.
+
+        Returns
+        -------
+        list of Laid
+            One for each of ``cuts``.
+        """
+        return [laid for first in range(0, len(cuts), BATCH) for laid in self._lay(sight, cuts[first : first + BATCH])]
+
+    def _lay(self, sight: Sight, cuts: Sequence[AlignedCrop]) -> list[Laid]:
         moved = list(cuts)
         for _ in range(ROUNDS):
             windows = torch.from_numpy(np.stack([sight.window(cut) for cut in moved])).to(self.device)
             with torch.inference_mode():
                 placed = (self.net(windows) + self.net(windows.flip(3)) * self.mirrored) / 2
-            values = placed.double().cpu().numpy()
+            values = placed.cpu().double().numpy()
             moved = [_moved(cut, *place[:4]) for cut, place in zip(moved, values, strict=True)]
         scores = 1 / (1 + np.exp(-values[:, 5]))
         return [Laid(c, float(np.exp(e)), float(s)) for c, e, s in zip(moved, values[:, 4], scores, strict=True)]
@@ -106,7 +125,7 @@ def _moved(cut: AlignedCrop, a: float, b: float, x: float, y: float) -> AlignedC
 
 
 def find_aligner() -> Path | None:
-    """Where the network's file is: in ``$INPAINTX_WEIGHTS``, else in the package of weights."""
+    """Where the network's file is: in ``$INPAINTX_WEIGHTS``, else in the package of weights, else in torch's cache."""
     own = os.environ.get("INPAINTX_WEIGHTS")
     return find_file(FILE, *([Path(own)] if own else []))
 

@@ -34,7 +34,9 @@ NEAR = 0.25  # in sides of the square: a face that is found again farther away i
 STILL = 0.02  # in sides: a square that moved less stays
 ROUNDS = 2  # most times that a face is looked for again
 LOOSE = (0.3, 0.1, 0.5)  # least scores where part of a face is enough; O-net's is not asked
+GUESSES = 64  # most of them, the surest: in a photo full of scratches many patterns look like part of a face
 GUESS, VAGUE = 0.996, 0.035  # least score and most error of a face that is laid into such a square
+OFF = 0.1  # most error of a square that replaces the detector's
 HIDDEN = 0.15  # least share of the hole in that face's square: else the detector would have found it
 
 
@@ -47,7 +49,7 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class Face:
-    """A turned square with eyes and mouth where training had them, and how sure the detector is (1: by hand)."""
+    """A turned square with eyes and mouth where training had them, and how sure the finder is (1: by hand)."""
 
     cut: AlignedCrop
     score: float = 1.0
@@ -183,10 +185,11 @@ class FaceFinder:
 
     def _placed(self, faces: list[Face], picture: Array, hole: Bools, laid: Lay | None) -> list[Face]:
         """Move the squares of faces that the detector found to their places."""
+        faces = [face for face in faces if _wider(face).damaged(hole)]
         new = laid([face.cut for face in faces]) if laid else [None] * len(faces)
         return [
             replace(face, cut=square.cut)
-            if square and square.score > LEAST and _near(square.cut, face.cut)
+            if square and square.score > LEAST and square.error < OFF and _near(square.cut, face.cut)
             else self._settled(face, picture, hole)  # no face that the network knows, such as a drawn one
             for face, square in zip(faces, new, strict=True)
         ]
@@ -213,9 +216,14 @@ class FaceFinder:
 
 def _guessed(guesses: list[tuple[AlignedCrop, float]], hole: Bools, laid: Lay) -> list[Face]:
     """Find the faces in squares of which much is hidden."""
-    squares = laid([cut for cut, _ in guesses if Face(cut).damaged(hole)])
+    squares = laid([cut for cut, _ in guesses if Face(cut).damaged(hole)][:GUESSES])
     faces = [Face(square.cut, square.score) for square in squares if square.score > GUESS and square.error < VAGUE]
     return [face for face in faces if face.hole(hole).mean() > HIDDEN]
+
+
+def _wider(face: Face) -> Face:
+    """A face with room for where its square may be moved."""
+    return replace(face, cut=face.cut._replace(side=1.5 * face.cut.side))
 
 
 def _near(cut: AlignedCrop, other: AlignedCrop) -> bool:

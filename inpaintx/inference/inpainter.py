@@ -15,6 +15,7 @@ from inpaintx.inference import crop_layout, visibility
 from inpaintx.inference.crop_layout import Box, Canvas, Crop
 from inpaintx.inference.detail import LEAST, detailed
 from inpaintx.inference.device import pick_device
+from inpaintx.inference.face_squares import FILE as ALIGNER
 from inpaintx.inference.face_squares import FaceSquares, find_squares
 from inpaintx.inference.faces import Face, FaceFinder, find_by, rounds_of, squares
 from inpaintx.inference.photo_plan import Plan, Saw
@@ -26,6 +27,7 @@ from inpaintx.nn.options import Blend
 from inpaintx.plugin.method import Method
 from inpaintx.plugin.registry import registry
 from inpaintx.plugin.successor import current_method
+from inpaintx.plugin.weight_lookup import HOW_TO_GET
 from inpaintx.plugin.weights import load
 
 __all__ = ["Inpainter", "check_seed"]
@@ -139,10 +141,11 @@ class Inpainter:
         """Say which faces were found, and how surely; empty where none were looked for."""
         if self.unseen or self.finder is None or not hole.any():
             return self.unseen
+        without = "" if self._lay else f"; hidden ones were not looked for: {ALIGNER} was not found; {HOW_TO_GET}"
         if not faces:
-            return "no damaged face was found"
+            return f"no damaged face was found{without}"
         scores = ", ".join(f"{face.score:.2f}" for face in faces)
-        return f"{len(faces)} damaged face{'s' * (len(faces) != 1)} found ({scores})"
+        return f"{len(faces)} damaged face{'s' * (len(faces) != 1)} found ({scores}){without}"
 
     def run(
         self,

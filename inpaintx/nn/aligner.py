@@ -15,6 +15,9 @@ from inpaintx.io.weight_files import check_shapes, open_weights
 __all__ = ["FaceAligner", "load_aligner", "points_of", "save_aligner"]
 
 
+WIDEST = 1024  # channels of the first layer
+
+
 class _Block(nn.Module):
     """Two 3x3 convolutions beside a shortcut; ``stride`` 2 halves the sides."""
 
@@ -104,15 +107,21 @@ def load_aligner(path: Path) -> FaceAligner:
     Raises
     ------
     InpaintxError
-        The file cannot be read, or holds no aligner.
+        The file cannot be read, or holds no aligner, or one with numbers that are not finite.
     """
-    meta, _ = open_weights(path)
-    if not meta.get("width", "").isdecimal() or "inpaintx.aligner" not in meta:
-        raise InpaintxError(f"weight file {path} holds no face aligner; 'inpaintx train-aligner' writes one")
+    way_out = "remove it, or write one with 'inpaintx train-aligner'"
+    try:
+        meta, _ = open_weights(path)
+    except InpaintxError:
+        raise InpaintxError(f"the face aligner {path} cannot be read; {way_out}") from None
+    if "inpaintx.aligner" not in meta or meta.get("width", "") not in map(str, range(1, WIDEST + 1)):
+        raise InpaintxError(f"weight file {path} holds no face aligner; {way_out}")
     with torch.device("meta"):
         net = FaceAligner(int(meta["width"]))
     check_shapes(path, net.state_dict(), "a face aligner of its width")
     state = load_file(path)
+    if not all(value.isfinite().all() for value in state.values()):
+        raise InpaintxError(f"the face aligner {path} has numbers that are not finite; {way_out}")
     net.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in state.items()}, assign=True
     )

@@ -18,9 +18,11 @@ def check_result(out: Path, *, overwrite: bool = False) -> None:
     Raises
     ------
     InpaintxError
-        The name does not end in ``.safetensors``; there is a file (and ``overwrite`` is not set); see
+        A folder; the name does not end in ``.safetensors``; there is a file (and ``overwrite`` is not set); see
         :func:`inpaintx.io.atomic.check_writable`.
     """
+    if out.is_dir():
+        raise InpaintxError(f"{out} is a folder; give the name of a file")
     if out.suffix != ".safetensors":
         raise InpaintxError(f"{out}: weights are written as .safetensors; give a name that ends so")
     if out.exists() and not overwrite:
@@ -55,9 +57,12 @@ def load_progress(path: Path, made_with: dict[str, Any], parts: dict[str, Any]) 
         saved = torch.load(path, map_location="cpu", weights_only=True)
         step, earlier = int(saved["step"]), dict(saved["made_with"])
     except Exception as error:  # torch raises whatever unpickling raises
+        kind = type(error).__name__
         raise InpaintxError(
-            f"{path} cannot be read as a training's progress: {error}; remove it to begin anew"
+            f"{path} cannot be read as a training's progress ({kind}); remove it to begin anew"
         ) from None
+    if earlier.keys() != made_with.keys():
+        raise InpaintxError(f"{path} is of another kind of training; remove it to begin anew")
     other = [key for key, value in made_with.items() if key != "steps" and earlier.get(key) != value]
     if other or made_with["steps"] < step:
         words = ", ".join(f"{key}={earlier.get(key)}" for key in other) or f"{step} steps"

@@ -1,5 +1,6 @@
 """Fitting a face aligner on sets of aligned faces."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inpaintx.data.center_crop import UnreadableFileError
-from inpaintx.data.dataset import open_dataset
+from inpaintx.data.dataset import FaceDataset, open_dataset
 from inpaintx.data.face_windows import POINTS, FaceWindows
 from inpaintx.data.sampler import parse_mask_spec
 from inpaintx.errors import InpaintxError
@@ -42,7 +43,7 @@ class AlignerFit:
     width
         Channels of the network's first layer.
     steps, batch, seed, lr
-        Of the training; Adam's rate rises for a fiftieth of the steps, and falls along half a cosine.
+        Of the training; AdamW's rate rises for a fiftieth of the steps, and falls along half a cosine to a thousandth.
     holes
         The holes over the faces, as ``inpaintx train --set holes=...`` takes them.
     half_precision
@@ -78,7 +79,7 @@ class Aligned:
 
 
 def read_scenes(folder: Path) -> list[Array]:
-    """Read the photos of a folder, ``[H,W,3]`` uint8, reduced to 640 pixels.
+    """Read the .jpg, .jpeg and .png photos of a folder, ``[H,W,3]`` uint8, reduced to 640 pixels.
 
     Raises
     ------
@@ -88,6 +89,8 @@ def read_scenes(folder: Path) -> list[Array]:
     from inpaintx.io.opencv import import_cv2
 
     cv2 = import_cv2()
+    if not folder.is_dir():
+        raise InpaintxError(f"there is no folder {folder}; expected one of photos without faces")
     scenes = []
     for path in sorted(p for p in folder.glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")):
         pixels = read_photo(path).pixels
@@ -98,7 +101,7 @@ def read_scenes(folder: Path) -> list[Array]:
         size = [max(8, round(side * scale)) for side in pixels.shape[1::-1]]
         scenes.append(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels)
     if not scenes:
-        raise InpaintxError(f"no .jpg or .png file in {folder}; expected photos without faces")
+        raise InpaintxError(f"no .jpg, .jpeg or .png file in {folder}; expected photos without faces")
     return scenes
 
 
@@ -123,10 +126,14 @@ def fit_aligner(
         methods' training has them.
     out
         ``.safetensors`` file to write.
+    fit
+        How.
     scenes
         ``[H,W,3]`` uint8 without faces, for what lies around.
     overwrite
         Whether a file that exists is replaced.
+    device
+        Where the network runs; None: the CPU.
     report
         Is told the step, the mean loss since the last report, and what the network does on validation faces.
 
@@ -138,22 +145,24 @@ def fit_aligner(
     Raises
     ------
     InpaintxError
-        A set that cannot be read; a file that exists or cannot be written; an aligner that hardly moves squares to
-        their faces, which is not written.
+        A set that cannot be read; a file that exists or cannot be written; ``OUT.progress`` of other faces, scenes or
+        options; an aligner that hardly moves squares to their faces, which is not written.
     """
     check_result(out, overwrite=overwrite)
     device = device or torch.device("cpu")
-    train, held_out = (_windows(sets, split, fit, scenes) for split in ("train", "val"))
+    faces, unseen = ([open_dataset(path, size=128, split=split) for path in sets] for split in ("train", "val"))
+    train, held_out = (_windows(opened, fit, scenes) for opened in (faces, unseen))
     with seeded(fit.seed):
         net = FaceAligner(fit.width).to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     average = EMA(net, 0.999)
     optimizer = torch.optim.AdamW(net.parameters(), fit.lr, weight_decay=1e-3)
     parts = {"net": net, "average": average.net, "optimizer": optimizer}
-    made_with = {**asdict(fit), "sets": [str(path.resolve()) for path in sets], "scenes": len(scenes)}
+    around = hashlib.sha256(b"".join(scene.tobytes() for scene in scenes)).hexdigest()
+    made_with = {**asdict(fit), "faces": [opened.content() for opened in faces], "scenes": around}
     progress = out.with_name(out.name + ".progress")
     first = load_progress(progress, made_with, parts)
     checks = [held_out((1, i)) for i in range(VALIDATED)]
-    total = torch.zeros((), device=device)
+    total, reported = torch.zeros((), device=device), first
     for step, (shown, points, face) in enumerate(_batches(train, fit, first, device), first + 1):
         for group in optimizer.param_groups:
             group["lr"] = fit.lr * _rate(step / fit.steps)
@@ -168,8 +177,9 @@ def fit_aligner(
         total += loss.detach()
         if step % EVERY == 0 or step == fit.steps:
             save_progress(progress, step, made_with, parts)
-            report(step, float(total) / ((step - 1) % EVERY + 1), _measured(average.net, checks, device))
+            report(step, float(total) / (step - reported), _measured(average.net, checks, device))
             total.zero_()
+            reported = step
     aligned = _measured(average.net, checks, device)
     if not aligned.error < CLEARLY * aligned.stayed:
         raise InpaintxError(
@@ -186,10 +196,9 @@ def fit_aligner(
     return aligned
 
 
-def _windows(sets: Sequence[Path], split: str, fit: AlignerFit, scenes: Sequence[Array]) -> FaceWindows:
+def _windows(sets: Sequence[FaceDataset], fit: AlignerFit, scenes: Sequence[Array]) -> FaceWindows:
     """Windows on the faces of several sets."""
-    opened = [open_dataset(path, size=128, split=split) for path in sets]
-    faces = [(one, i) for one in opened for i in range(len(one))]
+    faces = [(one, i) for one in sets for i in range(len(one))]
 
     def read(index: int) -> Array:
         for number in range(index, index + len(faces)):  # the next one, where a file is damaged
@@ -198,7 +207,7 @@ def _windows(sets: Sequence[Path], split: str, fit: AlignerFit, scenes: Sequence
                 return one.pixels(i)[0]
             except UnreadableFileError:
                 continue
-        raise InpaintxError(f"no image of {', '.join(map(str, sets))} can be read")
+        raise InpaintxError(f"none of {len(faces)} images can be read ({'; '.join(sets[0].skipped.values())[:200]})")
 
     return FaceWindows(read, len(faces), parse_mask_spec(fit.holes, size=128), scenes)
 
@@ -243,8 +252,7 @@ def _measured(net: torch.nn.Module, checks: Sequence[Any], device: torch.device)
     """What a network does on windows."""
     shown, points, face = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*checks, strict=True))
     placed = torch.cat([net(part) for part in torch.split(shown, 128)])
-    error, stayed = (
-        (where - points).norm(dim=-1).mean(-1)[face].mean() for where in (points_of(placed), torch.from_numpy(POINTS))
-    )
+    unmoved = torch.from_numpy(POINTS).to(device)
+    error, stayed = ((at - points).norm(dim=-1).mean(-1)[face].mean() for at in (points_of(placed), unmoved))
     told = ((placed[:, 5] > 0) == face).float().mean()
     return Aligned(float(error), float(stayed), float(told))

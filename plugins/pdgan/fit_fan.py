@@ -141,7 +141,7 @@ def _trained(
         start=first,
         jitter=Jitter(fit.jitter, fit.jitter_angle, power=1),
     )
-    total = torch.zeros((), device=device)
+    total, reported = torch.zeros((), device=device), first
     for step in range(first + 1, fit.steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = 2e-3 * _rate(step / fit.steps)
@@ -152,8 +152,9 @@ def _trained(
         optimizer.step()
         total += loss.detach()
         if step % EVERY == 0 or step == fit.steps:
-            report(step, float(total) / ((step - 1) % EVERY + 1))
+            report(step, float(total) / (step - reported))
             total.zero_()
+            reported = step
             save_progress(progress, step, made_with, state)
     return fan
 
