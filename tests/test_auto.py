@@ -39,7 +39,7 @@ def faces_of(photo, hole):
 @needs_mtcnn
 @pytest.mark.parametrize(
     ("name", "place", "least"),
-    [("eileen_collins", (20, 200, 170, 330), 19.9), ("grace_hopper", (60, 260, 150, 330), 16.0)],
+    [("eileen_collins", (20, 200, 170, 330), 20.4), ("grace_hopper", (60, 260, 150, 330), 16.0)],
 )
 def test_a_portraits_face_with_no_option(name, place, least):
     """No worse than these, in dB, in the box around the face; harmonic has 17.98 and 15.15 there."""
