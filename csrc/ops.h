@@ -117,7 +117,7 @@ using DetailTransfer =
 //   tol, max_iter      the primal-dual gap relative to the energy; iterations a level of the pyramid, at most
 //   kernel_size, seed  side of the compared windows, odd; of the draws
 using TvInpaint = Op<"tv_inpaint", OneTensor(const Tensor& image, const Tensor& mask, double tol, int64_t max_iter)>;
-using EfrosLeung =
-    Op<"efros_leung", OneTensor(const Tensor& image, const Tensor& mask, int64_t kernel_size, int64_t seed)>;
+using EfrosLeung = Op<"efros_leung", OneTensor(const Tensor& image, const Tensor& mask, int64_t kernel_size,
+                                               int64_t seed, int64_t reach)>;
 
 }  // namespace inpaintx::ops

@@ -125,16 +125,23 @@ std::vector<uint8_t> centres_of(const bool* hole, int64_t height, int64_t width,
   return flag;
 }
 
-std::vector<Block> blocks_of(const std::vector<uint8_t>& flag, int64_t height, int64_t width, int64_t block) {
-  std::vector<Block> blocks;
-  for (int64_t y = 0; y < height; ++y) {
-    for (int64_t x = 0; x < width; ++x) {
+// Rows and columns, without the last ones.
+struct Range {
+  int64_t top, left, bottom, right;
+  bool has(int64_t y, int64_t x) const { return y >= top && y < bottom && x >= left && x < right; }
+};
+
+// Blocks of at most `most` centers that together have all the flags of a range, in raster order.
+void blocks_of(const std::vector<uint8_t>& flag, const Range& range, int64_t width, int64_t most,
+               std::vector<Block>& blocks) {
+  blocks.clear();
+  for (int64_t y = range.top; y < range.bottom; ++y) {
+    for (int64_t x = range.left; x < range.right; ++x) {
       if (!flag[y * width + x]) continue;
-      blocks.push_back({y * width + x, std::min(block, width - x)});
-      x += block - 1;
+      blocks.push_back({y * width + x, std::min(most, range.right - x)});
+      x += most - 1;
     }
   }
-  return blocks;
 }
 
 template <typename acc_t>
@@ -150,6 +157,7 @@ class Image {
         width_(a.width),
         window_(a.window),
         seed_(a.seed),
+        reach_(a.reach),
         out_(a.out + b * a.channels * a.height * a.width),
         hole_(a.hole + b * a.height * a.width),
         known_(a.height * a.width) {
@@ -157,7 +165,8 @@ class Image {
     for (int64_t i = 0; i < height_ * width_; ++i) known_[i] = !hole_[i];
     const int64_t pixels = height_ * width_, block = Lanes<acc_t>::block;
     choose_candidates();
-    blocks_ = blocks_of(flag_, height_, width_, block);
+    blocks_of(flag_, {0, 0, height_, width_}, width_, block, blocks_);
+    if (reach_) counts_ = counted();
     const int64_t r = window_ / 2;
     for (int64_t i = 0; i < window_ * window_; ++i) {
       const int64_t dy = i / window_ - r, dx = i % window_ - r;
@@ -186,7 +195,7 @@ class Image {
       std::atomic<bool> progress = false;
       for (const std::vector<int64_t>& step : steps) {
         parallel_for(0, static_cast<int64_t>(step.size()), 1, [&](int64_t begin, int64_t end) {
-          Scratch s(static_cast<int64_t>(blocks_.size()));
+          Scratch s;
           for (int64_t i = begin; i < end; ++i) {
             if (fill_pixel(step[i], limit, s)) progress = true;
           }
@@ -205,8 +214,8 @@ class Image {
 
   // What a thread works with.
   struct Scratch {
-    explicit Scratch(int64_t blocks) : distance(blocks * Lanes<acc_t>::block), least(blocks) {}
     std::vector<Term<acc_t>> terms;
+    std::vector<Block> near;
     std::vector<acc_t> distance, least;
     std::vector<int64_t> chosen;
   };
@@ -228,6 +237,32 @@ class Image {
       flag_ = centres_of(hole_, height_, width_, window_);
       if (enough() || window_ <= 1) return;
     }
+  }
+
+  // Where the center of a pixel's window may be drawn from: the square of the reach around it, doubled until it has
+  // some windows; without a reach, the image.
+  Range range_of(int64_t pixel) const {
+    const int64_t y = pixel / width_, x = pixel % width_;
+    for (int64_t reach = reach_; reach && reach < std::max(height_, width_); reach *= 2) {
+      const Range r{std::max<int64_t>(0, y - reach), std::max<int64_t>(0, x - reach), std::min(height_, y + reach + 1),
+                    std::min(width_, x + reach + 1)};
+      const auto sum = [&](int64_t v, int64_t u) { return counts_[v * (width_ + 1) + u]; };
+      if (sum(r.bottom, r.right) - sum(r.top, r.right) - sum(r.bottom, r.left) + sum(r.top, r.left) >= kFew) return r;
+    }
+    return {0, 0, height_, width_};
+  }
+
+  // For each pixel the number of flags above and left of it.
+  std::vector<int32_t> counted() const {
+    std::vector<int32_t> counts((height_ + 1) * (width_ + 1), 0);
+    for (int64_t y = 0; y < height_; ++y) {
+      int32_t row = 0;
+      for (int64_t x = 0; x < width_; ++x) {
+        row += flag_[y * width_ + x];
+        counts[(y + 1) * (width_ + 1) + x + 1] = counts[y * (width_ + 1) + x + 1] + row;
+      }
+    }
+    return counts;
   }
 
   template <typename visit_t>
@@ -286,11 +321,12 @@ class Image {
   }
 
   // A distance that some candidate has: the least of those that continue what the neighbors were copied from.
-  acc_t first_guess(int64_t pixel, const std::vector<Term<acc_t>>& terms) const {
+  acc_t first_guess(int64_t pixel, const Range& range, const std::vector<Term<acc_t>>& terms) const {
     acc_t least = std::numeric_limits<acc_t>::infinity();
     around(pixel, 1, [&](int64_t at) {
       const int64_t from = from_[at] + pixel - at;
       if (!known_[at] || from_[at] < 0 || from < 0 || from >= height_ * width_ || !flag_[from]) return;
+      if (!range.has(from / width_, from % width_)) return;
       acc_t sum = 0;
       for (const auto& t : terms) {
         const acc_t d = source_[from + t.offset] - t.value;
@@ -308,10 +344,15 @@ class Image {
   bool fill_pixel(int64_t pixel, double limit, Scratch& s) {
     const int64_t pixels = height_ * width_, lanes = Lanes<acc_t>::block;
     const double total = take_terms(pixel, s.terms);
-    const int64_t terms = static_cast<int64_t>(s.terms.size()), count = static_cast<int64_t>(blocks_.size());
-    acc_t least = first_guess(pixel, s.terms);
+    const Range range = range_of(pixel);
+    if (reach_) blocks_of(flag_, range, width_, lanes, s.near);
+    const std::vector<Block>& blocks = reach_ ? s.near : blocks_;
+    const int64_t terms = static_cast<int64_t>(s.terms.size()), count = static_cast<int64_t>(blocks.size());
+    s.distance.resize(count * lanes);
+    s.least.resize(count);
+    acc_t least = first_guess(pixel, range, s.terms);
     for (int64_t i = 0; i < count; ++i) {
-      const Block& b = blocks_[i];
+      const Block& b = blocks[i];
       acc_t* distance = s.distance.data() + i * lanes;
       s.least[i] = std::numeric_limits<acc_t>::infinity();
       const acc_t bound = least * acc_t(1.001 * kNearBest);  // the guess is summed in another order: some room
@@ -330,8 +371,9 @@ class Image {
     s.chosen.clear();
     for (int64_t i = 0; i < count; ++i) {
       if (!may_be_drawn(s.least[i])) continue;
-      for (int64_t k = 0; k < blocks_[i].count; ++k) {
-        const int64_t from = blocks_[i].first + k;
+      const Block& b = blocks[i];
+      for (int64_t k = 0; k < b.count; ++k) {
+        const int64_t from = b.first + k;
         if (flag_[from] && may_be_drawn(s.distance[i * lanes + k])) s.chosen.push_back(from);
       }
     }
@@ -343,7 +385,7 @@ class Image {
     return true;
   }
 
-  int64_t channels_, height_, width_, window_, seed_;
+  int64_t channels_, height_, width_, window_, seed_, reach_;
   bool scattered_ = false;  // what is unknown is interpolated, and compared like what is known
   acc_t* out_;
   const bool* hole_;
@@ -351,6 +393,7 @@ class Image {
   std::vector<uint8_t> flag_;   // centers of the windows that may be drawn
   std::vector<int64_t> from_;   // where a filled pixel was copied from
   std::vector<Block> blocks_;
+  std::vector<int32_t> counts_;  // with a reach: [height + 1, width + 1]
   std::vector<Weight> weights_;
   std::vector<acc_t> source_;
 };

@@ -16,12 +16,13 @@ template <typename acc_t>
 // distance is a number, 0.5.
 //   window  side of the compared windows, odd; cut to what the image and its known pixels allow
 //   seed    of the draws
+//   reach   rows and columns around a pixel in which the centers of windows may lie (math.h); 0: anywhere
 struct Synthesis {
   const acc_t* image;  // [batch, channels, height, width]
   const bool* hole;    // [batch, height, width]
   acc_t* out;          // [batch, channels, height, width]; known pixels are the image's
   int64_t batch, channels, height, width;
-  int64_t window, seed;
+  int64_t window, seed, reach;
 };
 
 namespace cpu {

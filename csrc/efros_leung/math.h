@@ -16,6 +16,9 @@ constexpr double kLimitGrowth = 1.1;
 // candidates.
 constexpr int64_t kScarce = 16;  // hole pixels for one window that may be drawn, above which there are too few
 
+// Where the centers of windows are looked for near a pixel alone, the square around it is doubled until it has so many.
+constexpr int64_t kFew = 256;
+
 // Gaussian of standard deviation window / 6.4.
 INPAINTX_HD double weight_of(int64_t dy, int64_t dx, int64_t window) {
   const double sigma = static_cast<double>(window) / 6.4;

@@ -47,7 +47,7 @@ Bools = npt.NDArray[np.bool_]
 
 #: The network for faces: by its figures on those that no training has seen, docs/RESULTS.md.
 BEST = "pconv_prior"
-REST = ("harmonic", "telea")  # for what no face has: the first that is there
+REST = ("harmonic_texture", "harmonic", "telea")  # for what no face has: the first that is there
 
 
 class AutoInpainter(Inpainter):
@@ -91,6 +91,8 @@ class AutoInpainter(Inpainter):
         )
         rest = background or next((name for name in REST if name in registry().methods), REST[0])
         self.rest = Inpainter(rest, detail=detail, blend=None if trained else blend, **settings)
+        if self.network is not None and REST[0] in registry().methods:
+            self.network.beside = self.rest if rest == REST[0] else Inpainter(REST[0], **settings)
         chief = self.network or self.rest
         self.method, self.preset, self.blend = Auto(), "default", chief.blend
         self.device, self.batch_size = chief.device, chief.batch_size

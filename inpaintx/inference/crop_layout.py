@@ -17,7 +17,18 @@ from inpaintx.inference.canvas import ArrayCanvas, Canvas, TensorCanvas, extract
 from inpaintx.inference.crops import Box, Crop
 from inpaintx.io.opencv import import_cv2
 
-__all__ = ["ArrayCanvas", "Box", "Canvas", "Crop", "TensorCanvas", "extract", "in_rounds", "plan", "resize_planes"]
+__all__ = [
+    "ArrayCanvas",
+    "Box",
+    "Canvas",
+    "Crop",
+    "TensorCanvas",
+    "extract",
+    "in_rounds",
+    "plan",
+    "resize_planes",
+    "whole",
+]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -66,6 +77,11 @@ def plan(
         hidden = hole | unseen
         crops = [_reaching(crop, hidden, size, limit) for crop in crops]
     return in_rounds(crops, height, width)
+
+
+def whole(box: Box, max_pixels: int | None = None) -> Crop:
+    """A crop that shows a box at once to a method of any size, reduced where that takes no more pixels."""
+    return Crop(box, box, _input_size(box, None, max_pixels or WORKING))
 
 
 def in_rounds(crops: Sequence[Crop], height: int, width: int) -> list[list[Crop]]:
@@ -153,14 +169,15 @@ def _input_size(box: Box, size: int | None, limit: int) -> tuple[int, int]:
 
 def _cut(hole: Bools, box: Box, size: int | None, limit: int) -> list[Crop]:
     """One crop, or windows where the holes are thin against it."""
-    whole = [Crop(box, box, _input_size(box, size, limit))]
+    at_once = [Crop(box, box, _input_size(box, size, limit))]
     side = size or math.isqrt(limit)
     if max(box.height, box.width) <= side or (size is None and box.height * box.width <= limit):
-        return whole
+        return at_once
     depth = _depth(hole[box.at])
     window = max(side, 5 * depth)
-    if max(box.height, box.width) <= 1.5 * max(window, 5 * depth + 2 * (CONTEXT + CELL)):
-        return whole  # about as compact as a hole of this depth with its context can be
+    unreduced = size is None and window == side  # thin holes of a method of any size
+    if not unreduced and max(box.height, box.width) <= 1.5 * max(window, 5 * depth + 2 * (CONTEXT + CELL)):
+        return at_once  # about as compact as a hole of this depth with its context can be
     context = max(min(CONTEXT, window // 4), 3 * depth // 2)
     step = max(window - 2 * context, CELL)
     height, width = hole.shape

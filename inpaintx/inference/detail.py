@@ -32,8 +32,8 @@ AROUND = 2.7  # standard deviations of the low-pass over which its strength is m
 SLOPE, PLACE = 8.0, 4.0  # weights of a pixel's gradient and of its place (in sides of the photo) in the matching
 
 
-def detailed(filled: Iterable[Tensor], canvas: Canvas, crop: Crop, seed: int = 0) -> Tensor:
-    """:func:`add_detail` to a fill of ``crop`` that comes plane by plane."""
+def detailed(filled: Iterable[Tensor], canvas: Canvas, crop: Crop, softness: float = 1.0, seed: int = 0) -> Tensor:
+    """:func:`add_detail` to a fill of ``crop`` that comes plane by plane, of a method of that softness."""
     cpu = torch.device("cpu")
     hole = canvas.holes(crop.box, cpu)
     planes = [torch.where(hole, plane.cpu(), canvas.plane(crop.box, c, cpu)) for c, plane in enumerate(filled)]
@@ -41,7 +41,7 @@ def detailed(filled: Iterable[Tensor], canvas: Canvas, crop: Crop, seed: int = 0
         axis = (crop.box.width - 1) / 2, (crop.box.height - 1) / 2, 0.0
     else:
         axis = crop.cut.x - crop.box.left, crop.cut.y - crop.box.top, crop.cut.angle
-    return add_detail(torch.stack(planes), hole, crop.scale, axis, seed)
+    return add_detail(torch.stack(planes), hole, max(crop.scale, softness * min(crop.scale, 1.0)), axis, seed)
 
 
 def add_detail(

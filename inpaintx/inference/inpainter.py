@@ -19,6 +19,7 @@ from inpaintx.inference.face_squares import FILE as ALIGNER
 from inpaintx.inference.face_squares import FaceSquares, find_squares
 from inpaintx.inference.faces import Face, FaceFinder, find_by, rounds_of, squares
 from inpaintx.inference.photo_plan import Plan, Saw
+from inpaintx.inference.rim import mixed
 from inpaintx.inference.run import run_method
 from inpaintx.inference.warp import bring_back, show
 from inpaintx.io.memory import LARGEST_SQUARE, OutOfMemoryError, memory_in_words
@@ -118,6 +119,7 @@ class Inpainter:
             self.finder, self.unseen = find_by(faces)
         tag = None if weights is None else str(weights)
         self.loaded = load(self.method, config, tag, self.device, seed=seed, preset=preset, options=options)
+        self.beside: Inpainter | None = None  # whose fill is mixed in near the rim of a square's hole
         self._lay: FaceSquares | None = None if self.finder is None else find_squares(self.device)
 
     def faces(self, pixels: Array, hole: npt.NDArray[np.bool_]) -> list[Face]:
@@ -208,9 +210,18 @@ class Inpainter:
             filled: Iterable[Tensor] = guide
             if self.blend != "none":
                 filled = _blended(guide, canvas, crop.box, self.device)
-            if self.detail == "auto" and self.method.requires_weights:
-                filled = detailed(filled, canvas, crop, seed)
+            if self.beside is not None and crop.square:
+                side = crop.scale * max(crop.input_size)
+                filled = mixed(filled, self.beside.rough(canvas, crop.box, seed), canvas.holes(crop.box, self.device), side)
+            if self.detail == "auto" and self.method.softness:
+                filled = detailed(filled, canvas, crop, self.method.softness, seed)
             canvas.put(crop, filled, _mean(bring_back(fill.raw, fill.crop) for fill in mine))
+
+    def rough(self, canvas: Canvas, box: Box, seed: int) -> Iterator[Tensor]:
+        """Fill what is unknown in a box, reduced to what the method takes, and give it plane by plane, ``[h,w]``."""
+        crop = crop_layout.whole(box, self.method.max_pixels)
+        (fill,) = self._shown([(canvas, crop)], seed, None)
+        return bring_back(fill.guide, crop)
 
     def _moves(self, crop: Crop) -> bool:
         """Whether this is a reduced square whose fill is to be sharp, of a method without chance."""

@@ -15,7 +15,7 @@ __all__ = ["EfrosLeung", "efros_leung", "efros_leung_ref"]
 
 
 @renamed(window="kernel_size")
-def efros_leung(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 0) -> Tensor:
+def efros_leung(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 0, reach: int = 0) -> Tensor:
     """Fill holes pixel by pixel with the centres of windows that look alike.
 
     Ring by ring from the rim, the pixel with most filled pixels in its window first (ties at random): the known and
@@ -41,6 +41,9 @@ def efros_leung(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 
         up to this one with as many known pixels inside.
     seed
         Of the random numbers, which are a function of (seed, row, column).
+    reach
+        How many rows and columns from a pixel the centres of the windows may lie; where there are less than 256, twice
+        as many, and so on. 0: anywhere.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def efros_leung(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 
     Notes
     -----
     On another device than the CPU the tensors are carried to the CPU and the result back, which waits for the device.
-    Time grows with hole pixels times known pixels. The same result on any number of threads.
+    Time grows with hole pixels times known pixels; with a reach, times its square. The same result on any number of threads.
 
     References
     ----------
@@ -71,27 +74,27 @@ def efros_leung(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 
     True
     """
     if is_dynamo_compiling():
-        result: Tensor = torch.ops.inpaintx.efros_leung(image, mask, kernel_size, seed)
+        result: Tensor = torch.ops.inpaintx.efros_leung(image, mask, kernel_size, seed, reach)
     elif has_kernel("efros_leung", image):
-        result = _C.efros_leung(image, mask, kernel_size, seed)
+        result = _C.efros_leung(image, mask, kernel_size, seed, reach)
     else:
-        result = efros_leung_ref(image, mask, kernel_size, seed)
+        result = efros_leung_ref(image, mask, kernel_size, seed, reach)
     return result
 
 
 @renamed(window="kernel_size")
-def efros_leung_ref(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 0) -> Tensor:
+def efros_leung_ref(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 0, reach: int = 0) -> Tensor:
     """Slow reference of :func:`efros_leung`, a Python loop over pixels, with the same random numbers."""
     holes = (mask > 0.5).expand(image.shape[0], 1, -1, -1)
     out = torch.where(holes, 0.5, image.detach())
     for b in range(image.shape[0]):
         wide = torch.promote_types(image.dtype, torch.float32)
-        filled = _fill_ref(out[b].to(wide).cpu(), holes[b, 0].cpu(), kernel_size, seed)
+        filled = _fill_ref(out[b].to(wide).cpu(), holes[b, 0].cpu(), kernel_size, seed, reach)
         out[b] = torch.where(holes[b], filled.to(out), out[b])
     return out
 
 
-def _fill_ref(image: Tensor, hole: Tensor, kernel_size: int, seed: int) -> Tensor:
+def _fill_ref(image: Tensor, hole: Tensor, kernel_size: int, seed: int, reach: int) -> Tensor:
     image, known = image.clone(), ~hole
     height, width = hole.shape
     if bool(hole.all()):
@@ -120,6 +123,7 @@ def _fill_ref(image: Tensor, hole: Tensor, kernel_size: int, seed: int) -> Tenso
             weight = gauss[rows, columns] * (known[top:bottom, left:right] | scattered)
             d = (patches[..., rows, columns] - image[:, top:bottom, left:right]).double().square()
             d = (d * weight).sum((1, 2, 3)) / max(float(weight.sum()) * len(image), 1e-300)
+            d[~_near_ref(centers + r, y, x, reach, max(height, width))] = math.inf
             if float(d.min()) >= limit:
                 continue
             chosen = ((d <= 1.1 * d.min()) & (d < limit)).nonzero()[:, 0]
@@ -131,6 +135,16 @@ def _fill_ref(image: Tensor, hole: Tensor, kernel_size: int, seed: int) -> Tenso
         if math.isinf(limit):
             break
     return image
+
+
+def _near_ref(centers: Tensor, y: int, x: int, reach: int, longest: int) -> Tensor:
+    """Which windows may be drawn for a pixel."""
+    apart = (centers - torch.tensor([y, x])).abs().amax(1)
+    while 0 < reach < longest:
+        if int((apart <= reach).sum()) >= 256:
+            return apart <= reach
+        reach *= 2
+    return torch.ones_like(apart, dtype=torch.bool)
 
 
 def _candidates_ref(hole: Tensor, widest: int) -> tuple[Tensor, int, bool]:
@@ -168,20 +182,20 @@ class EfrosLeung(nn.Module):
     """Layer of :func:`efros_leung` with fixed options."""
 
     @renamed(window="kernel_size")
-    def __init__(self, kernel_size: int = 11, seed: int = 0) -> None:
+    def __init__(self, kernel_size: int = 11, seed: int = 0, reach: int = 0) -> None:
         super().__init__()
-        self.kernel_size, self.seed = kernel_size, seed
+        self.kernel_size, self.seed, self.reach = kernel_size, seed, reach
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """``[B,C,H,W]`` and ``[B,1,H,W]`` (1 = hole) to ``[B,C,H,W]``."""
-        return efros_leung(image, mask, self.kernel_size, self.seed)
+        return efros_leung(image, mask, self.kernel_size, self.seed, self.reach)
 
     def extra_repr(self) -> str:
         """Options, for printing."""
-        return f"kernel_size={self.kernel_size}, seed={self.seed}"
+        return f"kernel_size={self.kernel_size}, seed={self.seed}, reach={self.reach}"
 
 
 @torch.library.register_fake("inpaintx::efros_leung")
-def _fake(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 0) -> Tensor:
+def _fake(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 0, reach: int = 0) -> Tensor:
     check_same_device("efros_leung", image, mask=mask)
     return image.new_empty(image.shape)

@@ -173,6 +173,9 @@ class Method(Generic[ConfigT, NetT]):
         How the fill is joined to the photo unless the user says otherwise: ``"none"``: pasted; ``"poisson"``: by
         Poisson blending; ``"poisson_interior"``: by Poisson blending that takes nothing from the output outside the
         hole, for a method whose output has a seam of its own at the rim.
+    softness
+        How many times smaller a photo would have to be made to be as soft as a fill that was not reduced: 1 for most.
+        ``detail`` makes up for it, and for reduction. 0: the fill is made of copies, and gets no detail.
     is_stochastic
         Whether fills are drawn at random, so that two calls differ.
     is_slow
@@ -195,6 +198,7 @@ class Method(Generic[ConfigT, NetT]):
     successor: ClassVar[str] = ""
     checkpoint_fields: ClassVar[frozenset[str] | None] = None
     blend: ClassVar[Blend] = "none"
+    softness: ClassVar[float] = 1.0
     is_stochastic: ClassVar[bool] = False
     is_slow: ClassVar[bool] = False
 

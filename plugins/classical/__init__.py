@@ -1,4 +1,4 @@
-"""The classical methods: Navier-Stokes, Telea, harmonic, total variation, Efros-Leung, PatchMatch. Nothing to train."""
+"""The classical methods: Navier-Stokes, Telea, harmonic, total variation, Efros-Leung, PatchMatch, harmonic with texture."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,25 @@ from inpaintx import Method, hookimpl
 
 from .efros_leung import EfrosLeung
 from .harmonic import Harmonic
+from .harmonic_texture import HarmonicTexture
 from .opencv import NavierStokes, Telea
 from .patchmatch import PatchMatch
 from .tv import TV
 
-__all__ = ["TV", "EfrosLeung", "Harmonic", "NavierStokes", "PatchMatch", "Telea", "inpaintx_register_methods"]
+__all__ = [
+    "TV",
+    "EfrosLeung",
+    "Harmonic",
+    "HarmonicTexture",
+    "NavierStokes",
+    "PatchMatch",
+    "Telea",
+    "inpaintx_register_methods",
+]
 
 
 @hookimpl
 def inpaintx_register_methods(register: Callable[[type[Method]], None]) -> None:
-    """Register the six methods."""
-    for method in (NavierStokes, Telea, Harmonic, TV, EfrosLeung, PatchMatch):
+    """Register the seven methods."""
+    for method in (NavierStokes, Telea, Harmonic, TV, EfrosLeung, PatchMatch, HarmonicTexture):
         register(method)

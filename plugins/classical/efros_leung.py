@@ -20,6 +20,15 @@ __all__ = ["EfrosLeung"]
 SLOW = 2.5e9  # hole pixels times known pixels, above which a fill takes the best part of a minute on two cores
 
 
+@field_validator("kernel_size")
+@classmethod
+def odd_side(cls: type, value: int) -> int:
+    """Windows have a centre."""
+    if value % 2 == 0:
+        raise ValueError(f"kernel_size must be odd, got {value}")
+    return value
+
+
 class EfrosLeungConfig(Config):
     """The window that is compared."""
 
@@ -27,13 +36,7 @@ class EfrosLeungConfig(Config):
 
     kernel_size: int = Field(default=11, ge=3, le=101, description="largest side of the window in pixels, odd")
 
-    @field_validator("kernel_size")
-    @classmethod
-    def odd(cls, value: int) -> int:
-        """Windows have a centre."""
-        if value % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, got {value}")
-        return value
+    odd = odd_side
 
 
 class EfrosLeung(Method[EfrosLeungConfig, "NoNetwork[EfrosLeungConfig]"]):
@@ -49,6 +52,7 @@ class EfrosLeung(Method[EfrosLeungConfig, "NoNetwork[EfrosLeungConfig]"]):
     """
 
     name = "efros_leung"
+    softness = 0.0
     paper = "https://doi.org/10.1109/ICCV.1999.790383"
     Config = EfrosLeungConfig
     max_pixels = 256 * 256

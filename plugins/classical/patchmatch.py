@@ -47,6 +47,7 @@ class PatchMatch(Method[PatchMatchConfig, "NoNetwork[PatchMatchConfig]"]):
     """
 
     name = "patchmatch"
+    softness = 0.0
     paper = "https://doi.org/10.1145/1531326.1531330"
     Config = PatchMatchConfig
     presets: ClassVar[dict[str, BaseModel]] = {

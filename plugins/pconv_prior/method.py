@@ -40,6 +40,7 @@ class PConvPrior(Method[PConvPriorConfig, "PriorNet"]):
     paper = "https://arxiv.org/abs/2105.02201"
     importer = "import-pconv-prior"
     requires_weights, blend = True, "poisson"
+    softness = 1.5
     Config = PConvPriorConfig
     presets: ClassVar[dict[str, BaseModel]] = PRESETS
     weights: ClassVar[dict[str, Weights]] = WEIGHTS

@@ -139,7 +139,7 @@ def tv_inpaint(r):
 
 def efros_leung(r):
     x = image(r, batch=1)
-    return [x, hole(r, x), r.choice((3, 5)), r.randint(0, 9)]
+    return [x, hole(r, x), r.choice((3, 5)), r.randint(0, 9), r.choice((0, 4))]
 
 
 FITTING = {make.__name__: make for make in (

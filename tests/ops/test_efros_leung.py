@@ -32,6 +32,24 @@ def test_equals_the_loop(channels, height, width, window, seed):
     assert torch.equal(ours, theirs)
 
 
+@pytest.mark.parametrize("reach", [1, 9, 12, 20, 200])
+def test_reach_equals_the_loop(reach):
+    image, mask = picture(2, 3, 28, 47, seed=4)
+    ours, theirs = (f(image.double(), mask, 5, 3, reach) for f in (efros_leung, efros_leung_ref))
+    assert torch.equal(ours, theirs)
+    anywhere = efros_leung(image.double(), mask, 5, 3)
+    assert torch.equal(ours, anywhere) == (reach == 200)
+
+
+def test_reach_bounds_where_pixels_come_from():
+    """Columns have values of their own: no pixel is copied from further than the reach."""
+    image = torch.linspace(0, 1, 97).expand(1, 1, 41, 97).contiguous()
+    mask = torch.zeros(1, 1, 41, 97, dtype=torch.bool)
+    mask[..., 18:23, 40:60] = True
+    columns = (efros_leung(image, mask, 5, reach=16) * 96).round()[0, 0, 18:23, 40:60]
+    assert ((columns - torch.arange(40, 60)).abs() <= 16).all()
+
+
 def scattered(kind, height, width):
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     noise = torch.rand(height, width, generator=torch.Generator().manual_seed(0))
@@ -76,8 +94,10 @@ def test_same_seed_same_output_on_any_number_of_threads(threads):
     image, mask = picture(2, 3, 48, 57)
     expected = efros_leung(image, mask, 7, 5)
     spoilt = torch.where(mask, torch.nan, image).to(memory_format=torch.channels_last)
+    near = efros_leung(image, mask, 7, 5, 16)
     for n in (1, 2, 5):
         threads(n)
+        assert torch.equal(efros_leung(image, mask, 7, 5, 16), near)
         assert torch.equal(efros_leung(spoilt, mask, 7, 5), expected)
         singles = [efros_leung(image[i : i + 1], mask[i : i + 1].float(), 7, 5) for i in range(2)]
         assert torch.equal(torch.cat(singles), expected)
@@ -105,9 +125,9 @@ def test_empty_full_and_no_whole_window():
 def test_opcheck_and_compile():
     image, mask = picture(2, 3, 16, 20)
     image = image.requires_grad_()
-    torch.library.opcheck(torch.ops.inpaintx.efros_leung.default, (image, mask, 5, 1))
-    compiled = torch.compile(lambda x, m: efros_leung(x, m, 5, 1), fullgraph=True, backend="aot_eager")
-    assert torch.equal(compiled(image, mask), EfrosLeung(5, 1)(image, mask))
+    torch.library.opcheck(torch.ops.inpaintx.efros_leung.default, (image, mask, 5, 1, 16))
+    compiled = torch.compile(lambda x, m: efros_leung(x, m, 5, 1, 16), fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(image, mask), EfrosLeung(5, 1, 16)(image, mask))
     assert not efros_leung(image, mask, 5).requires_grad
 
 
@@ -119,4 +139,6 @@ def test_errors_name_the_argument():
         "kernel_size must be odd and positive, got 6": (image, mask, 6),
     }.items():
         with pytest.raises(ValueError, match=message):
-            _C.efros_leung(*args, 0)
+            _C.efros_leung(*args, 0, 0)
+    with pytest.raises(ValueError, match="reach must be 0 or more, got -1"):
+        efros_leung(image, mask, reach=-1)
