@@ -116,7 +116,7 @@ def inpaint(
     ] = None,
     background: Annotated[
         str,
-        typer.Option(metavar="METHOD", help="With auto: what fills what no face has.", show_default="harmonic"),
+        typer.Option(metavar="METHOD", help="With auto: what fills what no face has.", show_default="harmonic_texture"),
     ] = "",
     explain: Annotated[
         str | None, typer.Option(metavar="DIR", help="Draw there which method fills what, and the faces found.")

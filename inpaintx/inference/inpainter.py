@@ -211,8 +211,8 @@ class Inpainter:
             if self.blend != "none":
                 filled = _blended(guide, canvas, crop.box, self.device)
             if self.beside is not None and crop.square:
-                side = crop.scale * max(crop.input_size)
-                filled = mixed(filled, self.beside.rough(canvas, crop.box, seed), canvas.holes(crop.box, self.device), side)
+                hole, side = canvas.holes(crop.box, self.device), crop.scale * max(crop.input_size)
+                filled = mixed(filled, self.beside.rough(canvas, crop.box, seed), hole, side)
             if self.detail == "auto" and self.method.softness:
                 filled = detailed(filled, canvas, crop, self.method.softness, seed)
             canvas.put(crop, filled, _mean(bring_back(fill.raw, fill.crop) for fill in mine))

@@ -124,7 +124,7 @@ def inpaint(
         crop is a square and the method has no chance in it; ``"none"``: not; None: ``"auto"`` where no method was
         named, so that fills are as sharp as the photo, and ``"none"`` for a named one, which gives what it gives.
     background
-        For ``"auto"``: the method that fills what no face has; empty: the one that measured best, ``harmonic``.
+        For ``"auto"``: the method that fills what no face has; empty: the one that measured best, ``harmonic_texture``.
 
     Returns
     -------

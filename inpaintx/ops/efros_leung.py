@@ -59,7 +59,8 @@ def efros_leung(image: Tensor, mask: Tensor, kernel_size: int = 11, seed: int = 
     Notes
     -----
     On another device than the CPU the tensors are carried to the CPU and the result back, which waits for the device.
-    Time grows with hole pixels times known pixels; with a reach, times its square. The same result on any number of threads.
+    Time grows with hole pixels times known pixels; with a reach, times its square. The same result on any number of
+    threads.
 
     References
     ----------

@@ -140,7 +140,7 @@ class _Page:
             self.faces = gr.Image(label="Faces", visible=False, elem_id="faces", **PICTURE)
             self.faces_words = gr.Markdown()
         with gr.Accordion("Compare methods", open=False):
-            start = [name for name in ("auto", "telea", "harmonic", "patchmatch") if name in names]
+            start = [name for name in ("auto", "telea", "harmonic_texture", "harmonic", "patchmatch") if name in names]
             self.chosen = gr.CheckboxGroup(names, value=start, label="Methods")
             self.compare = gr.Button("Fill by each", size="sm", elem_id="compare")
 

@@ -1,4 +1,4 @@
-"""The classical methods: Navier-Stokes, Telea, harmonic, total variation, Efros-Leung, PatchMatch, harmonic with texture."""
+"""The classical methods: Navier-Stokes, Telea, harmonic with and without texture, TV, Efros-Leung, PatchMatch."""
 
 from collections.abc import Callable
 

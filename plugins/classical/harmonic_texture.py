@@ -33,9 +33,9 @@ class HarmonicTexture(Method[HarmonicTextureConfig, "NoNetwork[HarmonicTextureCo
 
     Notes
     -----
-    The harmonic fill bridges a hole without texture, Efros and Leung's copies lines and texture into it, sometimes wrong
-    ones. Their errors have little in common, so the mean is nearer to the truth than either. It is softer than a photo:
-    give it ``detail``.
+    The harmonic fill bridges a hole without texture; Efros and Leung's copies lines and texture into it, at times wrong
+    ones. Their errors have little in common, so the mean is nearer to the truth than either. It is softer than a photo,
+    which ``detail`` makes up for.
 
     References
     ----------
