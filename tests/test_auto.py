@@ -46,10 +46,10 @@ def faces_of(photo, hole):
 
 @needs_mtcnn
 @pytest.mark.parametrize(
-    ("name", "place", "least"),
-    [("eileen_collins", (20, 200, 170, 330), 20.4), ("grace_hopper", (60, 260, 150, 330), 16.0)],
+    ("name", "place", "plainly", "sharply"),
+    [("eileen_collins", (20, 200, 170, 330), 20.5, 20.3), ("grace_hopper", (60, 260, 150, 330), 16.0, 15.0)],
 )
-def test_a_portraits_face_with_no_option(name, place, least):
+def test_a_portraits_face_with_no_option(name, place, plainly, sharply):
     """No worse than these, in dB, in the box around the face; harmonic has 17.98 and 15.15 there."""
     truth, hole = portrait(name)
     top, bottom, left, right = place
@@ -58,8 +58,8 @@ def test_a_portraits_face_with_no_option(name, place, least):
     damaged = np.where(hole[..., None], np.uint8(0), truth)
     plain, result = (inpaintx.inpaint(damaged, hole, **more) for more in ({"detail": "none"}, {}))
     assert (result[~hole] == truth[~hole]).all()
-    assert psnr(plain, truth, inside) >= least
-    assert psnr(result, truth, inside) >= least - 0.8  # detail is invented, and where it lies is not known
+    assert psnr(plain, truth, inside) >= plainly
+    assert psnr(result, truth, inside) >= sharply  # detail is invented, and where it lies is not known
     smooth = inpaintx.inpaint(damaged, hole, "harmonic")
     assert psnr(result, truth, hole) >= psnr(smooth, truth, hole) - 0.6  # so is texture
     assert sharpness(result, truth, hole) > sharpness(smooth, truth, hole) + 0.3
@@ -167,12 +167,12 @@ def test_what_was_done_is_one_line_and_in_the_report(tmp_path, capfd):
     files = [str(tmp_path / name) for name in ("photo.png", "mask.png", "out.png")]
     assert run(["inpaint", *files[:2], "-o", files[2]]) == 0
     (line,) = (line for line in capfd.readouterr().out.splitlines() if "face" in line and "note" in line)
-    assert "1 damaged face found (1.00); harmonic fills 8" in line
+    assert "1 damaged face found (1.00); harmonic_texture fills 8" in line
     assert "pconv_prior fills 15" in line
     assert run(["inpaint", *files[:2], "-o", files[2], "--overwrite", "--json", "--faces", "none"]) == 0
     report = json.loads(capfd.readouterr().out)
     assert (report["method"], report["faces"]) == ("auto", [])
-    assert report["filled_by"] == {"pconv_prior": 0, "harmonic": int(hole.sum())}
+    assert report["filled_by"] == {"pconv_prior": 0, "harmonic_texture": int(hole.sum())}
     assert run(["inpaint", *files[:2], "-o", files[2], "--overwrite", "-m", "auto", "--set", "size=3"]) == 2
     assert "name it" in capfd.readouterr().err
 
@@ -180,11 +180,11 @@ def test_what_was_done_is_one_line_and_in_the_report(tmp_path, capfd):
 def test_without_the_extra_and_without_weights(monkeypatch, tmp_path):
     truth, hole = portrait("eileen_collins")
     truth, hole = truth[::4, ::4], hole[::4, ::4]
-    smooth = inpaintx.inpaint(truth, hole, "harmonic")
+    smooth = inpaintx.inpaint(truth, hole, "harmonic_texture", detail="auto")
     monkeypatch.setattr("inpaintx.inference.faces.installed", lambda: None)
     plan = inpainter_for(None).plan(truth, hole)
     assert "the extra [faces] is not installed" in plan.notes[0]
-    assert "harmonic fills 100.0%" in plan.notes[0]
+    assert "harmonic_texture fills 100.0%" in plan.notes[0]
     assert (inpaintx.inpaint(truth, hole) == smooth).all()
     monkeypatch.setattr("inpaintx.inference.auto.find", lambda method, tag: None)
     with warnings.catch_warnings():

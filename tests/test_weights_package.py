@@ -120,7 +120,7 @@ def test_without_weights_the_main_job_falls_back_and_says_how_to_get_them(bare, 
     photo, mask = portrait
     assert run(["inpaint", str(photo), str(mask), "-o", str(bare / "out.png")]) == 0
     out = capsys.readouterr().out
-    assert "harmonic fills 100.0%" in out
+    assert "harmonic_texture fills 100.0%" in out
     assert "inpaintx-weights" in out
 
 

@@ -1,16 +1,14 @@
 """``-m auto``: each hole pixel is filled by the method that fills it best.
 
-The rule, and what was measured for it (hole PSNR; the face network with its weights of tag ``l1``):
+The rule, and what was measured for it (hole PSNR):
 
-- In a found face, however thin the hole: the face network on the upright square. Strokes of 1 to 3 % of the square in
-  faces of 360 pixels: 28.2 dB, ``harmonic`` 27.3; holes of 1 to 10 %: 27.9 and 26.5; scratches of 6 to 14 pixels over
-  portraits of 1200 pixels width: 0.0 and +0.1 dB.
-- Elsewhere ``harmonic``, thin or wide. A square hole of 70 pixels in eight scenes without a face: 17.3 dB,
-  ``patchmatch`` 16.1 (better in brick and cloth, worse in the other six, though its distance in features of VGG16-HED
-  is 0.27 against 0.31), ``pconv_prior`` 15.5.
-- The photo's own detail is added unless ``detail="none"``: six scratched portraits of 1200 pixels: -0.02 dB against
-  ``harmonic`` in the mean (-0.63 to +0.38; +0.07 without it), distance in features 0.70 to 0.86 of ``harmonic``'s (0.84
-  to 0.97), sharpness 0.85 (0.60; ``harmonic`` 0.57).
+- In a found face the face network on the upright square, however thin the hole. Near the rim it is mixed with
+  ``harmonic_texture``, half and half at the rim (:mod:`inpaintx.inference.rim`): 64 faces of 256 pixels, holes of 10 to
+  20, 20 to 30 and 30 to 40 %: +0.29, +0.23 and +0.24 dB, distance in features of VGG16-HED 3, 3 and 1 % less.
+- Elsewhere ``harmonic_texture``, thin or wide: plugins/classical/README.md has it beside others. Four scratched
+  portraits of 1200 pixels, lines of 6 to 14: -0.05 to +2.7 dB against ``harmonic``, +1.3 in the mean, distance 0.52 to
+  0.65 of ``harmonic``'s, sharpness 0.88 to 0.99 (0.49 to 0.64).
+- The photo's own detail is added to both unless ``detail="none"``.
 - With it, a face that is reduced is shown to the network twice, half of the network's pixel up and left and half a
   pixel down and right, and the mean is taken: 64 faces of 256 pixels, holes of 10 to 50 %: +0.13 to +0.17 dB,
   distance 1 % less; moved by two pixels instead of a half, worse than one view.
@@ -53,14 +51,15 @@ REST = ("harmonic_texture", "harmonic", "telea")  # for what no face has: the fi
 class AutoInpainter(Inpainter):
     """Several methods as one.
 
-    What lies in a found face is the face network's, the rest is filled smoothly from its rim.
+    What lies in a found face is the face network's, the rest is filled from its rim.
 
     Parameters
     ----------
     weights, seed, device, blend, batch_size, faces, detail
         As for :class:`inpaintx.inference.inpainter.Inpainter`; weights, blend and detail are the face network's.
     background
-        The method that fills what no face has; empty: ``harmonic``, or ``telea`` where that is not there.
+        The method that fills what no face has; empty: ``harmonic_texture``, or ``harmonic`` or ``telea`` where that is
+        not there.
 
     Raises
     ------
