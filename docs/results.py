@@ -21,7 +21,7 @@ from inpaintx.training.begin import seen_in
 
 DOCS = Path(__file__).parent
 TRAINED = DOCS.parent / "tests" / "acceptance" / "results"
-CLASSICAL = ("mean_colour", "ns", "telea", "harmonic", "tv", "patchmatch", "efros_leung")
+CLASSICAL = ("mean_colour", "ns", "telea", "harmonic", "tv", "patchmatch", "efros_leung", "harmonic_texture")
 PAPERS = {  # plugin: the paper, and the orders that it claims: better, worse, what of it
     "pdgan": (
         "Probabilistic Diverse GAN Based Human Face Inpainting (Shi, Wang and Zhang)",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AfterValidator, BaseModel, Field
 
 from inpaintx import Config, Method
 
@@ -20,13 +20,14 @@ __all__ = ["EfrosLeung"]
 SLOW = 2.5e9  # hole pixels times known pixels, above which a fill takes the best part of a minute on two cores
 
 
-@field_validator("kernel_size")
-@classmethod
-def odd_side(cls: type, value: int) -> int:
+def odd(value: int) -> int:
     """Windows have a centre."""
     if value % 2 == 0:
         raise ValueError(f"kernel_size must be odd, got {value}")
     return value
+
+
+Odd = Annotated[int, AfterValidator(odd)]
 
 
 class EfrosLeungConfig(Config):
@@ -34,9 +35,7 @@ class EfrosLeungConfig(Config):
 
     renamed_options: ClassVar[dict[str, str]] = {"window": "kernel_size"}
 
-    kernel_size: int = Field(default=11, ge=3, le=101, description="largest side of the window in pixels, odd")
-
-    odd = odd_side
+    kernel_size: Odd = Field(default=11, ge=3, le=101, description="largest side of the window in pixels, odd")
 
 
 class EfrosLeung(Method[EfrosLeungConfig, "NoNetwork[EfrosLeungConfig]"]):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from inpaintx import Config, Method
 
-from .efros_leung import odd_side
+from .efros_leung import Odd
 
 if TYPE_CHECKING:
     import torch
@@ -22,10 +22,8 @@ __all__ = ["HarmonicTexture"]
 class HarmonicTextureConfig(Config):
     """How texture is looked for."""
 
-    kernel_size: int = Field(default=7, ge=3, le=101, description="largest side of the compared window in pixels, odd")
+    kernel_size: Odd = Field(default=7, ge=3, le=101, description="largest side of the compared window in pixels, odd")
     reach: int = Field(default=64, ge=0, description="rows and columns from a pixel in which it looks; 0: everywhere")
-
-    odd = odd_side
 
 
 class HarmonicTexture(Method[HarmonicTextureConfig, "NoNetwork[HarmonicTextureConfig]"]):
