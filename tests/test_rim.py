@@ -6,8 +6,10 @@ import torch
 from toy_methods import box
 
 import inpaintx
+from inpaintx.demo import HERE
 from inpaintx.inference.pipeline import inpainter_for
 from inpaintx.inference.rim import mixed
+from inpaintx.io.photo import read_photo
 
 
 def test_shares_fall_with_the_distance_from_the_rim():
@@ -39,9 +41,9 @@ def test_a_hole_without_a_rim_is_the_networks():
 
 
 def test_auto_mixes_and_a_named_network_does_not():
-    photo = np.random.default_rng(0).integers(110, 140, (200, 200, 3)).astype(np.uint8)
-    hole = box(200, 200, top=60, left=60, side=50)
-    square = {"faces": [(20, 20, 160)], "detail": "none"}
+    photo = read_photo(HERE / "eileen_collins.png").pixels
+    hole = box(512, 512, top=80, left=250, side=30)  # a cheek
+    square = {"faces": [(154, 39, 146)], "detail": "none"}
     auto = inpainter_for("auto", **square)
     assert auto.network.beside is auto.rest
     assert auto.rest.method.name == "harmonic_texture"
