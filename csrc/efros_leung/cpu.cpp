@@ -20,6 +20,7 @@
 #include "common/random.h"
 #include "efros_leung/kernels.h"
 #include "efros_leung/math.h"
+#include "efros_leung/windows.h"
 #include "poisson/cpu/solver.h"
 
 namespace inpaintx::efros_leung::cpu {
@@ -34,11 +35,6 @@ struct Lanes {
 };
 
 constexpr int64_t kCheck = 24;  // terms between two looks at whether a block can still matter
-
-// Neighbouring centers of windows on one row, from one that is fully known.
-struct Block {
-  int64_t first, count;  // pixel index, and how many belong to this block; of these the flags tell the candidates
-};
 
 // One known value of the target's window: where the candidates have theirs, relative to the center.
 template <typename acc_t>
@@ -97,51 +93,6 @@ void interpolate(const bool* hole, int64_t channels, int64_t height, int64_t wid
   p.tol = sizeof(acc_t) == 8 ? 1e-12 : 1e-6;
   poisson::Solver(reinterpret_cast<const uint8_t*>(hole), height, width)
       .blend<acc_t>({grey.data(), 0, 0}, from, to, static_cast<int>(channels), p);
-}
-
-// Flags of the centers of windows that lie inside the image and have no hole pixel.
-std::vector<uint8_t> candidates_of(const bool* hole, int64_t height, int64_t width, int64_t window) {
-  const int64_t r = window / 2;
-  std::vector<uint8_t> flag(height * width, 0);
-  std::vector<int64_t> column(width, 0);  // rows up to here without a hole
-  for (int64_t y = 0; y < height; ++y) {
-    int64_t run = 0;
-    for (int64_t x = 0; x < width; ++x) {
-      column[x] = hole[y * width + x] ? 0 : column[x] + 1;
-      run = column[x] >= window ? run + 1 : 0;
-      if (run >= window) flag[(y - r) * width + x - r] = 1;
-    }
-  }
-  return flag;
-}
-
-// Flags of the known pixels whose window lies inside the image, whatever else is in it.
-std::vector<uint8_t> centres_of(const bool* hole, int64_t height, int64_t width, int64_t window) {
-  const int64_t r = window / 2;
-  std::vector<uint8_t> flag(height * width, 0);
-  for (int64_t y = r; y < height - r; ++y) {
-    for (int64_t x = r; x < width - r; ++x) flag[y * width + x] = !hole[y * width + x];
-  }
-  return flag;
-}
-
-// Rows and columns, without the last ones.
-struct Range {
-  int64_t top, left, bottom, right;
-  bool has(int64_t y, int64_t x) const { return y >= top && y < bottom && x >= left && x < right; }
-};
-
-// Blocks of at most `most` centers that together have all the flags of a range, in raster order.
-void blocks_of(const std::vector<uint8_t>& flag, const Range& range, int64_t width, int64_t most,
-               std::vector<Block>& blocks) {
-  blocks.clear();
-  for (int64_t y = range.top; y < range.bottom; ++y) {
-    for (int64_t x = range.left; x < range.right; ++x) {
-      if (!flag[y * width + x]) continue;
-      blocks.push_back({y * width + x, std::min(most, range.right - x)});
-      x += most - 1;
-    }
-  }
 }
 
 template <typename acc_t>

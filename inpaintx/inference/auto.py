@@ -14,7 +14,7 @@ The rule, and what was measured for it (hole PSNR):
   pixel down and right, and the mean is taken: 64 faces of 256 pixels, holes of 10 to 50 %: +0.13 to +0.17 dB,
   distance 1 % less; moved by two pixels instead of a half, worse than one view.
 - The rest comes before the faces: beside them the rim of the photo serves better than a network's fill (24.3 dB
-  against 23.6 in 14 photos of ``docs/photos.py``; the faces come out the same).
+  against 23.6 in 14 photos of ``docs/photos.py``, filled by ``harmonic``; the faces come out the same).
 """
 
 from collections.abc import Callable, Sequence

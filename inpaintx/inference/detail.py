@@ -14,7 +14,7 @@ from inpaintx.inference.canvas import Canvas
 from inpaintx.inference.crops import Box, Crop
 from inpaintx.io.opencv import import_cv2
 
-__all__ = ["LEAST", "add_detail", "detailed"]
+__all__ = ["LEAST", "add_detail", "detailed", "low_pass"]
 
 Array = npt.NDArray[Any]
 
@@ -137,7 +137,7 @@ def _transfer(
     known = (~hole).astype(np.float32)
     lows = [pixels] + [_known_low(pixels, known, band * sigma) for band in BANDS[1:]]
     low = lows[BANDS.index(1.0)]
-    own = [pixels] + [_low(pixels, band * sigma) for band in BANDS[1:]]
+    own = [pixels] + [low_pass(pixels, band * sigma) for band in BANDS[1:]]
     bands = [(fine - coarse) * known[..., None] for fine, coarse in itertools.pairwise(lows)]
     given = np.concatenate([*bands, np.square(bands[0]).mean(2, keepdims=True)], 2)
     place = _places(window, side)
@@ -167,8 +167,8 @@ def _transfer(
 def _strength(band: Array, power: Array, hole: Array, sigma: float) -> Array:
     """By how much to amplify a band, for votes are means and weaker than what was voted for."""
     inside = hole.astype(np.float32)
-    mine = _low(np.square(band).mean(2) * inside, sigma)
-    ratio = _low(power * inside, sigma) / np.maximum(mine, 1e-8)
+    mine = low_pass(np.square(band).mean(2) * inside, sigma)
+    ratio = low_pass(power * inside, sigma) / np.maximum(mine, 1e-8)
     return np.sqrt(np.clip(ratio, 1, STRONGER**2))[..., None]
 
 
@@ -200,11 +200,11 @@ def _mirrored(window: Box, axis: tuple[float, float, float]) -> tuple[Array, Arr
 
 def _known_low(pixels: Array, known: Array, sigma: float) -> Array:
     """Known pixels smoothed among themselves."""
-    weight = _low(known, sigma)[..., None]
-    return _low(pixels * known[..., None], sigma) / np.maximum(weight, np.float32(1e-4))
+    weight = low_pass(known, sigma)[..., None]
+    return low_pass(pixels * known[..., None], sigma) / np.maximum(weight, np.float32(1e-4))
 
 
-def _low(x: Array, sigma: float) -> Array:
+def low_pass(x: Array, sigma: float) -> Array:
     """A Gaussian over ``[h,w]`` or ``[h,w,C]``; beyond the frame its last row and column go on."""
     cv2 = import_cv2()
     reach = int(3 * sigma + 0.5)

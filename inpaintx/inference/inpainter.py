@@ -212,12 +212,12 @@ class Inpainter:
                 filled = _blended(guide, canvas, crop.box, self.device)
             if self.beside is not None and crop.square:
                 hole, side = canvas.holes(crop.box, self.device), crop.scale * max(crop.input_size)
-                filled = mixed(filled, self.beside.rough(canvas, crop.box, seed), hole, side)
+                filled = mixed(filled, self.beside.fill_box(canvas, crop.box, seed), hole, side)
             if self.detail == "auto" and self.method.softness:
                 filled = detailed(filled, canvas, crop, self.method.softness, seed)
             canvas.put(crop, filled, _mean(bring_back(fill.raw, fill.crop) for fill in mine))
 
-    def rough(self, canvas: Canvas, box: Box, seed: int) -> Iterator[Tensor]:
+    def fill_box(self, canvas: Canvas, box: Box, seed: int) -> Iterator[Tensor]:
         """Fill what is unknown in a box, reduced to what the method takes, and give it plane by plane, ``[h,w]``."""
         crop = crop_layout.whole(box, self.method.max_pixels)
         (fill,) = self._shown([(canvas, crop)], seed, None)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from inpaintx.inference.detail import low_pass
 from inpaintx.io.opencv import import_cv2
 
 __all__ = ["mixed"]
@@ -37,16 +38,12 @@ def mixed(filled: Iterable[Tensor], other: Iterable[Tensor], hole: Tensor, side:
     Tensor
         ``[3,h,w]``; the share of the other is ``0.5 exp(-16 distance / side) exp(-difference² / (2 · 0.07²))``.
     """
-    cv2 = import_cv2()
     network = torch.stack(list(filled))
     gap = torch.stack(list(other)).to(network) - network
     inside = hole.cpu().numpy().astype(np.float32)
-    weight = np.maximum(_low(inside, AROUND * side), np.float32(1e-3))
-    apart = sum(np.square(_low(plane.cpu().numpy() * inside, AROUND * side) / weight) for plane in gap) / len(gap)
+    weight = np.maximum(low_pass(inside, AROUND * side), np.float32(1e-3))
+    apart = sum(np.square(low_pass(plane.cpu().numpy() * inside, AROUND * side) / weight) for plane in gap) / len(gap)
+    cv2 = import_cv2()
     deep = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
     share = MOST * np.exp((1 - deep) / np.float32(REACH * side) - apart / np.float32(2 * APART**2)) * inside
     return network + torch.from_numpy(share).to(gap) * gap
-
-
-def _low(plane: np.ndarray, sigma: float) -> np.ndarray:
-    return np.asarray(import_cv2().GaussianBlur(plane, (0, 0), max(sigma, 0.3)))
