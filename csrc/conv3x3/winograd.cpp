@@ -23,6 +23,7 @@
 #include "common/isa.h"
 #include "common/parallel.h"
 #include "common/prefetch.h"
+#include "conv3x3/grid.h"
 #include "conv3x3/image_view.h"
 
 namespace inpaintx::winograd {
@@ -53,7 +54,6 @@ constexpr int64_t kOwn = 1 << 17;          // floats: of the sources' terms that
 constexpr int64_t kShared = 1 << 20;       // floats: of the terms that all threads sum up at a time
 constexpr int64_t kFewTiles = 64;          // up to here, transforming weights is what takes time
 constexpr int64_t kManyWeights = 8 << 20;  // floats: of terms that are not kept
-constexpr int64_t kGrain = 1 << 13;        // values below which a second thread costs more than it saves
 
 // What runs here, or null.
 const Kernels* kernels() {
@@ -64,7 +64,6 @@ const Kernels* kernels() {
 #endif
 }
 
-int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 int64_t round_up(int64_t n, int64_t to) { return divide_up(n, to) * to; }
 int64_t panel() { return 2 * kernels()->lanes; }
 
@@ -80,66 +79,6 @@ ImageView<T> picture(const Tensor& x, T* data, const Tensor& factors, int64_t le
           has ? factors.const_data_ptr<float>() : nullptr,
           has && factors.size(0) > 1 ? x.size(2) * x.size(3) : 0};
 }
-
-// The tiles of results that are worked on: all, or those with a factor that is not 0.
-class Grid {
- public:
-  Grid(const Tensor& y, const Tensor& factors) {
-    const int64_t height = y.size(2), width = y.size(3), across = divide_up(width, kTile);
-    const float* f = factors.defined() ? factors.const_data_ptr<float>() : nullptr;
-    for (int64_t image = 0; image < y.size(0); ++image) {
-      for (int64_t row = 0; row * kTile < height; ++row) {
-        for (int64_t x = 0, end; x < across; x = end) {
-          const auto any = [&](int64_t tile) {
-            for (int64_t v = row * kTile; f && v < std::min((row + 1) * kTile, height); ++v) {
-              const float *from = f + v * width + tile * kTile,
-                          *to = f + v * width + std::min((tile + 1) * kTile, width);
-              if (std::any_of(from, to, [](float factor) { return factor > 0.0f; })) return true;
-            }
-            return f == nullptr;
-          };
-          const bool wanted = any(x);
-          for (end = x + 1; end < across && any(end) == wanted;) ++end;
-          (wanted ? runs_ : left_out_).push_back({image, row, x, end - x, tiles_});
-          if (wanted) tiles_ += end - x;
-        }
-      }
-      if (f && factors.size(0) > 1) f += height * width;
-    }
-  }
-  int64_t tiles() const { return tiles_; }
-  const std::vector<Segment>& left_out() const { return left_out_; }
-
-  // f(segment) for those of the tiles [begin, end); the first that is worked on is `first`
-  template <typename F>
-  void each(int64_t first, int64_t begin, int64_t end, const F& f) const {
-    const auto after = [](int64_t t, const Segment& run) { return t < run.first; };
-    auto run = std::upper_bound(runs_.begin(), runs_.end(), begin, after) - 1;
-    for (int64_t t = begin; t < end;) {
-      if (t == run->first + run->count) ++run;
-      const int64_t count = std::min({kSegment, run->first + run->count - t, end - t});
-      f(Segment{run->image, run->y, run->x + t - run->first, count, t - first});
-      t += count;
-    }
-  }
-  // f(segment, channel) for them and each vector of channels, by all threads
-  template <typename F>
-  void all(int64_t begin, int64_t end, int64_t channels, const F& f) const {
-    constexpr int64_t kPart = 64;  // tiles
-    const int64_t lanes = kernels()->lanes, parts = divide_up(end - begin, kPart);
-    const int64_t grain = 1 + kGrain / (kTerms * lanes * std::min(kPart, end - begin));
-    parallel_for(0, divide_up(channels, lanes) * parts, grain, [&](int64_t from, int64_t to) {
-      for (int64_t i = from; i < to; ++i) {
-        const int64_t t = begin + i % parts * kPart;
-        each(begin, t, std::min(t + kPart, end), [&](const Segment& s) { f(s, i / parts * lanes); });
-      }
-    });
-  }
-
- private:
-  std::vector<Segment> runs_, left_out_;
-  int64_t tiles_ = 0;
-};
 
 // As many parts of equal size as it takes for none to be larger than `most`.
 int64_t even(int64_t total, int64_t most) { return divide_up(total, divide_up(total, std::max<int64_t>(most, 1))); }
@@ -273,7 +212,7 @@ struct Correlation {
     float* const seen = source_memory.as<float>();
     for (int64_t t = 0; t < grid.tiles(); t += together) {
       const int64_t tiles = std::min(together, grid.tiles() - t);
-      grid.all(t, t + tiles, from, [&](const Segment& s, int64_t channel) {
+      grid.all(t, t + tiles, from, kernels()->lanes, [&](const Segment& s, int64_t channel) {
         kernels()->transform_input(source, s, channel, sources.by_tile(seen));
       });
       parallel_for(0, panels(), 1, [&](int64_t begin, int64_t end) {
@@ -376,13 +315,13 @@ Tensor grad_weight(const Tensor& grad, const Tensor& x, at::IntArrayRef padding,
     for (int64_t t = 0; t < grid.tiles(); t += together) {
       const int64_t tiles = std::min(together, grid.tiles() - t);
       if (first == 0 || together < grid.tiles()) {
-        grid.all(t, t + tiles, round_up(ins, panel()), [&](const Segment& s, int64_t channel) {
+        grid.all(t, t + tiles, round_up(ins, panel()), kernels()->lanes, [&](const Segment& s, int64_t channel) {
           kernels()->transform_input(source, s, channel, sources.by_panel(seen));
         });
       }
       Terms to = gradients.by_tile(got);
       to.data -= first;
-      grid.all(t, t + tiles, outs_here, [&](const Segment& s, int64_t channel) {
+      grid.all(t, t + tiles, outs_here, kernels()->lanes, [&](const Segment& s, int64_t channel) {
         kernels()->transform_gradient(result, s, first + channel, to);
       });
       const int64_t panels = divide_up(ins, panel());
