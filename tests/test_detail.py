@@ -70,6 +70,30 @@ def test_nothing_is_added_where_nothing_is_lost_or_known():
         assert torch.equal(add_detail(part, hole[rows, columns], 40.0), part)
 
 
+@pytest.mark.parametrize("scale", [2.0, 4.0])
+def test_a_wary_one_adds_less_where_nothing_looks_like_the_fill(scale):
+    truth = grain()
+    hole = torch.from_numpy(box(96, 96, top=30, left=30, side=30))
+    like, unlike = softened(truth, hole), torch.where(hole, torch.tensor(0.95).expand_as(truth), truth)
+    for soft, share in ((like, (0.85, 1.0)), (unlike, (0.0, 0.05))):
+        eager, wary = (
+            float((add_detail(soft, hole, scale, wary=w) - soft)[:, hole].square().mean().sqrt()) for w in (False, True)
+        )
+        assert eager > 0.02
+        assert share[0] < wary / eager <= share[1]
+
+
+@pytest.mark.filterwarnings("ignore::inpaintx.errors.UntrainedWarning")
+@pytest.mark.parametrize(("method", "wary"), [("harmonic_texture", True), ("pconv", False)])
+def test_detail_is_added_warily_to_what_is_no_square_of_a_face(method, wary, monkeypatch):
+    said = []
+    monkeypatch.setattr(inpainter, "detailed", lambda filled, *rest: said.append(rest[-1]) or torch.stack(list(filled)))
+    photo, hole = grain(64, 64)[None], torch.from_numpy(box(64, 64, top=20, left=20, side=20))[None, None]
+    options = {"preset": "tiny", "size": 32, "width": 4, "faces": [(0, 0, 64)]} if method == "pconv" else {}
+    inpaintx.inpaint(photo, hole, method, detail="auto", **options)
+    assert said == [wary]
+
+
 def test_flat_surroundings_stay_flat():
     flat = torch.full((3, 64, 64), 0.4)
     hole = torch.from_numpy(box(64, 64, top=20, left=20, side=20))

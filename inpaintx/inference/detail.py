@@ -29,10 +29,13 @@ FILL = (1.0, 1.0, 0.8, 0.85)  # what of the fill's own bands is kept
 FOUND = (2.6, 1.0, 0.7, 0.2)  # what of the bands that were found is added
 STRONGER = 3.0  # most by which the finest band is amplified to be as strong as where it was found
 AROUND = 2.7  # standard deviations of the low-pass over which its strength is measured
+APART = 0.08  # difference of colours in [0,1] at which a place that was found gives exp(-1/2) of its detail, if wary
 SLOPE, PLACE = 8.0, 4.0  # weights of a pixel's gradient and of its place (in sides of the photo) in the matching
 
 
-def detailed(filled: Iterable[Tensor], canvas: Canvas, crop: Crop, softness: float = 1.0, seed: int = 0) -> Tensor:
+def detailed(
+    filled: Iterable[Tensor], canvas: Canvas, crop: Crop, softness: float = 1.0, seed: int = 0, wary: bool = False
+) -> Tensor:
     """:func:`add_detail` to a fill of ``crop`` that comes plane by plane, of a method of that softness."""
     cpu = torch.device("cpu")
     hole = canvas.holes(crop.box, cpu)
@@ -41,11 +44,16 @@ def detailed(filled: Iterable[Tensor], canvas: Canvas, crop: Crop, softness: flo
         axis = (crop.box.width - 1) / 2, (crop.box.height - 1) / 2, 0.0
     else:
         axis = crop.cut.x - crop.box.left, crop.cut.y - crop.box.top, crop.cut.angle
-    return add_detail(torch.stack(planes), hole, max(crop.scale, softness * min(crop.scale, 1.0)), axis, seed)
+    return add_detail(torch.stack(planes), hole, max(crop.scale, softness * min(crop.scale, 1.0)), axis, seed, wary)
 
 
 def add_detail(
-    filled: Tensor, hole: Tensor, scale: float, axis: tuple[float, float, float] | None = None, seed: int = 0
+    filled: Tensor,
+    hole: Tensor,
+    scale: float,
+    axis: tuple[float, float, float] | None = None,
+    seed: int = 0,
+    wary: bool = False,
 ) -> Tensor:
     """Add to a fill the detail of known places that look like it.
 
@@ -66,6 +74,9 @@ def add_detail(
         Of a face: a point in pixels (x, y) and its turn in radians. Places are mirrored about it; None: they are not.
     seed
         Of the search.
+    wary
+        Less detail, and more of the fill's own bands, where the place that was found, once smoothed, is not like the
+        fill: ``exp(-difference² / (2 · 0.08²))``. For what no face has. There are more ways there to look alike.
 
     Returns
     -------
@@ -87,14 +98,15 @@ def add_detail(
     if scale > STEP * np.sqrt(2) and min(hole.shape) > 2 * KERNEL:
         small, small_hole = _halved(filled, hole)
         middle = None if axis is None else ((axis[0] - 0.5) / 2, (axis[1] - 0.5) / 2, axis[2])
-        added = add_detail(small, small_hole, scale / 2, middle, seed) - small
+        added = add_detail(small, small_hole, scale / 2, middle, seed, wary) - small
         size = [2 * n for n in small_hole.shape]
         wide = F.interpolate(added[None], size, mode="bilinear")[0, :, : hole.shape[0], : hole.shape[1]]
         filled, scale = torch.where(hole, (filled + wide).clamp_(0, 1), filled), STEP
     pixels = np.ascontiguousarray(filled.permute(1, 2, 0).numpy())
     result = pixels.copy()
     for core, window in _windows(hole.numpy()):
-        rich = _transfer(pixels[window.at], hole.numpy()[window.at], SOFT * scale, window, max(hole.shape), axis, seed)
+        here, gap = pixels[window.at], hole.numpy()[window.at]
+        rich = _transfer(here, gap, SOFT * scale, window, max(hole.shape), axis, seed, wary)
         result[core.at] = rich[core.within(window)]
     return torch.where(hole, torch.from_numpy(result).permute(2, 0, 1), filled)
 
@@ -130,6 +142,7 @@ def _transfer(
     side: int,
     axis: tuple[float, float, float] | None,
     seed: int,
+    wary: bool,
 ) -> Array:
     """Give a window ``[h,w,3]`` of a photo of that larger side the detail that a low-pass of ``sigma`` takes."""
     from inpaintx.ops import detail_transfer
@@ -139,7 +152,7 @@ def _transfer(
     low = lows[BANDS.index(1.0)]
     own = [pixels] + [low_pass(pixels, band * sigma) for band in BANDS[1:]]
     bands = [(fine - coarse) * known[..., None] for fine, coarse in itertools.pairwise(lows)]
-    given = np.concatenate([*bands, np.square(bands[0]).mean(2, keepdims=True)], 2)
+    given = np.concatenate([*bands, *[low] * wary, np.square(bands[0]).mean(2, keepdims=True)], 2)
     place = _places(window, side)
     sources, gifts, valid = [_features(low, place, sigma)], [given], [known]
     if axis is not None:
@@ -157,10 +170,11 @@ def _transfer(
     if not found.any():
         return pixels
     *theirs, power = np.split(found.permute(1, 2, 0).numpy(), range(3, given.shape[2], 3), 2)
+    trust = _trust(theirs.pop() - pixels, hole, sigma) if wary else np.float32(1)
     theirs[0] = theirs[0] * _strength(theirs[0], power[..., 0], hole, AROUND * sigma)
     result = pixels.copy()
     for keep, add, band, (fine, coarse) in zip(FILL, FOUND, theirs, itertools.pairwise(own), strict=True):
-        result += (keep - 1) * (fine - coarse) + add * band
+        result += trust * ((keep - 1) * (fine - coarse) + add * band)
     return np.where(hole[..., None], result.clip(0, 1), pixels)
 
 
@@ -170,6 +184,14 @@ def _strength(band: Array, power: Array, hole: Array, sigma: float) -> Array:
     mine = low_pass(np.square(band).mean(2) * inside, sigma)
     ratio = low_pass(power * inside, sigma) / np.maximum(mine, 1e-8)
     return np.sqrt(np.clip(ratio, 1, STRONGER**2))[..., None]
+
+
+def _trust(gap: Array, hole: Array, sigma: float) -> Array:
+    """How far to believe a place that was found, ``[h,w,1]``, by how far its colours are from the fill's."""
+    inside = hole.astype(np.float32)
+    weight = np.maximum(low_pass(inside, sigma), np.float32(1e-3))
+    apart = low_pass(np.square(gap).mean(2) * inside, sigma) / weight
+    return np.exp(-apart / np.float32(2 * APART**2))[..., None]
 
 
 def _features(low: Array, place: Array, sigma: float) -> Array:

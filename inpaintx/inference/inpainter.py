@@ -214,7 +214,8 @@ class Inpainter:
                 hole, side = canvas.holes(crop.box, self.device), crop.scale * max(crop.input_size)
                 filled = mixed(filled, self.beside.fill_box(canvas, crop.box, seed), hole, side)
             if self.detail == "auto" and self.method.softness:
-                filled = detailed(filled, canvas, crop, self.method.softness, seed)
+                wary = self.method.input_size(self.loaded.config) is None  # not a square of a face
+                filled = detailed(filled, canvas, crop, self.method.softness, seed, wary)
             canvas.put(crop, filled, _mean(bring_back(fill.raw, fill.crop) for fill in mine))
 
     def fill_box(self, canvas: Canvas, box: Box, seed: int) -> Iterator[Tensor]:
