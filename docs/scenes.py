@@ -23,7 +23,6 @@ SHARE = 0.07
 MOST = 512
 METHODS = {
     "harmonic": {"method": "harmonic"},
-    "efros_leung, windows of 7": {"method": "efros_leung", "kernel_size": 7},
     "harmonic_texture": {"method": "harmonic_texture"},
     "harmonic_texture with detail": {"method": "harmonic_texture", "detail": "auto"},
 }
