@@ -27,7 +27,7 @@ except ModuleNotFoundError:
     sys.exit(
         "\ninpaintx is compiled against the torch of the environment that it is installed into, "
         "and this one has no torch.\nInstall torch first (https://pytorch.org/get-started), then inpaintx:\n\n"
-        "    pip install 'torch>=2.9' setuptools wheel ninja\n"
+        "    pip install 'torch>=2.9' 'setuptools>=77' wheel ninja\n"
         "    pip install --no-build-isolation .\n"
     )
 

@@ -31,7 +31,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="SPEC",
-            help="Holes, once for each kind: bins:GENERATOR or a folder (by hole ratio), centre, discard, own, ...",
+            help="Holes, once for each kind: bins:GENERATOR or a folder (by hole ratio), center, discard, own, ...",
         ),
     ] = None,
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",

@@ -110,7 +110,7 @@ def inpaint(
     detail: Annotated[
         Detail | None,
         typer.Option(
-            help="Add the photo's own grain and detail to what a network filled softly: auto where no method is named.",
+            help="Add the photo's own grain and detail to what was filled softly: auto where no method is named.",
             show_default=False,
         ),
     ] = None,

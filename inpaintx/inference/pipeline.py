@@ -119,10 +119,12 @@ def inpaint(
         of OpenCV's YuNet: by that; or squares given by hand, each (left, top, side) in pixels: eyes at 0.43 of its
         height, the mouth at 0.74.
     detail
-        ``"auto"``: where a trained method worked on a reduced crop, detail of known pixels that look like its fill is
-        added (:func:`inpaintx.inference.detail.add_detail`), to the mean of two views half of its pixel apart where the
-        crop is a square and the method has no chance in it; ``"none"``: not; None: ``"auto"`` where no method was
-        named, so that fills are as sharp as the photo, and ``"none"`` for a named one, which gives what it gives.
+        ``"auto"``: where a fill is softer than the photo, because the crop was reduced or the method is soft
+        (:attr:`Method.softness`), detail of known pixels that look like it is added
+        (:func:`inpaintx.inference.detail.add_detail`); of a trained method without chance in it, to the mean of two
+        views half of its pixel apart where the crop is a reduced square. ``"none"``: not; None: ``"auto"`` where no
+        method was named, so that fills are as sharp as the photo, and ``"none"`` for a named one, which gives what it
+        gives.
     background
         For ``"auto"``: the method that fills what no face has; empty: the one that measured best, ``harmonic_texture``.
 

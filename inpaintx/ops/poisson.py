@@ -65,9 +65,9 @@ def poisson_blend(
     no other channel or image is touched; on other known pixels such values do not matter, and in the hole those of fill
     stay where they are. Of a gradient that is NaN or infinite in the hole the channel's gradients at the rim are NaN.
     The result does not depend on the number of threads, nor on the other images of the batch. On CUDA cycles are steps
-    of conjugate gradients, preconditioned by multigrid. Their number is fixed by ``tol`` and ``max_iter`` beforehand (6
-    for 1e-3, 10 for 1e-6), as many as the most difficult masks take, so that nothing waits for the device and a CUDA
-    graph can capture the call.
+    of conjugate gradients, preconditioned by multigrid. How many are launched is fixed by ``tol`` and ``max_iter``
+    beforehand (6 for 1e-3, 10 for 1e-6), as many as the most difficult masks take; the device itself ends a channel
+    that is done before. So nothing waits for the device, and a CUDA graph can capture the call.
 
     References
     ----------

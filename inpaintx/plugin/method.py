@@ -107,7 +107,8 @@ class Weights:
     Parameters
     ----------
     file
-        Path beside the plugin, or a file name looked up in ``$INPAINTX_WEIGHTS`` and torch's hub cache.
+        Path beside the plugin, or a file name looked up in packages of weights, in ``$INPAINTX_WEIGHTS`` and in torch's
+        hub cache.
     sha256
         Of the whole file, in hexadecimal; ``""`` if unknown.
     preset
